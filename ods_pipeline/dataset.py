@@ -1,0 +1,211 @@
+"""The catalog's vocabulary: a dataset and its fields, as a portal declares them, frozen.
+
+Parsing is tolerant, because the API may add keys at any time and older portals spell some
+differently. Nothing here fetches, types or stores anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cached_property
+from typing import Any
+
+GEOGRAPHIC = frozenset({"geo_point_2d", "geo_shape"})
+
+# Metadata that moves without anyone having edited anything: re-indexing touches
+# `metadata_processed` of whole portals at once, and counts of downloads grow by the minute.
+_VOLATILE = frozenset({"metadata_processed", "data_processed", "records_count"})
+
+
+def _text(value: object) -> str:
+    if isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return ", ".join(str(item) for item in value)
+    return "" if value is None else str(value)
+
+
+def _digest(value: object) -> str:
+    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+
+
+def instant(stamp: str | None) -> datetime | None:
+    """Read a date-time of the catalog's metadata; portals write it with and without microseconds.
+
+    Args:
+        stamp: For instance `2026-05-23T13:30:54+00:00`; a value without offset counts as UTC.
+
+    Returns:
+        The instant in UTC, or None when there is none or it cannot be read.
+    """
+    try:
+        parsed = datetime.fromisoformat(stamp or "")
+    except ValueError:
+        return None
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+@dataclass(frozen=True)
+class Field:
+    """One field of a dataset.
+
+    Attributes:
+        name: Technical name, the column's name in every export.
+        type: ODS type: text, int, double, date, datetime, boolean, geo_point_2d, geo_shape,
+            file or json_blob.
+        label: Name for people; neither unique nor stable.
+        description: Explanation by the publisher.
+        annotations: The portal's annotations as they came. Current portals write scalars
+            (`"facet": true`), older ones lists (`"facet": []`).
+    """
+
+    name: str
+    type: str
+    label: str = ""
+    description: str = ""
+    annotations: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def from_api(cls, declared: Mapping[str, Any]) -> Field:
+        """Read one element of a dataset's `fields`."""
+        return cls(
+            name=str(declared["name"]),
+            type=str(declared.get("type") or "text"),
+            label=_text(declared.get("label")),
+            description=_text(declared.get("description")),
+            annotations=dict(declared.get("annotations") or {}),
+        )
+
+    def _annotation(self, key: str) -> Any:
+        value = self.annotations.get(key)
+        return value[0] if isinstance(value, list) and value else value
+
+    @property
+    def multivalued(self) -> bool:
+        """Whether a record may hold several values; the annotation's presence says so."""
+        return "multivalued" in self.annotations and self._annotation("multivalued") is not False
+
+    @property
+    def separator(self) -> str:
+        """What the publisher's source has between several values, where the portal says so."""
+        value = self._annotation("multivalued")
+        return value if isinstance(value, str) else ""
+
+    @property
+    def unit(self) -> str:
+        """Unit of measurement, such as `%` or `kWh`."""
+        return _text(self._annotation("unit"))
+
+    @property
+    def precision(self) -> str:
+        """`year` or `month` for a date that is no more precise than that, else empty."""
+        value = self._annotation("timeserie_precision")
+        return value if self.type == "date" and value in {"year", "month"} else ""
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """One dataset as the catalog describes it.
+
+    Attributes:
+        portal: Slug of the portal.
+        dataset_id: Identifier; a publisher may change it.
+        dataset_uid: Identity (`da_…`), which survives a change of identifier.
+        fields: Fields in the portal's order.
+        features: What the portal can do with it, such as `analyze`, `geo` or `apiproxy`.
+        has_records: False for attachments and links alone.
+        data_visible: False where metadata are public and records are not.
+        metas: The metadata templates (`default`, `dcat`, …) as they came.
+    """
+
+    portal: str
+    dataset_id: str
+    dataset_uid: str = ""
+    fields: tuple[Field, ...] = ()
+    features: tuple[str, ...] = ()
+    has_records: bool = True
+    data_visible: bool = True
+    metas: Mapping[str, Any] = field(default_factory=dict, repr=False)
+
+    @classmethod
+    def from_api(cls, portal: str, body: Mapping[str, Any]) -> Dataset:
+        """Read a dataset object of `/catalog/datasets` or `/catalog/exports/json`.
+
+        Args:
+            portal: Slug of the portal.
+            body: The object, flat (v2.1) or wrapped in `dataset` (v2.0).
+
+        Raises:
+            KeyError: It is no dataset object.
+        """
+        body = body.get("dataset", body)
+        return cls(
+            portal=portal,
+            dataset_id=str(body["dataset_id"]),
+            dataset_uid=_text(body.get("dataset_uid")),
+            fields=tuple(Field.from_api(item) for item in body["fields"] or ()),
+            features=tuple(body.get("features") or ()),
+            has_records=body.get("has_records") is not False,
+            data_visible=body.get("data_visible") is not False,
+            metas=body.get("metas") or {},
+        )
+
+    def meta(self, name: str) -> str:
+        """One entry of the default metadata template as text; lists are joined, null is empty."""
+        return _text(self._default.get(name))
+
+    @property
+    def _default(self) -> Mapping[str, Any]:
+        return self.metas.get("default") or {}
+
+    @property
+    def title(self) -> str:
+        """Title for people, else the identifier."""
+        return self.meta("title") or self.dataset_id
+
+    @property
+    def data_processed(self) -> str:
+        """When the portal last processed the records, as it writes it; empty if it never did."""
+        return self.meta("data_processed")
+
+    @property
+    def modified(self) -> str:
+        """The publisher's date of modification; typed by hand on half the portals."""
+        return self.meta("modified")
+
+    @property
+    def records_count(self) -> int | None:
+        """Number of records at the time of processing; it can be stale."""
+        count = self._default.get("records_count")
+        return int(count) if isinstance(count, int | float) else None
+
+    @property
+    def geographic(self) -> tuple[Field, ...]:
+        """Fields that hold geometry."""
+        return tuple(item for item in self.fields if item.type in GEOGRAPHIC)
+
+    @cached_property
+    def schema_hash(self) -> str:
+        """Identity of the fields' names, types and order; another one needs a fetch."""
+        return schema_hash(self.fields)
+
+    @cached_property
+    def metadata_hash(self) -> str:
+        """Identity of all that describes the data: labels, licence, title and the like."""
+        described = {
+            template: {key: value for key, value in entries.items() if key not in _VOLATILE}
+            for template, entries in self.metas.items()
+            if template != "explore" and isinstance(entries, Mapping)
+        }
+        labels = [(f.name, f.label, f.description, f.unit, f.precision) for f in self.fields]
+        return _digest([self.dataset_id, described, labels])
+
+
+def schema_hash(fields: Iterable[Field]) -> str:
+    """Identity of the names, types and order of some fields."""
+    return _digest([(item.name, item.type, item.multivalued) for item in fields])

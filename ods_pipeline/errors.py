@@ -1,0 +1,177 @@
+"""What can go wrong, in one tree; every message is one sentence that a user can act on.
+
+    OdsPipelineError
+    ├── ConfigurationError        a setting or an argument is unusable (exit status 2)
+    ├── PortalError               the portal did not give what was asked
+    │   ├── PortalUnreachable     no connection, or none that lasted
+    │   ├── NotAPortal            something answers there, but no Explore API
+    │   ├── AccessDenied          401, 403, or a dataset whose records are not visible
+    │   ├── DatasetNotFound       404, or not in the catalog
+    │   ├── RequestRefused        400: the portal says what is wrong with the query
+    │   ├── QuotaExhausted        429 for longer than it is worth waiting (exit status 3)
+    │   └── PortalFailure         5xx, or a reply that is not what its status promises
+    ├── DataError                 the data arrived and cannot be trusted
+    │   ├── TypeMismatch          a value is not of its field's declared type
+    │   ├── SchemaMismatch        the export's columns are not the dataset's fields
+    │   ├── NothingToLand         the dataset holds no records
+    │   └── Unproven              rows, dates or structure contradict the portal
+    ├── LakeError                 a partition cannot be written, read or believed
+    │   └── LakeUnwritable        the data folder is no place to write to (exit status 2)
+    └── WarehouseError            the warehouse cannot be opened or loaded
+        └── WarehouseLocked       another process is writing to it
+
+This module holds the vocabulary of failure alone: nothing here decides, retries or prints.
+"""
+
+from __future__ import annotations
+
+import re
+from datetime import datetime
+
+_SECRET = re.compile(r"(?i)([?&](?:apikey|access_token|refresh_token|client_secret|code)=)[^&#\s]*")
+_USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
+
+
+def redacted(text: str) -> str:
+    """Text with the secrets that a URL can carry taken out of it.
+
+    Args:
+        text: A URL, or a sentence that quotes one.
+    """
+    return _SECRET.sub(r"\1…", _USERINFO.sub("", text))
+
+
+class OdsPipelineError(Exception):
+    """The root: catching it catches all that this package raises on purpose.
+
+    Args:
+        message: One sentence; secrets in URLs are taken out of it.
+        portal: Slug or address of the portal concerned.
+        dataset: Identifier of the dataset concerned.
+        url: Address that was asked; secrets are taken out of it.
+    """
+
+    #: Exit status where this ends a whole run; a dataset that fails among others makes it 1.
+    exit_status = 1
+
+    def __init__(self, message: str, *, portal: str = "", dataset: str = "", url: str = "") -> None:
+        super().__init__(redacted(message))
+        self.message = redacted(message)
+        self.portal = portal
+        self.dataset = dataset
+        self.url = redacted(url)
+
+    def __str__(self) -> str:
+        """The sentence, led by the dataset and followed by the URL where they are known."""
+        lead = f"{self.dataset}: " if self.dataset and self.dataset not in self.message else ""
+        tail = f" ({self.url})" if self.url and self.url not in self.message else ""
+        return f"{lead}{self.message}{tail}"
+
+
+class ConfigurationError(OdsPipelineError):
+    """A setting or an argument is unusable."""
+
+    exit_status = 2
+
+
+class PortalError(OdsPipelineError):
+    """The portal did not give what was asked."""
+
+
+class PortalUnreachable(PortalError):
+    """No connection to the portal, or none that lasted."""
+
+    exit_status = 2
+
+
+class NotAPortal(PortalError):
+    """Something answers at the address, but it is no Explore API v2.1."""
+
+    exit_status = 2
+
+
+class AccessDenied(PortalError):
+    """The portal keeps this to others, or to those who show a credential."""
+
+    exit_status = 2
+
+
+class DatasetNotFound(PortalError):
+    """The portal has no dataset of this identifier, or shows none."""
+
+
+class RequestRefused(PortalError):
+    """The portal refused the query as malformed and said why."""
+
+
+class PortalFailure(PortalError):
+    """The portal failed, or its reply is not what its status promises."""
+
+
+class QuotaExhausted(PortalError):
+    """The portal's request quota is spent for longer than it is worth waiting.
+
+    Attributes:
+        reset: When the portal says that the quota starts anew, if it says so.
+    """
+
+    exit_status = 3
+
+    def __init__(
+        self, message: str, *, reset: datetime | None = None, portal: str = "", url: str = ""
+    ) -> None:
+        super().__init__(message, portal=portal, url=url)
+        self.reset = reset
+
+
+class DataError(OdsPipelineError):
+    """The data arrived and cannot be trusted."""
+
+
+class TypeMismatch(DataError):
+    """A value is not of the type that the portal declares for its field.
+
+    Attributes:
+        field: Technical name of the field.
+        row: Number of the record in the export, the first being 1.
+        value: The value as it came, shortened.
+    """
+
+    def __init__(self, field: str, row: int, value: object, expected: str) -> None:
+        shown = repr(value)
+        shown = shown if len(shown) <= 80 else shown[:77] + "…"
+        super().__init__(
+            f"field {field!r} is declared as {expected}, but record {row} holds {shown}; "
+            "ask the publisher to correct the field's type"
+        )
+        self.field, self.row, self.value = field, row, value
+
+
+class SchemaMismatch(DataError):
+    """The export's columns are not the fields that the portal declares."""
+
+
+class NothingToLand(DataError):
+    """The dataset holds no records: attachments or links at most."""
+
+
+class Unproven(DataError):
+    """Rows, dates or structure of what arrived contradict what the portal says."""
+
+
+class LakeError(OdsPipelineError):
+    """A partition cannot be written, read or believed."""
+
+
+class LakeUnwritable(LakeError):
+    """The data folder is no place to write to."""
+
+    exit_status = 2
+
+
+class WarehouseError(OdsPipelineError):
+    """The warehouse cannot be opened or loaded."""
+
+
+class WarehouseLocked(WarehouseError):
+    """Another process is writing to the warehouse."""
