@@ -1,0 +1,198 @@
+"""A column as an export gives it, to a column of its field's declared type.
+
+CSV gives text; Parquet gives Arrow types that vary between portals and versions. Both end in the
+same array, or in an error that names field, record and value. Geometry is `geometry`'s work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ods_pipeline.dataset import GEOGRAPHIC, Field
+from ods_pipeline.errors import SchemaMismatch, TypeMismatch
+from ods_pipeline.tables.geometry import wkb
+from ods_pipeline.tables.schema import arrow_type
+from ods_pipeline.tables.values import EXACT, file_address
+
+# Between the values of a list in CSV: the default `,` is not escaped by the portal and occurs in
+# values ("Parks, recreation, and pets" is one theme), so we ask for one that text does not hold.
+LIST_SEPARATOR = "\x1f"
+
+
+class JoinedLists(SchemaMismatch):
+    """An export has joined lists into text in a way that cannot be undone."""
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """What an export's columns leave open.
+
+    Attributes:
+        list_separator: Text between the values of a list; empty where the export was not asked
+            to use one of ours.
+        file_base: Address under which the dataset's files lie, for exports that give ids.
+    """
+
+    list_separator: str = ""
+    file_base: str = ""
+
+
+def typed(column: pa.Array, field: Field, row: int = 1, dialect: Dialect = Dialect()) -> pa.Array:
+    """A column in its field's declared type.
+
+    Args:
+        column: The values as the export gave them.
+        field: The declared field.
+        row: Number of the column's first record in the export, for messages.
+        dialect: How the export writes lists and files.
+
+    Returns:
+        An array of `arrow_type(field)`. Empty text is null, because no export tells the two
+        apart dependably; datetimes are cut to the millisecond.
+
+    Raises:
+        TypeMismatch: A value is not of the declared type.
+        JoinedLists: Values of a list were joined with a separator that they may hold themselves.
+    """
+    column = _plain(column)
+    target = arrow_type(field)
+    if pa.types.is_null(column.type):
+        return pa.nulls(len(column), target)
+    if pa.types.is_string(column.type):
+        column = _without_empty(column)
+    if field.type in GEOGRAPHIC:
+        return wkb(column, field, row)
+    if pa.types.is_list(target):
+        return _lists(column, field, row, dialect.list_separator)
+    if field.type == "file":
+        return _files(column, field, row, dialect.file_base)
+    return _parsed(column, field, target, row)
+
+
+def _plain(column: pa.Array) -> pa.Array:
+    if pa.types.is_dictionary(column.type):
+        column = column.dictionary_decode()
+    if isinstance(column, pa.ExtensionArray):
+        column = column.storage
+    if pa.types.is_large_string(column.type) or pa.types.is_string_view(column.type):
+        return column.cast(pa.string())
+    if pa.types.is_large_list(column.type) or pa.types.is_list_view(column.type):
+        return column.cast(pa.list_(column.type.value_type))
+    return column
+
+
+def _without_empty(column: pa.Array) -> pa.Array:
+    empty = pc.equal(column, "")
+    if not pc.any(empty).as_py():
+        return column
+    return pc.if_else(empty, pa.scalar(None, pa.string()), column)
+
+
+def _parsed(column: pa.Array, field: Field, target: pa.DataType, row: int) -> pa.Array:
+    try:
+        return _KERNELS[field.type](column, target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return _exact(column, field, target, row, EXACT[field.type])
+
+
+def _exact(
+    column: pa.Array, field: Field, target: pa.DataType, row: int, read: Callable[[Any], Any]
+) -> pa.Array:
+    values: list[object] = []
+    for offset, value in enumerate(column.to_pylist()):
+        try:
+            values.append(None if value is None else read(value))
+        except (ValueError, TypeError) as error:
+            raise TypeMismatch(field.name, row + offset, value, field.type) from error
+    return pa.array(values, target)
+
+
+def _texts(column: pa.Array, target: pa.DataType) -> pa.Array:
+    if not pa.types.is_string(column.type):
+        raise pa.ArrowInvalid("no text")
+    return column
+
+
+def _integers(column: pa.Array, target: pa.DataType) -> pa.Array:
+    if pa.types.is_string(column.type):
+        # Arrow reads hexadecimal; no portal writes it, and `0x10` in an int field is a mistake.
+        if pc.any(pc.match_substring(column, "x", ignore_case=True)).as_py():
+            raise pa.ArrowInvalid("hexadecimal")
+    elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        raise pa.ArrowInvalid("no number")
+    return column.cast(target)
+
+
+def _floats(column: pa.Array, target: pa.DataType) -> pa.Array:
+    if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
+        raise pa.ArrowInvalid("no number")
+    return pc.cast(column, target, safe=pa.types.is_string(column.type))
+
+
+def _days(column: pa.Array, target: pa.DataType) -> pa.Array:
+    if not (pa.types.is_date32(column.type) or pa.types.is_string(column.type)):
+        raise pa.ArrowInvalid("no date")
+    return column.cast(target)
+
+
+def _instants(column: pa.Array, target: pa.DataType) -> pa.Array:
+    if pa.types.is_string(column.type):
+        column = column.cast(pa.timestamp("us", tz="UTC"))
+    if not pa.types.is_timestamp(column.type):
+        raise pa.ArrowInvalid("no timestamp")
+    if column.type.unit in {"us", "ns"}:
+        naive = column.cast(pa.timestamp(column.type.unit))
+        column = pc.floor_temporal(naive, unit="millisecond")
+    return column.cast(pa.timestamp("ms", column.type.tz)).cast(target)
+
+
+def _truths(column: pa.Array, target: pa.DataType) -> pa.Array:
+    if not (pa.types.is_boolean(column.type) or pa.types.is_string(column.type)):
+        raise pa.ArrowInvalid("no boolean")
+    return column.cast(target)
+
+
+_KERNELS: dict[str, Callable[[pa.Array, pa.DataType], pa.Array]] = {
+    "text": _texts,
+    "json_blob": _texts,
+    "int": _integers,
+    "double": _floats,
+    "date": _days,
+    "datetime": _instants,
+    "boolean": _truths,
+}
+
+
+def _files(column: pa.Array, field: Field, row: int, base: str) -> pa.Array:
+    if pa.types.is_string(column.type) and not pc.any(pc.starts_with(column, "{")).as_py():
+        return column
+    return _exact(column, field, pa.string(), row, partial(file_address, base=base))
+
+
+def _lists(column: pa.Array, field: Field, row: int, separator: str) -> pa.Array:
+    if pa.types.is_list(column.type):
+        return pa.array([_list(value) for value in column.to_pylist()], pa.list_(pa.string()))
+    if not pa.types.is_string(column.type):
+        return _exact(column, field, pa.list_(pa.string()), row, _refuse)
+    if not separator and any(
+        pc.any(pc.match_substring(column, candidate)).as_py()
+        for candidate in {",", field.separator} - {""}
+    ):
+        raise JoinedLists(f"the values of field {field.name!r} came joined into one text")
+    return pc.split_pattern(column, separator or LIST_SEPARATOR)
+
+
+def _list(values: list[object] | None) -> list[str] | None:
+    # CSV cannot tell no list from an empty one, nor from one empty value.
+    kept = ["" if value is None else str(value) for value in values or ()]
+    return None if kept in ([], [""]) else kept
+
+
+def _refuse(value: object) -> object:
+    raise ValueError(value)

@@ -1,0 +1,199 @@
+"""Geometry as exports write it, to WKB in lon/lat; and the GeoParquet description of it.
+
+Geometries are carried, not judged: an invalid ring stays as the publisher drew it. Features over
+WFS have their own reader; nothing here parses GML.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from ods_pipeline.dataset import Field
+from ods_pipeline.errors import TypeMismatch
+
+_POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
+_LITTLE_ENDIAN, _POINT_TYPE = 1, 1
+
+
+def wkb(column: pa.Array, field: Field, row: int = 1) -> pa.Array:
+    """Geometries as little-endian ISO WKB, longitude before latitude.
+
+    Args:
+        column: Text (`lat, lon` of a geo_point_2d in CSV, GeoJSON of a geo_shape), WKB (Parquet)
+            or a struct of `lon` and `lat`.
+        field: The declared field.
+        row: Number of the column's first record in the export, for messages.
+
+    Returns:
+        A `binary` array.
+
+    Raises:
+        TypeMismatch: A value is no geometry.
+    """
+    try:
+        if pa.types.is_struct(column.type):
+            return _one_by_one(column, field, row)
+        if pa.types.is_string(column.type):
+            if field.type == "geo_point_2d":
+                return _from_lat_lon(column)
+            return _written(shapely.from_geojson(_objects(column)))
+        return _canonical(column)
+    except (pa.ArrowInvalid, shapely.errors.ShapelyError, ValueError, TypeError):
+        return _one_by_one(column, field, row)
+
+
+def _from_lat_lon(column: pa.Array) -> pa.Array:
+    parts = pc.split_pattern(column, ",")
+    if not pc.all(pc.equal(pc.list_value_length(parts), 2)).as_py():
+        raise ValueError("not two coordinates")
+    numbers = pc.utf8_trim_whitespace(parts.flatten()).cast(pa.float64()).to_numpy()
+    return _points(numbers[1::2], numbers[0::2], column.is_valid().to_numpy(zero_copy_only=False))
+
+
+def _points(lon: np.ndarray, lat: np.ndarray, valid: np.ndarray) -> pa.Array:
+    """Points of the valid places, nulls elsewhere; lon and lat hold the valid ones alone."""
+    packed = np.empty(len(lon), _POINT)
+    packed["order"], packed["type"] = _LITTLE_ENDIAN, _POINT_TYPE
+    packed["lon"], packed["lat"] = lon, lat
+    offsets = np.concatenate([[0], np.cumsum(valid) * _POINT.itemsize]).astype(np.int32)
+    return pa.Array.from_buffers(
+        pa.binary(),
+        len(valid),
+        [
+            pa.array(valid).buffers()[1],
+            pa.py_buffer(offsets.tobytes()),
+            pa.py_buffer(packed.tobytes()),
+        ],
+    )
+
+
+def _canonical(column: pa.Array) -> pa.Array:
+    column = column.cast(pa.binary())
+    if _are_points(column):
+        return column
+    return _written(shapely.from_wkb(_objects(column)))
+
+
+def _are_points(column: pa.Array) -> bool:
+    if not pc.all(pc.equal(pc.binary_length(column), _POINT.itemsize)).as_py():
+        return False
+    packed = np.frombuffer(b"".join(column.drop_null().to_pylist()), _POINT)
+    return bool((packed["order"] == _LITTLE_ENDIAN).all() and (packed["type"] == _POINT_TYPE).all())
+
+
+def _objects(column: pa.Array) -> np.ndarray:
+    return column.to_numpy(zero_copy_only=False)
+
+
+def _written(geometries: Iterable[Any]) -> pa.Array:
+    encoded = shapely.to_wkb(
+        np.asarray(geometries, object), byte_order=_LITTLE_ENDIAN, flavor="iso", include_srid=False
+    )
+    return pa.array(encoded, pa.binary())
+
+
+def _one_by_one(column: pa.Array, field: Field, row: int) -> pa.Array:
+    geometries: list[Any] = []
+    for offset, value in enumerate(column.to_pylist()):
+        try:
+            geometries.append(None if value is None else _geometry(value))
+        except (shapely.errors.ShapelyError, ValueError, TypeError, KeyError) as error:
+            raise TypeMismatch(field.name, row + offset, value, field.type) from error
+    return _written(np.array(geometries, object))
+
+
+def _geometry(value: Any) -> Any:
+    """A geometry in any of the forms that exports were seen to use, alone or as a Feature."""
+    if isinstance(value, bytes):
+        return shapely.from_wkb(value)
+    if isinstance(value, str) and value.lstrip().startswith(("{", "null")):
+        value = json.loads(value)
+        if value is None:
+            return None
+    if isinstance(value, dict):
+        if value.get("type") == "Feature":
+            value = value["geometry"]
+        if value is None:
+            return None
+        if "lon" in value and "lat" in value:
+            return shapely.Point(float(value["lon"]), float(value["lat"]))
+        return shapely.from_geojson(json.dumps(value))
+    lat, lon = (float(part) for part in str(value).split(","))
+    return shapely.Point(lon, lat)
+
+
+class GeoSummary:
+    """Geometry types and bounds of one column, gathered batch by batch."""
+
+    def __init__(self) -> None:
+        self._types: set[str] = set()
+        self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
+
+    def update(self, column: pa.Array) -> None:
+        """Take in some geometries, as WKB."""
+        present = column.drop_null()
+        if not len(present):
+            return
+        geometries = shapely.from_wkb(_objects(present))
+        for number, has_z in set(
+            zip(shapely.get_type_id(geometries), shapely.has_z(geometries), strict=True)
+        ):
+            name = shapely.GeometryType(number).name
+            self._types.add(_GEOPARQUET_NAMES[name] + (" Z" if has_z else ""))
+        bounds = shapely.total_bounds(geometries)
+        self._bounds[:2] = np.fmin(self._bounds[:2], bounds[:2])
+        self._bounds[2:] = np.fmax(self._bounds[2:], bounds[2:])
+
+    def describe(self) -> dict[str, Any]:
+        """The column's entry in GeoParquet's metadata, CRS and bounds (degrees) included."""
+        import pyproj
+
+        described: dict[str, Any] = {
+            "encoding": "WKB",
+            "geometry_types": sorted(self._types),
+            "crs": pyproj.CRS("OGC:CRS84").to_json_dict(),
+        }
+        if np.isfinite(self._bounds).all():
+            described["bbox"] = self._bounds.tolist()
+        return described
+
+
+_GEOPARQUET_NAMES = {
+    "POINT": "Point",
+    "LINESTRING": "LineString",
+    "LINEARRING": "LineString",
+    "POLYGON": "Polygon",
+    "MULTIPOINT": "MultiPoint",
+    "MULTILINESTRING": "MultiLineString",
+    "MULTIPOLYGON": "MultiPolygon",
+    "GEOMETRYCOLLECTION": "GeometryCollection",
+}
+
+
+def primary(fields: Iterable[Field]) -> str:
+    """The name of the geometry that readers see first: a shape before a point; empty without."""
+    names = {field.type: field.name for field in reversed(list(fields))}
+    return names.get("geo_shape") or names.get("geo_point_2d") or ""
+
+
+def geo_metadata(summaries: dict[str, GeoSummary], primary_column: str) -> str:
+    """GeoParquet 1.1's `geo` entry.
+
+    Args:
+        summaries: One per geometry column.
+        primary_column: Name of the one that readers see first.
+    """
+    return json.dumps(
+        {
+            "version": "1.1.0",
+            "primary_column": primary_column,
+            "columns": {name: summary.describe() for name, summary in summaries.items()},
+        }
+    )

@@ -1,0 +1,100 @@
+"""The receipt: what a landed partition says of itself in its Parquet footer.
+
+It holds what the verdict compares (the stamp), what the warehouse compares (the content) and what
+a reader wants to know (source, licence, time). Reading and writing files is `lake`'s work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+
+from ods_pipeline.dataset import Dataset
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What is known of a partition, each entry as text in the Parquet schema's metadata.
+
+    Attributes:
+        kind: `records`, `features` or `catalog`.
+        data_processed: The portal's date of the data at the moment of the proof, verbatim.
+        modified: The publisher's date at that moment, verbatim.
+        records_count: The catalog's count at that moment; empty if it gave none.
+        source_url: Address of the export, without secrets.
+        format: Export that the rows came through, `parquet` or `csv`.
+        fetched_at: When the rows were asked for, ISO 8601 in UTC.
+        row_count: Rows in the file.
+        content_hash: Identity of the rows whatever their order.
+        schema_hash: Identity of the declared names and types.
+        metadata_hash: Identity of labels, licence and other description.
+        body_sha256: SHA-256 of all bytes of the file before its footer.
+        proof: What the rows were compared with, for people.
+    """
+
+    portal: str
+    kind: str
+    dataset_id: str = ""
+    dataset_uid: str = ""
+    title: str = ""
+    description: str = ""
+    publisher: str = ""
+    license: str = ""
+    license_url: str = ""
+    attribution: str = ""
+    data_processed: str = ""
+    modified: str = ""
+    records_count: str = ""
+    source_url: str = ""
+    format: str = ""
+    fetched_at: str = ""
+    row_count: str = ""
+    content_hash: str = ""
+    schema_hash: str = ""
+    metadata_hash: str = ""
+    body_sha256: str = ""
+    proof: str = ""
+
+    @classmethod
+    def of(cls, dataset: Dataset, kind: str, **known: str) -> Receipt:
+        """The part of a receipt that a dataset's metadata give."""
+        return cls(portal=dataset.portal, kind=kind, **described(dataset), **known)
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[bytes, bytes]) -> Receipt | None:
+        """Read a receipt back; None when the metadata hold none."""
+        text = {
+            item.name: metadata[item.name.encode()].decode()
+            for item in fields(cls)
+            if item.name.encode() in metadata
+        }
+        return cls(**text) if "portal" in text and "kind" in text else None
+
+    def metadata(self) -> dict[str, str]:
+        """The entries that are known, ready for a schema's metadata."""
+        return {item.name: value for item in fields(self) if (value := getattr(self, item.name))}
+
+    @property
+    def rows(self) -> int:
+        """Rows in the file."""
+        return int(self.row_count or 0)
+
+
+def described(dataset: Dataset) -> dict[str, str]:
+    """What a receipt takes over from a dataset's metadata."""
+    count = dataset.records_count
+    return {
+        "dataset_id": dataset.dataset_id,
+        "dataset_uid": dataset.dataset_uid,
+        "title": dataset.title,
+        "description": dataset.meta("description"),
+        "publisher": dataset.meta("publisher"),
+        "license": dataset.meta("license"),
+        "license_url": dataset.meta("license_url"),
+        "attribution": dataset.meta("attributions"),
+        "data_processed": dataset.data_processed,
+        "modified": dataset.modified,
+        "records_count": "" if count is None else str(count),
+        "schema_hash": dataset.schema_hash,
+        "metadata_hash": dataset.metadata_hash,
+    }

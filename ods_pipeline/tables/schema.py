@@ -1,0 +1,75 @@
+"""A dataset's fields as an Arrow schema: the declared types, never guessed ones.
+
+One table of types serves the Parquet export, the CSV export and the lake. Turning values into
+these types is `columns`' and `geometry`'s work, not this module's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pyarrow as pa
+
+from ods_pipeline.dataset import Field
+from ods_pipeline.errors import SchemaMismatch
+
+_ARROW: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "int": pa.int64(),
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "datetime": pa.timestamp("ms", tz="UTC"),
+    "boolean": pa.bool_(),
+    "geo_point_2d": pa.binary(),
+    "geo_shape": pa.binary(),
+    "file": pa.string(),
+    "json_blob": pa.string(),
+}
+
+
+def arrow_type(field: Field) -> pa.DataType:
+    """The Arrow type of a field.
+
+    Args:
+        field: A declared field. Geometry is WKB in `binary`; several values make a
+            `list<string>`.
+
+    Raises:
+        SchemaMismatch: The portal declares a type that the API does not document.
+    """
+    if field.type not in _ARROW:
+        raise SchemaMismatch(
+            f"field {field.name!r} has the type {field.type!r}, which this version does not know"
+        )
+    if field.type == "text" and field.multivalued:
+        return pa.list_(pa.string())
+    return _ARROW[field.type]
+
+
+def arrow_field(field: Field) -> pa.Field:
+    """A field with its type, and with label, description, unit and ODS type as metadata."""
+    described = {
+        "ods_type": field.type,
+        "label": field.label,
+        "description": field.description,
+        "unit": field.unit,
+        "precision": field.precision,
+    }
+    return pa.field(
+        field.name,
+        arrow_type(field),
+        metadata={key: value for key, value in described.items() if value},
+    )
+
+
+def arrow_schema(fields: Iterable[Field]) -> pa.Schema:
+    """The Arrow schema of some fields, in their order.
+
+    Raises:
+        SchemaMismatch: A type is unknown, or two fields have the same name.
+    """
+    schema = pa.schema([arrow_field(field) for field in fields])
+    repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})
+    if repeated:
+        raise SchemaMismatch(f"the portal declares the field {repeated[0]!r} more than once")
+    return schema

@@ -1,0 +1,124 @@
+"""One value as an export writes it, to one value of its declared type: the slow, exact rules.
+
+`columns` reads whole columns with Arrow's kernels and comes here when they refuse, so these
+functions define what is accepted. Each raises ValueError for what it does not accept; naming the
+field and the record is the caller's work.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime, time
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+_DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
+_NUMBER = re.compile(
+    r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE
+)
+_TRUTH = {"true": True, "1": True, "false": False, "0": False}
+_INT64 = range(-(2**63), 2**63)
+
+
+def integer(value: Any) -> int:
+    """A whole number of 64 bits; `12.0` is one, `12.5` is none."""
+    if isinstance(value, bool):
+        raise ValueError(value)
+    try:
+        number = Decimal(_number(value)) if isinstance(value, str) else Decimal(value)
+        whole = int(number)
+    except (InvalidOperation, OverflowError, TypeError) as error:
+        raise ValueError(value) from error
+    if whole != number or whole not in _INT64:
+        raise ValueError(value)
+    return whole
+
+
+def floating(value: Any) -> float:
+    """A 64-bit float."""
+    if isinstance(value, bool):
+        raise ValueError(value)
+    return float(_number(value) if isinstance(value, str) else value)
+
+
+def boolean(value: Any) -> bool:
+    """`true`, `false`, `1` or `0`, in any case."""
+    truth = _TRUTH.get(str(value).strip().lower())
+    if truth is None:
+        raise ValueError(value)
+    return truth
+
+
+def day(value: Any) -> date:
+    """A date; one of year or month precision is the first day of it.
+
+    Year-precision fields come as `1977`, `1977-01-01` or a midnight, depending on the portal.
+    """
+    if isinstance(value, datetime):
+        if value.timetz().replace(tzinfo=None) != time.min:
+            raise ValueError(value)
+        return value.date()
+    if isinstance(value, date):
+        return value
+    match = _DATE.fullmatch(str(value).strip())
+    if match:
+        year, month, number = match.groups()
+        return date(int(year), int(month or 1), int(number or 1))
+    return day(datetime.fromisoformat(str(value).strip()))
+
+
+def instant(value: Any) -> datetime:
+    """A moment, to the millisecond below; without an offset it is UTC, the zone that we ask for."""
+    if isinstance(value, date) and not isinstance(value, datetime):
+        value = datetime.combine(value, time.min)
+    if not isinstance(value, datetime):
+        value = datetime.fromisoformat(str(value).strip())
+    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    return aware.astimezone(UTC).replace(microsecond=aware.microsecond // 1000 * 1000)
+
+
+def json_text(value: Any) -> str:
+    """JSON as text: text as it is, anything structured written out."""
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+
+
+def file_address(value: Any, base: str = "") -> str:
+    """A file's URL.
+
+    CSV gives the URL. Other exports may give an object: its `url`, or its `id` below `base`; an
+    object with neither is kept as JSON text.
+    """
+    if isinstance(value, str) and value.startswith("{"):
+        value = json.loads(value)
+    if not isinstance(value, Mapping):
+        return str(value)
+    if value.get("url"):
+        return str(value["url"])
+    return f"{base}/{value['id']}" if base and value.get("id") else json_text(value)
+
+
+def text(value: Any) -> str:
+    """Text, and nothing else: a number in a text field has lost its leading zeros already."""
+    if not isinstance(value, str):
+        raise ValueError(value)
+    return value
+
+
+def _number(text: str) -> str:
+    stripped = text.strip()
+    if not _NUMBER.fullmatch(stripped):
+        raise ValueError(text)
+    return stripped
+
+
+EXACT: Mapping[str, Callable[[Any], Any]] = {
+    "text": text,
+    "int": integer,
+    "double": floating,
+    "boolean": boolean,
+    "date": day,
+    "datetime": instant,
+    "json_blob": json_text,
+}
