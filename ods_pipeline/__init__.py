@@ -1,0 +1,34 @@
+"""Keep a warehouse in step with an Opendatasoft portal, and trust what is in it.
+
+The public names; each is imported when it is first used, so that the command line starts at once.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module, metadata
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ods_pipeline.component import OpendatasoftPortal
+    from ods_pipeline.dataset import Dataset, Field
+    from ods_pipeline.portal.portal import Portal
+
+_HOMES = {
+    "Dataset": "ods_pipeline.dataset",
+    "Field": "ods_pipeline.dataset",
+    "OpendatasoftPortal": "ods_pipeline.component",
+    "Portal": "ods_pipeline.portal.portal",
+}
+
+__version__ = metadata.version("ods-pipeline")
+__all__ = ["Dataset", "Field", "OpendatasoftPortal", "Portal"]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_HOMES])

@@ -1,0 +1,48 @@
+"""Where a portal is: what people type for it, its base URL, and its name on disk."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from ods_pipeline.errors import ConfigurationError
+
+_HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
+
+
+@dataclass(frozen=True)
+class Address:
+    """A portal's address.
+
+    Attributes:
+        base: Scheme and authority, such as `https://data.economie.gouv.fr`.
+        slug: Host, with `_PORT` where a port was given; the portal's name on disk.
+    """
+
+    base: str
+    slug: str
+
+    @classmethod
+    def parse(cls, text: str) -> Address:
+        """Read a domain or any URL of a portal; a path such as `/explore/dataset/x` is dropped.
+
+        Raises:
+            ConfigurationError: It is neither a domain nor an http(s) URL.
+        """
+        typed = text.strip()
+        try:
+            parts = urlsplit(typed if "://" in typed else f"https://{typed}")
+            port = parts.port
+        except ValueError:
+            parts, port = urlsplit(""), None
+        host = (parts.hostname or "").lower()
+        shown = f"[{host}]" if ":" in host else host
+        if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(shown):
+            raise ConfigurationError(
+                f"{typed!r} is no portal address; give a domain such as data.economie.gouv.fr "
+                "or a URL such as http://127.0.0.1:8765"
+            )
+        authority = f"{shown}:{port}" if port else shown
+        slug = re.sub(r"[^a-z0-9._-]", "_", f"{host}_{port}" if port else host)
+        return cls(base=f"{parts.scheme}://{authority}", slug=slug)

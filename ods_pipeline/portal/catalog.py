@@ -1,0 +1,147 @@
+"""The catalog: every dataset of a portal in one request, and as one Arrow table.
+
+Deciding what has changed is `tables.verdict`'s work; here the catalog is only read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+import pyarrow as pa
+
+from ods_pipeline.dataset import Dataset, instant
+from ods_pipeline.errors import NotAPortal, PortalFailure, RequestRefused
+from ods_pipeline.portal.client import Client
+
+_PAGE = 100
+_LAST_PAGED = 10_000  # offset + limit may not exceed it; recorded in the portals' own message.
+
+
+def datasets(client: Client, where: str | None = None) -> list[Dataset]:
+    """All datasets that the caller may see, restricted ones included.
+
+    One request, whatever the catalog's size; a portal that refuses the export is read in pages.
+
+    Args:
+        client: The conversation with the portal.
+        where: ODSQL filter on metadata, such as `modified > date'2026-01-01'`.
+
+    Raises:
+        NotAPortal: The reply is no catalog.
+        PortalFailure: The pages do not add up to the total that the portal states.
+        PortalError: Any other failure.
+    """
+    try:
+        body = client.json("/catalog/exports/json", {"where": where})
+    except (NotAPortal, RequestRefused) as refusal:
+        return _paged(client, where, refusal)
+    found = _read(client, body)
+    return _paged(client, where, None) if found is None else found
+
+
+def _read(client: Client, body: Any) -> list[Dataset] | None:
+    """Datasets of an export's body; None when its objects lack what makes a dataset."""
+    entries = body.get("results") or body.get("datasets") if isinstance(body, dict) else body
+    if not isinstance(entries, list):
+        return None
+    try:
+        return [Dataset.from_api(client.slug, entry) for entry in entries]
+    except (KeyError, TypeError, AttributeError):
+        return None
+
+
+def _paged(client: Client, where: str | None, refusal: Exception | None) -> list[Dataset]:
+    found: list[Dataset] = []
+    while True:
+        query = {"where": where, "limit": _PAGE, "offset": len(found), "order_by": "dataset_id"}
+        try:
+            body = client.json("/catalog/datasets", query)
+        except NotAPortal as error:
+            raise (refusal or error) from error
+        page = _read(client, body)
+        if page is None or not isinstance(body, dict) or "total_count" not in body:
+            raise NotAPortal(
+                "the reply is no catalog of the Explore API v2.1",
+                portal=client.slug,
+                url=client.url("/catalog/datasets"),
+            )
+        found += page
+        total = int(body["total_count"])
+        if len(found) >= total or not page or len(found) >= _LAST_PAGED:
+            return _whole(client, found, total)
+
+
+def _whole(client: Client, found: list[Dataset], total: int) -> list[Dataset]:
+    unique = {dataset.dataset_id: dataset for dataset in found}
+    if len(unique) != total:
+        raise PortalFailure(
+            f"the catalog came in pages with {len(unique)} datasets where the portal states "
+            f"{total}, and it refuses its export in one piece; try later",
+            portal=client.slug,
+        )
+    return found
+
+
+SCHEMA = pa.schema(
+    {
+        "dataset_id": pa.string(),
+        "dataset_uid": pa.string(),
+        "title": pa.string(),
+        "description": pa.string(),
+        "publisher": pa.string(),
+        "theme": pa.string(),
+        "keyword": pa.string(),
+        "license": pa.string(),
+        "license_url": pa.string(),
+        "attributions": pa.string(),
+        "language": pa.string(),
+        "update_frequency": pa.string(),
+        "records_count": pa.int64(),
+        "data_processed": pa.timestamp("ms", "UTC"),
+        "modified": pa.timestamp("ms", "UTC"),
+        "metadata_processed": pa.timestamp("ms", "UTC"),
+        "has_records": pa.bool_(),
+        "data_visible": pa.bool_(),
+        "features": pa.list_(pa.string()),
+        "fields": pa.list_(
+            pa.struct({key: pa.string() for key in ("name", "type", "label", "description")})
+        ),
+        "metas": pa.string(),
+    }
+)
+
+
+def as_table(found: Iterable[Dataset]) -> pa.Table:
+    """The catalog as a table, one row per dataset, in the order of the identifiers.
+
+    Args:
+        found: Datasets of one portal.
+
+    Returns:
+        A table of `SCHEMA`; `metas` holds all metadata templates as JSON text.
+    """
+    rows = [_row(dataset) for dataset in sorted(found, key=lambda item: item.dataset_id)]
+    return pa.Table.from_pylist(rows, SCHEMA)
+
+
+def _row(dataset: Dataset) -> Mapping[str, Any]:
+    texts = ("publisher", "theme", "keyword", "license", "license_url", "attributions", "language")
+    dates = ("data_processed", "modified", "metadata_processed")
+    return {
+        **{key: dataset.meta(key) or None for key in (*texts, "description", "update_frequency")},
+        **{key: instant(dataset.meta(key)) for key in dates},
+        "dataset_id": dataset.dataset_id,
+        "dataset_uid": dataset.dataset_uid or None,
+        "title": dataset.title,
+        "records_count": dataset.records_count,
+        "has_records": dataset.has_records,
+        "data_visible": dataset.data_visible,
+        "features": list(dataset.features),
+        "fields": [
+            {"name": f.name, "type": f.type, "label": f.label, "description": f.description}
+            for f in dataset.fields
+        ],
+        "metas": json.dumps(dataset.metas, ensure_ascii=False, sort_keys=True),
+    }

@@ -1,0 +1,253 @@
+"""One conversation with one portal: requests that are bounded, repeated where it helps, counted.
+
+Everything that crosses the wire goes through `Client`. What the replies mean as datasets and
+records is for the modules beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import json
+import random
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+import requests
+from requests.auth import AuthBase
+from requests.exceptions import ContentDecodingError
+from urllib3.exceptions import NameResolutionError
+
+from ods_pipeline.errors import (
+    NotAPortal,
+    PortalError,
+    PortalFailure,
+    PortalUnreachable,
+    QuotaExhausted,
+)
+from ods_pipeline.portal import replies
+from ods_pipeline.portal.address import Address
+
+_API = "/api/explore/v2.1"
+_ERROR_BYTES = 65_536
+_CHUNK = 1 << 18
+_USER_AGENT = f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{requests.__version__}"
+_T = TypeVar("_T")
+
+Parameters = Mapping[str, object]
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The request quota as the last reply stated it, verbatim: numbers can exceed 64 bits."""
+
+    limit: str
+    remaining: str
+    reset: str
+
+
+class Client:
+    """HTTP/1.1 to one portal.
+
+    Real portals are slow to their first byte and thin afterwards (65 KB/s was seen), so the read
+    timeout bounds silence, never the whole transfer.
+    """
+
+    def __init__(
+        self,
+        address: str,
+        credentials: AuthBase | None = None,
+        *,
+        lang: str = "en",
+        timezone: str = "UTC",
+        connect_timeout: float = 10,
+        read_timeout: float = 120,
+        attempts: int = 4,
+        patience: float = 60,
+    ) -> None:
+        """Prepare a conversation; nothing is sent yet.
+
+        Args:
+            address: Domain or base URL.
+            credentials: Signs each request to this portal's host, and to no other.
+            lang: Language of labels and messages; sent always, or the portal's own default counts.
+            timezone: Zone of datetimes; sent always, because it changes the Parquet types.
+            connect_timeout: Seconds for a connection.
+            read_timeout: Seconds of silence.
+            attempts: How often a request is sent at most.
+            patience: Seconds to wait for a spent quota at most.
+        """
+        self.address = Address.parse(address)
+        self._common = {"lang": lang, "timezone": timezone}
+        self._timeouts = (connect_timeout, read_timeout)
+        self._attempts = attempts
+        self._patience = patience
+        self._credentials = credentials
+        self._local = threading.local()
+        self._count = itertools.count(1)
+        self.requests_made = 0
+        self.quota: Quota | None = None
+        self.cancelled = threading.Event()
+
+    @property
+    def slug(self) -> str:
+        """The portal's name on disk and in messages."""
+        return self.address.slug
+
+    @property
+    def requests_by_this_thread(self) -> int:
+        """Requests that the calling thread has sent; a dataset is landed by one thread."""
+        return int(getattr(self._local, "requests", 0))
+
+    def url(self, path: str, parameters: Parameters | None = None) -> str:
+        """The whole address of an API path; credentials are never part of it."""
+        query = urlencode(_encoded({**self._common, **(parameters or {})}), doseq=True)
+        return f"{self.address.base}{_API}{path}?{query}"
+
+    def json(self, path: str, parameters: Parameters | None = None) -> Any:
+        """Ask for a JSON document and read it whole.
+
+        Raises:
+            PortalError: Any of its kinds; see `errors`.
+        """
+        url = self.url(path, parameters)
+
+        def once() -> Any:
+            with self._open(url) as response:
+                return json.loads(response.content)
+
+        try:
+            return self._repeated(once, url)
+        except ValueError as error:
+            raise NotAPortal(
+                "the reply is not JSON, so this is no Explore API v2.1", portal=self.slug, url=url
+            ) from error
+
+    @contextlib.contextmanager
+    def stream(self, path: str, parameters: Parameters | None = None) -> Iterator[Iterator[bytes]]:
+        """Ask for an export and hand its bytes over as they come.
+
+        Only the opening is repeated on failure: what a broken body costs to fetch anew is for the
+        caller to weigh.
+
+        Yields:
+            The decoded body in chunks. A connection that breaks raises in the iteration.
+
+        Raises:
+            PortalError: Any of its kinds; see `errors`.
+        """
+        url = self.url(path, parameters)
+        with self._repeated(lambda: self._open(url), url) as response:
+            yield self._chunks(response, url)
+
+    def _open(self, url: str) -> requests.Response:
+        self.requests_made = next(self._count)
+        self._local.requests = self.requests_by_this_thread + 1
+        response = self._session().get(
+            url, timeout=self._timeouts, stream=True, auth=self._credentials
+        )
+        self._note_quota(response.headers)
+        where = {"portal": self.slug, "url": url}
+        if response.status_code != requests.codes.ok:
+            with response:
+                body = next(response.iter_content(_ERROR_BYTES), b"")
+            raise replies.failure(response.status_code, response.headers, body, **where)
+        page = replies.unexpected(response.headers, **where)
+        if page:
+            response.close()
+            raise page
+        return response
+
+    def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
+        try:
+            for chunk in response.iter_content(_CHUNK):
+                if self.cancelled.is_set():
+                    raise PortalFailure("stopped on request", portal=self.slug, url=url)
+                yield chunk
+        except requests.RequestException as error:
+            raise self._problem(error, url) from error
+
+    def _repeated(self, once: Callable[[], _T], url: str) -> _T:
+        for number in itertools.count(1):
+            try:
+                return once()
+            except requests.RequestException as error:
+                problem: PortalError = self._problem(error, url)
+                problem.__cause__ = error
+            except (PortalFailure, QuotaExhausted) as error:
+                problem = error
+            pause = self._pause(problem, number)
+            if pause is None or self.cancelled.wait(pause):
+                raise problem
+        raise AssertionError("an endless loop ended")
+
+    def _pause(self, problem: PortalError, number: int) -> float | None:
+        """Seconds to wait before the next attempt, or None when another makes no sense."""
+        if number >= self._attempts or isinstance(problem.__cause__, requests.TooManyRedirects):
+            return None
+        if isinstance(problem, PortalUnreachable) and _unknown_host(problem.__cause__):
+            return None
+        if isinstance(problem, QuotaExhausted) and problem.reset:
+            wait = (problem.reset - datetime.now(UTC)).total_seconds()
+            return max(wait, 0) + random.uniform(0.1, 1) if wait <= self._patience else None  # noqa: S311
+        return float(2 ** (number - 1)) * random.uniform(0.25, 0.75)  # noqa: S311
+
+    def _problem(self, error: requests.RequestException, url: str) -> PortalError:
+        where = {"portal": self.slug, "url": url}
+        host = self.address.base
+        if _unknown_host(error):
+            return PortalUnreachable(
+                f"there is no host {host}; check the portal's address and the network", **where
+            )
+        if isinstance(error, requests.Timeout):
+            return PortalUnreachable(f"{host} did not answer in time; try later", **where)
+        if isinstance(error, requests.exceptions.SSLError):
+            return PortalUnreachable(f"{host} has no certificate that this machine trusts", **where)
+        if isinstance(error, requests.exceptions.ChunkedEncodingError | ContentDecodingError):
+            return PortalFailure("the reply broke off in the middle", **where)
+        if isinstance(error, requests.ConnectionError):
+            return PortalUnreachable(
+                f"{host} cannot be reached; check address and network", **where
+            )
+        return PortalFailure(f"the request failed: {type(error).__name__}", **where)
+
+    def _session(self) -> requests.Session:
+        # A Session is not made for several threads at once, and landing uses some.
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            session.max_redirects = 5
+            session.headers["User-Agent"] = _USER_AGENT
+        return session
+
+    def _note_quota(self, headers: Mapping[str, str]) -> None:
+        if "X-RateLimit-Remaining" in headers:
+            self.quota = Quota(
+                limit=headers.get("X-RateLimit-Limit", ""),
+                remaining=headers["X-RateLimit-Remaining"],
+                reset=headers.get("X-RateLimit-Reset", ""),
+            )
+
+
+def _unknown_host(error: BaseException | None) -> bool:
+    reason = error
+    while reason is not None:
+        if isinstance(reason, NameResolutionError):
+            return True
+        reason = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
+        reason = reason if isinstance(reason, BaseException) else None
+    return False
+
+
+def _encoded(parameters: Parameters) -> dict[str, object]:
+    """Parameters as the API spells them: `true`, `false`, and none that is None."""
+    return {
+        key: str(value).lower() if isinstance(value, bool) else value
+        for key, value in parameters.items()
+        if value is not None
+    }

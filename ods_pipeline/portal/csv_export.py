@@ -1,0 +1,113 @@
+"""A CSV export as typed record batches, read in blocks that end where a record ends.
+
+The blocks are cut here, because a single record (a coastline, say) can be larger than any fixed
+block that a CSV reader is given. Splitting cells is left to Arrow.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections.abc import Iterable, Iterator
+
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from ods_pipeline.errors import SchemaMismatch, Unproven
+
+DELIMITER = ";"
+_BLOCK = 4 << 20
+_BOM = b"\xef\xbb\xbf"
+
+
+def read(chunks: Iterable[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The header of a CSV export, and its rows as text.
+
+    Args:
+        chunks: The body: UTF-8 with or without BOM, `;` between cells, `"` around those that need
+            it, every record ended by a line break.
+
+    Returns:
+        A schema whose columns are all `string`, and the batches that follow it.
+
+    Raises:
+        Unproven: The body ends inside a record, or a record has another number of cells than the
+            header, or the text is not UTF-8; most of these while the batches are read.
+        SchemaMismatch: The header names a column twice.
+    """
+    blocks = _blocks(chunks)
+    first = next(blocks, b"").removeprefix(_BOM)
+    if not first.strip():
+        raise Unproven("the CSV export is empty: not even a header came")
+    names, length = _header(first)
+    schema = pa.schema([(name, pa.string()) for name in names])
+    rest = itertools.chain([first[length:]] if len(first) > length else [], blocks)
+    return schema, (_split(block, schema) for block in rest)
+
+
+def _header(block: bytes) -> tuple[list[str], int]:
+    """Column names, and the number of bytes that the header takes."""
+    try:
+        lines = io.StringIO(block.decode(), newline="")
+    except UnicodeDecodeError as error:
+        raise Unproven(f"the CSV export is not UTF-8: {error.reason}") from error
+    names = next(csv.reader(lines, delimiter=DELIMITER))
+    repeated = sorted({name for name in names if names.count(name) > 1})
+    if repeated:
+        raise SchemaMismatch(f"the CSV export has the column {repeated[0]!r} more than once")
+    return names, len(lines.getvalue()[: lines.tell()].encode())
+
+
+def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:
+    try:
+        table = pacsv.read_csv(
+            pa.BufferReader(block),
+            read_options=pacsv.ReadOptions(column_names=schema.names, block_size=len(block) + 1),
+            parse_options=pacsv.ParseOptions(
+                delimiter=DELIMITER, newlines_in_values=True, ignore_empty_lines=False
+            ),
+            convert_options=pacsv.ConvertOptions(
+                column_types=schema, strings_can_be_null=False, quoted_strings_can_be_null=False
+            ),
+        )
+    except pa.ArrowInvalid as error:
+        said = str(error).splitlines()[0][:200]
+        raise Unproven(f"the CSV export breaks its own structure: {said}") from error
+    return table.combine_chunks().to_batches()[0]
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces of some megabytes that end with a record's line break."""
+    waiting: list[bytes] = []
+    size, wanted = 0, _BLOCK
+    for chunk in chunks:
+        waiting.append(chunk)
+        size += len(chunk)
+        if size < wanted:
+            continue
+        block = b"".join(waiting)
+        end = _end_of_record(block)
+        # A record longer than the block: wait for twice as much before looking again.
+        wanted = 2 * size if not end else _BLOCK
+        if end:
+            yield block[:end]
+        waiting, size = [block[end:]], len(block) - end
+    rest = b"".join(waiting)
+    if _end_of_record(rest) != len(rest):
+        raise Unproven("the CSV export ends in the middle of a record: it was cut off")
+    if rest:
+        yield rest
+
+
+def _end_of_record(block: bytes) -> int:
+    """Length of the part that ends with the last line break outside quotes; 0 without one."""
+    quotes, upper = block.count(b'"'), len(block)
+    found = block.rfind(b"\n")
+    while found >= 0:
+        end = found + 1
+        quotes -= block.count(b'"', end, upper)
+        if quotes % 2 == 0:
+            return end
+        upper, found = end, block.rfind(b"\n", 0, found)
+    return 0

@@ -1,0 +1,253 @@
+"""Bulk exports: the records of a dataset as one stream of batches of the declared types.
+
+Parquet and CSV end in the same Arrow table. Proving that it is whole is `proof`'s work, keeping it
+`lake`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+from urllib.parse import quote
+
+import pyarrow as pa
+
+from ods_pipeline.dataset import Dataset, Field
+from ods_pipeline.errors import ConfigurationError, SchemaMismatch
+from ods_pipeline.portal import csv_export, parquet_export
+from ods_pipeline.portal.client import Client
+from ods_pipeline.tables.columns import LIST_SEPARATOR, Dialect, JoinedLists, typed
+from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
+
+Format = Literal["parquet", "csv"]
+FORMATS: tuple[Format, ...] = ("parquet", "csv")
+
+# Asked for explicitly, so that no portal's own defaults change the columns or their separators.
+_FIXED: Mapping[Format, Mapping[str, object]] = {
+    "parquet": {"parquet_compression": "snappy"},
+    "csv": {
+        "delimiter": csv_export.DELIMITER,
+        "list_separator": LIST_SEPARATOR,
+        "quote_all": False,
+        "with_bom": False,
+        "use_labels": False,
+    },
+}
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which records, as ODSQL; all of them by default.
+
+    Attributes:
+        where: Filter.
+        select: Fields or expressions; one that is no declared field keeps the type that the
+            export gives it (text in CSV).
+        order_by: Order; without it portals promise none.
+        group_by: Grouping.
+        limit: Number of records; all without it.
+        refine: Facet values to keep, each `facet:value`.
+        exclude: Facet values to leave out, each `facet:value`.
+    """
+
+    where: str | None = None
+    select: str | Sequence[str] | None = None
+    order_by: str | None = None
+    group_by: str | None = None
+    limit: int | None = None
+    refine: Sequence[str] = ()
+    exclude: Sequence[str] = ()
+
+    @property
+    def reshapes(self) -> bool:
+        """Whether the columns are other than the dataset's fields."""
+        return self.select is not None or self.group_by is not None
+
+    def filters(self) -> dict[str, object]:
+        """The parameters that choose records, as counting understands them too."""
+        return {
+            "where": self.where,
+            "refine": list(self.refine) or None,
+            "exclude": list(self.exclude) or None,
+        }
+
+    def parameters(self) -> dict[str, object]:
+        """All parameters as the API names them."""
+        select = self.select
+        return {
+            **self.filters(),
+            "select": select if select is None or isinstance(select, str) else ", ".join(select),
+            "order_by": self.order_by,
+            "group_by": self.group_by,
+            "limit": self.limit,
+        }
+
+
+ALL = Query()
+
+
+def path(dataset_id: str, tail: str = "") -> str:
+    """The API's path of a dataset; the identifier is encoded whole, slashes included."""
+    return f"/catalog/datasets/{quote(dataset_id, safe='')}{tail}"
+
+
+@dataclass(frozen=True)
+class Export:
+    """An export that is being read.
+
+    Attributes:
+        format: The export that it is; CSV where Parquet was asked for and joins lists.
+        url: Its address.
+        schema: Columns in the order of the fields, with field metadata.
+        batches: The rows in bounded memory, to be read once, inside the `with` block.
+    """
+
+    format: Format
+    url: str
+    schema: pa.Schema
+    batches: Iterator[pa.RecordBatch]
+
+
+@contextlib.contextmanager
+def opened(
+    client: Client,
+    dataset: Dataset,
+    format: Format = "parquet",
+    query: Query = ALL,
+    *,
+    spool: Path | None = None,
+    received: Callable[[int], object] = lambda size: None,
+) -> Iterator[Export]:
+    """Ask for the records of a dataset, typed by the catalog's declarations.
+
+    Args:
+        client: The conversation with the portal.
+        dataset: The dataset, with its fields.
+        format: The export to read. Where Parquet joins the values of a list with a separator that
+            they hold themselves, CSV is read instead, with a separator of ours.
+        query: Which records.
+        spool: Folder for temporary files.
+        received: Told the size of each piece that arrives, in bytes.
+
+    Yields:
+        The export.
+
+    Raises:
+        ConfigurationError: There is no such format.
+        SchemaMismatch: The export's columns are not the declared fields.
+        TypeMismatch: A value is not of its field's type.
+        Unproven: The body is not whole.
+        PortalError: The portal did not answer as it should.
+    """
+    if format not in FORMATS:
+        raise ConfigurationError(f"{format!r} is no export to land; choose parquet or csv")
+    with contextlib.ExitStack() as stack:
+        body = stack.enter_context(_body(client, dataset, format, query, received))
+        if format == "csv":
+            came, raw = csv_export.read(body)
+        else:
+            file = stack.enter_context(parquet_export.spooled(body, spool))
+            if _joins_lists(file, dataset):
+                stack.close()
+                other = opened(client, dataset, "csv", query, spool=spool, received=received)
+                yield stack.enter_context(other)
+                return
+            came, raw = file.schema, file.batches()
+        columns = _columns(came, dataset, query)
+        yield Export(
+            format,
+            client.url(path(dataset.dataset_id, f"/exports/{format}")),
+            pa.schema([target for target, _ in columns]),
+            _typed(raw, columns, _dialect(client, dataset, format)),
+        )
+
+
+@contextlib.contextmanager
+def _body(
+    client: Client,
+    dataset: Dataset,
+    format: Format,
+    query: Query,
+    received: Callable[[int], object],
+) -> Iterator[Iterator[bytes]]:
+    parameters = {**query.parameters(), **_FIXED[format]}
+    with client.stream(path(dataset.dataset_id, f"/exports/{format}"), parameters) as chunks:
+        yield _counted(chunks, received)
+
+
+def _joins_lists(file: parquet_export.Spooled, dataset: Dataset) -> bool:
+    """Whether a column of lists came as text in which the values cannot be told apart."""
+    lists = [field for field in dataset.fields if pa.types.is_list(arrow_type(field))]
+    texts = [field for field in lists if field.name in file.schema.names]
+    texts = [f for f in texts if not pa.types.is_list(file.schema.field(f.name).type)]
+    try:
+        for batch in file.batches([field.name for field in texts]) if texts else ():
+            for field in texts:
+                typed(batch.column(field.name), field)
+    except JoinedLists:
+        return True
+    return False
+
+
+_Columns = list[tuple[pa.Field, Field | None]]
+
+
+def _typed(
+    raw: Iterator[pa.RecordBatch], columns: _Columns, dialect: Dialect
+) -> Iterator[pa.RecordBatch]:
+    schema = pa.schema([target for target, _ in columns])
+    row = 1
+    for batch in raw:
+        arrays = [
+            typed(batch.column(target.name), field, row, dialect)
+            if field
+            else batch.column(target.name)
+            for target, field in columns
+        ]
+        row += batch.num_rows
+        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+
+def _columns(came: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
+    """Each column to give: as Arrow, and the declared field that it is typed by, if any."""
+    declared = {field.name: field for field in dataset.fields}
+    if query.reshapes:
+        return [
+            (arrow_field(declared[item.name]), declared[item.name])
+            if item.name in declared
+            else (item, None)
+            for item in came
+        ]
+    missing = [name for name in declared if name not in came.names]
+    surplus = [name for name in came.names if name not in declared]
+    if missing or surplus:
+        raise SchemaMismatch(_difference(missing, surplus), dataset=dataset.dataset_id)
+    return list(zip(arrow_schema(dataset.fields), dataset.fields, strict=True))
+
+
+def _difference(missing: list[str], surplus: list[str]) -> str:
+    parts = [
+        f"{what} {', '.join(map(repr, names[:5]))}{' …' if len(names) > 5 else ''}"
+        for what, names in (("lacks", missing), ("adds", surplus))
+        if names
+    ]
+    return (
+        f"the export {' and '.join(parts)} compared with the fields that the catalog declares; "
+        "it was probably edited this minute: run again"
+    )
+
+
+def _dialect(client: Client, dataset: Dataset, format: Format) -> Dialect:
+    return Dialect(
+        list_separator=LIST_SEPARATOR if format == "csv" else "",
+        file_base=client.url(path(dataset.dataset_id, "/files")).partition("?")[0],
+    )
+
+
+def _counted(body: Iterable[bytes], received: Callable[[int], object]) -> Iterator[bytes]:
+    for chunk in body:
+        received(len(chunk))
+        yield chunk

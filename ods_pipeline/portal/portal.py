@@ -1,0 +1,182 @@
+"""`Portal`: the one object that Python users hold. It puts the modules beside it together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
+
+import pyarrow as pa
+from requests.auth import AuthBase
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import NotAPortal
+from ods_pipeline.portal import catalog, exports
+from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.exports import Format, Query
+from ods_pipeline.portal.proof import prove
+
+
+class Portal:
+    """An Opendatasoft portal, read through its Explore API v2.1.
+
+    Nothing is asked before a method needs it. Every result is proven complete or raised about.
+
+    Example:
+        >>> portal = Portal("data.economie.gouv.fr")  # doctest: +SKIP
+        >>> portal.catalog().num_rows  # doctest: +SKIP
+    """
+
+    def __init__(
+        self,
+        address: str,
+        credentials: AuthBase | None = None,
+        *,
+        lang: str = "en",
+        connect_timeout: float = 10,
+        read_timeout: float = 120,
+        patience: float = 60,
+    ) -> None:
+        """Prepare to read a portal; nothing is sent yet.
+
+        Args:
+            address: Domain or base URL.
+            credentials: Signs the requests to this portal.
+            lang: Language of the metadata asked for.
+            connect_timeout: Seconds for a connection.
+            read_timeout: Seconds of silence before giving up; never a bound on a whole transfer.
+            patience: Seconds to wait at most for a spent quota to start anew.
+
+        Raises:
+            ConfigurationError: The address is none.
+        """
+        self.client = Client(
+            address,
+            credentials,
+            lang=lang,
+            connect_timeout=connect_timeout,
+            read_timeout=read_timeout,
+            patience=patience,
+        )
+
+    def __repr__(self) -> str:
+        """The address, never a credential."""
+        return f"Portal({self.client.address.base!r})"
+
+    @property
+    def slug(self) -> str:
+        """The portal's name on disk: host, with `_PORT` where a port was given."""
+        return self.client.slug
+
+    def datasets(self, where: str | None = None) -> list[Dataset]:
+        """All datasets of the catalog, in one request.
+
+        Args:
+            where: ODSQL filter on metadata.
+
+        Raises:
+            PortalError: The portal does not answer as one.
+        """
+        return catalog.datasets(self.client, where)
+
+    def catalog(self, where: str | None = None) -> pa.Table:
+        """The catalog, one row per dataset; columns as in `portal.catalog.SCHEMA`."""
+        return catalog.as_table(self.datasets(where))
+
+    def dataset(self, dataset_id: str) -> Dataset:
+        """One dataset's metadata and fields, as they are now.
+
+        Raises:
+            DatasetNotFound: The portal has none of this identifier.
+        """
+        body = self.client.json(exports.path(dataset_id))
+        try:
+            return Dataset.from_api(self.slug, body)
+        except (KeyError, TypeError, AttributeError) as error:
+            url = self.client.url(exports.path(dataset_id))
+            raise NotAPortal(
+                "the reply is no dataset of the Explore API v2.1", portal=self.slug, url=url
+            ) from error
+
+    def records(
+        self,
+        dataset_id: str,
+        format: Format = "parquet",
+        *,
+        where: str | None = None,
+        select: str | Sequence[str] | None = None,
+        order_by: str | None = None,
+        group_by: str | None = None,
+        limit: int | None = None,
+        refine: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+    ) -> pa.Table:
+        """The records of a dataset, typed by the catalog's declarations and counted.
+
+        Args:
+            dataset_id: Identifier of the dataset.
+            format: Export that the rows come through; the table is the same. A dataset whose
+                Parquet export joins lists inseparably is read as CSV.
+            where: ODSQL filter.
+            select: Fields or ODSQL expressions.
+            order_by: ODSQL order.
+            group_by: ODSQL grouping.
+            limit: Number of records; all without it.
+            refine: Facet values to keep, each `facet:value`.
+            exclude: Facet values to leave out, each `facet:value`.
+
+        Raises:
+            TypeMismatch: A value is not of its field's declared type.
+            Unproven: The rows are not all that the portal counts.
+            PortalError: The portal does not give them.
+        """
+        query = Query(where, select, order_by, group_by, limit, tuple(refine), tuple(exclude))
+        with self.record_batches(dataset_id, format, query) as reader:
+            return reader.read_all()
+
+    @contextmanager
+    def record_batches(
+        self,
+        dataset_id: str,
+        format: Format = "parquet",
+        query: Query = exports.ALL,
+    ) -> Iterator[pa.RecordBatchReader]:
+        """The same as a stream in bounded memory; the proof comes with its end.
+
+        Args:
+            dataset_id: Identifier of the dataset.
+            format: Export that the rows come through.
+            query: Which records.
+
+        Yields:
+            A reader, good inside the `with` block; its last read raises if the rows are not all.
+        """
+        dataset = self.dataset(dataset_id)
+        with exports.opened(self.client, dataset, format, query) as export:
+            proven = self._proven(export.batches, dataset, query)
+            yield pa.RecordBatchReader.from_batches(export.schema, proven)
+
+    def _proven(
+        self, batches: Iterator[pa.RecordBatch], dataset: Dataset, query: Query
+    ) -> Iterator[pa.RecordBatch]:
+        rows = 0
+        for batch in batches:
+            rows += batch.num_rows
+            yield batch
+        prove(self.client, dataset, rows, query)
+
+    def export(
+        self, dataset_id: str, format: str, **parameters: object
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Any export of a dataset as the portal writes it, byte for byte.
+
+        Args:
+            dataset_id: Identifier of the dataset.
+            format: Any format that the portal offers, such as `geojson`, `jsonl` or `shp`.
+            **parameters: Any parameter of the API: where, select, order_by, group_by, limit,
+                refine, exclude, lang, timezone, use_labels, compressed, epsg, delimiter,
+                list_separator, quote_all, with_bom, parquet_compression, …
+
+        Returns:
+            A context manager over the body's chunks.
+        """
+        return self.client.stream(exports.path(dataset_id, f"/exports/{format}"), parameters)

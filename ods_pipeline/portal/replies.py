@@ -1,0 +1,118 @@
+"""What a portal's reply means: data, a quota, or one of our errors. Pure functions of a reply.
+
+The envelopes are those that real portals were recorded to send: `error_code` and `message` on most
+errors, `errorcode` and `error` on a spent quota. Sending and repeating requests is `client`'s work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+from ods_pipeline.dataset import instant
+from ods_pipeline.errors import (
+    AccessDenied,
+    DatasetNotFound,
+    NotAPortal,
+    PortalError,
+    PortalFailure,
+    QuotaExhausted,
+    RequestRefused,
+)
+
+TRANSIENT = frozenset({500, 502, 503, 504})
+_TOO_MANY, _OK = 429, 200
+
+
+def envelope(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of an error reply; empty when it is none."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def failure(
+    status: int, headers: Mapping[str, str], body: bytes, *, portal: str, url: str
+) -> PortalError:
+    """The error that a reply of another status than 200 stands for.
+
+    Args:
+        status: HTTP status.
+        headers: Reply headers.
+        body: The reply's first kilobytes.
+        portal: Slug of the portal.
+        url: Address that was asked.
+    """
+    said = envelope(body)
+    message = str(said.get("message") or said.get("error") or "").rstrip(".")
+    where = {"portal": portal, "url": url}
+    if status == _TOO_MANY:
+        return quota(headers, said, **where)
+    if status in {401, 403}:
+        advice = "the portal refuses access; it needs an API key or a login with more rights"
+        return AccessDenied(_with(advice, message), **where)
+    if status == 404 and said.get("error_code") == "NotFoundResource":
+        return DatasetNotFound(_with("the portal does not know it", message), **where)
+    if status in {404, 410}:
+        advice = f"{portal} answers, but it has no Explore API v2.1 there (status {status})"
+        return NotAPortal(_with(advice, message), **where)
+    if status < 500 and status not in {408, 425}:
+        return RequestRefused(
+            _with(f"the portal refuses the query (status {status})", message), **where
+        )
+    return PortalFailure(
+        _with(f"the portal failed with status {status}; try later", message), **where
+    )
+
+
+def quota(
+    headers: Mapping[str, str], said: Mapping[str, Any], *, portal: str, url: str
+) -> QuotaExhausted:
+    """The error of a spent quota, with the time at which the portal says it starts anew."""
+    reset = reset_time(headers, said)
+    limit = said.get("call_limit")
+    unit = said.get("limit_time_unit")
+    allowance = f" of {limit} requests a {unit}" if limit and unit else ""
+    until = (
+        f"starts anew at {reset:%Y-%m-%d %H:%M} UTC"
+        if reset
+        else "does not say when it starts anew"
+    )
+    return QuotaExhausted(
+        f"the request quota{allowance} of {portal} is spent and {until}; "
+        "run again then, or use an API key with a larger one",
+        reset=reset,
+        portal=portal,
+        url=url,
+    )
+
+
+def reset_time(headers: Mapping[str, str], said: Mapping[str, Any]) -> datetime | None:
+    """When the quota starts anew: `reset_time` of the body, else Retry-After, else the header.
+
+    `X-RateLimit-Reset` was recorded as `2026-08-18 00:00:00+00:00`, though documented as seconds.
+    """
+    retry_after = headers.get("Retry-After", "")
+    if retry_after.isdigit():
+        return datetime.fromtimestamp(datetime.now(UTC).timestamp() + int(retry_after), UTC)
+    return instant(str(said.get("reset_time") or "")) or instant(headers.get("X-RateLimit-Reset"))
+
+
+def unexpected(headers: Mapping[str, str], *, portal: str, url: str) -> PortalError | None:
+    """The error of a reply that is a web page although its status is 200; None for data."""
+    if "html" not in headers.get("Content-Type", "").lower():
+        return None
+    return NotAPortal(
+        "a web page came instead of data: a login page, a firewall's, or no Opendatasoft portal; "
+        "open the address in a browser to see",
+        portal=portal,
+        url=url,
+    )
+
+
+def _with(advice: str, message: str) -> str:
+    return f"{advice}: {message}" if message else advice
