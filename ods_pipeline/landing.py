@@ -1,0 +1,217 @@
+"""One dataset from the portal into the lake: fetch, prove, publish, or leave everything as it was.
+
+The command line and the Dagster assets both land datasets through this module. Choosing which
+ones is `sync`'s and Dagster's work, loading them the warehouse's.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import (
+    AccessDenied,
+    NothingToLand,
+    OdsPipelineError,
+    PortalFailure,
+    PortalUnreachable,
+    SchemaMismatch,
+    Unproven,
+)
+from ods_pipeline.portal import exports
+from ods_pipeline.portal.exports import Format
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.portal.proof import prove
+from ods_pipeline.tables import lake as lakes
+from ods_pipeline.tables.geometry import primary
+from ods_pipeline.tables.lake import Lake, PartitionWriter
+from ods_pipeline.tables.receipt import Receipt
+from ods_pipeline.tables.schema import arrow_schema
+from ods_pipeline.tables.verdict import Kind, Verdict
+
+# A second try costs a whole download, so it is spent on failures that pass: a broken connection,
+# or a publisher who was at work while we read.
+_PASSING = (PortalFailure, PortalUnreachable, SchemaMismatch, Unproven)
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class Landing:
+    """What landing one dataset came to.
+
+    Attributes:
+        receipt: The receipt in the partition's footer.
+        changed: Whether rows or columns differ from what was landed before; False for a false
+            change, in which the portal's date moved and the content did not.
+        bytes: Size of what was received, unpacked.
+        seconds: Wall time.
+        note: What the reader should know, such as another export than the one asked for.
+    """
+
+    receipt: Receipt
+    changed: bool
+    bytes: int
+    seconds: float
+    note: str = ""
+
+
+def land(
+    portal: Portal,
+    dataset: Dataset,
+    lake: Lake,
+    *,
+    format: Format = "parquet",  # noqa: A002
+    previous: Receipt | None = None,
+    received: Callable[[int], object] = lambda size: None,
+    publish: bool = True,
+) -> Landing:
+    """Fetch a dataset's records, prove them whole and publish them as its partition.
+
+    Args:
+        portal: The portal.
+        dataset: The dataset as the catalog describes it.
+        lake: Where it lands.
+        format: Export to read first.
+        previous: Receipt of what is landed, to tell a false change.
+        received: Told the size of each piece that arrives, in bytes.
+        publish: False to compare only and leave the partition as it is.
+
+    Raises:
+        AccessDenied: Its records are not visible.
+        NothingToLand: It has none.
+        DataError: What arrived cannot be trusted; the old partition stays.
+        PortalError: The portal does not give it; the old partition stays.
+        LakeError: The disk does not take it; the old partition stays.
+    """
+    require_records(dataset)
+    started = time.monotonic()
+    total = 0
+
+    def count(size: int) -> None:
+        nonlocal total
+        total += size
+        received(size)
+
+    for attempt in range(1, _ATTEMPTS + 1):
+        try:
+            receipt = _once(portal, dataset, lake, format, count, publish)
+            break
+        except _PASSING as error:
+            if attempt == _ATTEMPTS or portal.client.cancelled.is_set():
+                raise named(error, dataset) from error
+            dataset = portal.dataset(dataset.dataset_id)
+            require_records(dataset)
+        except OdsPipelineError as error:
+            raise named(error, dataset) from error
+    same = previous is not None and (
+        (previous.content_hash, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
+    )
+    other = receipt.format != format
+    note = f"read as {receipt.format}: {format} joins its lists" if other else ""
+    return Landing(receipt, not same, total, time.monotonic() - started, note)
+
+
+def require_records(dataset: Dataset) -> None:
+    """Refuse a dataset that cannot be landed, in one sentence.
+
+    Raises:
+        AccessDenied: Its records are not visible.
+        NothingToLand: It has none.
+    """
+    where = {"portal": dataset.portal, "dataset": dataset.dataset_id}
+    if not dataset.has_records or dataset.records_count == 0:
+        raise NothingToLand(f"{dataset.dataset_id} holds no records to land", **where)
+    if not dataset.data_visible or not dataset.fields:
+        raise AccessDenied(
+            f"{dataset.dataset_id} is restricted: its metadata are public, its records are not; "
+            "ask the portal for access and set ODS_API_KEY",
+            **where,
+        )
+
+
+def redescribe(dataset: Dataset, lake: Lake, previous: Receipt) -> Receipt:
+    """Bring labels, licence and title of a landed partition up to date, without a request.
+
+    Args:
+        dataset: The dataset as the catalog describes it, with the names and types that are landed.
+        lake: Where it is landed.
+        previous: Receipt of what is landed.
+    """
+    known = replace(
+        Receipt.of(dataset, "records"),
+        source_url=previous.source_url,
+        format=previous.format,
+        fetched_at=previous.fetched_at,
+        proof=previous.proof,
+    )
+    target = lake.partition("records", dataset.dataset_id)
+    schema = arrow_schema(dataset.fields)
+    return lakes.rewrite(lake, target, schema, known, primary(dataset.fields))
+
+
+def _once(
+    portal: Portal,
+    dataset: Dataset,
+    lake: Lake,
+    format: Format,  # noqa: A002
+    received: Callable[[int], object],
+    publish: bool,
+) -> Receipt:
+    fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
+    target = lake.partition("records", dataset.dataset_id)
+    with (
+        exports.opened(
+            portal.client, dataset, format, spool=lake.spool(), received=received
+        ) as export,
+        PartitionWriter(lake, target, export.schema, primary(dataset.fields)) as writer,
+    ):
+        for batch in export.batches:
+            writer.write(batch)
+        proof = prove(portal.client, dataset, writer.content.rows)
+        after = _unmoved(dataset, portal.dataset(dataset.dataset_id))
+        receipt = Receipt.of(
+            after,
+            "records",
+            format=export.format,
+            source_url=export.url,
+            fetched_at=fetched_at,
+            proof=str(proof),
+        )
+        return writer.publish(receipt) if publish else writer.summary(receipt)
+
+
+def _unmoved(before: Dataset, after: Dataset) -> Dataset:
+    if before.data_processed != after.data_processed or before.schema_hash != after.schema_hash:
+        raise Unproven(
+            "the publisher was republishing it while it was read "
+            f"(data_processed {before.data_processed} → {after.data_processed}); "
+            "it will be read at the next run",
+            portal=before.portal,
+        )
+    return after
+
+
+def named(error: OdsPipelineError, dataset: Dataset) -> OdsPipelineError:
+    """The error with the dataset's name, where it was raised by something that knew none."""
+    error.dataset = error.dataset or dataset.dataset_id
+    error.portal = error.portal or dataset.portal
+    return error
+
+
+def bring_up_to_date(
+    portal: Portal,
+    dataset: Dataset,
+    lake: Lake,
+    found: Verdict,
+    previous: Receipt | None,
+    **options: object,
+) -> Landing | None:
+    """Do what a verdict asks for; None where it asks for nothing."""
+    if found.fetches:
+        return land(portal, dataset, lake, previous=previous, **options)  # type: ignore[arg-type]
+    if found.kind is Kind.METADATA and previous is not None:
+        return Landing(redescribe(dataset, lake, previous), changed=False, bytes=0, seconds=0)
+    return None

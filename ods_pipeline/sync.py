@@ -1,0 +1,311 @@
+"""A whole run: read the catalog, decide for each dataset, land what is out of date, load it.
+
+This is the command line's run; Dagster does the same step by step. How one dataset is landed is
+`landing`'s knowledge, what is printed is `cli`'s.
+"""
+
+from __future__ import annotations
+
+import difflib
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass, replace
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import DatasetNotFound, OdsPipelineError, QuotaExhausted
+from ods_pipeline.landing import Landing, land, redescribe, require_records
+from ods_pipeline.portal.catalog import as_table
+from ods_pipeline.portal.exports import Format
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.tables.lake import Lake, PartitionWriter, receipt
+from ods_pipeline.tables.receipt import Receipt
+from ods_pipeline.tables.verdict import Kind, Verdict, verdict
+from ods_pipeline.warehouse.base import Warehouse
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One dataset and what is to become of it.
+
+    Attributes:
+        dataset: As the catalog has it; None when it is withdrawn.
+        landed: Receipt of what the lake holds.
+        named: Whether the user asked for it by name.
+    """
+
+    dataset_id: str
+    dataset: Dataset | None
+    landed: Receipt | None
+    verdict: Verdict
+    named: bool = False
+
+    @property
+    def title(self) -> str:
+        """Title for people."""
+        known = self.dataset or self.landed
+        return known.title if known else self.dataset_id
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one dataset.
+
+    Attributes:
+        action: `landed`, `same content` (a false change), `described anew`, `unchanged`,
+            `differs` (in a comparison), `skipped`, `failed` or `deferred`.
+        reason: The verdict's reason, or the failure in one sentence.
+        rows: Rows in the partition.
+        bytes: Received for it, unpacked.
+        requests: Sent for it.
+        seconds: Wall time of landing.
+        loaded: What the warehouse did: `loaded`, `commented`, `unchanged` or nothing.
+        change: Fields added, removed or retyped, for people.
+        note: Anything else the reader should know.
+    """
+
+    dataset_id: str
+    title: str
+    verdict: str
+    action: str
+    reason: str
+    rows: int = 0
+    bytes: int = 0
+    requests: int = 0
+    seconds: float = 0.0
+    loaded: str = ""
+    change: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True)
+class Options:
+    """How to run.
+
+    Attributes:
+        full: Ignore what is landed.
+        verify: Fetch and compare what is landed, land nothing.
+        format: Export to read first.
+        workers: Datasets that are fetched at once.
+    """
+
+    full: bool = False
+    verify: bool = False
+    format: Format = "parquet"
+    workers: int = 4
+
+
+class Watcher:
+    """What a run tells whoever watches it; this one keeps silent."""
+
+    def planned(self, steps: Sequence[Planned]) -> None:
+        """The catalog is read; these datasets will be fetched."""
+
+    def received(self, dataset_id: str, size: int) -> None:
+        """Some bytes of a dataset arrived."""
+
+    def ended(self, outcome: Outcome) -> None:
+        """A dataset is done with."""
+
+
+def plan(
+    datasets: Iterable[Dataset],
+    receipts: Mapping[str, Receipt],
+    names: Sequence[str] = (),
+    *,
+    full: bool = False,
+) -> list[Planned]:
+    """What a run would do for each dataset, in the order of their identifiers.
+
+    Args:
+        datasets: The catalog.
+        receipts: What is landed, by dataset.
+        names: Datasets to look at; all of them without it.
+        full: Whether what is landed is to be ignored.
+
+    Raises:
+        DatasetNotFound: A name is neither in the catalog nor in the lake.
+    """
+    catalog = {dataset.dataset_id: dataset for dataset in datasets}
+    for name in names:
+        if name not in catalog and name not in receipts:
+            raise DatasetNotFound(_unknown(name, catalog), dataset=name)
+    return [
+        Planned(
+            name,
+            catalog.get(name),
+            receipts.get(name),
+            verdict(receipts.get(name), catalog.get(name), full=full),
+            named=bool(names),
+        )
+        for name in sorted(set(names) or {*catalog, *receipts})
+    ]
+
+
+def _unknown(name: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(name, known, n=3)
+    hint = f"; did you mean {' or '.join(close)}?" if close else "; ods-pipeline catalog lists them"
+    return f"the portal has no dataset {name!r}{hint}"
+
+
+def publish_catalog(lake: Lake, slug: str, datasets: Iterable[Dataset], url: str = "") -> Receipt:
+    """Bring the lake's catalog up to date; a catalog that says the same is left alone.
+
+    Raises:
+        LakeError: The data folder cannot be written.
+    """
+    table = as_table(datasets).combine_chunks()
+    known = Receipt(slug, "catalog", title=f"Catalog of {slug}", source_url=url)
+    with PartitionWriter(lake, lake.catalog, table.schema) as writer:
+        for batch in table.to_batches():
+            writer.write(batch)
+        landed = receipt(lake.catalog)
+        if landed and landed.content_hash == writer.content.hexdigest():
+            return landed
+        return writer.publish(known)
+
+
+class Run:
+    """One run over a portal: the catalog first, then datasets side by side, loads one by one."""
+
+    def __init__(
+        self,
+        portal: Portal,
+        lake: Lake,
+        warehouse: Warehouse,
+        options: Options = Options(),
+        watcher: Watcher | None = None,
+    ) -> None:
+        """Prepare a run.
+
+        Args:
+            portal: Where the datasets are.
+            lake: Where they land.
+            warehouse: Where they are loaded; open and ours until the run ends.
+            options: How to run.
+            watcher: Told what happens.
+        """
+        self._portal, self._lake, self._warehouse = portal, lake, warehouse
+        self._options = options
+        self._watcher = watcher or Watcher()
+        self._spent = threading.Event()
+
+    def __call__(self, names: Sequence[str] = ()) -> list[Outcome]:
+        """Run, and return what became of each dataset.
+
+        Raises:
+            OdsPipelineError: The run as a whole is impossible; a dataset's failure is an outcome.
+        """
+        datasets = self._portal.datasets()
+        steps = plan(datasets, self._lake.receipts("records"), names, full=self._options.full)
+        if not self._options.verify:
+            url = self._portal.client.url("/catalog/exports/json")
+            publish_catalog(self._lake, self._portal.slug, datasets, url)
+            self._warehouse.load_catalog(self._lake.catalog)
+        self._watcher.planned([step for step in steps if self._fetches(step)])
+        outcomes = [self._concluded(step, outcome) for step, outcome in self._carried_out(steps)]
+        return sorted(outcomes, key=lambda outcome: outcome.dataset_id)
+
+    def _fetches(self, step: Planned) -> bool:
+        if self._options.verify:
+            return step.landed is not None and not step.verdict.skips
+        return step.verdict.fetches
+
+    def _carried_out(self, steps: Sequence[Planned]) -> Iterator[tuple[Planned, Outcome]]:
+        fetched = [step for step in steps if self._fetches(step)]
+        yield from ((step, self._without_fetch(step)) for step in steps if not self._fetches(step))
+        with ThreadPoolExecutor(self._options.workers, "landing") as pool:
+            futures = {pool.submit(self._with_fetch, step): step for step in fetched}
+            try:
+                for future in as_completed(futures):
+                    yield futures[future], future.result()
+            except BaseException:
+                self._portal.client.cancelled.set()
+                pool.shutdown(wait=True, cancel_futures=True)
+                raise
+
+    def _with_fetch(self, step: Planned) -> Outcome:
+        if self._spent.is_set():
+            return _outcome(step, "deferred", "the request quota was spent before its turn")
+        before = self._portal.client.requests_by_this_thread
+        try:
+            assert step.dataset is not None  # a withdrawn dataset is never fetched
+            landing = land(
+                self._portal,
+                step.dataset,
+                self._lake,
+                format=self._options.format,
+                previous=step.landed,
+                received=lambda size: self._watcher.received(step.dataset_id, size),
+                publish=not self._options.verify,
+            )
+        except QuotaExhausted as error:
+            self._spent.set()
+            outcome = _outcome(step, "deferred", error.message)
+        except OdsPipelineError as error:
+            outcome = _outcome(step, "failed", str(error))
+        else:
+            outcome = _landed(step, landing, verify=self._options.verify)
+        return replace(outcome, requests=self._portal.client.requests_by_this_thread - before)
+
+    def _without_fetch(self, step: Planned) -> Outcome:
+        try:
+            if step.verdict.skips:
+                return _skipped(step)
+            if step.verdict.kind is Kind.METADATA and not self._options.verify:
+                assert step.dataset is not None and step.landed is not None
+                redescribe(step.dataset, self._lake, step.landed)
+                return _outcome(step, "described anew", step.verdict.reason)
+        except OdsPipelineError as error:
+            return _outcome(step, "failed", str(error))
+        return _outcome(step, "unchanged", step.verdict.reason)
+
+    def _concluded(self, step: Planned, outcome: Outcome) -> Outcome:
+        """Load what is landed, and tell the watcher."""
+        loads = outcome.action in {"landed", "same content", "described anew", "unchanged"}
+        if loads and not self._options.verify:
+            partition = self._lake.partition("records", step.dataset_id)
+            try:
+                load = self._warehouse.load(partition, verdict=outcome.verdict)
+            except OdsPipelineError as error:
+                outcome = replace(outcome, action="failed", reason=str(error))
+            else:
+                outcome = replace(outcome, loaded=load.action, change=str(load.change))
+        self._watcher.ended(outcome)
+        return outcome
+
+
+def _outcome(step: Planned, action: str, reason: str) -> Outcome:
+    rows = step.landed.rows if step.landed else 0
+    return Outcome(step.dataset_id, step.title, str(step.verdict.kind), action, reason, rows)
+
+
+def _landed(step: Planned, landing: Landing, *, verify: bool) -> Outcome:
+    if verify:
+        action = "differs" if landing.changed else "unchanged"
+    else:
+        action = "landed" if landing.changed else "same content"
+    return replace(
+        _outcome(step, action, step.verdict.reason),
+        rows=landing.receipt.rows,
+        bytes=landing.bytes,
+        seconds=landing.seconds,
+        note=landing.note,
+    )
+
+
+def _skipped(step: Planned) -> Outcome:
+    """Skipped among all, failed when asked for by name."""
+    if not step.named:
+        return _outcome(step, "skipped", step.verdict.reason)
+    if step.dataset is not None:
+        require_records(step.dataset)
+    return _outcome(step, "failed", step.verdict.reason)
+
+
+def exit_status(outcomes: Iterable[Outcome]) -> int:
+    """0 all good, 1 some failed or differ, 3 some were put off and none failed."""
+    actions = {outcome.action for outcome in outcomes}
+    if actions & {"failed", "differs"}:
+        return 1
+    return 3 if "deferred" in actions else 0
