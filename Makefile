@@ -1,0 +1,82 @@
+# Every target does its own set-up. Override with e.g. `make test PYTHON=python3.13 VENV=.venv313`.
+VENV ?= .venv
+PYTHON ?=
+BIN := $(VENV)/bin
+# A PYTHON named by hand has a stamp of its own: asking for another one rebuilds the environment.
+STAMP := $(VENV)/.installed$(addprefix -,$(notdir $(PYTHON)))
+
+.DEFAULT_GOAL := help
+.PHONY: help demo dev test test-servers check bench clean browser
+.DELETE_ON_ERROR:
+
+help: ## Say what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+demo: $(STAMP) ## Load the sample portal into DuckDB, twice, without a network
+	@$(BIN)/python -m ods_pipeline.demo
+
+# Background jobs of a shell ignore Ctrl-C, so the emulator is ended by the trap, after Dagster.
+dev: $(STAMP) ## Open Dagster's UI, with the sample portal beside it unless ODS_PORTAL is set
+	@if [ -z "$$ODS_PORTAL" ]; then \
+	  $(BIN)/ods-pipeline emulator --port 8765 & emulator=$$!; \
+	  trap 'kill $$emulator 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
+	fi; \
+	VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" \
+	  DAGSTER_HOME="$(CURDIR)" $(BIN)/dg dev
+
+test: $(STAMP) ## Run the tests, except those that need a browser
+	@$(BIN)/python -m pytest -m "not servers" -n auto --maxprocesses 4 --dist worksteal
+
+test-servers: $(STAMP) browser ## Run the tests in a real browser, installing Chromium first (Debian)
+	@$(BIN)/python -m pytest -m servers
+
+check: $(STAMP) ## Lint, formatting, types
+	@$(BIN)/ruff check
+	@$(BIN)/ruff format --check
+	@$(BIN)/mypy
+
+bench: $(STAMP) ## Measure speed and memory
+	@$(BIN)/python -m benchmarks
+
+clean: ## Remove the virtual environment, caches and build products; data/ stays
+	@if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi
+	@rmdir logs .logs_queue 2>/dev/null || true
+	@rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A candidate counts when it runs (pyenv leaves commands that do not) and can make an environment.
+# An environment that still works is kept, unless a PYTHON was named.
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; \
+	new='import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 15))'; \
+	if [ -n "$(PYTHON)" ] || ! "$(BIN)/python" -c "$$new" 2>/dev/null; then \
+	  found=; old=; \
+	  for candidate in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+	    if "$$candidate" -c "$$new" 2>/dev/null; then \
+	      if "$$candidate" -c 'import ensurepip, venv' 2>/dev/null; then found=$$candidate; break; fi; \
+	      old=$$candidate; \
+	    fi; \
+	  done; \
+	  if [ -z "$$found" ] && [ -n "$$old" ]; then \
+	    echo "$$old cannot make virtual environments: apt-get install python3-venv, then try again." >&2; exit 1; \
+	  elif [ -z "$$found" ]; then \
+	    echo "No Python from 3.11 to 3.14 runs here as $(or $(PYTHON),python3): install one, or name it with PYTHON=." >&2; exit 1; \
+	  fi; \
+	  echo "Making $(VENV) with $$($$found --version)"; \
+	  "$$found" -m venv --clear "$(VENV)"; \
+	fi; \
+	echo "Installing ods-pipeline and what it needs into $(VENV) (a few minutes the first time)"; \
+	"$(BIN)/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
+	touch "$@"
+
+browser:
+	@set -e; \
+	if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then exit 0; fi; \
+	if [ "$$(id -u)" = 0 ]; then root=; else root="sudo -n"; fi; \
+	if ! command -v apt-get >/dev/null || ! $$root true 2>/dev/null; then \
+	  echo "The browser tests need chromium and chromedriver: install them, then try again." >&2; exit 1; \
+	fi; \
+	echo "Installing Debian packages: chromium chromium-driver"; \
+	$$root apt-get update -qq; \
+	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
+	  chromium chromium-driver >/dev/null

@@ -1,0 +1,38 @@
+"""What holds for every test: the versions in the report, and no skips where it counts.
+
+Fixtures belong beside the tests that use them.
+"""
+
+import os
+from importlib.metadata import version
+
+import pytest
+
+REPORTED = ("dagster", "duckdb", "geopandas", "numpy", "pandas", "pyarrow", "pyproj", "shapely")
+NOT_RUN = ("skipped", "xfailed", "xpassed")
+
+
+def pytest_report_header() -> str:
+    """Name the versions that decide what a failure means."""
+    return "with: " + ", ".join(f"{name} {version(name)}" for name in REPORTED)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Fail a CI run that skipped something: a test that did not run has proved nothing."""
+    missed = _missed(session.config)
+    if os.environ.get("CI") and missed and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say so, since the last line of the report still looks like a success."""
+    missed = _missed(terminalreporter.config)
+    if os.environ.get("CI") and missed:
+        terminalreporter.write_line(f"{missed} skipped or expected to fail: CI allows none.")
+
+
+def _missed(config: pytest.Config) -> int:
+    """Count in the process that reports; xdist's workers have no reporter and count nothing."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return sum(len(reporter.stats.get(kind, ())) for kind in NOT_RUN) if reporter else 0
