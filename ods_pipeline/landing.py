@@ -25,9 +25,9 @@ from ods_pipeline.portal import exports
 from ods_pipeline.portal.exports import Format
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.proof import prove
-from ods_pipeline.tables import lake as lakes
 from ods_pipeline.tables.geometry import primary
-from ods_pipeline.tables.lake import Lake, PartitionWriter
+from ods_pipeline.tables.lake import Lake
+from ods_pipeline.tables.partition import PartitionWriter, rewrite
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import arrow_schema
 from ods_pipeline.tables.verdict import Kind, Verdict
@@ -63,7 +63,7 @@ def land(
     dataset: Dataset,
     lake: Lake,
     *,
-    format: Format = "parquet",  # noqa: A002
+    format: Format = "parquet",
     previous: Receipt | None = None,
     received: Callable[[int], object] = lambda size: None,
     publish: bool = True,
@@ -149,14 +149,14 @@ def redescribe(dataset: Dataset, lake: Lake, previous: Receipt) -> Receipt:
     )
     target = lake.partition("records", dataset.dataset_id)
     schema = arrow_schema(dataset.fields)
-    return lakes.rewrite(lake, target, schema, known, primary(dataset.fields))
+    return rewrite(lake, target, schema, known, primary(dataset.fields))
 
 
 def _once(
     portal: Portal,
     dataset: Dataset,
     lake: Lake,
-    format: Format,  # noqa: A002
+    format: Format,
     received: Callable[[int], object],
     publish: bool,
 ) -> Receipt:

@@ -6,45 +6,23 @@ This is the command line's run; Dagster does the same step by step. How one data
 
 from __future__ import annotations
 
-import difflib
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DatasetNotFound, OdsPipelineError, QuotaExhausted
+from ods_pipeline.errors import OdsPipelineError, QuotaExhausted
 from ods_pipeline.landing import Landing, land, redescribe, require_records
+from ods_pipeline.planning import Planned, plan
 from ods_pipeline.portal.catalog import as_table
 from ods_pipeline.portal.exports import Format
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.tables.lake import Lake, PartitionWriter, receipt
+from ods_pipeline.tables.lake import Lake, receipt
+from ods_pipeline.tables.partition import PartitionWriter
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.tables.verdict import Kind, Verdict, verdict
+from ods_pipeline.tables.verdict import Kind
 from ods_pipeline.warehouse.base import Warehouse
-
-
-@dataclass(frozen=True)
-class Planned:
-    """One dataset and what is to become of it.
-
-    Attributes:
-        dataset: As the catalog has it; None when it is withdrawn.
-        landed: Receipt of what the lake holds.
-        named: Whether the user asked for it by name.
-    """
-
-    dataset_id: str
-    dataset: Dataset | None
-    landed: Receipt | None
-    verdict: Verdict
-    named: bool = False
-
-    @property
-    def title(self) -> str:
-        """Title for people."""
-        known = self.dataset or self.landed
-        return known.title if known else self.dataset_id
 
 
 @dataclass(frozen=True)
@@ -106,46 +84,6 @@ class Watcher:
 
     def ended(self, outcome: Outcome) -> None:
         """A dataset is done with."""
-
-
-def plan(
-    datasets: Iterable[Dataset],
-    receipts: Mapping[str, Receipt],
-    names: Sequence[str] = (),
-    *,
-    full: bool = False,
-) -> list[Planned]:
-    """What a run would do for each dataset, in the order of their identifiers.
-
-    Args:
-        datasets: The catalog.
-        receipts: What is landed, by dataset.
-        names: Datasets to look at; all of them without it.
-        full: Whether what is landed is to be ignored.
-
-    Raises:
-        DatasetNotFound: A name is neither in the catalog nor in the lake.
-    """
-    catalog = {dataset.dataset_id: dataset for dataset in datasets}
-    for name in names:
-        if name not in catalog and name not in receipts:
-            raise DatasetNotFound(_unknown(name, catalog), dataset=name)
-    return [
-        Planned(
-            name,
-            catalog.get(name),
-            receipts.get(name),
-            verdict(receipts.get(name), catalog.get(name), full=full),
-            named=bool(names),
-        )
-        for name in sorted(set(names) or {*catalog, *receipts})
-    ]
-
-
-def _unknown(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, known, n=3)
-    hint = f"; did you mean {' or '.join(close)}?" if close else "; ods-pipeline catalog lists them"
-    return f"the portal has no dataset {name!r}{hint}"
 
 
 def publish_catalog(lake: Lake, slug: str, datasets: Iterable[Dataset], url: str = "") -> Receipt:
@@ -229,10 +167,9 @@ class Run:
             return _outcome(step, "deferred", "the request quota was spent before its turn")
         before = self._portal.client.requests_by_this_thread
         try:
-            assert step.dataset is not None  # a withdrawn dataset is never fetched
             landing = land(
                 self._portal,
-                step.dataset,
+                step.present,
                 self._lake,
                 format=self._options.format,
                 previous=step.landed,
@@ -253,8 +190,8 @@ class Run:
             if step.verdict.skips:
                 return _skipped(step)
             if step.verdict.kind is Kind.METADATA and not self._options.verify:
-                assert step.dataset is not None and step.landed is not None
-                redescribe(step.dataset, self._lake, step.landed)
+                landed = step.landed or Receipt(step.present.portal, "records")
+                redescribe(step.present, self._lake, landed)
                 return _outcome(step, "described anew", step.verdict.reason)
         except OdsPipelineError as error:
             return _outcome(step, "failed", str(error))
@@ -296,11 +233,9 @@ def _landed(step: Planned, landing: Landing, *, verify: bool) -> Outcome:
 
 def _skipped(step: Planned) -> Outcome:
     """Skipped among all, failed when asked for by name."""
-    if not step.named:
-        return _outcome(step, "skipped", step.verdict.reason)
-    if step.dataset is not None:
-        require_records(step.dataset)
-    return _outcome(step, "failed", step.verdict.reason)
+    if step.named:
+        require_records(step.present)
+    return _outcome(step, "skipped", step.verdict.reason)
 
 
 def exit_status(outcomes: Iterable[Outcome]) -> int:

@@ -23,6 +23,10 @@ class ContentHash:
         self._sums = [0, 0]
         self.rows = 0
 
+    def close(self) -> None:
+        """Let go of the engine; the digest can still be read."""
+        self._engine.close()
+
     def update(self, batch: pa.RecordBatch) -> None:
         """Take in some rows.
 
@@ -39,9 +43,9 @@ class ContentHash:
         columns = ", ".join(names)
         sums = self._engine.execute(
             f"SELECT sum(hash({columns})::HUGEINT), sum(hash({columns}, 1)::HUGEINT) FROM rows"  # noqa: S608
-        ).fetchone()
+        ).fetchall()
         self._engine.unregister("rows")
-        self._sums = [kept + int(new) for kept, new in zip(self._sums, sums or (0, 0), strict=True)]
+        self._sums = [kept + int(new) for kept, new in zip(self._sums, sums[0], strict=True)]
 
     def hexdigest(self) -> str:
         """The digest, led by the name of the function that made it."""

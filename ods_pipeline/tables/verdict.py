@@ -24,10 +24,11 @@ class Kind(StrEnum):
     RESTRICTED = "restricted"
     NO_RECORDS = "no records"
     WITHDRAWN = "withdrawn"
+    UNKNOWN = "unknown"
 
 
 _FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FULL})
-_SKIPPED = frozenset({Kind.RESTRICTED, Kind.NO_RECORDS, Kind.WITHDRAWN})
+_SKIPPED = frozenset({Kind.RESTRICTED, Kind.NO_RECORDS, Kind.WITHDRAWN, Kind.UNKNOWN})
 
 
 @dataclass(frozen=True)
@@ -60,6 +61,8 @@ def verdict(landed: Receipt | None, dataset: Dataset | None, *, full: bool = Fal
         dataset: The dataset in the catalog, or None when the catalog has it no more.
         full: Whether what is landed is to be ignored.
     """
+    if dataset is None and landed is None:
+        return Verdict(Kind.UNKNOWN, "the portal's catalog lists no such dataset")
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
     unavailable = _unavailable(dataset)

@@ -1,0 +1,122 @@
+"""Proving landed partitions again from their files alone: digests, counts, schema; no portal.
+
+It reads and reports. What to do about a damaged file is for the next `sync`, which treats it as
+lost and fetches it again once it is deleted.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ods_pipeline.errors import ConfigurationError, LakeError
+from ods_pipeline.portal.address import Address
+from ods_pipeline.settings import Settings
+from ods_pipeline.tables.content import ContentHash
+from ods_pipeline.tables.lake import receipt
+from ods_pipeline.tables.partition import ROWS_PER_GROUP
+from ods_pipeline.tables.receipt import Receipt
+
+_TAIL = 8  # length of the footer in four bytes, then `PAR1`
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a file's examination came to.
+
+    Attributes:
+        problem: What is wrong in one sentence; empty for a file that is as it was published.
+    """
+
+    dataset_id: str
+    path: Path
+    rows: int
+    problem: str = ""
+
+
+def audited(settings: Settings, names: Sequence[str] = ()) -> list[Audit]:
+    """Examine the partitions of a portal, or of all portals in the data folder.
+
+    Args:
+        settings: Data folder, and the portal if there is one.
+        names: Datasets to examine; all of them without it.
+
+    Raises:
+        ConfigurationError: There is nothing landed of that name.
+    """
+    portal = Address.parse(settings.portal).slug if settings.portal else "*"
+    lake = settings.data_dir / "lake"
+    paths = sorted([*lake.glob(f"{portal}/catalog.parquet"), *lake.glob(f"{portal}/*/*.parquet")])
+    audits = [audit(path) for path in paths]
+    if not names:
+        return audits
+    unknown = set(names) - {item.dataset_id for item in audits}
+    if unknown:
+        raise ConfigurationError(f"{min(unknown)} is not landed in {lake}; sync it first")
+    return [item for item in audits if item.dataset_id in names]
+
+
+def audit(path: Path) -> Audit:
+    """Examine one partition.
+
+    Args:
+        path: A file of the lake.
+    """
+    found = receipt(path)
+    if found is None:
+        return Audit(path.stem, path, 0, _again("its footer cannot be read", path))
+    try:
+        _examine(path, found)
+    except LakeError as error:
+        return Audit(found.dataset_id or path.stem, path, found.rows, _again(error.message, path))
+    return Audit(found.dataset_id or path.stem, path, found.rows)
+
+
+def _again(problem: str, path: Path) -> str:
+    return f"{problem}; delete {path} and sync again"
+
+
+def _examine(path: Path, found: Receipt) -> None:
+    if _body_digest(path) != found.body_sha256:
+        raise LakeError("its bytes are not those that were published")
+    content = ContentHash()
+    try:
+        with (
+            contextlib.closing(content),
+            pq.ParquetFile(path, page_checksum_verification=True) as file,
+        ):
+            for batch in file.iter_batches(ROWS_PER_GROUP, use_threads=False):
+                content.update(batch)
+    except (OSError, pa.ArrowException) as error:
+        raise LakeError(f"its pages cannot be read: {error}") from error
+    if content.rows != found.rows:
+        raise LakeError(f"it holds {content.rows} rows where its receipt says {found.rows}")
+    now, then = content.hexdigest(), found.content_hash
+    comparable = now.partition(":")[0] == then.partition(":")[0]
+    if comparable and now != then:
+        raise LakeError("its rows are not those that were proven")
+
+
+def _body_digest(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        left = _body_length(file.seek(0, 2), path)
+        file.seek(0)
+        while left > 0 and (chunk := file.read(min(left, 1 << 20))):
+            digest.update(chunk)
+            left -= len(chunk)
+    return digest.hexdigest()
+
+
+def _body_length(size: int, path: Path) -> int:
+    with path.open("rb") as file:
+        file.seek(max(size - _TAIL, 0))
+        (footer,) = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
+    return int(size - _TAIL - footer)
