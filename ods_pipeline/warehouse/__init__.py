@@ -1,0 +1,8 @@
+"""SQL: landed partitions become tables that follow their publisher.
+
+Reads landed Parquet files and nothing else; nothing here speaks HTTP or Dagster.
+"""
+
+from ods_pipeline.warehouse.base import Held, Load, SchemaChange, Warehouse, open_warehouse, shown
+
+__all__ = ["Held", "Load", "SchemaChange", "Warehouse", "open_warehouse", "shown"]

@@ -1,0 +1,145 @@
+"""One connection to a DuckDB file: its settings, its transactions, its failures as sentences.
+
+Knows no partition and no table of ours: those are `duckdb`'s.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from ods_pipeline.errors import WarehouseError
+from ods_pipeline.warehouse.failures import failure
+from ods_pipeline.warehouse.names import quoted
+
+# Memory and threads for a load, each tried when the one before it was too little: the first does
+# for any number of rows, the others for hundreds of columns, of which DuckDB holds a whole row
+# group at once.
+_ROOM = (("100MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
+
+_SETTINGS = """
+    SET preserve_insertion_order = true;
+    SET write_buffer_row_group_count = 1;     -- otherwise 60 columns take twice the memory
+    SET disable_parquet_prefetching = true;   -- it holds whole row groups of the file
+    SET enable_geoparquet_conversion = false; -- it refuses files that `statements` can convert
+    SET autoinstall_known_extensions = false; -- all that is needed is in the core
+"""
+_LAYOUT = (
+    "SELECT tags['storage_version'] FROM duckdb_databases() "
+    "WHERE database_name = current_database()"
+)
+_TABLE = (
+    "SELECT comment FROM duckdb_tables() "
+    "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
+)
+_COLUMNS = (
+    "SELECT column_name, data_type, comment FROM duckdb_columns() "
+    "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? "
+    "ORDER BY column_index"
+)
+
+
+class Session:
+    """A DuckDB file held open, and closed to all other processes, until `close`.
+
+    Args:
+        path: The file; it and the folders above it are made if they do not exist.
+
+    Raises:
+        WarehouseLocked: Another process has it open.
+        WarehouseError: It cannot be opened or made.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            # No `config=`: a second connection of this process would have to repeat it exactly.
+            self._connection = duckdb.connect(path)
+            self.run(_SETTINGS)
+            self._room(*_ROOM[0])
+        except (OSError, duckdb.Error) as error:
+            raise failure(error, path) from error
+        self._refuse_if_old()
+
+    def _refuse_if_old(self) -> None:
+        """Files laid out for DuckDB before 1.5 lose every CRS without a word when they close."""
+        ((version,),) = self.run(_LAYOUT)
+        if tuple(map(int, re.findall(r"\d+", version))) < (1, 5):
+            self.close()
+            raise WarehouseError(
+                f"{self._path} is laid out for DuckDB {version}, which keeps no coordinate "
+                "reference systems: move it away, and the next run fills a new one"
+            )
+
+    def close(self) -> None:
+        """Bring everything into the one file and let other processes in."""
+        self._connection.close()
+
+    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Execute a statement with bound values and return its rows."""
+        return self._connection.execute(statement, list(values)).fetchall()
+
+    def named(self, *names: str) -> str:
+        """A schema, or a table in it, as SQL writes it."""
+        # With the database: a file may be called as a schema is, and DuckDB then asks which.
+        ((database,),) = self.run("SELECT current_database()")
+        return ".".join(quoted(name) for name in (database, *names))
+
+    def table_comment(self, schema: str, table: str) -> str | None:
+        """The comment of a table, empty if it has none; None if there is no such table."""
+        found = self.run(_TABLE, schema, table)
+        return (found[0][0] or "") if found else None
+
+    def columns(self, schema: str, table: str) -> list[tuple[str, str, str]]:
+        """Name, type and comment of each column of a table, in order."""
+        found = self.run(_COLUMNS, schema, table)
+        return [(name, kind, comment or "") for name, kind, comment in found]
+
+    @contextmanager
+    def failures(self, portal: str = "", dataset: str = "") -> Iterator[None]:
+        """Turn what DuckDB raises into one sentence about a portal's dataset."""
+        try:
+            yield
+        except duckdb.Error as error:
+            raise failure(error, self._path, portal=portal, dataset=dataset) from error
+        except ValueError as error:
+            raise WarehouseError(str(error), portal=portal, dataset=dataset) from error
+        except RuntimeError as error:
+            # This is how DuckDB reports Ctrl-C.
+            if "interrupted" in str(error):
+                raise KeyboardInterrupt from error
+            raise
+
+    @contextmanager
+    def transaction(self) -> Iterator[None]:
+        """All of the block or nothing of it."""
+        self._connection.begin()
+        try:
+            yield
+            self._connection.commit()
+        except BaseException:
+            # DuckDB has already rolled back by itself what failed at the commit.
+            with suppress(duckdb.Error):
+                self._connection.rollback()
+            raise
+
+    def rooms(self) -> Iterator[AbstractContextManager[object]]:
+        """Attempts at one piece of work, each with more memory than the one before.
+
+        The caller leaves the loop when its work is done; an attempt that ran out of memory is
+        passed over in silence, except the last.
+        """
+        for memory, threads in _ROOM[:-1]:
+            self._room(memory, threads)
+            yield suppress(duckdb.OutOfMemoryException)
+        self._room(*_ROOM[-1])
+        yield nullcontext()
+
+    def _room(self, memory: str, threads: int) -> None:
+        self.run(f"SET memory_limit = '{memory}'; SET threads = {threads}")

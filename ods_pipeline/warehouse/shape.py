@@ -1,0 +1,57 @@
+"""A table as it is and as it should be, and what leads from one to the other: pure decisions.
+
+No SQL; the engines ask their catalog for the one shape and the file for the other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ods_pipeline.warehouse.base import SchemaChange
+
+
+@dataclass(frozen=True)
+class Shape:
+    """All that decides whether a table has to be loaded.
+
+    Attributes:
+        types: Column name to SQL type, in order.
+        comment: The table's comment, empty for none.
+        comments: Column name to comment, of the columns that have one.
+        content_hash: Identity of the rows; empty when it is not known.
+    """
+
+    types: Mapping[str, str]
+    comment: str
+    comments: Mapping[str, str]
+    content_hash: str
+
+
+def action(standing: Shape | None, wanted: Shape) -> str:
+    """What has to be done: `loaded`, `commented` or `unchanged`.
+
+    Args:
+        standing: The table as it is, None if there is none.
+        wanted: The table as the file would have it.
+    """
+    if standing is None or not wanted.content_hash:
+        return "loaded"
+    if (standing.content_hash, standing.types) != (wanted.content_hash, wanted.types):
+        return "loaded"
+    described = (standing.comment, standing.comments) == (wanted.comment, wanted.comments)
+    return "unchanged" if described else "commented"
+
+
+def schema_change(standing: Shape | None, wanted: Shape) -> SchemaChange:
+    """How the columns differ; nothing does when there was no table."""
+    if standing is None:
+        return SchemaChange()
+    old, new = standing.types, wanted.types
+    return SchemaChange(
+        added=tuple(name for name in new if name not in old),
+        removed=tuple(name for name in old if name not in new),
+        retyped=tuple(
+            (name, old[name], new[name]) for name in new if old.get(name, new[name]) != new[name]
+        ),
+    )

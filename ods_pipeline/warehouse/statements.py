@@ -1,0 +1,88 @@
+"""DuckDB's SQL for a landed partition, as text: nothing here is connected to a database.
+
+Identifiers are quoted and comments written as literals, since SQL can bind neither.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from ods_pipeline.warehouse.names import literal, quoted
+from ods_pipeline.warehouse.partition import Column, Partition
+from ods_pipeline.warehouse.shape import Shape
+
+_LOADS_COLUMNS = """
+    loaded_at TIMESTAMP WITH TIME ZONE, "table" VARCHAR, dataset_id VARCHAR, rows BIGINT,
+    verdict VARCHAR, action VARCHAR, content_hash VARCHAR, data_processed VARCHAR,
+    change VARCHAR, seconds DOUBLE
+"""
+
+
+def rows_of(partition: Partition) -> str:
+    """The query that reads the file as the table should be."""
+    # Columns are matched by position: DuckDB renames those that differ by case alone its own way.
+    aliases = ", ".join(f"c{place}" for place in range(len(partition.columns)))
+    columns = ", ".join(
+        f"{_value(f'c{place}', column)} AS {quoted(column.name)}"
+        for place, column in enumerate(partition.columns)
+    )
+    # A path is a pattern to read_parquet, and `key=value` folders in it would become columns.
+    pattern = literal(re.sub(r"([\[*?])", r"[\1]", str(partition.path.absolute())))
+    source = f"read_parquet({pattern}, hive_partitioning = false)"
+    return f"SELECT {columns} FROM {source} AS file({aliases})"
+
+
+def _value(alias: str, column: Column) -> str:
+    if not column.geometry:
+        return alias
+    geometry = f"ST_GeomFromWKB({alias})"
+    return f"ST_SetCRS({geometry}, {literal(column.crs)})" if column.crs else geometry
+
+
+def create_loads(loads: str) -> str:
+    """The statement that makes a portal's record of loads.
+
+    Args:
+        loads: The table, quoted, with its schema and database.
+    """
+    return f"CREATE TABLE IF NOT EXISTS {loads} ({_LOADS_COLUMNS})"
+
+
+def record_load(loads: str) -> str:
+    """The statement that adds a load, all but its time bound in the order of the columns."""
+    return f"INSERT INTO {loads} VALUES (now(), ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def newest_loads(loads: str) -> str:
+    """The query for the newest load of every table that still exists; its schema is bound.
+
+    Gives table, dataset, content hash and rows.
+    """
+    return (
+        f'SELECT "table", dataset_id, content_hash, rows FROM {loads} AS loads '
+        'WHERE "table" IN (SELECT table_name FROM duckdb_tables() '
+        "WHERE database_name = current_database() AND schema_name = ?) "
+        # Not by loaded_at: a clock can be set back.
+        'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
+    )
+
+
+def comments(table: str, before: Shape | None, wanted: Shape) -> Iterator[str]:
+    """The statements that give a table and its columns the comments that they lack.
+
+    Args:
+        table: The table, quoted, with its schema and database.
+        before: The table as it is, None for one that has just been made.
+        wanted: The table as it should be.
+    """
+    if wanted.comment != (before.comment if before else ""):
+        yield f"COMMENT ON TABLE {table} IS {_comment(wanted.comment)}"
+    for name in wanted.types:
+        text = wanted.comments.get(name, "")
+        if text != (before.comments.get(name, "") if before else ""):
+            yield f"COMMENT ON COLUMN {table}.{quoted(name)} IS {_comment(text)}"
+
+
+def _comment(text: str) -> str:
+    return literal(text) if text else "NULL"

@@ -1,0 +1,141 @@
+"""Names: from portals, datasets and fields to identifiers that no engine confuses."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ods_pipeline.errors import WarehouseError
+from ods_pipeline.warehouse import Warehouse, open_warehouse
+from ods_pipeline.warehouse.names import column_names, literal, quoted, schema_name, table_name
+from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
+
+Ask = Callable[..., list[tuple[object, ...]]]
+# Parquet and Arrow hold UTF-8, which has no surrogates.
+TEXT = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
+ALIKE = st.text(st.sampled_from('aAbB_1 "éÉ\0.'), max_size=4)
+
+
+@pytest.mark.parametrize(
+    ("portal", "schema"),
+    [
+        ("data.economie.gouv.fr", "data_economie_gouv_fr"),
+        ("127.0.0.1_8765", "127_0_0_1_8765"),
+        ("my--portal..Example", "my_portal_example"),
+    ],
+)
+def test_a_portals_schema_is_its_slug_with_underscores(portal: str, schema: str) -> None:
+    assert schema_name(portal) == schema
+
+
+def test_a_table_is_called_as_its_dataset() -> None:
+    assert table_name("eco2mix-national-tr", "records") == "eco2mix-national-tr"
+    assert table_name("velos", "features") == "velos__features"
+    assert table_name("", "catalog") == "_catalog"
+    with pytest.raises(ValueError, match="no kind"):
+        table_name("velos", "layers")
+
+
+def test_columns_that_differ_by_case_alone_get_suffixes_that_no_other_column_has() -> None:
+    names = ("name", "Name", "name_1", "NAME", "", "nul\0")
+    assert column_names(names) == ("name", "Name_2", "name_1", "NAME_3", "_", "nul_")
+
+
+@given(st.lists(TEXT | ALIKE, min_size=1, max_size=12))
+def test_any_field_names_are_columns_that_duckdb_keeps_apart(names: list[str]) -> None:
+    columns = column_names(names)
+    with duckdb.connect() as connection:
+        connection.execute(f"CREATE TABLE t ({', '.join(f'{quoted(n)} INT' for n in columns)})")
+        described = connection.execute("DESCRIBE t").fetchall()
+    assert tuple(row[0] for row in described) == columns
+    assert column_names(columns) == columns
+
+
+@given(st.lists(st.text(st.sampled_from("abc_1"), min_size=1), unique=True))
+def test_field_names_without_a_clash_stay_as_they_are(names: list[str]) -> None:
+    assert column_names(names) == tuple(names)
+
+
+@given(TEXT.filter(lambda text: "\0" not in text))
+def test_any_text_survives_being_written_in_sql(text: str) -> None:
+    with duckdb.connect() as connection:
+        assert connection.execute(f"SELECT {literal(text)}").fetchall() == [(text,)]
+
+
+@pytest.mark.parametrize("impossible", ["", "a\0b"])
+def test_what_cannot_be_an_identifier_is_refused(impossible: str) -> None:
+    with pytest.raises(ValueError, match="identifier"):
+        quoted(impossible)
+
+
+def test_odd_field_names_land_each_with_its_own_values(
+    warehouse: Warehouse, tmp_path: Path, ask: Ask
+) -> None:
+    names = ["2024", "select", "we\"ird'; DROP", "Name", "name", "été €", "a.b", "name_1", "É", "é"]
+    columns = [(name, Column([str(place)])) for place, name in enumerate(names)]
+    landed = land(tmp_path / "velos.parquet", columns)
+    warehouse.load(landed, verdict="new")
+    with_suffix = [*names[:4], "name_2", *names[5:]]
+    table = f'"{SCHEMA}".velos'
+    assert [row[0] for row in ask(f"DESCRIBE {table}")] == with_suffix
+    assert ask(f"SELECT * FROM {table}") == [tuple(str(n) for n in range(len(names)))]
+    assert warehouse.load(landed, verdict="data").action == "unchanged"
+
+
+@pytest.mark.parametrize("dataset", ["2024", "select", "a@b-c", "été", 'q"uote', "x loading"])
+def test_odd_dataset_names_are_table_names_as_they_are(
+    warehouse: Warehouse, tmp_path: Path, dataset: str
+) -> None:
+    landed = land(tmp_path / "odd.parquet", {"a": Column(["1"])}, dataset_id=dataset)
+    assert warehouse.load(landed, verdict="new").table == dataset
+    assert warehouse.load(landed, verdict="data").action == "unchanged"
+    assert set(warehouse.held(PORTAL)) == {dataset}
+
+
+def test_patterns_and_partition_keys_in_the_path_are_only_names(
+    warehouse: Warehouse, tmp_path: Path, ask: Ask
+) -> None:
+    columns = {"a": Column(["1"])}
+    land(tmp_path / "[ab]*?" / "k=v" / "x.parquet", columns)
+    land(tmp_path / "abc" / "k=v" / "x.parquet", columns)
+    warehouse.load(tmp_path / "[ab]*?" / "k=v" / "x.parquet", verdict="new")
+    assert ask(f'SELECT * FROM "{SCHEMA}".velos') == [("1",)]
+
+
+def test_a_warehouse_file_may_be_called_as_its_portal(tmp_path: Path) -> None:
+    landed = land(tmp_path / "velos.parquet", {"a": Column(["1"])}, portal="warehouse")
+    with open_warehouse(f"duckdb:///{tmp_path}/warehouse.duckdb") as warehouse:
+        assert warehouse.load(landed, verdict="new").schema == "warehouse"
+        assert warehouse.load(landed, verdict="new").action == "unchanged"
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"dataset_id": "velos"}, {"dataset_id": "Velos"}),
+        ({"dataset_id": "velos", "kind": "features"}, {"dataset_id": "velos__features"}),
+    ],
+)
+def test_two_datasets_never_share_a_table(
+    warehouse: Warehouse, tmp_path: Path, ask: Ask, first: dict[str, str], second: dict[str, str]
+) -> None:
+    one = land(tmp_path / "one.parquet", {"a": Column(["1"])}, **first)
+    two = land(tmp_path / "two.parquet", {"a": Column(["2"])}, **second)
+    table = warehouse.load(one, verdict="new").table
+    with pytest.raises(WarehouseError, match="the names clash"):
+        warehouse.load(two, verdict="new")
+    assert ask(f'SELECT a FROM "{SCHEMA}"."{table}"') == [("1",)]
+    ask(f'DROP TABLE "{SCHEMA}"."{table}"')
+    assert warehouse.load(two, verdict="new").action == "loaded"
+
+
+@pytest.mark.parametrize("dataset", ["_catalog", "_LOADS"])
+def test_a_dataset_cannot_take_the_warehouses_own_tables(
+    warehouse: Warehouse, tmp_path: Path, dataset: str
+) -> None:
+    landed = land(tmp_path / "x.parquet", {"a": Column(["1"])}, dataset_id=dataset)
+    with pytest.raises(WarehouseError, match="own use"):
+        warehouse.load(landed, verdict="new")

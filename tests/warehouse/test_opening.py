@@ -1,0 +1,136 @@
+"""Opening a warehouse: its URL, and the reasons why it may not open."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import duckdb
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ods_pipeline.errors import ConfigurationError, WarehouseError, WarehouseLocked
+from ods_pipeline.warehouse import open_warehouse, shown
+from tests.warehouse.partitions import PORTAL, Column, land
+
+HOLD = """
+import sys
+from ods_pipeline.warehouse import open_warehouse
+with open_warehouse("duckdb:///" + sys.argv[1]):
+    print("open", flush=True)
+    sys.stdin.read()
+"""
+
+
+@contextmanager
+def _held_elsewhere(database: Path) -> Iterator[int]:
+    """Another process has the warehouse open."""
+    command = [sys.executable, "-c", HOLD, str(database)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdout is not None
+        holder.stdout.readline()
+        yield holder.pid
+
+
+def test_three_slashes_are_relative_and_four_absolute(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    open_warehouse("duckdb:///new folder/a@b.duckdb").close()
+    open_warehouse(f"duckdb:///{tmp_path}/absolute.duckdb").close()
+    assert (tmp_path / "new folder" / "a@b.duckdb").is_file()
+    assert (tmp_path / "absolute.duckdb").is_file()
+
+
+@pytest.mark.parametrize(
+    "url",
+    ["warehouse.duckdb", "duckdb://host/x", "duckdb:///", "duckdb:///:memory:", "sqlite:///x", ""],
+)
+def test_what_names_no_warehouse_is_refused_with_the_way_to_write_it(url: str) -> None:
+    with pytest.raises(ConfigurationError, match="duckdb:///PATH"):
+        open_warehouse(url)
+
+
+def test_postgresql_is_refused_in_one_sentence_without_its_password() -> None:
+    with pytest.raises(ConfigurationError, match="DuckDB alone") as caught:
+        open_warehouse("postgresql://me:secret@db.example/ods")
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "harmless"),
+    [
+        ("duckdb:////data/a@b.duckdb", "duckdb:////data/a@b.duckdb"),
+        ("postgresql://db.example:5432/ods", "postgresql://db.example:5432/ods"),
+        ("postgresql://me@db.example/ods", "postgresql://me@db.example/ods"),
+        ("postgresql://me:pw@db.example/ods?sslpassword=pw", "postgresql://me:***@db.example/ods"),
+        ("postgresql://me:p/w@db.example/ods", "postgresql://***"),
+        ("postgresql://db.example/ods?password=p@w", "postgresql://***"),
+        ("host=db.example password=pw", "***"),
+        ("warehouse.duckdb", "warehouse.duckdb"),
+    ],
+)
+def test_a_url_is_shown_without_its_secrets(url: str, harmless: str) -> None:
+    assert shown(url) == harmless
+
+
+@given(st.text(min_size=1, max_size=12))
+def test_no_password_is_ever_shown_however_badly_escaped(password: str) -> None:
+    password = f"<<{password}>>"
+    for url in (f"postgresql://me:{password}@host/db", f"mysql://host/db?password={password}"):
+        assert ">>" not in shown(url)
+        assert "<<" not in shown(url)
+
+
+def test_a_warehouse_open_in_another_process_is_reported_with_that_process(database: Path) -> None:
+    with _held_elsewhere(database) as process, pytest.raises(WarehouseLocked) as caught:
+        open_warehouse(f"duckdb:///{database}")
+    assert str(database) in str(caught.value)
+    assert f"process {process}" in str(caught.value)
+    assert "\n" not in str(caught.value)
+    open_warehouse(f"duckdb:///{database}").close()
+
+
+def test_a_file_that_is_no_database_is_refused_and_left_alone(database: Path) -> None:
+    database.write_text("a letter to the editor " * 1000)
+    with pytest.raises(WarehouseError, match="not a DuckDB database"):
+        open_warehouse(f"duckdb:///{database}")
+    assert database.read_text().startswith("a letter")
+
+
+def test_a_folder_is_no_warehouse(tmp_path: Path) -> None:
+    with pytest.raises(WarehouseError, match="is a folder"):
+        open_warehouse(f"duckdb:///{tmp_path}")
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(WarehouseError, match="cannot be written") as caught:
+        open_warehouse(f"duckdb:///{tmp_path}/file/warehouse.duckdb")
+    assert str(tmp_path / "file") in str(caught.value)
+
+
+def test_a_warehouse_open_read_only_in_this_process_is_told_apart_from_a_lock(
+    database: Path,
+) -> None:
+    duckdb.connect(database).close()
+    with (
+        duckdb.connect(database, read_only=True),
+        pytest.raises(WarehouseError, match="read-only in this process"),
+    ):
+        open_warehouse(f"duckdb:///{database}")
+
+
+def test_closing_leaves_the_one_file_and_lets_others_in(database: Path, tmp_path: Path) -> None:
+    landed = land(tmp_path / "lake" / "velos.parquet", {"a": Column(["1"])})
+    with open_warehouse(f"duckdb:///{database}") as warehouse:
+        warehouse.load(landed, verdict="new")
+    warehouse.close()
+    assert sorted(os.listdir(tmp_path)) == ["lake", database.name]
+    with _held_elsewhere(database):
+        pass
+    with open_warehouse(f"duckdb:///{database}") as again:
+        assert set(again.held(PORTAL)) == {"velos"}
