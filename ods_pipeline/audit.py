@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import ConfigurationError, LakeError
+from ods_pipeline.places import Places
 from ods_pipeline.portal.address import Address
-from ods_pipeline.settings import Settings
 from ods_pipeline.tables.content import ContentHash
 from ods_pipeline.tables.lake import receipt
 from ods_pipeline.tables.partition import ROWS_PER_GROUP
@@ -41,18 +41,18 @@ class Audit:
     problem: str = ""
 
 
-def audited(settings: Settings, names: Sequence[str] = ()) -> list[Audit]:
+def audited(places: Places, names: Sequence[str] = ()) -> list[Audit]:
     """Examine the partitions of a portal, or of all portals in the data folder.
 
     Args:
-        settings: Data folder, and the portal if there is one.
+        places: Data folder, and the portal if there is one.
         names: Datasets to examine; all of them without it.
 
     Raises:
         ConfigurationError: There is nothing landed of that name.
     """
-    portal = Address.parse(settings.portal).slug if settings.portal else "*"
-    lake = settings.data_dir / "lake"
+    portal = Address.parse(places.portal).slug if places.portal else "*"
+    lake = places.data_dir / "lake"
     paths = sorted([*lake.glob(f"{portal}/catalog.parquet"), *lake.glob(f"{portal}/*/*.parquet")])
     audits = [audit(path) for path in paths]
     if not names:

@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
+import pyarrow as pa
+
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError, QuotaExhausted
 from ods_pipeline.landing import Landing, land, redescribe, require_records
@@ -199,6 +201,7 @@ class Run:
 
     def _concluded(self, step: Planned, outcome: Outcome) -> Outcome:
         """Load what is landed, and tell the watcher."""
+        pa.default_memory_pool().release_unused()
         loads = outcome.action in {"landed", "same content", "described anew", "unchanged"}
         if loads and not self._options.verify:
             partition = self._lake.partition("records", step.dataset_id)

@@ -17,7 +17,7 @@ import pyarrow.csv as pacsv
 from ods_pipeline.errors import SchemaMismatch, Unproven
 
 DELIMITER = ";"
-_BLOCK = 4 << 20
+_BLOCK = 1 << 20
 _BOM = b"\xef\xbb\xbf"
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.errors import Unproven
 
-_ROWS = 65_536
+_ROWS = 32_768
 
 
 class Spooled:
