@@ -1,0 +1,11 @@
+"""A portal in a box: the Explore API v2.1 over real HTTP, with verbs that make time pass.
+
+It shares no code with the client, so that a misreading cannot cancel itself out; only tests, the
+demo and the command line import it.
+"""
+
+from ods_pipeline.emulator.box import Emulator, serve
+from ods_pipeline.emulator.faults import Fault
+from ods_pipeline.emulator.state import Quirks
+
+__all__ = ["Emulator", "Fault", "Quirks", "serve"]

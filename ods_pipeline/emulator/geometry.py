@@ -1,0 +1,85 @@
+"""Geometries by shapely, and the functions that DuckDB lacks offline; no ODSQL syntax here."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+import shapely
+from duckdb.func import PythonUDFType
+
+PREDICATES = {
+    "geo_intersects": shapely.intersects,
+    "geo_disjoint": shapely.disjoint,
+    "geo_within": shapely.within,
+}
+OUTLINES = {"geo_hull": shapely.convex_hull, "geo_box": shapely.envelope}
+EARTH_RADIUS = 6_371_008.8
+BATCH = Any  # what DuckDB hands over: an Arrow array or a chunked one
+
+
+def register(connection: duckdb.DuckDBPyConnection) -> None:
+    """Give a connection the geometric functions: texts of GeoJSON in, booleans or text out."""
+    for name, predicate in PREDICATES.items():
+        _define(connection, name, _compared(predicate), ["VARCHAR", "VARCHAR"], "BOOLEAN")
+    for name, outline in OUTLINES.items():
+        _define(connection, name, _outlined(outline), ["VARCHAR[]"], "VARCHAR")
+    connection.execute(
+        "CREATE MACRO geo_distance(lon1, lat1, lon2, lat2) AS "
+        f"2 * {EARTH_RADIUS} * asin(sqrt(least(1, pow(sin(radians(lat2 - lat1) / 2), 2)"
+        " + cos(radians(lat1)) * cos(radians(lat2)) * pow(sin(radians(lon2 - lon1) / 2), 2))))"
+    )
+    connection.execute(
+        "CREATE MACRO geo_text(p) AS CASE WHEN p IS NULL THEN NULL ELSE "
+        """'{"coordinates": [' || p.lon || ', ' || p.lat || '], "type": "Point"}' END"""
+    )
+
+
+def _define(
+    connection: duckdb.DuckDBPyConnection,
+    name: str,
+    function: Any,
+    takes: Any,
+    gives: str,
+) -> None:
+    connection.create_function(name, function, takes, gives, type=PythonUDFType.ARROW)
+
+
+def parsed(texts: BATCH) -> np.ndarray[Any, Any]:
+    """GeoJSON texts as shapely geometries, nulls kept."""
+    return np.asarray(shapely.from_geojson(np.array(texts.to_pylist(), dtype=object)))
+
+
+def written(shape: shapely.Geometry) -> str:
+    """A geometry as GeoJSON text in the recorded order of keys."""
+    found = json.loads(shapely.to_geojson(shape))
+    return json.dumps({"coordinates": found["coordinates"], "type": found["type"]})
+
+
+def literal(text: str) -> shapely.Geometry:
+    """The geometry of an ODSQL literal: WKT or GeoJSON."""
+    if text.lstrip().startswith("{"):
+        return shapely.from_geojson(text)
+    return shapely.from_wkt(text)
+
+
+def _compared(predicate: Any) -> Any:
+    def compare(left: BATCH, right: BATCH) -> pa.Array:
+        found = predicate(parsed(left), parsed(right))
+        return pa.array(np.atleast_1d(found).astype(bool))
+
+    return compare
+
+
+def _outlined(outline: Any) -> Any:
+    def one(texts: list[str | None] | None) -> str | None:
+        shapes = [shapely.from_geojson(text) for text in texts or () if text]
+        return written(outline(shapely.geometrycollections(shapes))) if shapes else None
+
+    def outline_all(lists: BATCH) -> pa.Array:
+        return pa.array([one(texts) for texts in lists.to_pylist()], pa.string())
+
+    return outline_all

@@ -1,0 +1,163 @@
+"""The HTTP front of a portal: requests are recorded, counted and passed on to the routes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import socket
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from http.server import ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl
+
+from ods_pipeline.emulator.catalog import Catalog
+from ods_pipeline.emulator.errors import ApiError, coded
+from ods_pipeline.emulator.faults import Cut, Faults
+from ods_pipeline.emulator.quota import Quota
+from ods_pipeline.emulator.reply import Reply, of_document, of_error
+from ods_pipeline.emulator.request import Request
+from ods_pipeline.emulator.routes import answer
+from ods_pipeline.emulator.state import State
+from ods_pipeline.emulator.wire import SILENT, WireHandler
+
+CONTROL = "/_emulator"
+HOME = (
+    b"<!DOCTYPE html><html><body><h1>Emulated portal</h1><p>"
+    b"<a href='/api/explore/v2.1/catalog/datasets'>Catalog</a> - "
+    b"<a href='/_emulator'>Verbs</a></p></body></html>\n"
+)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One request as it came in."""
+
+    method: str
+    path: str
+    query: dict[str, str]
+    headers: dict[str, str]
+    pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+
+
+@dataclass
+class Front:
+    """What the handlers of one server share."""
+
+    state: State
+    catalog: Catalog
+    quota: Quota
+    faults: Faults
+    control: Callable[[str, str, dict[str, Any]], Any]
+    requests: list[Recorded] = field(default_factory=list)
+
+
+class Handler(WireHandler):
+    """One connection."""
+
+    server: Server
+
+    def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
+        """Answer from the API, or tell the verbs."""
+        path, _, query = self.path.partition("?")
+        if path == CONTROL:
+            self.send(of_document(self.server.front.control("", "", {})))
+        elif path == "/":
+            self.send(Reply(200, [HOME], "text/html; charset=utf-8"))
+        else:
+            self._api(path, query)
+
+    def do_HEAD(self) -> None:  # noqa: N802 - the name that http.server calls
+        """Refuse without a body: the API only knows GET."""
+        self.send(Reply(405, [], "application/json", whole=True, zippable=False))
+
+    def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
+        """Make time pass; the API itself only knows GET."""
+        length = int(self.headers.get("content-length") or 0)
+        body = self.rfile.read(length)
+        path = self.path.partition("?")[0]
+        if not path.startswith(CONTROL + "/"):
+            self.send(of_error(coded(405, "MethodNotAllowed", "Method not allowed.")))
+            return
+        verb, _, dataset_id = path[len(CONTROL) + 1 :].partition("/")
+        try:
+            made = self.server.front.control(verb, dataset_id, json.loads(body or b"{}"))
+            self.send(of_document(made))
+        except ApiError as error:
+            self.send(of_error(error))
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            self.send(of_error(coded(400, "BadVerb", str(error))))
+
+    def _api(self, path: str, query: str) -> None:
+        front = self.server.front
+        pairs = tuple(parse_qsl(query, keep_blank_values=True))
+        headers = {name.lower(): value for name, value in self.headers.items()}
+        front.requests.append(Recorded("GET", path, dict(pairs), headers, pairs))
+        fault = front.faults.met(self.path) or SILENT
+        request = Request(path, pairs, self._base(headers), headers, fault.withheld)
+        try:
+            fault.before()
+            reply = fault.instead() or fault.spoiled(self._answered(request))
+        except Cut as cut:
+            self.hang_up(reset=cut.reset)
+            return
+        self.send(reply, fault)
+
+    def _answered(self, request: Request) -> Reply:
+        front = self.server.front
+        try:
+            limits = front.quota.spend()
+            reply = answer(request, front.state, front.catalog)
+        except ApiError as error:
+            return of_error(error)
+        return replace(reply, headers=(*limits, *reply.headers))
+
+    def _base(self, headers: dict[str, str]) -> str:
+        return f"http://{headers.get('host') or self.server.address}"
+
+
+class Server(ThreadingHTTPServer):
+    """Listens on loopback; a thread per connection."""
+
+    daemon_threads = True
+    allow_reuse_address = True
+    request_queue_size = 128
+
+    def __init__(self, host: str, port: int, front: Front):
+        """Bind at once: the port is known when this returns."""
+        self.front = front
+        self._open: dict[socket.socket, threading.Thread] = {}
+        super().__init__((host, port), Handler)
+        self.address = f"{host}:{self.server_address[1]}"
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        """Remember the connection for as long as it lasts."""
+        self._open[request] = threading.current_thread()
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._open.pop(request, None)
+
+    def server_close(self) -> None:
+        """Stop listening and hang up on everyone: idle clients would keep the engine alive."""
+        super().server_close()
+        for connection, thread in list(self._open.items()):
+            with contextlib.suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            thread.join(timeout=1)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Clients that go away are no news; anything else is."""
+        error = sys.exc_info()[1]
+        if not isinstance(error, (ConnectionError, TimeoutError)):
+            super().handle_error(request, client_address)
+
+    def start(self) -> threading.Thread:
+        """Serve in the background."""
+        thread = threading.Thread(
+            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        )
+        thread.start()
+        return thread

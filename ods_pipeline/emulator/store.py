@@ -1,0 +1,103 @@
+"""Rows in an embedded DuckDB: one relation per dataset, read by streaming; no ODSQL here."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+
+from ods_pipeline.emulator import geometry
+
+# Stored datetimes are naive UTC. An offset is only computed where the zone is not UTC.
+MACROS = """
+CREATE MACRO clock_of(t) AS strftime(t, '%Y-%m-%dT%H:%M:%S')
+    || CASE WHEN microsecond(t) % 1000000 = 0 THEN '' ELSE strftime(t, '.%f') END;
+CREATE MACRO offset_of(m) AS (CASE WHEN m < 0 THEN '-' ELSE '+' END)
+    || lpad((abs(m) // 60)::VARCHAR, 2, '0') || ':' || lpad((abs(m) % 60)::VARCHAR, 2, '0');
+CREATE MACRO local_of(t, tz) AS timezone(tz, timezone('UTC', t));
+CREATE MACRO iso_of(t, tz) AS clock_of(local_of(t, tz))
+    || offset_of(date_diff('minute', t, local_of(t, tz)));
+CREATE MACRO words_of(s) AS string_split_regex(lower(strip_accents(s)), '[^\\pL\\pN]+');
+"""
+
+
+class Store:
+    """The tables of one emulator."""
+
+    def __init__(self) -> None:
+        """Open an empty engine in memory."""
+        self._connection = duckdb.connect()
+        self._connection.execute("SET TimeZone = 'UTC'")
+        self._connection.execute("SET memory_limit = '1GB'")
+        self._connection.execute(MACROS)
+        geometry.register(self._connection)
+        self._numbers = itertools.count()
+        self._lock = threading.Lock()
+
+    def keep(self, rows: pa.Table) -> str:
+        """A new table with these rows; its name is the relation."""
+        name = f"d{next(self._numbers)}"
+        with self._lock:
+            self._connection.register("incoming", rows)
+            self._connection.execute(f"CREATE TABLE {name} AS SELECT * FROM incoming")
+            self._connection.unregister("incoming")
+        return name
+
+    def define(self, select: str) -> str:
+        """A view: rows that are computed when read."""
+        name = f"d{next(self._numbers)}"
+        with self._lock:
+            self._connection.execute(f"CREATE VIEW {name} AS {select}")
+        return name
+
+    def keep_select(self, select: str) -> str:
+        """A table filled by a query over other relations."""
+        name = f"d{next(self._numbers)}"
+        with self._lock:
+            self._connection.execute(f"CREATE TABLE {name} AS {select}")
+        return name
+
+    def over_file(self, path: Path, columns: int) -> str:
+        """A view over a Parquet file, its columns renamed by position."""
+        names = ", ".join(f"c{i}" for i in range(columns))
+        quoted = str(path).replace("'", "''")
+        return self.define(f"SELECT * FROM read_parquet('{quoted}') AS t({names})")
+
+    def batches(self, sql: str, rows: int = 20_000) -> Iterator[pa.RecordBatch]:
+        """The rows of a query in order, never all at once; a wrong query fails here."""
+        cursor = self._connection.cursor()
+        reader = cursor.sql(sql).to_arrow_reader(rows)
+        return _drained(cursor, reader)
+
+    def table(self, sql: str) -> pa.Table:
+        """The rows of a small query."""
+        cursor = self._connection.cursor()
+        try:
+            return cursor.sql(sql).to_arrow_table()
+        finally:
+            cursor.close()
+
+    def number(self, sql: str) -> int:
+        """The single number that a query gives."""
+        return int(self.table(sql).column(0)[0].as_py())
+
+    def count(self, relation: str) -> int:
+        """How many rows a relation has."""
+        return self.number(f"SELECT count(*) FROM {relation}")
+
+    def close(self) -> None:
+        """Forget everything."""
+        self._connection.close()
+
+
+def _drained(
+    cursor: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader
+) -> Iterator[pa.RecordBatch]:
+    try:
+        yield from reader
+    finally:
+        cursor.close()
