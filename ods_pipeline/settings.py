@@ -1,42 +1,114 @@
-"""What a run needs to know from its user: portal, data folder, warehouse; nothing else reads them.
+"""One portal's settings as Dagster needs them: what things are called, which datasets, how often.
 
-The command line takes them from options and environment; Dagster's resources carry the same.
+Pure values: nothing here connects to anything or reads the environment.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
+from fnmatch import fnmatchcase
 
-from ods_pipeline.errors import ConfigurationError
+import dagster as dg
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.exports import Format
+from ods_pipeline.tables.verdict import verdict
+from ods_pipeline.warehouse.names import schema_name
+
+_UNFIT_FOR_A_KEY = re.compile(r"[\x00-\x1f]|\.\.\.|^$")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """The settings of one run.
+    """A portal in one code location.
 
     Attributes:
-        portal: Domain or URL; empty for the sample portal.
-        data_dir: Root of lake, warehouse and tokens.
-        warehouse: URL of the warehouse.
+        address: Where the portal is.
+        name: Prefix of everything it has in Dagster; letters, digits and `_`.
+        include: Identifiers or globs of the datasets to keep.
+        exclude: Identifiers or globs of those to leave out, whatever `include` says.
+        format: Export to read first.
+        datasets_per_run: Datasets that share a run where several are asked for at once.
+        data_dir: Root of the lake; empty where the resource is to resolve it.
+        warehouse: URL of the warehouse; empty where the resource is to resolve it.
+        group: Group of the assets.
+        catalog_hours: Age at which the catalog counts as out of date.
+        sensor_seconds: Seconds between two looks at the catalog at least.
+        running: Whether sensors start switched on.
+        schedule: Cron of the job, for those who prefer a clock; empty for none.
     """
 
-    portal: str
-    data_dir: Path
-    warehouse: str
+    address: Address
+    name: str
+    include: tuple[str, ...] = ("*",)
+    exclude: tuple[str, ...] = ()
+    format: Format = "parquet"
+    datasets_per_run: int = 1
+    data_dir: str = ""
+    warehouse: str = ""
+    group: str = ""
+    catalog_hours: int = 24
+    sensor_seconds: int = 1800
+    running: bool = False
+    schedule: str = ""
 
-    @classmethod
-    def of(cls, portal: str | None, data_dir: str | None, warehouse: str | None) -> Settings:
-        """Complete what the user gave with the defaults.
+    @property
+    def slug(self) -> str:
+        """The portal's name on disk."""
+        return self.address.slug
 
-        Raises:
-            ConfigurationError: The data folder is an address of an object store.
-        """
-        folder = data_dir or "data"
-        if "://" in folder:
-            raise ConfigurationError(
-                f"{folder} is an object store, which this version cannot land into; "
-                "set ODS_DATA_DIR to a folder"
-            )
-        path = Path(folder).expanduser()
-        return cls(portal or "", path, warehouse or f"duckdb:///{path / 'warehouse.duckdb'}")
+    def key(self, asset: str) -> dg.AssetKey:
+        """The key of one of the portal's assets."""
+        return dg.AssetKey([self.name, asset])
+
+    def named(self, thing: str) -> str:
+        """A name that no other portal of the code location has."""
+        return f"{self.name}_{thing}"
+
+    def resource(self, kind: str) -> str:
+        """The key of one of the portal's resources."""
+        return self.named(kind)
+
+    @property
+    def partitions(self) -> dg.DynamicPartitionsDefinition:
+        """One partition per dataset."""
+        return dg.DynamicPartitionsDefinition(name=f"{self.name}/datasets")
+
+    @property
+    def portal_pool(self) -> str:
+        """Holds what talks to the portal, whoever does."""
+        return f"portal/{self.slug}"
+
+    @property
+    def warehouse_pool(self) -> str:
+        """Holds what writes to the warehouse; all portals with the default one share it."""
+        return f"warehouse/{schema_name(self.warehouse) if self.warehouse else 'default'}"
+
+    def selects(self, dataset_id: str) -> bool:
+        """Whether a dataset is one to keep."""
+        return _matches(dataset_id, self.include) and not _matches(dataset_id, self.exclude)
+
+    def selected(self, datasets: Iterable[Dataset]) -> dict[str, Dataset]:
+        """The datasets to keep, by identifier; one that cannot be a partition's key is none."""
+        return {
+            item.dataset_id: item
+            for item in datasets
+            if self.selects(item.dataset_id) and not _UNFIT_FOR_A_KEY.search(item.dataset_id)
+        }
+
+
+def _matches(dataset_id: str, patterns: Iterable[str]) -> bool:
+    return any(fnmatchcase(dataset_id, pattern) for pattern in patterns)
+
+
+def loadable(dataset: Dataset) -> bool:
+    """Whether a dataset has records that the portal shows."""
+    return not verdict(None, dataset).skips
+
+
+def dagster_name(address: Address) -> str:
+    """The portal's name in Dagster's characters: `data_economie_gouv_fr`."""
+    return schema_name(address.slug).strip("_")
