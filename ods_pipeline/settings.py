@@ -46,7 +46,7 @@ class Settings:
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     format: Format = "parquet"
-    datasets_per_run: int = 1
+    datasets_per_run: int = 25
     data_dir: str = ""
     warehouse: str = ""
     group: str = ""
@@ -69,8 +69,8 @@ class Settings:
         return f"{self.name}_{thing}"
 
     def resource(self, kind: str) -> str:
-        """The key of one of the portal's resources."""
-        return self.named(kind)
+        """The key of one of the portal's resources; an identifier, so no digit comes first."""
+        return f"{kind}_{self.name}"
 
     @property
     def partitions(self) -> dg.DynamicPartitionsDefinition:

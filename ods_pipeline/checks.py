@@ -1,0 +1,81 @@
+"""Asset checks on records: whether they are all there, and whether their columns moved.
+
+They state what landing has proven; proving is `portal.proof`'s work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+
+import dagster as dg
+
+from ods_pipeline.bring import Brought
+from ods_pipeline.errors import DataError, OdsPipelineError
+
+COMPLETE = "complete"
+SCHEMA = "schema_unchanged"
+_LISTED = 50
+
+
+def specs(records: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks that every run over records evaluates."""
+    return [
+        dg.AssetCheckSpec(
+            COMPLETE,
+            asset=records,
+            blocking=True,
+            description="The rows are as many as the portal counts, of the declared types, and "
+            "the portal's date of the data stood still while they were read.",
+        ),
+        dg.AssetCheckSpec(
+            SCHEMA,
+            asset=records,
+            description="The publisher added, removed and retyped no field since the dataset was "
+            "landed before. The table follows by itself; what is built on it may not.",
+        ),
+    ]
+
+
+def results(
+    done: Sequence[Brought], failed: Mapping[str, OdsPipelineError]
+) -> Iterator[dg.AssetCheckResult]:
+    """The outcome of both checks over all datasets of a run."""
+    doubtful = {name: str(error) for name, error in failed.items() if isinstance(error, DataError)}
+    differing = {
+        item.receipt.dataset_id: item.difference().message for item in done if item.differs
+    }
+    if done or doubtful:
+        yield _completeness(done, {**doubtful, **differing})
+    if done:
+        yield _schema(done)
+
+
+def _completeness(done: Sequence[Brought], wrong: Mapping[str, str]) -> dg.AssetCheckResult:
+    right = [item for item in done if item.receipt.dataset_id not in wrong]
+    figures: dict[str, dg.MetadataValue] = {
+        "datasets_proven": dg.MetadataValue.int(len(right)),
+        "rows": dg.MetadataValue.int(sum(item.receipt.rows for item in right)),
+    }
+    proofs = {item.receipt.dataset_id: item.receipt.proof for item in right}
+    listed = dict([*wrong.items(), *proofs.items()][:_LISTED])
+    return dg.AssetCheckResult(
+        check_name=COMPLETE,
+        passed=not wrong,
+        metadata={**figures, "datasets": dg.MetadataValue.md(_list(listed))},
+        description="; ".join(wrong.values())[:500] or None,
+    )
+
+
+def _schema(done: Sequence[Brought]) -> dg.AssetCheckResult:
+    moved = {item.receipt.dataset_id: change for item in done if (change := str(item.change))}
+    return dg.AssetCheckResult(
+        check_name=SCHEMA,
+        passed=not moved,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"datasets": dg.MetadataValue.md(_list(dict([*moved.items()][:_LISTED])))},
+        description="; ".join(f"{name}: {change}" for name, change in moved.items())[:500] or None,
+    )
+
+
+def _list(entries: Mapping[str, str]) -> str:
+    return "\n".join(f"- **{name}**: {text}" for name, text in entries.items()) or "none"

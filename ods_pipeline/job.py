@@ -1,0 +1,208 @@
+"""The whole portal in one run, for those who prefer a clock to a sensor.
+
+The same steps as the assets take, over everything that is out of date; each result is logged as
+the assets' own, so that lineage and versions are the same whichever way a dataset came.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import dagster as dg
+from pydantic import Field
+
+from ods_pipeline.assets import (
+    catalog_metadata,
+    lake_of,
+    landed_catalog,
+    portal_of,
+    verdict_of,
+    warehouse_of,
+)
+from ods_pipeline.bring import Brought, Mode, RunMode, bring, load_partition
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import DataError, DatasetNotFound, OdsPipelineError
+from ods_pipeline.progress import each, event, named, summed_up
+from ods_pipeline.resources import explained
+from ods_pipeline.sensor import Cursor, busy_partitions, removable, report, stamp, version_events
+from ods_pipeline.settings import Settings, loadable
+from ods_pipeline.tables.lake import Lake, receipt
+from ods_pipeline.warehouse.base import Warehouse
+from ods_pipeline.warehouse.names import table_name
+
+
+class SyncConfig(RunMode):
+    """Run configuration: the mode, and the datasets to look at; all of them if none is named."""
+
+    datasets: list[str] = Field(default=[])
+
+
+def sync_job(settings: Settings) -> dg.JobDefinition:
+    """A job that reads the catalog and brings everything up to date with it."""
+
+    @dg.op(
+        name=settings.named("fetch"),
+        required_resource_keys={settings.resource("portal"), settings.resource("lake")},
+        pool=settings.portal_pool,
+        description="Lands what is out of date, in the lake; one dataset's failure stops no other.",
+    )
+    def fetch(context: dg.OpExecutionContext, config: SyncConfig) -> dict[str, Any]:
+        with explained():
+            return _fetch(context, settings, config)
+
+    @dg.op(
+        name=settings.named("load"),
+        required_resource_keys={settings.resource(n) for n in ("portal", "lake", "warehouse")},
+        pool=settings.warehouse_pool,
+        description="Loads what the warehouse lacks, and fails if any dataset did in either step.",
+    )
+    def load(context: dg.OpExecutionContext, fetched: dict[str, Any]) -> None:
+        with explained():
+            _load(context, settings, fetched)
+
+    @dg.job(
+        name=settings.named("sync"),
+        executor_def=dg.in_process_executor,
+        description=f"Everything of {settings.address.base} that is out of date, in one run.",
+    )
+    def sync() -> None:
+        load(fetch())
+
+    return sync
+
+
+def sync_schedule(settings: Settings, job: dg.JobDefinition) -> dg.ScheduleDefinition:
+    """The job by the clock; switched on in the UI, so that it and the sensor are not both on."""
+    return dg.ScheduleDefinition(
+        name=settings.named("schedule"), job=job, cron_schedule=settings.schedule
+    )
+
+
+def _fetch(
+    context: dg.OpExecutionContext, settings: Settings, config: SyncConfig
+) -> dict[str, Any]:
+    portal, lake = portal_of(context, settings), lake_of(context, settings)
+    datasets = portal.datasets()
+    if config.mode is not Mode.verify:
+        landed_catalog(portal, lake, datasets)
+    catalog = settings.selected(datasets)
+    _bring_partitions_up_to_date(context, settings, catalog)
+    names = [name for name in config.datasets or catalog if _wanted(catalog, lake, name, config)]
+
+    def step(name: str) -> Brought:
+        return bring(portal, lake, _listed(catalog, name), config.mode, settings.format)
+
+    done, failed = each(names, step)
+    failed |= {name: item.difference() for name, item in done.items() if item.differs}
+    _tell(context, settings, catalog, {n: item for n, item in done.items() if n not in failed})
+    for name, error in failed.items():
+        context.log.error(named(name, error))
+    return {
+        "loads": config.mode is not Mode.verify,
+        "moved": [name for name, item in done.items() if item.moved and name not in failed],
+        "unmoved": [name for name, item in done.items() if not item.moved and name not in failed],
+        "failed": {name: named(name, error) for name, error in failed.items()},
+    }
+
+
+def _listed(catalog: Mapping[str, Dataset], name: str) -> Dataset:
+    if name not in catalog:
+        raise DatasetNotFound(
+            "the portal has no such dataset, or the settings leave it out", dataset=name
+        )
+    return catalog[name]
+
+
+def _wanted(catalog: Mapping[str, Dataset], lake: Lake, name: str, config: SyncConfig) -> bool:
+    """Whether a dataset is looked at; without names those that have records, or are landed."""
+    if config.datasets:
+        return True
+    if config.mode is Mode.verify:
+        return loadable(catalog[name]) and lake.partition("records", name).exists()
+    return loadable(catalog[name])
+
+
+def _bring_partitions_up_to_date(
+    context: dg.OpExecutionContext, settings: Settings, catalog: Mapping[str, Dataset]
+) -> None:
+    partitions = settings.partitions.name or ""
+    instance = context.instance
+    found = report(catalog, instance.get_dynamic_partitions(partitions), Cursor())
+    if found.arrived:
+        instance.add_dynamic_partitions(partitions, list(found.arrived))
+    if found.departed:
+        busy = busy_partitions(instance, settings, own_run=context.run_id)
+        for name in removable(found.departed, busy):
+            instance.delete_dynamic_partition(partitions, name)
+
+
+def _tell(
+    context: dg.OpExecutionContext,
+    settings: Settings,
+    catalog: Mapping[str, Dataset],
+    done: Mapping[str, Brought],
+) -> None:
+    """Log what moved, and what Dagster has never heard of; the rest costs no event."""
+    records = settings.key("records")
+    known = context.instance.get_materialized_partitions(records)
+    for name, item in done.items():
+        if item.moved or name not in known:
+            context.log_event(*version_events(settings, {name: stamp(catalog[name])}))
+            context.log_event(event(records, name, item))
+
+
+def _load(context: dg.OpExecutionContext, settings: Settings, fetched: dict[str, Any]) -> None:
+    failed: dict[str, OdsPipelineError] = {
+        name: DataError(sentence, dataset=name) for name, sentence in fetched["failed"].items()
+    }
+    unmoved: list[str] = fetched["unmoved"]
+    moved: list[str] = fetched["moved"]
+    if fetched["loads"]:
+        lake = lake_of(context, settings)
+        with warehouse_of(context, settings) as warehouse:
+            _load_catalog(context, settings, lake, warehouse)
+            names = [*moved, *_behind(warehouse, lake, settings, unmoved)]
+            failed |= _load_tables(context, settings, lake, warehouse, names)
+    if failed:
+        raise summed_up(len({*moved, *unmoved} - set(failed)), failed)
+
+
+def _behind(warehouse: Warehouse, lake: Lake, settings: Settings, names: list[str]) -> list[str]:
+    """Datasets that did not move and that the warehouse lacks, or holds as they were before."""
+    held = warehouse.held(settings.slug)
+    hashes = {table: item.content_hash for table, item in held.items()}
+    return [
+        name
+        for name in names
+        if (landed := receipt(lake.partition("records", name)))
+        and hashes.get(table_name(name, "records")) != landed.content_hash
+    ]
+
+
+def _load_catalog(
+    context: dg.OpExecutionContext, settings: Settings, lake: Lake, warehouse: Warehouse
+) -> None:
+    landed = receipt(lake.catalog)
+    if landed:
+        told = catalog_metadata(lake, landed, warehouse.load_catalog(lake.catalog))
+        tags = {"dagster/data_version": landed.content_hash}
+        key = settings.key("catalog")
+        context.log_event(dg.AssetMaterialization(key, metadata=told, tags=tags))
+
+
+def _load_tables(
+    context: dg.OpExecutionContext,
+    settings: Settings,
+    lake: Lake,
+    warehouse: Warehouse,
+    names: list[str],
+) -> dict[str, OdsPipelineError]:
+    records, table = settings.key("records"), settings.key("table")
+    loaded, failed = each(
+        names,
+        lambda name: load_partition(
+            warehouse, lake, name, verdict_of(context.instance, records, name)
+        ),
+    )
+    for name, item in loaded.items():
+        context.log_event(event(table, name, item))
+    return failed

@@ -1,0 +1,129 @@
+"""What a run needs from outside: the portal, the lake and the warehouse, as Dagster resources.
+
+Settings that are left empty are read from the environment here, when they are needed, and nowhere
+else. How trouble with them is told to Dagster's users is also said here.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from ods_pipeline.errors import ConfigurationError, OdsPipelineError, WarehouseLocked
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.tables.lake import Lake
+from ods_pipeline.warehouse.base import Warehouse, open_warehouse
+
+
+class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A conversation with one portal."""
+
+    address: str = Field(description="Domain or base URL of the portal.")
+    lang: str = Field(default="en", description="Language of the metadata asked for.")
+    connect_timeout: float = Field(default=10, description="Seconds for a connection.")
+    read_timeout: float = Field(default=120, description="Seconds of silence before giving up.")
+    _portal: Portal | None = PrivateAttr(default=None)
+
+    @property
+    def portal(self) -> Portal:
+        """The portal; one conversation for as long as the resource lives."""
+        if self._portal is None:
+            self._portal = self.connect(self.read_timeout)
+        return self._portal
+
+    def connect(self, read_timeout: float, patience: float = 60) -> Portal:
+        """A conversation of its own, with other limits than the resource's.
+
+        Args:
+            read_timeout: Seconds of silence before giving up.
+            patience: Seconds to wait at most for a spent quota.
+
+        Raises:
+            ConfigurationError: The address is none.
+        """
+        return Portal(
+            self.address,
+            lang=self.lang,
+            connect_timeout=min(self.connect_timeout, read_timeout),
+            read_timeout=read_timeout,
+            patience=patience,
+        )
+
+
+class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where one portal's partitions are."""
+
+    portal: str = Field(description="The portal's name on disk.")
+    data_dir: str = Field(default="", description="Root of the data; $ODS_DATA_DIR, else `data`.")
+
+    @property
+    def lake(self) -> Lake:
+        """The portal's lake."""
+        return Lake.of(data_dir(self.data_dir), self.portal)
+
+
+class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where partitions are loaded."""
+
+    url: str = Field(
+        default="",
+        description="`duckdb:///PATH`; $ODS_WAREHOUSE, else warehouse.duckdb in the data folder.",
+    )
+    data_dir: str = Field(default="", description="Root of the data; $ODS_DATA_DIR, else `data`.")
+
+    def open(self) -> Warehouse:
+        """Open the warehouse; a context manager, closed to other processes until it is left.
+
+        Raises:
+            WarehouseError: It cannot be opened, or another process has it.
+        """
+        url = self.url or os.environ.get("ODS_WAREHOUSE", "")
+        return open_warehouse(url or f"duckdb:///{data_dir(self.data_dir)}/warehouse.duckdb")
+
+
+def data_dir(given: str) -> Path:
+    """The root of lake and warehouse.
+
+    Args:
+        given: What the settings say; empty for what the environment says.
+
+    Raises:
+        ConfigurationError: It is no folder of this machine.
+    """
+    folder = given or os.environ.get("ODS_DATA_DIR") or "data"
+    if "://" in folder:
+        raise ConfigurationError(
+            f"{folder!r} is no folder: this version keeps its lake on a disk, so set ODS_DATA_DIR "
+            "to a folder"
+        )
+    return Path(folder)
+
+
+def failure(error: OdsPipelineError) -> dg.Failure:
+    """An error as Dagster's users see it: one sentence and no stack.
+
+    Only a warehouse that somebody else is writing to is worth another try within the run; what
+    a portal refuses was already tried again by the client.
+    """
+    known = {"portal": error.portal, "dataset": error.dataset, "url": error.url}
+    return dg.Failure(
+        description=str(error),
+        metadata={key: value for key, value in known.items() if value},
+        allow_retries=isinstance(error, WarehouseLocked),
+    )
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn errors of ours into failures that Dagster shows as one sentence.
+
+    Raises:
+        dagster.Failure: Instead of any OdsPipelineError.
+    """
+    try:
+        yield
+    except OdsPipelineError as error:
+        raise failure(error) from None
