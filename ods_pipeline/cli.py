@@ -12,6 +12,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
 from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
@@ -233,8 +234,21 @@ def emulator(port: int) -> None:
         ) from error
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Keeps pandas out of the process: no command uses it.
+
+    pyarrow imports it with the first scalar that it makes, where it can: 50 MB and 0.4 s.
+    """
+
+    def find_spec(self, fullname: str, *_: object) -> None:
+        """Refuse pandas, leave everything else to the finders behind this one."""
+        if fullname == "pandas":
+            raise ImportError("the command line does without pandas")
+
+
 def main() -> NoReturn:
     """Run the command line; what a user can cause ends in one sentence and an exit status."""
+    sys.meta_path.insert(0, _WithoutPandas())
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -149,10 +149,10 @@ class Dataset:
             dataset_id=str(body["dataset_id"]),
             dataset_uid=_text(body.get("dataset_uid")),
             fields=tuple(Field.from_api(item) for item in body["fields"] or ()),
-            features=tuple(body.get("features") or ()),
+            features=tuple(map(str, body.get("features") or ())),
             has_records=body.get("has_records") is not False,
             data_visible=body.get("data_visible") is not False,
-            metas=body.get("metas") or {},
+            metas=dict(body.get("metas") or {}),
         )
 
     def meta(self, name: str) -> str:
@@ -161,7 +161,8 @@ class Dataset:
 
     @property
     def _default(self) -> Mapping[str, Any]:
-        return self.metas.get("default") or {}
+        default = self.metas.get("default")
+        return default if isinstance(default, Mapping) else {}
 
     @property
     def title(self) -> str:
@@ -182,7 +183,7 @@ class Dataset:
     def records_count(self) -> int | None:
         """Number of records at the time of processing; it can be stale."""
         count = self._default.get("records_count")
-        return int(count) if isinstance(count, int | float) else None
+        return int(count) if isinstance(count, int | float) and 0 <= count < 2**63 else None
 
     @property
     def geographic(self) -> tuple[Field, ...]:

@@ -26,7 +26,7 @@ from ods_pipeline.portal.exports import Format
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.proof import prove
 from ods_pipeline.tables.geometry import primary
-from ods_pipeline.tables.lake import Lake
+from ods_pipeline.tables.lake import Lake, explained
 from ods_pipeline.tables.partition import PartitionWriter, rewrite
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import arrow_schema
@@ -163,6 +163,7 @@ def _once(
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition("records", dataset.dataset_id)
     with (
+        explained(target),
         exports.opened(
             portal.client, dataset, format, spool=lake.spool(), received=received
         ) as export,

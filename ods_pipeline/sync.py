@@ -7,7 +7,7 @@ This is the command line's run; Dagster does the same step by step. How one data
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
 
@@ -24,7 +24,7 @@ from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.tables.partition import PartitionWriter
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.verdict import Kind
-from ods_pipeline.warehouse.base import Warehouse
+from ods_pipeline.warehouse.base import Held, Warehouse
 
 
 @dataclass(frozen=True)
@@ -129,6 +129,7 @@ class Run:
         self._options = options
         self._watcher = watcher or Watcher()
         self._spent = threading.Event()
+        self._held: Mapping[str, Held] = {}
 
     def __call__(self, names: Sequence[str] = ()) -> list[Outcome]:
         """Run, and return what became of each dataset.
@@ -142,6 +143,8 @@ class Run:
             url = self._portal.client.url("/catalog/exports/json")
             publish_catalog(self._lake, self._portal.slug, datasets, url)
             self._warehouse.load_catalog(self._lake.catalog)
+            # Once for all: asking about each of thousands costs more than all the rest of a run.
+            self._held = self._warehouse.held(self._portal.slug)
         self._watcher.planned([step for step in steps if self._fetches(step)])
         outcomes = [self._concluded(step, outcome) for step, outcome in self._carried_out(steps)]
         return sorted(outcomes, key=lambda outcome: outcome.dataset_id)
@@ -203,7 +206,9 @@ class Run:
         """Load what is landed, and tell the watcher."""
         pa.default_memory_pool().release_unused()
         loads = outcome.action in {"landed", "same content", "described anew", "unchanged"}
-        if loads and not self._options.verify:
+        if outcome.action == "unchanged" and self._holds(step):
+            outcome = replace(outcome, loaded="unchanged")
+        elif loads and not self._options.verify:
             partition = self._lake.partition("records", step.dataset_id)
             try:
                 load = self._warehouse.load(partition, verdict=outcome.verdict)
@@ -213,6 +218,10 @@ class Run:
                 outcome = replace(outcome, loaded=load.action, change=str(load.change))
         self._watcher.ended(outcome)
         return outcome
+
+    def _holds(self, step: Planned) -> bool:
+        held = self._held.get(step.dataset_id)
+        return bool(held and step.landed and held.content_hash == step.landed.content_hash)
 
 
 def _outcome(step: Planned, action: str, reason: str) -> Outcome:

@@ -43,12 +43,12 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
 
 def _read(client: Client, body: Any) -> list[Dataset] | None:
     """Datasets of an export's body; None when its objects lack what makes a dataset."""
-    entries = body.get("results") or body.get("datasets") if isinstance(body, dict) else body
+    entries = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
     if not isinstance(entries, list):
         return None
     try:
         return [Dataset.from_api(client.slug, entry) for entry in entries]
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError, ValueError, AttributeError):
         return None
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
@@ -36,7 +35,9 @@ from ods_pipeline.portal.address import Address
 _API = "/api/explore/v2.1"
 _ERROR_BYTES = 65_536
 _CHUNK = 1 << 18
-_USER_AGENT = f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{requests.__version__}"
+_USER_AGENT = (
+    f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{metadata.version('requests')}"
+)
 _T = TypeVar("_T")
 
 Parameters = Mapping[str, object]
@@ -119,11 +120,11 @@ class Client:
 
         def once() -> Any:
             with self._open(url) as response:
-                return json.loads(response.content)
+                return replies.document(response.content)
 
         try:
             return self._repeated(once, url)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise NotAPortal(
                 "the reply is not JSON, so this is no Explore API v2.1", portal=self.slug, url=url
             ) from error

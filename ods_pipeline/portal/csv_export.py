@@ -52,7 +52,12 @@ def _header(block: bytes) -> tuple[list[str], int]:
         lines = io.StringIO(block.decode(), newline="")
     except UnicodeDecodeError as error:
         raise Unproven(f"the CSV export is not UTF-8: {error.reason}") from error
-    names = next(csv.reader(lines, delimiter=DELIMITER))
+    try:
+        names = next(csv.reader(lines, delimiter=DELIMITER))
+    except csv.Error as error:
+        raise Unproven(f"the CSV export's header cannot be read: {error}") from error
+    if not names:
+        raise Unproven("the CSV export begins with an empty line where its header should be")
     repeated = sorted({name for name in names if names.count(name) > 1})
     if repeated:
         raise SchemaMismatch(f"the CSV export has the column {repeated[0]!r} more than once")
@@ -60,10 +65,15 @@ def _header(block: bytes) -> tuple[list[str], int]:
 
 
 def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:
+    if block.startswith(_BOM):
+        # A value's own: the header's is gone by now, and Arrow drops one from each block.
+        block = _BOM + block
     try:
         table = pacsv.read_csv(
             pa.BufferReader(block),
-            read_options=pacsv.ReadOptions(column_names=schema.names, block_size=len(block) + 1),
+            read_options=pacsv.ReadOptions(
+                use_threads=False, column_names=schema.names, block_size=len(block) + 1
+            ),
             parse_options=pacsv.ParseOptions(
                 delimiter=DELIMITER, newlines_in_values=True, ignore_empty_lines=False
             ),

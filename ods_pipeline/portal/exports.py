@@ -213,6 +213,9 @@ def _typed(
 
 def _columns(came: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
     """Each column to give: as Arrow, and the declared field that it is typed by, if any."""
+    repeated = [name for name in came.names if came.names.count(name) > 1]
+    if repeated:
+        raise SchemaMismatch(f"the export has the column {repeated[0]!r} more than once")
     declared = {field.name: field for field in dataset.fields}
     if query.reshapes:
         return [

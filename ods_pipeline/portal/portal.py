@@ -91,7 +91,7 @@ class Portal:
         body = self.client.json(exports.path(dataset_id))
         try:
             return Dataset.from_api(self.slug, body)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             url = self.client.url(exports.path(dataset_id))
             raise NotAPortal(
                 "the reply is no dataset of the Explore API v2.1", portal=self.slug, url=url

@@ -7,8 +7,9 @@ errors, `errorcode` and `error` on a spent quota. Sending and repeating requests
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ods_pipeline.dataset import instant
@@ -22,15 +23,28 @@ from ods_pipeline.errors import (
     RequestRefused,
 )
 
-TRANSIENT = frozenset({500, 502, 503, 504})
-_TOO_MANY, _OK = 429, 200
+_TOO_MANY = 429
+_SECONDS = re.compile(r"[0-9]{1,8}")
+
+
+def document(body: bytes) -> Any:
+    r"""A JSON document, with half emoji (`\ud83d` alone, as portals do write) made `?`.
+
+    Raises:
+        ValueError: It is no JSON.
+        RecursionError: It is nested too deeply to be any that we know.
+    """
+    parsed = json.loads(body)
+    if b"\\ud" not in body.lower():
+        return parsed
+    return json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
 
 
 def envelope(body: bytes) -> Mapping[str, Any]:
     """The JSON object of an error reply; empty when it is none."""
     try:
         parsed = json.loads(body)
-    except ValueError:
+    except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}
 
@@ -92,13 +106,13 @@ def quota(
 
 
 def reset_time(headers: Mapping[str, str], said: Mapping[str, Any]) -> datetime | None:
-    """When the quota starts anew: `reset_time` of the body, else Retry-After, else the header.
+    """When the quota starts anew: Retry-After, else `reset_time` of the body, else the header.
 
     `X-RateLimit-Reset` was recorded as `2026-08-18 00:00:00+00:00`, though documented as seconds.
     """
     retry_after = headers.get("Retry-After", "")
-    if retry_after.isdigit():
-        return datetime.fromtimestamp(datetime.now(UTC).timestamp() + int(retry_after), UTC)
+    if _SECONDS.fullmatch(retry_after):
+        return datetime.now(UTC) + timedelta(seconds=int(retry_after))
     return instant(str(said.get("reset_time") or "")) or instant(headers.get("X-RateLimit-Reset"))
 
 

@@ -108,7 +108,7 @@ def _exact(
     for offset, value in enumerate(column.to_pylist()):
         try:
             values.append(None if value is None else read(value))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TypeMismatch(field.name, row + offset, value, field.type) from error
     return pa.array(values, target)
 

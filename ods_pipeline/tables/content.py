@@ -7,6 +7,8 @@ It notices change, it does not resist forgery; nothing else belongs here.
 
 from __future__ import annotations
 
+import functools
+
 import duckdb
 import pyarrow as pa
 
@@ -19,7 +21,7 @@ class ContentHash:
     """Digest of the rows seen so far; about 0.05 s for a million rows of five columns."""
 
     def __init__(self) -> None:
-        self._engine = duckdb.connect(config={"threads": 1})
+        self._engine = _engine().cursor()
         self._sums = [0, 0]
         self.rows = 0
 
@@ -51,6 +53,12 @@ class ContentHash:
         """The digest, led by the name of the function that made it."""
         first, second = (value % 2**64 for value in self._sums)
         return f"{_ALGORITHM}:{self.rows:x}-{first:016x}{second:016x}"
+
+
+@functools.cache
+def _engine() -> duckdb.DuckDBPyConnection:
+    # One for the process: each costs 30 MB, and datasets are landed side by side.
+    return duckdb.connect(config={"threads": 1})
 
 
 def _plain(column: pa.Array) -> pa.Array:

@@ -7,7 +7,7 @@ WFS have their own reader; nothing here parses GML.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -20,6 +20,9 @@ from ods_pipeline.errors import TypeMismatch
 
 _POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
 _LITTLE_ENDIAN, _POINT_TYPE = 1, 1
+
+# RuntimeError is JSON nested too deeply, and shapely's refusal of curves.
+_UNREADABLE = (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, RuntimeError)
 
 
 def wkb(column: pa.Array, field: Field, row: int = 1) -> pa.Array:
@@ -45,7 +48,7 @@ def wkb(column: pa.Array, field: Field, row: int = 1) -> pa.Array:
                 return _from_lat_lon(column)
             return _written(shapely.from_geojson(_objects(column)))
         return _canonical(column)
-    except (pa.ArrowInvalid, shapely.errors.ShapelyError, ValueError, TypeError):
+    except _UNREADABLE:
         return _one_by_one(column, field, row)
 
 
@@ -54,42 +57,46 @@ def _from_lat_lon(column: pa.Array) -> pa.Array:
     if not pc.all(pc.equal(pc.list_value_length(parts), 2)).as_py():
         raise ValueError("not two coordinates")
     numbers = pc.utf8_trim_whitespace(parts.flatten()).cast(pa.float64()).to_numpy()
-    return _points(numbers[1::2], numbers[0::2], column.is_valid().to_numpy(zero_copy_only=False))
+    points = _points(numbers[1::2], numbers[0::2])
+    if len(points) == len(column):
+        return points
+    places = pc.subtract(pc.cumulative_sum(column.is_valid().cast(pa.int32())), 1)
+    return points.take(pc.if_else(column.is_valid(), places, pa.scalar(None, pa.int32())))
 
 
-def _points(lon: np.ndarray, lat: np.ndarray, valid: np.ndarray) -> pa.Array:
-    """Points of the valid places, nulls elsewhere; lon and lat hold the valid ones alone."""
+def _points(lon: np.ndarray[Any, Any], lat: np.ndarray[Any, Any]) -> pa.Array:
     packed = np.empty(len(lon), _POINT)
     packed["order"], packed["type"] = _LITTLE_ENDIAN, _POINT_TYPE
     packed["lon"], packed["lat"] = lon, lat
-    offsets = np.concatenate([[0], np.cumsum(valid) * _POINT.itemsize]).astype(np.int32)
-    return pa.Array.from_buffers(
-        pa.binary(),
-        len(valid),
-        [
-            pa.array(valid).buffers()[1],
-            pa.py_buffer(offsets.tobytes()),
-            pa.py_buffer(packed.tobytes()),
-        ],
-    )
+    fixed = pa.binary(_POINT.itemsize)
+    data = pa.py_buffer(packed.tobytes())
+    return pa.FixedSizeBinaryArray.from_buffers(fixed, len(lon), [None, data]).cast(pa.binary())
 
 
 def _canonical(column: pa.Array) -> pa.Array:
     column = column.cast(pa.binary())
-    if _are_points(column):
+    if _packed(column) is not None:
         return column
     return _written(shapely.from_wkb(_objects(column)))
 
 
-def _are_points(column: pa.Array) -> bool:
-    if not pc.all(pc.equal(pc.binary_length(column), _POINT.itemsize)).as_py():
-        return False
-    packed = np.frombuffer(b"".join(column.drop_null().to_pylist()), _POINT)
-    return bool((packed["order"] == _LITTLE_ENDIAN).all() and (packed["type"] == _POINT_TYPE).all())
+def _packed(column: pa.Array) -> np.ndarray[Any, Any] | None:
+    """The points of a column without a copy of each; None where it holds anything else."""
+    present = column.drop_null()
+    if not pc.all(pc.equal(pc.binary_length(present), _POINT.itemsize)).as_py():
+        return None
+    if not len(present):
+        return np.empty(0, _POINT)
+    _, offsets, data = present.buffers()
+    start = np.frombuffer(offsets, np.int32)[present.offset]
+    packed = np.frombuffer(data, _POINT, len(present), start)
+    plain = (packed["order"] == _LITTLE_ENDIAN).all() and (packed["type"] == _POINT_TYPE).all()
+    return packed if plain else None
 
 
-def _objects(column: pa.Array) -> np.ndarray:
-    return column.to_numpy(zero_copy_only=False)
+def _objects(column: pa.Array) -> np.ndarray[Any, Any]:
+    values: np.ndarray[Any, Any] = column.to_numpy(zero_copy_only=False)
+    return values
 
 
 def _written(geometries: Iterable[Any]) -> pa.Array:
@@ -104,7 +111,7 @@ def _one_by_one(column: pa.Array, field: Field, row: int) -> pa.Array:
     for offset, value in enumerate(column.to_pylist()):
         try:
             geometries.append(None if value is None else _geometry(value))
-        except (shapely.errors.ShapelyError, ValueError, TypeError, KeyError) as error:
+        except _UNREADABLE as error:
             raise TypeMismatch(field.name, row + offset, value, field.type) from error
     return _written(np.array(geometries, object))
 
@@ -141,15 +148,23 @@ class GeoSummary:
         present = column.drop_null()
         if not len(present):
             return
+        points = _packed(present)
+        if points is not None:
+            self._types.add("Point")
+            self._widen([points["lon"], points["lat"]] * 2)
+            return
         geometries = shapely.from_wkb(_objects(present))
         for number, has_z in set(
             zip(shapely.get_type_id(geometries), shapely.has_z(geometries), strict=True)
         ):
             name = shapely.GeometryType(number).name
             self._types.add(_GEOPARQUET_NAMES[name] + (" Z" if has_z else ""))
-        bounds = shapely.total_bounds(geometries)
-        self._bounds[:2] = np.fmin(self._bounds[:2], bounds[:2])
-        self._bounds[2:] = np.fmax(self._bounds[2:], bounds[2:])
+        self._widen(shapely.bounds(geometries).T)
+
+    def _widen(self, bounds: Sequence[np.ndarray[Any, Any]]) -> None:
+        """Take in west, south, east and north of some geometries; empty ones have NaN."""
+        edges = zip((np.fmin, np.fmin, np.fmax, np.fmax), bounds, self._bounds, strict=True)
+        self._bounds = np.array([edge.reduce(new, initial=known) for edge, new, known in edges])
 
     def describe(self) -> dict[str, Any]:
         """The column's entry in GeoParquet's metadata, CRS and bounds (degrees) included."""

@@ -95,9 +95,9 @@ def discard_unfinished() -> None:
 
 def file_name(dataset_id: str) -> str:
     """A dataset's identifier as a file name: itself for every identifier seen in the wild."""
-    name = quote(dataset_id, safe="@+,= ")
-    if name.startswith("."):
-        name = "%2E" + name[1:]
+    name = quote(dataset_id, safe="@+,= ", errors="surrogatepass")
+    if name.startswith(".") or not name:
+        name = f"%2E{name[1:]}" if name else "%"
     if len(name) > _LONGEST_NAME:
         digest = hashlib.sha256(dataset_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         name = f"{name[:_LONGEST_NAME]}~{digest}"

@@ -119,6 +119,8 @@ class PartitionWriter:
         if group.num_rows:
             with explained(self.target):
                 self._parquet.write_table(group, row_group_size=group.num_rows)
+        # Asked for, or the allocator keeps a second row group's worth for good.
+        pa.default_memory_pool().release_unused()
 
     def summary(self, known: Receipt) -> Receipt:
         """A receipt with the count and the content of what was written so far."""

@@ -62,13 +62,15 @@ class Receipt:
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[bytes, bytes]) -> Receipt | None:
-        """Read a receipt back; None when the metadata hold none."""
+        """Read a receipt back; None when the metadata hold none, or a damaged one."""
         text = {
             item.name: metadata[item.name.encode()].decode()
             for item in fields(cls)
             if item.name.encode() in metadata
         }
-        return cls(**text) if "portal" in text and "kind" in text else None
+        counts = text.get("row_count", "") + text.get("records_count", "")
+        sound = {"portal", "kind"} <= text.keys() and (not counts or counts.isdecimal())
+        return cls(**text) if sound else None
 
     def metadata(self) -> dict[str, str]:
         """The entries that are known, ready for a schema's metadata."""

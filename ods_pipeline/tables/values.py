@@ -19,7 +19,7 @@ _NUMBER = re.compile(
     r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE
 )
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
-_INT64 = range(-(2**63), 2**63)
+_SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 
 
 def integer(value: Any) -> int:
@@ -28,12 +28,12 @@ def integer(value: Any) -> int:
         raise ValueError(value)
     try:
         number = Decimal(_number(value)) if isinstance(value, str) else Decimal(value)
-        whole = int(number)
-    except (InvalidOperation, OverflowError, TypeError) as error:
+    except (InvalidOperation, TypeError) as error:
         raise ValueError(value) from error
-    if whole != number or whole not in _INT64:
+    # Bounds first: `1e999999999` as a Python integer would take a gigabyte and hours.
+    if not (number.is_finite() and _SMALLEST <= number <= _LARGEST and number == int(number)):
         raise ValueError(value)
-    return whole
+    return int(number)
 
 
 def floating(value: Any) -> float:
@@ -73,9 +73,10 @@ def instant(value: Any) -> datetime:
     """A moment, to the millisecond below; without an offset it is UTC, the zone that we ask for."""
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time.min)
-    if not isinstance(value, datetime):
-        value = datetime.fromisoformat(str(value).strip())
-    aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+    moment = value
+    if not isinstance(moment, datetime):
+        moment = datetime.fromisoformat(str(value).strip())
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).replace(microsecond=aware.microsecond // 1000 * 1000)
 
 

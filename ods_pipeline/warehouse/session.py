@@ -20,7 +20,7 @@ from ods_pipeline.warehouse.names import quoted
 # Memory and threads for a load, each tried when the one before it was too little: the first does
 # for any number of rows, the others for hundreds of columns, of which DuckDB holds a whole row
 # group at once.
-_ROOM = (("100MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
+_ROOM = (("64MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
 
 _SETTINGS = """
     SET preserve_insertion_order = true;

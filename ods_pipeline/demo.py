@@ -1,0 +1,89 @@
+"""`python -m ods_pipeline.demo`: the main job on the sample portal, offline, in half a minute.
+
+It runs the very commands that a user would type and then shows what is in the warehouse. It has
+its own folder, made anew each time, and touches nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import click
+import duckdb
+
+from ods_pipeline.emulator import Emulator
+
+_FOLDER = Path("data/demo")
+
+_QUERIES = {
+    "codes stay text, leading zeros and all": (
+        "SELECT pid, neighbourhood_code, current_land_value, tax_levy\n"
+        'FROM "{schema}"."property-tax-report" LIMIT 3'
+    ),
+    "dates are dates": (
+        "SELECT region, year(date) AS year, round(avg(tmoy), 1) AS mean_temperature\n"
+        'FROM "{schema}"."temperature-quotidienne-regionale"\n'
+        "WHERE region IN ('Bretagne', 'Corse') GROUP BY ALL ORDER BY region, year LIMIT 4"
+    ),
+    "shapes are geometries with a CRS": (
+        "SELECT name, iso3, typeof(geo_shape) AS shape\n"
+        'FROM "{schema}"."world-administrative-boundaries" ORDER BY name LIMIT 4'
+    ),
+    "every load is written down": (
+        'SELECT "table", rows, verdict, data_processed\n'
+        'FROM "{schema}"._loads ORDER BY loaded_at LIMIT 4'
+    ),
+}
+
+
+def main() -> None:
+    """Sync the sample portal twice, compare both exports, and query what came of it."""
+    shutil.rmtree(_FOLDER, ignore_errors=True)
+    with Emulator() as portal:
+        environment = {"ODS_PORTAL": portal.url, "ODS_DATA_DIR": str(_FOLDER)}
+        _say("A portal with real datasets runs on this machine. Bring all of it into DuckDB:")
+        _run(environment, "sync")
+        _say("The same tables through the CSV exports, compared row by row, landing nothing:")
+        _run(environment, "sync", "--verify", "--format", "csv")
+        _say("Once more. Nothing has changed, which one request tells:")
+        _run(environment, "sync")
+        _say("A publisher edits a title and republishes another dataset with the same content:")
+        portal.describe("public-art", title="Public art of Vancouver")
+        portal.republish("velib-emplacement-des-stations")
+        _run(environment, "plan", "public-art", "velib-emplacement-des-stations")
+        schema = portal.url.removeprefix("http://").translate(str.maketrans(".:", "__"))
+    _show(_FOLDER / "warehouse.duckdb", schema)
+    click.echo(
+        "\nNext:\n"
+        "  ODS_PORTAL=data.economie.gouv.fr .venv/bin/ods-pipeline plan   your own portal\n"
+        "  make dev                                                      assets in Dagster's UI\n"
+        f"  duckdb {_FOLDER}/warehouse.duckdb                            the tables, in any client"
+    )
+
+
+def _say(text: str) -> None:
+    click.secho(f"\n{text}", bold=True)
+
+
+def _run(environment: dict[str, str], *arguments: str) -> None:
+    click.secho(f"$ ods-pipeline {' '.join(arguments)}", fg="cyan")
+    sys.stdout.flush()
+    command = [sys.executable, "-m", "ods_pipeline.cli", *arguments]
+    subprocess.run(command, env={**os.environ, **environment}, check=True)  # noqa: S603
+
+
+def _show(warehouse: Path, schema: str) -> None:
+    with duckdb.connect(warehouse, read_only=True) as connection:
+        for title, query in _QUERIES.items():
+            sql = query.format(schema=schema)
+            _say(f"In the warehouse, {title}:")
+            click.secho(sql, fg="cyan")
+            click.echo(connection.sql(sql))
+
+
+if __name__ == "__main__":
+    main()
