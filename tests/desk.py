@@ -1,0 +1,93 @@
+"""A portal, and the folder of a user who lands and syncs it: what the tests of whole runs share."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pyarrow.parquet as pq
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.emulator import Emulator
+from ods_pipeline.landing import Landing, land
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.sync import Options, Outcome, Run
+from ods_pipeline.tables.lake import Lake
+from ods_pipeline.warehouse import open_warehouse
+
+FIELDS = [{"name": "code", "type": "text"}, {"name": "n", "type": "int"}]
+TOWN_FIELDS = [
+    {"name": "code", "type": "text", "label": "Code", "description": "INSEE"},
+    {"name": "n", "type": "int"},
+    {"name": "where", "type": "geo_point_2d"},
+]
+TOWNS = [
+    {"code": f"{number:05}", "n": number, "where": {"lon": number / 10, "lat": 48}}
+    for number in range(20)
+]
+
+
+def rows(count: int) -> list[dict[str, Any]]:
+    return [{"code": f"{number:05}", "n": number} for number in range(count)]
+
+
+class Desk:
+    """A portal, and the folder of a user who syncs it."""
+
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.emulator = emulator
+        self.folder = folder
+        self.lake = Lake.of(folder, Portal(emulator.url).slug)
+
+    def sync(self, *names: str, **options: Any) -> dict[str, Outcome]:
+        """Run as the command line does; the requests of this run alone are kept."""
+        self.emulator.requests.clear()
+        portal = Portal(self.emulator.url)
+        with open_warehouse(f"duckdb:///{self.folder / 'warehouse.duckdb'}") as warehouse:
+            outcomes = Run(portal, self.lake, warehouse, Options(**options))(names)
+        assert portal.client.requests_made == len(self.emulator.requests)
+        return {outcome.dataset_id: outcome for outcome in outcomes}
+
+    def actions(self, *names: str, **options: Any) -> dict[str, str]:
+        return {key: item.action for key, item in self.sync(*names, **options).items()}
+
+    @property
+    def exported(self) -> list[str]:
+        """Datasets whose export was asked for."""
+        paths = [r.path for r in self.emulator.requests]
+        return sorted(path.split("/")[-3] for path in paths if path.count("/exports/") and
+                      "/datasets/" in path)  # fmt: skip
+
+    def files(self) -> Mapping[str, bytes]:
+        found = sorted(self.lake.root.glob("records/*.parquet"))
+        return {path.stem: path.read_bytes() for path in found}
+
+    def loaded(self, table: str) -> int:
+        with duckdb.connect(self.folder / "warehouse.duckdb", read_only=True) as connection:
+            schema = self.lake.root.name.replace(".", "_")
+            (found,) = connection.execute(f'SELECT count(*) FROM "{schema}"."{table}"').fetchall()
+        return int(found[0])
+
+
+class Bench:
+    """A portal of one dataset, and a lake for it."""
+
+    def __init__(self, emulator: Emulator, folder: Path) -> None:
+        self.emulator = emulator
+        self.portal = Portal(emulator.url)
+        self.lake = Lake.of(folder, self.portal.slug)
+        self.file = self.lake.partition("records", "towns")
+
+    def dataset(self) -> Dataset:
+        return self.portal.dataset("towns")
+
+    def land(self, **options: Any) -> Landing:
+        return land(self.portal, self.dataset(), self.lake, **options)
+
+    def rows(self) -> list[dict[str, Any]]:
+        return pq.read_table(self.file, columns=["code", "n"]).to_pylist()
+
+    def untouched(self) -> None:
+        """Nothing was published, and nothing unfinished was left."""
+        assert not self.file.exists()
+        assert not list((self.lake.root / ".incoming").iterdir())

@@ -1,0 +1,137 @@
+"""The CSV reader against every way in which a CSV can come, or not come whole."""
+
+import contextlib
+import csv
+import io
+from collections.abc import Sequence
+
+import pyarrow as pa
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ods_pipeline.errors import OdsPipelineError, SchemaMismatch, Unproven
+from ods_pipeline.portal import csv_export
+
+CELL = st.sampled_from(
+    ["", ";", '"', "\r\n", "\n", "\ufeff", '";"\n', "é", "𝄞", "x" * 40]
+) | st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r"), max_size=8)
+SMALL = 'a;b\r\n1;"x\r\n""y"""\r\né;\r\n;"𝄞;"\r\n'.encode()
+
+
+def read(body: bytes, size: int = 1 << 20) -> tuple[list[str], list[tuple[str, ...]]]:
+    chunks = (body[start : start + size] for start in range(0, len(body), size))
+    schema, batches = csv_export.read(chunks)
+    table = pa.Table.from_batches(batches, schema)
+    assert set(schema.types) <= {pa.string()}
+    columns = [column.to_pylist() for column in table.columns]
+    return schema.names, list(zip(*columns, strict=True))
+
+
+def written(rows: Sequence[Sequence[str]], **options: object) -> bytes:
+    text = io.StringIO(newline="")
+    csv.writer(text, delimiter=";", **options).writerows(rows)  # type: ignore[arg-type]
+    return text.getvalue().encode()
+
+
+@settings(deadline=None, max_examples=150)
+@given(
+    st.integers(1, 4).flatmap(
+        lambda width: st.lists(st.tuples(*[CELL] * width), min_size=0, max_size=12)
+    ),
+    st.integers(1, 80),
+    st.integers(1, 200),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+)
+@example([("\ufeffx", "1")], 1, 1, csv.QUOTE_MINIMAL)
+@example([("\n" * 500, "1"), ("\n", '"' * 99)], 3, 7, csv.QUOTE_MINIMAL)
+def test_rows_come_as_they_were_written_however_the_bytes_are_cut_into_chunks_and_blocks(
+    rows: list[tuple[str, ...]], size: int, block: int, quoting: int
+) -> None:
+    names = [f"c{number}" for number in range(len(rows[0]) if rows else 2)]
+    body = written([names, *rows], quoting=quoting)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_export, "_BLOCK", block)
+        assert read(body, size) == (names, rows)
+        assert read(b"\xef\xbb\xbf" + body, size) == (names, rows)
+
+
+def test_a_record_larger_than_any_block_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_export, "_BLOCK", 16)
+    coastline = ";".join(["[1.5,\n 2.5]"] * 2_000)
+    body = written([("a", "b"), ("1", coastline), ("2", "short")])
+    assert read(body, 100)[1] == [("1", coastline), ("2", "short")]
+
+
+@pytest.mark.parametrize("end", ["\r\n", "\n"])
+def test_a_header_alone_is_a_table_without_rows(end: str) -> None:
+    assert read(f"a;b{end}".encode()) == (["a", "b"], [])
+
+
+@pytest.mark.parametrize("empty", ["", '""'])
+def test_nulls_of_a_dataset_with_one_column_are_rows(empty: str) -> None:
+    assert read(f"a\r\nx\r\n{empty}\r\n{empty}\r\n".encode())[1] == [("x",), ("",), ("",)]
+
+
+def test_cells_are_text_whatever_they_look_like() -> None:
+    row = ("01", "NA", "1e5", "true", "2024-01-01", " x ", "NULL")
+    assert read(written([[f"c{i}" for i in range(7)], row]))[1] == [row]
+
+
+@pytest.mark.parametrize("end", range(len(SMALL)))
+def test_a_file_that_is_cut_is_unproven_or_visibly_short(end: int) -> None:
+    whole = read(SMALL)[1]
+    boundaries = {SMALL.index(b"1;"): 0, SMALL.index("é".encode()): 1, SMALL.index(b';"\xf0'): 2}
+    if end in boundaries:
+        # Whole records: only the count can tell, and it does.
+        assert read(SMALL[:end])[1] == whole[: boundaries[end]]
+        return
+    for size in (1, 7, 1000):
+        with pytest.raises(Unproven):
+            read(SMALL[:end], size)
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (b"", "not even a header"),
+        (b"\xef\xbb\xbf", "middle of a record"),
+        (b"\r\n", "not even a header"),
+        (b'{"error_code": "InternalError"}', "middle of a record"),
+        (SMALL + b'{\n  "error_code": "InternalError"\n}', "middle of a record"),
+        (SMALL + b'{\n  "error_code": "InternalError"\n}\n', "Expected 2 columns, got 1"),
+        (b"a;b\r\n1;2;3\r\n", "Expected 2 columns, got 3"),
+        (b"a;b\r\n1\r\n", "Expected 2 columns, got 1"),
+        ("a;b\r\né;1\r\n".encode("latin-1"), "UTF-8"),
+        ("é;b\r\n1;1\r\n".encode("latin-1"), "UTF-8"),
+        ("a;b\r\n1;1\r\n".encode("utf-16"), "middle of a record"),
+        (b'a;b\r\n1;"2\r\n', "middle of a record"),
+        (b"a;b\r1;2\r", "middle of a record"),
+    ],
+)
+def test_what_is_no_whole_csv_is_unproven_in_one_sentence(body: bytes, said: str) -> None:
+    with pytest.raises(Unproven, match=said) as refusal:
+        read(body)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_wrong_charset_in_a_later_block_is_found_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_export, "_BLOCK", 16)
+    body = b"a;b\r\n" + b"1;2\r\n" * 50 + "é;1\r\n".encode("latin-1")
+    with pytest.raises(Unproven, match="UTF"):
+        read(body, 10)
+
+
+@pytest.mark.parametrize("header", [b"a;b;a\r\n", b";\r\n"])
+def test_a_column_that_comes_twice_is_refused(header: bytes) -> None:
+    with pytest.raises(SchemaMismatch, match="more than once"):
+        read(header)
+
+
+@settings(deadline=None, max_examples=300)
+@given(st.binary(max_size=60) | st.text('a;"\r\n \x00é', max_size=30).map(str.encode))
+@example(b"a\rb;c\n1;2\n")
+@example(b'"a\n')
+def test_no_bytes_at_all_end_in_anything_but_rows_or_one_of_our_errors(body: bytes) -> None:
+    with contextlib.suppress(OdsPipelineError):
+        read(body, 5)

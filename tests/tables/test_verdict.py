@@ -1,0 +1,203 @@
+"""The verdict: every signal that moves, and every one that must not."""
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from ods_pipeline.dataset import Dataset, Field
+from ods_pipeline.tables.receipt import Receipt
+from ods_pipeline.tables.verdict import Kind, verdict
+
+PROCESSED = "2026-05-23T13:30:54+00:00"
+LATER = "2026-05-24T13:30:54+00:00"
+FIELDS = (Field("a", "text", "A", "first"), Field("b", "int", "B"))
+DEFAULT = {
+    "title": "Trees",
+    "license": "ODbL",
+    "data_processed": PROCESSED,
+    "modified": "2022-06-13T00:00:00+00:00",
+    "metadata_processed": PROCESSED,
+    "records_count": 10,
+}
+
+
+def dataset(fields: tuple[Field, ...] = FIELDS, **changes: Any) -> Dataset:
+    parts = {key: changes.pop(key) for key in ("has_records", "data_visible") if key in changes}
+    return Dataset(
+        "portal.test", "trees", "da_1", fields, metas={"default": DEFAULT | changes}, **parts
+    )
+
+
+LANDED = Receipt.of(dataset(), "records", row_count="10")
+UNDATED = Receipt.of(dataset(data_processed=None, modified=None), "records")
+BY_HAND = Receipt.of(dataset(data_processed=None), "records")
+FIRST, SECOND = FIELDS
+
+TABLE: list[tuple[str, Receipt | None, Dataset | None, Kind, str]] = [
+    ("never landed", None, dataset(), Kind.NEW, "nothing landed yet"),
+    ("nothing moved", LANDED, dataset(), Kind.UNCHANGED, f"data as of {PROCESSED}"),
+    (
+        "the data were processed",
+        LANDED,
+        dataset(data_processed=LATER),
+        Kind.DATA,
+        f"data_processed {PROCESSED} → {LATER}",
+    ),
+    (
+        "the date went backwards",
+        replace(LANDED, data_processed=LATER),
+        dataset(),
+        Kind.DATA,
+        f"data_processed {LATER} → {PROCESSED}",
+    ),
+    (
+        "the same instant in another spelling",
+        LANDED,
+        dataset(data_processed="2026-05-23T15:30:54.000000+02:00"),
+        Kind.UNCHANGED,
+        "data as of",
+    ),
+    (
+        "microseconds later",
+        LANDED,
+        dataset(data_processed="2026-05-23T13:30:54.120000+00:00"),
+        Kind.DATA,
+        "data_processed",
+    ),
+    (
+        "dates that nobody can read, equal",
+        replace(LANDED, data_processed="soon"),
+        dataset(data_processed="soon"),
+        Kind.UNCHANGED,
+        "data as of soon",
+    ),
+    (
+        "dates that nobody can read, different",
+        replace(LANDED, data_processed="soon"),
+        dataset(data_processed="now"),
+        Kind.DATA,
+        "data_processed soon → now",
+    ),
+    (
+        "the date vanished",
+        LANDED,
+        dataset(data_processed=None),
+        Kind.DATA,
+        f"data_processed {PROCESSED} → nothing",
+    ),
+    (
+        "the count alone moved",
+        LANDED,
+        dataset(records_count=11),
+        Kind.DATA,
+        "records_count 10 → 11",
+    ),
+    ("the count went missing", LANDED, dataset(records_count=None), Kind.UNCHANGED, "data as of"),
+    (
+        "the publisher's date moved, the portal's did not",
+        LANDED,
+        dataset(modified=LATER),
+        Kind.METADATA,
+        "data untouched",
+    ),
+    (
+        "the publisher's date stands in for the portal's",
+        BY_HAND,
+        dataset(data_processed=None, modified=LATER),
+        Kind.DATA,
+        "modified 2022-06-13T00:00:00+00:00 → ",
+    ),
+    (
+        "the publisher's date stands still",
+        BY_HAND,
+        dataset(data_processed=None),
+        Kind.UNCHANGED,
+        "data as of 2022-06-13",
+    ),
+    (
+        "no date at all",
+        UNDATED,
+        dataset(data_processed=None, modified=None),
+        Kind.DATA,
+        "no date to compare",
+    ),
+    ("re-indexed", LANDED, dataset(metadata_processed=LATER), Kind.UNCHANGED, "data as of"),
+    ("another title", LANDED, dataset(title="Arbres"), Kind.METADATA, "data untouched"),
+    ("another licence", LANDED, dataset(license="CC0"), Kind.METADATA, "data untouched"),
+    (
+        "another label",
+        LANDED,
+        dataset((replace(FIRST, label="Alpha"), SECOND)),
+        Kind.METADATA,
+        "data untouched",
+    ),
+    (
+        "another description of a field",
+        LANDED,
+        dataset((replace(FIRST, description="1st"), SECOND)),
+        Kind.METADATA,
+        "data untouched",
+    ),
+    (
+        "another type",
+        LANDED,
+        dataset((FIRST, replace(SECOND, type="text"))),
+        Kind.SCHEMA,
+        "other field names or types",
+    ),
+    (
+        "another name",
+        LANDED,
+        dataset((FIRST, replace(SECOND, name="c"))),
+        Kind.SCHEMA,
+        "other field names or types",
+    ),
+    ("another order", LANDED, dataset((SECOND, FIRST)), Kind.SCHEMA, "other field names"),
+    ("a field less", LANDED, dataset((FIRST,)), Kind.SCHEMA, "other field names or types"),
+    (
+        "one value became several",
+        LANDED,
+        dataset((replace(FIRST, annotations={"multivalued": ","}), SECOND)),
+        Kind.SCHEMA,
+        "other field names or types",
+    ),
+    ("gone from the catalog", LANDED, None, Kind.WITHDRAWN, "what is landed stays"),
+    ("never seen", None, None, Kind.UNKNOWN, "no such dataset"),
+    ("hidden", LANDED, dataset(data_visible=False), Kind.RESTRICTED, "its records are not"),
+    ("no fields shown", None, dataset(()), Kind.RESTRICTED, "none of its fields"),
+    ("attachments", None, dataset(has_records=False), Kind.NO_RECORDS, "attachments or links"),
+    ("emptied", LANDED, dataset(records_count=0), Kind.NO_RECORDS, "counts 0 records"),
+]
+
+
+@pytest.mark.parametrize(
+    ("landed", "now", "kind", "reason"), [row[1:] for row in TABLE], ids=[row[0] for row in TABLE]
+)
+def test_the_verdict_names_the_signal_that_moved(
+    landed: Receipt | None, now: Dataset | None, kind: Kind, reason: str
+) -> None:
+    found = verdict(landed, now)
+    assert (found.kind, reason in found.reason) == (kind, True), found.reason
+
+
+@pytest.mark.parametrize(
+    ("landed", "now", "kind"), [row[1:4] for row in TABLE], ids=[row[0] for row in TABLE]
+)
+def test_asking_for_everything_fetches_what_is_there_and_nothing_that_is_not(
+    landed: Receipt | None, now: Dataset | None, kind: Kind
+) -> None:
+    found = verdict(landed, now, full=True)
+    if verdict(landed, now).skips or landed is None:
+        assert found.kind == kind
+    else:
+        assert (found.kind, found.fetches) == (Kind.FULL, True)
+
+
+def test_a_receipt_that_went_through_a_footer_decides_the_same() -> None:
+    footer = {key.encode(): value.encode() for key, value in LANDED.metadata().items()}
+    again = Receipt.from_metadata(footer)
+    assert again == LANDED
+    assert verdict(again, dataset()).kind == Kind.UNCHANGED
+    assert Receipt.from_metadata({b"portal": b"p"}) is None
+    assert Receipt.from_metadata({}) is None
