@@ -118,10 +118,9 @@ class DuckDBWarehouse:
             raise _refused(partition, f"the table {table} is kept for the warehouse's own use")
         if self._session.table_comment(schema, LOADS) is None:
             return
-        newest = statements.newest_loads(self._session.named(schema, LOADS))
-        for other, dataset, *_ in self._session.run(newest, schema):
-            same = (other, dataset or "") == (table, told.dataset_id)
-            if other.lower() == table.lower() and not same:
+        newest = statements.newest_loads(self._session.named(schema, LOADS), of_one=True)
+        for other, dataset, *_ in self._session.run(newest, table, schema):
+            if (other, dataset or "") != (table, told.dataset_id):
                 raise _refused(
                     partition,
                     f"the table {schema}.{other} holds the dataset {dataset!r}, and the names "
@@ -142,12 +141,14 @@ class DuckDBWarehouse:
         if comment is None:
             return None
         columns = self._session.columns(partition.schema, partition.table)
-        held = self.held(partition.receipt.portal).get(partition.table)
+        newest = statements.newest_loads(self._session.named(partition.schema, LOADS), of_one=True)
+        recorded = self._session.table_comment(partition.schema, LOADS) is not None
+        held = self._session.run(newest, partition.table, partition.schema) if recorded else []
         return Shape(
             types={name: kind for name, kind, _ in columns},
             comment=comment,
             comments={name: told for name, _, told in columns if told},
-            content_hash=held.content_hash if held else "",
+            content_hash=held[0][2] or "" if held else "",
         )
 
     def _replace(self, partition: Partition, wanted: Shape, load: Load, verdict: str) -> None:

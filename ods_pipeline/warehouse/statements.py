@@ -54,14 +54,19 @@ def record_load(loads: str) -> str:
     return f"INSERT INTO {loads} VALUES (now(), ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
-def newest_loads(loads: str) -> str:
+def newest_loads(loads: str, *, of_one: bool = False) -> str:
     """The query for the newest load of every table that still exists; its schema is bound.
 
     Gives table, dataset, content hash and rows.
+
+    Args:
+        loads: The record of loads, quoted, with its schema and database.
+        of_one: Whether only tables of one name, in any case, are asked for; it is bound first.
     """
+    one = 'lower("table") = lower(?) AND ' if of_one else ""
     return (
         f'SELECT "table", dataset_id, content_hash, rows FROM {loads} AS loads '
-        'WHERE "table" IN (SELECT table_name FROM duckdb_tables() '
+        f'WHERE {one}"table" IN (SELECT table_name FROM duckdb_tables() '
         "WHERE database_name = current_database() AND schema_name = ?) "
         # Not by loaded_at: a clock can be set back.
         'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
