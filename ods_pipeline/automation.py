@@ -11,6 +11,10 @@ from ods_pipeline.settings import Settings
 SECOND_CHANCE = "0 4 * * *"
 
 
+#: Between two evaluations, which cost no request; fewer where the portal is watched more closely.
+_SECONDS = 30
+
+
 def refresh_on_change() -> dg.AutomationCondition[dg.AssetKey]:
     """Ask for a partition once per new version upstream, and once more if that run failed.
 
@@ -66,6 +70,7 @@ def automation_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinit
             *(settings.key(asset) for asset in ("catalog", "records", "table"))
         ),
         default_status=_status(settings),
+        minimum_interval_seconds=min(settings.sensor_seconds, _SECONDS),
         run_tags={"ods_pipeline/portal": settings.name},
         description=f"Runs what changed on {settings.address.base}.",
     )

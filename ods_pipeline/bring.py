@@ -86,7 +86,6 @@ class Brought:
         """What the UI shows of it."""
         done = self.landing
         return {
-            **of_partition(self.path, self.receipt, self.page),
             "verdict": str(self.verdict.kind),
             "reason": self.verdict.reason,
             "requests": self.requests,
@@ -95,6 +94,7 @@ class Brought:
             "same_content": bool(done and not done.changed),
             **({"note": done.note} if done and done.note else {}),
             **({"schema_change": str(self.change)} if str(self.change) else {}),
+            **of_partition(self.path, self.receipt, self.page),
         }
 
 

@@ -21,8 +21,9 @@ from ods_pipeline.sensor import watching_sensor
 from ods_pipeline.settings import Settings, dagster_name
 from ods_pipeline.warehouse.base import shown
 
-#: Where `ods-pipeline emulator` and `make dev` serve the sample portal.
+#: Where `ods-pipeline emulator` and `make dev` serve the sample portal, and its name in Dagster.
 EMULATOR = "http://127.0.0.1:8765"
+EMULATOR_NAME = "sample_portal"
 
 
 class Selection(dg.Model, dg.Resolvable):
@@ -56,7 +57,8 @@ class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
         Field(description="Domain or URL; without it ODS_PORTAL's, else the emulator's."),
     ] = ""
     name: Annotated[
-        str, Field(description="Prefix in Dagster; without it the portal's host, with `_`.")
+        str,
+        Field(description="Prefix in Dagster; without it the portal's host, with `_`."),
     ] = ""
     datasets: Annotated[Selection, Field(description="Which datasets to keep.")] = Selection()
     format: Annotated[Literal["parquet", "csv"], Field(description="Export to read first.")] = (
@@ -120,8 +122,9 @@ def portal_settings(portal: str = "", **values: object) -> Settings:
     Raises:
         ConfigurationError: One of them cannot be used.
     """
-    address = Address.parse(portal or os.environ.get("ODS_PORTAL") or EMULATOR)
-    name = str(values.pop("name", "")) or dagster_name(address)
+    given = portal or os.environ.get("ODS_PORTAL")
+    address = Address.parse(given or EMULATOR)
+    name = str(values.pop("name", "")) or (dagster_name(address) if given else EMULATOR_NAME)
     values["group"] = values.get("group") or name
     settings = Settings(address, name, **values)  # type: ignore[arg-type]
     if not name.isascii() or not name.replace("_", "a").isalnum():

@@ -16,9 +16,17 @@ from typing import Any
 
 GEOGRAPHIC = frozenset({"geo_point_2d", "geo_shape"})
 
-# Metadata that moves without anyone having edited anything: re-indexing touches
-# `metadata_processed` of whole portals at once, and counts of downloads grow by the minute.
-_VOLATILE = frozenset({"metadata_processed", "data_processed", "records_count"})
+# Named one by one: `metadata_processed` is touched for whole portals at once, and the catalog's
+# export need not hold all templates that a dataset's own page has.
+_DESCRIBED = [
+    "title",
+    "description",
+    "publisher",
+    "license",
+    "license_url",
+    "attributions",
+    "modified",
+]
 
 
 def _text(value: object) -> str:
@@ -48,6 +56,11 @@ def instant(stamp: str | None) -> datetime | None:
     except ValueError:
         return None
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+
+
+def same_moment(one: str, other: str) -> bool:
+    """Whether two stamps mean the same; portals write an instant with and without microseconds."""
+    return one == other or (instant(one) is not None and instant(one) == instant(other))
 
 
 @dataclass(frozen=True)
@@ -197,12 +210,8 @@ class Dataset:
 
     @cached_property
     def metadata_hash(self) -> str:
-        """Identity of all that describes the data: labels, licence, title and the like."""
-        described = {
-            template: {key: value for key, value in entries.items() if key not in _VOLATILE}
-            for template, entries in self.metas.items()
-            if template != "explore" and isinstance(entries, Mapping)
-        }
+        """Identity of what a partition says of itself: title, licence, labels and the like."""
+        described = [self.meta(name) for name in _DESCRIBED]
         labels = [(f.name, f.label, f.description, f.unit, f.precision) for f in self.fields]
         return _digest([self.dataset_id, described, labels])
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ods_pipeline.dataset import Dataset
+from ods_pipeline.dataset import Dataset, same_moment
 from ods_pipeline.errors import (
     AccessDenied,
     NothingToLand,
@@ -172,9 +172,9 @@ def _once(
         for batch in export.batches:
             writer.write(batch)
         proof = prove(portal.client, dataset, writer.content.rows)
-        after = _unmoved(dataset, portal.dataset(dataset.dataset_id))
+        _require_unmoved(dataset, portal.dataset(dataset.dataset_id))
         receipt = Receipt.of(
-            after,
+            dataset,
             "records",
             format=export.format,
             source_url=export.url,
@@ -184,15 +184,15 @@ def _once(
         return writer.publish(receipt) if publish else writer.summary(receipt)
 
 
-def _unmoved(before: Dataset, after: Dataset) -> Dataset:
-    if before.data_processed != after.data_processed or before.schema_hash != after.schema_hash:
+def _require_unmoved(before: Dataset, after: Dataset) -> None:
+    moved = not same_moment(before.data_processed, after.data_processed)
+    if moved or before.schema_hash != after.schema_hash:
         raise Unproven(
             "the publisher was republishing it while it was read "
             f"(data_processed {before.data_processed} → {after.data_processed}); "
             "it will be read at the next run",
             portal=before.portal,
         )
-    return after
 
 
 def named(error: OdsPipelineError, dataset: Dataset) -> OdsPipelineError:

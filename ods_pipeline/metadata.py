@@ -96,13 +96,14 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
         "fetched_at": receipt.fetched_at,
         "content_hash": receipt.content_hash,
     }
+    # In the order of the page; the columns may be hundreds, so they come last.
     return {
-        "dagster/column_schema": column_schema(schema),
         "dagster/partition_row_count": receipt.rows,
-        "dagster/uri": path.resolve().as_uri(),
         "preview": dg.MetadataValue.md(preview(path)),
-        **({"portal_page": dg.MetadataValue.url(page)} if page else {}),
         **{key: text for key, text in texts.items() if text},
+        **({"portal_page": dg.MetadataValue.url(page)} if page else {}),
+        "dagster/uri": path.resolve().as_uri(),
+        "dagster/column_schema": column_schema(schema),
     }
 
 

@@ -157,15 +157,17 @@ class Run:
     def _carried_out(self, steps: Sequence[Planned]) -> Iterator[tuple[Planned, Outcome]]:
         fetched = [step for step in steps if self._fetches(step)]
         yield from ((step, self._without_fetch(step)) for step in steps if not self._fetches(step))
-        with ThreadPoolExecutor(self._options.workers, "landing") as pool:
-            futures = {pool.submit(self._with_fetch, step): step for step in fetched}
-            try:
-                for future in as_completed(futures):
-                    yield futures[future], future.result()
-            except BaseException:
-                self._portal.client.cancelled.set()
-                pool.shutdown(wait=True, cancel_futures=True)
-                raise
+        pool = ThreadPoolExecutor(self._options.workers, "landing")
+        futures = {pool.submit(self._with_fetch, step): step for step in fetched}
+        try:
+            for future in as_completed(futures):
+                yield futures[future], future.result()
+        except BaseException:
+            self._portal.client.cancelled.set()
+            raise
+        finally:
+            # Not waited for: a thread may hang on a portal that is silent for minutes.
+            pool.shutdown(wait=False, cancel_futures=True)
 
     def _with_fetch(self, step: Planned) -> Outcome:
         if self._spent.is_set():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlsplit
 
 from ods_pipeline.errors import ConfigurationError
 
@@ -46,3 +46,8 @@ class Address:
         authority = f"{shown}:{port}" if port else shown
         slug = re.sub(r"[^a-z0-9._-]", "_", f"{host}_{port}" if port else host)
         return cls(base=f"{parts.scheme}://{authority}", slug=slug)
+
+
+def dataset_path(dataset_id: str, tail: str = "") -> str:
+    """The API's path of a dataset; the identifier is encoded whole, slashes included."""
+    return f"/catalog/datasets/{quote(dataset_id, safe='')}{tail}"

@@ -11,14 +11,15 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
-from urllib.parse import quote
 
 import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import ConfigurationError, SchemaMismatch
 from ods_pipeline.portal import csv_export, parquet_export
+from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.lists import watched
 from ods_pipeline.tables.columns import LIST_SEPARATOR, Dialect, JoinedLists, typed
 from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
 
@@ -89,11 +90,6 @@ class Query:
 ALL = Query()
 
 
-def path(dataset_id: str, tail: str = "") -> str:
-    """The API's path of a dataset; the identifier is encoded whole, slashes included."""
-    return f"/catalog/datasets/{quote(dataset_id, safe='')}{tail}"
-
-
 @dataclass(frozen=True)
 class Export:
     """An export that is being read.
@@ -157,9 +153,12 @@ def opened(
                 return
             came, raw = file.schema, file.batches()
         columns = _columns(came, dataset, query)
+        lists = [field for _, field in columns if field and pa.types.is_list(arrow_type(field))]
+        if format == "csv" and lists:
+            raw = watched(raw, client, dataset, lists)
         yield Export(
             format,
-            client.url(path(dataset.dataset_id, f"/exports/{format}")),
+            client.url(dataset_path(dataset.dataset_id, f"/exports/{format}")),
             pa.schema([target for target, _ in columns]),
             _typed(raw, columns, _dialect(client, dataset, format)),
         )
@@ -174,7 +173,9 @@ def _body(
     received: Callable[[int], object],
 ) -> Iterator[Iterator[bytes]]:
     parameters = {**query.parameters(), **_FIXED[format]}
-    with client.stream(path(dataset.dataset_id, f"/exports/{format}"), parameters) as chunks:
+    with client.stream(
+        dataset_path(dataset.dataset_id, f"/exports/{format}"), parameters
+    ) as chunks:
         yield _counted(chunks, received)
 
 
@@ -246,7 +247,7 @@ def _difference(missing: list[str], surplus: list[str]) -> str:
 def _dialect(client: Client, dataset: Dataset, format: Format) -> Dialect:
     return Dialect(
         list_separator=LIST_SEPARATOR if format == "csv" else "",
-        file_base=client.url(path(dataset.dataset_id, "/files")).partition("?")[0],
+        file_base=client.url(dataset_path(dataset.dataset_id, "/files")).partition("?")[0],
     )
 
 

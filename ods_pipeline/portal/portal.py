@@ -11,6 +11,7 @@ from requests.auth import AuthBase
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal
 from ods_pipeline.portal import catalog, exports
+from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import Format, Query
 from ods_pipeline.portal.proof import prove
@@ -88,11 +89,11 @@ class Portal:
         Raises:
             DatasetNotFound: The portal has none of this identifier.
         """
-        body = self.client.json(exports.path(dataset_id))
+        body = self.client.json(dataset_path(dataset_id))
         try:
             return Dataset.from_api(self.slug, body)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            url = self.client.url(exports.path(dataset_id))
+            url = self.client.url(dataset_path(dataset_id))
             raise NotAPortal(
                 "the reply is no dataset of the Explore API v2.1", portal=self.slug, url=url
             ) from error
@@ -179,4 +180,4 @@ class Portal:
         Returns:
             A context manager over the body's chunks.
         """
-        return self.client.stream(exports.path(dataset_id, f"/exports/{format}"), parameters)
+        return self.client.stream(dataset_path(dataset_id, f"/exports/{format}"), parameters)

@@ -11,8 +11,9 @@ from dataclasses import dataclass
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import AccessDenied, PortalFailure, Unproven
+from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
-from ods_pipeline.portal.exports import ALL, Query, path
+from ods_pipeline.portal.exports import ALL, Query
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,7 @@ def live_count(client: Client, dataset_id: str, query: Query = ALL) -> int:
     Raises:
         PortalError: The portal does not answer, or without a count.
     """
-    where = path(dataset_id, "/records")
+    where = dataset_path(dataset_id, "/records")
     body = client.json(where, {**query.filters(), "limit": 0})
     total = body.get("total_count") if isinstance(body, dict) else None
     if not isinstance(total, int):

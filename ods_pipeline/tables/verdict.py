@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ods_pipeline.dataset import Dataset, instant
+from ods_pipeline.dataset import Dataset, same_moment
 from ods_pipeline.tables.receipt import Receipt
 
 
@@ -94,7 +94,7 @@ def _data(landed: Receipt, dataset: Dataset) -> Verdict | None:
     before, now = getattr(landed, signal), getattr(dataset, signal)
     if not now and not before:
         return Verdict(Kind.DATA, "the catalog gives no date to compare")
-    if before != now and (instant(before) is None or instant(before) != instant(now)):
+    if not same_moment(before, now):
         return Verdict(Kind.DATA, f"{signal} {before or 'nothing'} → {now or 'nothing'}")
     count = dataset.records_count
     if count is not None and landed.records_count and int(landed.records_count) != count:

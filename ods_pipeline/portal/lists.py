@@ -1,0 +1,65 @@
+"""Lists in CSV: whether a portal separated the values as it was asked to.
+
+Portals join the values of a list without escaping, so a separator of ours is asked for, one that
+text does not hold. A portal that ignored the wish would give `a,b` for two values and for one;
+this module notices. Splitting is `tables.columns`' work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ods_pipeline.dataset import Dataset, Field
+from ods_pipeline.errors import Unproven
+from ods_pipeline.portal.address import dataset_path
+from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.odsql import quoted_field
+from ods_pipeline.tables.columns import LIST_SEPARATOR
+
+_SAMPLE = 100
+_DEFAULT_SEPARATOR = ","
+
+
+def watched(
+    raw: Iterator[pa.RecordBatch], client: Client, dataset: Dataset, lists: Sequence[Field]
+) -> Iterator[pa.RecordBatch]:
+    """The same batches; at their end, doubt about a list is put to the portal.
+
+    Args:
+        raw: A CSV export as text.
+        client: The conversation with the portal.
+        dataset: The dataset.
+        lists: Its fields of several values.
+
+    Raises:
+        Unproven: The portal ignored the separator that it was asked to use.
+    """
+    separated: set[str] = set()
+    doubtful: set[str] = set()
+    for batch in raw:
+        for field in lists:
+            column = batch.column(field.name)
+            if pc.any(pc.match_substring(column, LIST_SEPARATOR)).as_py():
+                separated.add(field.name)
+            elif pc.any(pc.match_substring(column, _DEFAULT_SEPARATOR)).as_py():
+                doubtful.add(field.name)
+        yield batch
+    for name in sorted(doubtful - separated):
+        if _holds_several(client, dataset, name):
+            raise Unproven(
+                f"the portal joins the values of field {name!r} with commas that they may hold "
+                "themselves, and ignores the wish for another separator",
+                portal=client.slug,
+                dataset=dataset.dataset_id,
+            )
+
+
+def _holds_several(client: Client, dataset: Dataset, name: str) -> bool:
+    field = quoted_field(name)
+    query = {"select": field, "where": f"{field} is not null", "limit": _SAMPLE}
+    body = client.json(dataset_path(dataset.dataset_id, "/records"), query)
+    values = [record.get(name) for record in body.get("results", ())]
+    return any(isinstance(value, list) and len(value) > 1 for value in values)
