@@ -71,6 +71,16 @@ def test_ctrl_c_in_the_middle_of_an_export_leaves_nothing_half_done(
     assert pq.read_metadata(desk.lake.partition("records", "big")).num_rows == 30_000
 
 
+def test_ctrl_c_does_not_wait_for_a_portal_that_is_silent(desk: Desk) -> None:
+    desk.emulator.fail("/two/exports/", Fault.stall(60), times=None)
+    run = command(desk, "sync")
+    until(lambda: len(desk.files()) == 2 and "two" in desk.exported)
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=10)
+    assert run.returncode == INTERRUPTED, said
+    assert not list((desk.lake.root / ".incoming").iterdir())
+
+
 def test_an_unchanged_portal_of_5000_datasets_costs_one_request_and_little_work(
     tmp_path: Path,
 ) -> None:
