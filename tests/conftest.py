@@ -4,9 +4,20 @@ Fixtures belong beside the tests that use them.
 """
 
 import os
+import signal
 from importlib.metadata import version
 
 import pytest
+from hypothesis import settings
+
+# A suite that was started in the background was told to ignore Ctrl-C, and would pass that on to
+# the processes that it starts.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+# A time per example would say how busy the machine is, not whether the code is right.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 REPORTED = ("dagster", "duckdb", "geopandas", "numpy", "pandas", "pyarrow", "pyproj", "shapely")
 NOT_RUN = ("skipped", "xfailed", "xpassed")

@@ -27,6 +27,7 @@ _SETTINGS = """
     SET write_buffer_row_group_count = 1;     -- otherwise 60 columns take twice the memory
     SET disable_parquet_prefetching = true;   -- it holds whole row groups of the file
     SET enable_geoparquet_conversion = false; -- it refuses files that `statements` can convert
+    SET enable_progress_bar = false; -- it writes to stdout
     SET autoinstall_known_extensions = false; -- all that is needed is in the core
 """
 _LAYOUT = (

@@ -44,7 +44,12 @@ if status.exists():
 
 def _loader(database: Path, partition: Path, size: int = 0) -> subprocess.Popen[str]:
     command = [sys.executable, "-c", LOADER, str(database), str(partition), str(size)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        command,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 @pytest.fixture
