@@ -19,9 +19,9 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import ConfigurationError, LakeError
 from ods_pipeline.places import Places
 from ods_pipeline.portal.address import Address
+from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
 from ods_pipeline.tables.lake import receipt
-from ods_pipeline.tables.partition import ROWS_PER_GROUP
 from ods_pipeline.tables.receipt import Receipt
 
 _TAIL = 8  # length of the footer in four bytes, then `PAR1`
@@ -92,7 +92,7 @@ def _examine(path: Path, found: Receipt) -> None:
             contextlib.closing(content),
             pq.ParquetFile(path, page_checksum_verification=True) as file,
         ):
-            for batch in file.iter_batches(ROWS_PER_GROUP, use_threads=False):
+            for batch in reading.batches(file):
                 content.update(batch)
     except (OSError, pa.ArrowException) as error:
         raise LakeError(f"its pages cannot be read: {error}") from error

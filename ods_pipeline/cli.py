@@ -6,7 +6,9 @@ Commands import what they need when they run, so that `--help` is instant. What 
 
 from __future__ import annotations
 
+import atexit
 import contextlib
+import gc
 import os
 import sys
 import time
@@ -249,6 +251,8 @@ class _WithoutPandas(MetaPathFinder):
 def main() -> NoReturn:
     """Run the command line; what a user can cause ends in one sentence and an exit status."""
     sys.meta_path.insert(0, _WithoutPandas())
+    # Or connections that a failure's traceback still holds are reported as leaks on stderr.
+    atexit.register(gc.collect)
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:

@@ -53,9 +53,9 @@ def instant(stamp: str | None) -> datetime | None:
     """
     try:
         parsed = datetime.fromisoformat(stamp or "")
-    except ValueError:
+        return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
+    except (ValueError, OverflowError):
         return None
-    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).astimezone(UTC)
 
 
 def same_moment(one: str, other: str) -> bool:
@@ -161,7 +161,7 @@ class Dataset:
             portal=portal,
             dataset_id=str(body["dataset_id"]),
             dataset_uid=_text(body.get("dataset_uid")),
-            fields=tuple(Field.from_api(item) for item in body["fields"] or ()),
+            fields=tuple(Field.from_api(item) for item in body.get("fields") or ()),
             features=tuple(map(str, body.get("features") or ())),
             has_records=body.get("has_records") is not False,
             data_visible=body.get("data_visible") is not False,

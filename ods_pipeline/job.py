@@ -169,12 +169,12 @@ def _load(context: dg.OpExecutionContext, settings: Settings, fetched: dict[str,
 def _behind(warehouse: Warehouse, lake: Lake, settings: Settings, names: list[str]) -> list[str]:
     """Datasets that did not move and that the warehouse lacks, or holds as they were before."""
     held = warehouse.held(settings.slug)
-    hashes = {table: item.content_hash for table, item in held.items()}
+    versions = {table: item.version for table, item in held.items()}
     return [
         name
         for name in names
         if (landed := receipt(lake.partition("records", name)))
-        and hashes.get(table_name(name, "records")) != landed.content_hash
+        and versions.get(table_name(name, "records")) != landed.version
     ]
 
 

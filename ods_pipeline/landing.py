@@ -87,6 +87,10 @@ def land(
         LakeError: The disk does not take it; the old partition stays.
     """
     require_records(dataset)
+    try:
+        arrow_schema(dataset.fields)
+    except OdsPipelineError as error:
+        raise named(error, dataset) from error
     started = time.monotonic()
     total = 0
 
@@ -97,7 +101,7 @@ def land(
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            receipt = _once(portal, dataset, lake, format, count, publish)
+            receipt = _once(portal, dataset, lake, format, count, publish, previous)
             break
         except _PASSING as error:
             if attempt == _ATTEMPTS or portal.client.cancelled.is_set():
@@ -127,7 +131,7 @@ def require_records(dataset: Dataset) -> None:
     if not dataset.data_visible or not dataset.fields:
         raise AccessDenied(
             f"{dataset.dataset_id} is restricted: its metadata are public, its records are not; "
-            "ask the portal for access and set ODS_API_KEY",
+            "ask the portal for access",
             **where,
         )
 
@@ -159,6 +163,7 @@ def _once(
     format: Format,
     received: Callable[[int], object],
     publish: bool,
+    previous: Receipt | None,
 ) -> Receipt:
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition("records", dataset.dataset_id)
@@ -172,6 +177,7 @@ def _once(
         for batch in export.batches:
             writer.write(batch)
         proof = prove(portal.client, dataset, writer.content.rows)
+        _require_rows(dataset, writer.content.rows, previous)
         _require_unmoved(dataset, portal.dataset(dataset.dataset_id))
         receipt = Receipt.of(
             dataset,
@@ -182,6 +188,15 @@ def _once(
             proof=str(proof),
         )
         return writer.publish(receipt) if publish else writer.summary(receipt)
+
+
+def _require_rows(dataset: Dataset, rows: int, previous: Receipt | None) -> None:
+    if previous and previous.rows and not rows:
+        raise NothingToLand(
+            f"the portal now gives no rows where {previous.rows} are landed, which stay; "
+            "delete the partition if the dataset is meant to be empty",
+            portal=dataset.portal,
+        )
 
 
 def _require_unmoved(before: Dataset, after: Dataset) -> None:

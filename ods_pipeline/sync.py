@@ -188,6 +188,11 @@ class Run:
             outcome = _outcome(step, "deferred", error.message)
         except OdsPipelineError as error:
             outcome = _outcome(step, "failed", str(error))
+        except Exception as error:  # One dataset's surprise must not cost the others their landing.
+            told = f"{type(error).__name__}: {error}"
+            outcome = _outcome(
+                step, "failed", f"{told}; this is a mistake of ours, please report it"
+            )
         else:
             outcome = _landed(step, landing, verify=self._options.verify)
         return replace(outcome, requests=self._portal.client.requests_by_this_thread - before)
@@ -196,6 +201,8 @@ class Run:
         try:
             if step.verdict.skips:
                 return _skipped(step)
+            if self._options.verify and step.landed is None:
+                return _outcome(step, "skipped", "nothing is landed that could be compared")
             if step.verdict.kind is Kind.METADATA and not self._options.verify:
                 landed = step.landed or Receipt(step.present.portal, "records")
                 redescribe(step.present, self._lake, landed)
@@ -223,7 +230,7 @@ class Run:
 
     def _holds(self, step: Planned) -> bool:
         held = self._held.get(step.dataset_id)
-        return bool(held and step.landed and held.content_hash == step.landed.content_hash)
+        return bool(held and step.landed and held.version == step.landed.version)
 
 
 def _outcome(step: Planned, action: str, reason: str) -> Outcome:

@@ -162,7 +162,7 @@ def test_a_csv_that_is_nothing_but_its_header_is_never_an_empty_table(bench: Ben
 def test_restricted_records_are_refused_in_advance_or_on_the_way(bench: Bench) -> None:
     visible = bench.dataset()
     bench.emulator.restrict("towns")
-    with pytest.raises(AccessDenied, match=r"is restricted.*set ODS_API_KEY"):
+    with pytest.raises(AccessDenied, match=r"is restricted.*ask the portal for access"):
         bench.land()
     for format in ("csv", "parquet"):
         with pytest.raises(AccessDenied):
@@ -254,3 +254,28 @@ def test_a_lake_below_a_file_is_refused_before_anything_is_asked(bench: Bench) -
     with pytest.raises(LakeUnwritable):
         land(bench.portal, dataset, lake)
     assert not bench.emulator.requests
+
+
+def test_rows_that_are_gone_without_a_count_never_replace_what_is_landed(bench: Bench) -> None:
+    landed = bench.land()
+    before = bench.file.read_bytes()
+    bench.emulator.publish("towns", TOWN_FIELDS, [], {})
+    bench.emulator.lie("towns", records_count=None)
+    with pytest.raises(NothingToLand, match="gives no rows where 20 are landed"):
+        bench.land(previous=landed.receipt)
+    assert bench.file.read_bytes() == before
+
+
+def test_large_rows_make_small_row_groups(bench: Bench) -> None:
+    def line(number: int) -> dict[str, Any]:
+        places = [[number + place / 1000, 48 + place % 7] for place in range(40_000)]
+        return {"type": "Feature", "geometry": {"type": "LineString", "coordinates": places}}
+
+    fields = [{"name": "n", "type": "int"}, {"name": "shape", "type": "geo_shape"}]
+    records = [{"n": number, "shape": line(number)} for number in range(80)]
+    bench.emulator.publish("towns", fields, records, {})
+    bench.land()
+    groups = pq.ParquetFile(bench.file).metadata
+    sizes = [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
+    assert sum(sizes) == 80
+    assert max(sizes) < 60

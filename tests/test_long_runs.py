@@ -92,15 +92,18 @@ def test_an_unchanged_portal_of_5000_datasets_costs_one_request_and_little_work(
         from ods_pipeline.tables.lake import Lake
         from ods_pipeline.warehouse import Held
 
+        portal = Portal(sys.argv[1])
+        lake = Lake.of(Path(sys.argv[2]), portal.slug)
+
         class Full:
             def held(self, portal):
-                return {f"made-up-{number:05}": Held("x", 1) for number in range(5_000)}
+                landed = lake.receipts("records").items()
+                return {name: Held("x", 1, receipt.version) for name, receipt in landed}
 
             def load_catalog(self, catalog):
                 assert catalog.exists()
 
-        portal = Portal(sys.argv[1])
-        outcomes = Run(portal, Lake.of(Path(sys.argv[2]), portal.slug), Full())()
+        outcomes = Run(portal, lake, Full())()
         kinds = {(outcome.action, outcome.loaded) for outcome in outcomes}
         cpu = resource.getrusage(resource.RUSAGE_SELF)
         print(cpu.ru_utime + cpu.ru_stime, len(outcomes), kinds, portal.client.requests_made)

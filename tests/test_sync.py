@@ -2,10 +2,13 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
+import duckdb
 import pyarrow.parquet as pq
 import pytest
 
+from ods_pipeline import landing
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import PortalUnreachable
 from ods_pipeline.portal.portal import Portal
@@ -233,3 +236,43 @@ def test_hostile_names_and_words_land_like_any_others(desk: Desk) -> None:
     landed = [p.relative_to(desk.folder).parts[0] for p in desk.folder.rglob("*.parquet")]
     assert set(landed) == {"lake"}
     assert set(desk.actions(*names).values()) == {"unchanged"}
+
+
+def test_a_table_follows_names_that_were_swapped_although_a_run_died_before_its_load(
+    desk: Desk,
+) -> None:
+    fields = [{"name": "low", "type": "int"}, {"name": "high", "type": "int"}]
+    desk.emulator.publish("tides", fields, [{"low": 1, "high": 9}], {})
+    desk.sync("tides")
+    desk.emulator.publish("tides", fields[::-1], [{"low": 9, "high": 1}], {})
+
+    portal = Portal(desk.emulator.url)
+    landing.land(portal, portal.dataset("tides"), desk.lake)
+    (outcome,) = desk.sync("tides").values()
+    assert (outcome.verdict, outcome.loaded) == ("unchanged", "loaded")
+    with duckdb.connect(desk.folder / "warehouse.duckdb", read_only=True) as warehouse:
+        schema = desk.lake.root.name.replace(".", "_")
+        found = warehouse.execute(f'SELECT high, low FROM "{schema}".tides').fetchall()
+    assert found == [(1, 9)]
+    assert desk.sync("tides")["tides"].loaded == "unchanged"
+
+
+def test_a_comparison_of_what_was_never_landed_is_no_good_news(desk: Desk) -> None:
+    assert set(desk.actions(verify=True).values()) == {"skipped"}
+
+
+def test_a_surprise_in_one_dataset_costs_no_other_its_landing(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = landing.prove
+
+    def surprised(client: Any, dataset: Any, *rest: Any) -> Any:
+        if dataset.dataset_id == "two":
+            raise ZeroDivisionError("nobody thought of this")
+        return real(client, dataset, *rest)
+
+    monkeypatch.setattr(landing, "prove", surprised)
+    outcomes = desk.sync()
+    assert outcomes["two"].action == "failed"
+    assert "please report it" in outcomes["two"].reason
+    assert {item.action for name, item in outcomes.items() if name != "two"} == {"landed"}

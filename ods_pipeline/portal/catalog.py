@@ -37,8 +37,21 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
         body = client.json("/catalog/exports/json", {"where": where})
     except (NotAPortal, RequestRefused) as refusal:
         return _paged(client, where, refusal)
-    found = _read(client, body)
-    return _paged(client, where, None) if found is None else found
+    found = _read(client, body) if _complete(body) else None
+    # No datasets at all is what a failing portal says too: ask once more before believing it.
+    doubtful = found is None or not (found or where)
+    return _paged(client, where, None) if doubtful else found or []
+
+
+def _complete(body: Any) -> bool:
+    """Whether an export holds all that it says, and all of a dataset that decisions need."""
+    entries = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
+    if not isinstance(entries, list):
+        return False
+    if isinstance(body, dict) and body.get("total_count", len(entries)) != len(entries):
+        return False
+    inner = [item.get("dataset", item) for item in entries if isinstance(item, dict)]
+    return all("fields" in item and "metas" in item for item in inner)
 
 
 def _read(client: Client, body: Any) -> list[Dataset] | None:

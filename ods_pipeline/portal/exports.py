@@ -67,6 +67,21 @@ class Query:
         """Whether the columns are other than the dataset's fields."""
         return self.select is not None or self.group_by is not None
 
+    @property
+    def aggregates(self) -> bool:
+        """Whether rows may stand for several records, so that a count says nothing of them."""
+        return self.group_by is not None or "(" in ", ".join(self._selected)
+
+    @property
+    def _selected(self) -> Sequence[str]:
+        return self.select.split(",") if isinstance(self.select, str) else self.select or ()
+
+    def keeps(self, name: str) -> bool:
+        """Whether a column of a declared field's name is that field, and no expression's alias."""
+        chosen = [*self._selected, *(self.group_by or "").split(",")]
+        bare = {text.strip().strip("`") for text in chosen} - {""}
+        return name in bare or not bare or "*" in bare
+
     def filters(self) -> dict[str, object]:
         """The parameters that choose records, as counting understands them too."""
         return {
@@ -83,7 +98,7 @@ class Query:
             "select": select if select is None or isinstance(select, str) else ", ".join(select),
             "order_by": self.order_by,
             "group_by": self.group_by,
-            "limit": self.limit,
+            "limit": None if self.limit == -1 else self.limit,
         }
 
 
@@ -221,7 +236,7 @@ def _columns(came: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
     if query.reshapes:
         return [
             (arrow_field(declared[item.name]), declared[item.name])
-            if item.name in declared
+            if item.name in declared and query.keeps(item.name)
             else (item, None)
             for item in came
         ]

@@ -17,10 +17,9 @@ from ods_pipeline.errors import Unproven
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.odsql import quoted_field
-from ods_pipeline.tables.columns import LIST_SEPARATOR
+from ods_pipeline.tables.columns import LIST_SEPARATOR, joiners
 
 _SAMPLE = 100
-_DEFAULT_SEPARATOR = ","
 
 
 def watched(
@@ -44,13 +43,13 @@ def watched(
             column = batch.column(field.name)
             if pc.any(pc.match_substring(column, LIST_SEPARATOR)).as_py():
                 separated.add(field.name)
-            elif pc.any(pc.match_substring(column, _DEFAULT_SEPARATOR)).as_py():
+            elif any(pc.any(pc.match_substring(column, text)).as_py() for text in joiners(field)):
                 doubtful.add(field.name)
         yield batch
     for name in sorted(doubtful - separated):
         if _holds_several(client, dataset, name):
             raise Unproven(
-                f"the portal joins the values of field {name!r} with commas that they may hold "
+                f"the portal joins the values of field {name!r} with text that they may hold "
                 "themselves, and ignores the wish for another separator",
                 portal=client.slug,
                 dataset=dataset.dataset_id,

@@ -11,8 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import Unproven
-
-_ROWS = 32_768
+from ods_pipeline.tables import reading
 
 
 class Spooled:
@@ -32,7 +31,7 @@ class Spooled:
             Unproven: A page cannot be read.
         """
         with explained():
-            yield from self._parquet.iter_batches(_ROWS, columns=columns, use_threads=False)
+            yield from reading.batches(self._parquet, columns)
 
 
 @contextlib.contextmanager

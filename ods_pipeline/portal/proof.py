@@ -59,10 +59,10 @@ def prove(client: Client, dataset: Dataset, rows: int, query: Query = ALL) -> Pr
         AccessDenied: Only a header came for a dataset that has records: they are restricted.
         Unproven: The numbers differ.
     """
-    if query.group_by is not None:
+    if query.aggregates:
         return Proof(rows, None)
     total = live_count(client, dataset.dataset_id, query)
-    expected = total if query.limit is None else min(total, query.limit)
+    expected = total if query.limit in {None, -1} else min(total, query.limit or 0)
     where = {"portal": client.slug, "dataset": dataset.dataset_id}
     if rows == 0 and expected == 0 and dataset.records_count and query == ALL:
         raise AccessDenied(

@@ -113,7 +113,8 @@ def reset_time(headers: Mapping[str, str], said: Mapping[str, Any]) -> datetime 
     retry_after = headers.get("Retry-After", "")
     if _SECONDS.fullmatch(retry_after):
         return datetime.now(UTC) + timedelta(seconds=int(retry_after))
-    return instant(str(said.get("reset_time") or "")) or instant(headers.get("X-RateLimit-Reset"))
+    stated = instant(str(said.get("reset_time") or "")) or instant(headers.get("X-RateLimit-Reset"))
+    return stated if stated and stated > datetime.now(UTC) else None
 
 
 def unexpected(headers: Mapping[str, str], *, portal: str, url: str) -> PortalError | None:

@@ -25,6 +25,9 @@ from ods_pipeline.tables.values import EXACT, file_address
 LIST_SEPARATOR = "\x1f"
 
 
+_JOINERS = (",", ";", "|")
+
+
 class JoinedLists(SchemaMismatch):
     """An export has joined lists into text in a way that cannot be undone."""
 
@@ -105,8 +108,10 @@ def _exact(
     column: pa.Array, field: Field, target: pa.DataType, row: int, read: Callable[[Any], Any]
 ) -> pa.Array:
     values: list[object] = []
-    for offset, value in enumerate(column.to_pylist()):
+    for offset, scalar in enumerate(column):
+        value: object = scalar
         try:
+            value = scalar.as_py()
             values.append(None if value is None else read(value))
         except (ValueError, TypeError, OverflowError, RecursionError) as error:
             raise TypeMismatch(field.name, row + offset, value, field.type) from error
@@ -181,11 +186,15 @@ def _lists(column: pa.Array, field: Field, row: int, separator: str) -> pa.Array
     if not pa.types.is_string(column.type):
         return _exact(column, field, pa.list_(pa.string()), row, _refuse)
     if not separator and any(
-        pc.any(pc.match_substring(column, candidate)).as_py()
-        for candidate in {",", field.separator} - {""}
+        pc.any(pc.match_substring(column, candidate)).as_py() for candidate in joiners(field)
     ):
         raise JoinedLists(f"the values of field {field.name!r} came joined into one text")
     return pc.split_pattern(column, separator or LIST_SEPARATOR)
+
+
+def joiners(field: Field) -> set[str]:
+    """What a portal may have put between the values of a list that it gives as one text."""
+    return {*_JOINERS, field.separator} - {""}
 
 
 def _list(values: list[object] | None) -> list[str] | None:

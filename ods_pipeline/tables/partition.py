@@ -18,12 +18,15 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ods_pipeline.errors import LakeError
+from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
 from ods_pipeline.tables.geometry import GeoSummary, geo_metadata
 from ods_pipeline.tables.lake import Lake, explained, replace_durably
 from ods_pipeline.tables.receipt import Receipt
 
 ROWS_PER_GROUP = 65_536
+BYTES_PER_GROUP = 32 << 20
 
 
 class _Hashed:
@@ -110,7 +113,8 @@ class PartitionWriter:
         for name, summary in self._geometries.items():
             summary.update(batch.column(name))
         self._pending.append(batch)
-        if sum(waiting.num_rows for waiting in self._pending) >= ROWS_PER_GROUP:
+        rows = sum(waiting.num_rows for waiting in self._pending)
+        if rows >= ROWS_PER_GROUP or sum(b.nbytes for b in self._pending) >= BYTES_PER_GROUP:
             self._flush()
 
     def _flush(self) -> None:
@@ -178,7 +182,10 @@ def rewrite(lake: Lake, target: Path, schema: pa.Schema, known: Receipt, primary
         The new receipt, with the content hash of before.
     """
     with explained(target), PartitionWriter(lake, target, schema, primary) as writer:
-        with pq.ParquetFile(target, page_checksum_verification=True) as old:
-            for batch in old.iter_batches(ROWS_PER_GROUP, use_threads=False):
-                writer.write(batch)
+        try:
+            with pq.ParquetFile(target, page_checksum_verification=True) as old:
+                for batch in reading.batches(old):
+                    writer.write(batch)
+        except (OSError, pa.ArrowException) as error:
+            raise LakeError(f"{target} is damaged; delete it and sync again") from error
         return writer.publish(known)

@@ -77,6 +77,11 @@ class Receipt:
         return {item.name: value for item in fields(self) if (value := getattr(self, item.name))}
 
     @property
+    def version(self) -> str:
+        """Identity of all that a table takes from the partition: rows, columns, descriptions."""
+        return f"{self.content_hash}.{self.schema_hash[:8]}.{self.metadata_hash[:8]}"
+
+    @property
     def rows(self) -> int:
         """Rows in the file."""
         return int(self.row_count or 0)

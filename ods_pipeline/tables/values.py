@@ -82,7 +82,9 @@ def instant(value: Any) -> datetime:
 
 def json_text(value: Any) -> str:
     """JSON as text: text as it is, anything structured written out."""
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, default=str)
+    if isinstance(value, bytes):
+        return value.decode()
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
 def file_address(value: Any, base: str = "") -> str:

@@ -85,7 +85,7 @@ def _unavailable(dataset: Dataset) -> Verdict | None:
     if not dataset.fields:
         return Verdict(Kind.RESTRICTED, "the portal shows none of its fields")
     if dataset.records_count == 0:
-        return Verdict(Kind.NO_RECORDS, "the catalog counts 0 records")
+        return Verdict(Kind.NO_RECORDS, "the catalog counts 0 records; what is landed stays")
     return None
 
 

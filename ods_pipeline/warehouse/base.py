@@ -59,10 +59,17 @@ class Load:
 
 @dataclass(frozen=True)
 class Held:
-    """What a warehouse holds of one table, as of its newest load."""
+    """What a warehouse holds of one table, as of its newest load.
+
+    Attributes:
+        content_hash: Identity of the rows.
+        rows: How many there are.
+        version: Identity of rows, columns and descriptions; the receipt's of what was loaded.
+    """
 
     content_hash: str
     rows: int
+    version: str = ""
 
 
 class Warehouse(Protocol):

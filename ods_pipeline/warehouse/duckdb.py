@@ -86,7 +86,7 @@ class DuckDBWarehouse:
             newest = self._session.run(
                 statements.newest_loads(self._session.named(schema, LOADS)), schema
             )
-        return {table: Held(content_hash, rows) for table, _, content_hash, rows in newest}
+        return {table: Held(*told) for table, _, *told in newest}
 
     def _load(self, partition: Partition, verdict: str) -> Load:
         started = time.monotonic()
@@ -109,6 +109,9 @@ class DuckDBWarehouse:
                 with self._session.transaction():
                     self._comment(partition, standing, wanted)
                     self._record(partition, load, verdict, started)
+            elif standing and standing.version != told.version:
+                note = statements.note_version(self._session.named(partition.schema, LOADS))
+                self._session.run(note, told.version, partition.table)
         return dataclasses.replace(load, seconds=time.monotonic() - started)
 
     def _refuse_if_taken(self, partition: Partition) -> None:
@@ -134,6 +137,7 @@ class DuckDBWarehouse:
             comment=partition.comment,
             comments={told.name: told.comment for told in partition.columns if told.comment},
             content_hash=partition.receipt.content_hash,
+            version=partition.receipt.version,
         )
 
     def _standing(self, partition: Partition) -> Shape | None:
@@ -149,6 +153,7 @@ class DuckDBWarehouse:
             comment=comment,
             comments={name: told for name, _, told in columns if told},
             content_hash=held[0][2] or "" if held else "",
+            version=held[0][4] or "" if held else "",
         )
 
     def _replace(self, partition: Partition, wanted: Shape, load: Load, verdict: str) -> None:
@@ -185,7 +190,7 @@ class DuckDBWarehouse:
             statements.record_load(loads),
             *(load.table, told.dataset_id or None, load.rows, verdict or None, load.action),
             *(load.content_hash, told.data_processed or None, str(load.change) or None),
-            time.monotonic() - started,
+            *(time.monotonic() - started, told.version),
         )
 
 

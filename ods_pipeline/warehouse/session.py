@@ -45,6 +45,18 @@ _COLUMNS = (
 )
 
 
+@contextmanager
+def _passed_over() -> Iterator[None]:
+    """Let go of what more memory would mend; DuckDB has two ways of saying that it ran out."""
+    try:
+        yield
+    except duckdb.OutOfMemoryException:
+        return
+    except duckdb.TransactionException as error:
+        if "failed to pin block" not in str(error):
+            raise
+
+
 class Session:
     """A DuckDB file held open, and closed to all other processes, until `close`.
 
@@ -138,7 +150,7 @@ class Session:
         """
         for memory, threads in _ROOM[:-1]:
             self._room(memory, threads)
-            yield suppress(duckdb.OutOfMemoryException)
+            yield _passed_over()
         self._room(*_ROOM[-1])
         yield nullcontext()
 

@@ -20,12 +20,14 @@ class Shape:
         comment: The table's comment, empty for none.
         comments: Column name to comment, of the columns that have one.
         content_hash: Identity of the rows; empty when it is not known.
+        version: Identity of rows, columns and descriptions, as the record of loads has it.
     """
 
     types: Mapping[str, str]
     comment: str
     comments: Mapping[str, str]
     content_hash: str
+    version: str = ""
 
 
 def action(standing: Shape | None, wanted: Shape) -> str:
@@ -37,7 +39,9 @@ def action(standing: Shape | None, wanted: Shape) -> str:
     """
     if standing is None or not wanted.content_hash:
         return "loaded"
-    if (standing.content_hash, standing.types) != (wanted.content_hash, wanted.types):
+    # The order counts: the rows' identity knows places, so two names that changed places differ.
+    before, after = list(standing.types.items()), list(wanted.types.items())
+    if (standing.content_hash, before) != (wanted.content_hash, after):
         return "loaded"
     described = (standing.comment, standing.comments) == (wanted.comment, wanted.comments)
     return "unchanged" if described else "commented"

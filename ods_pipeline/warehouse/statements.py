@@ -15,7 +15,7 @@ from ods_pipeline.warehouse.shape import Shape
 _LOADS_COLUMNS = """
     loaded_at TIMESTAMP WITH TIME ZONE, "table" VARCHAR, dataset_id VARCHAR, rows BIGINT,
     verdict VARCHAR, action VARCHAR, content_hash VARCHAR, data_processed VARCHAR,
-    change VARCHAR, seconds DOUBLE
+    change VARCHAR, seconds DOUBLE, version VARCHAR
 """
 
 
@@ -51,13 +51,22 @@ def create_loads(loads: str) -> str:
 
 def record_load(loads: str) -> str:
     """The statement that adds a load, all but its time bound in the order of the columns."""
-    return f"INSERT INTO {loads} VALUES (now(), ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    return f"INSERT INTO {loads} VALUES (now(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+
+
+def note_version(loads: str) -> str:
+    """The statement that gives a table's newest load another version; version and table bound.
+
+    For descriptions that no comment shows, so that the table is not looked at again.
+    """
+    newest = f'SELECT max(rowid) FROM {loads} WHERE "table" = ?'
+    return f"UPDATE {loads} SET version = ? WHERE rowid = ({newest})"
 
 
 def newest_loads(loads: str, *, of_one: bool = False) -> str:
     """The query for the newest load of every table that still exists; its schema is bound.
 
-    Gives table, dataset, content hash and rows.
+    Gives table, dataset, content hash, rows and version.
 
     Args:
         loads: The record of loads, quoted, with its schema and database.
@@ -65,7 +74,7 @@ def newest_loads(loads: str, *, of_one: bool = False) -> str:
     """
     one = 'lower("table") = lower(?) AND ' if of_one else ""
     return (
-        f'SELECT "table", dataset_id, content_hash, rows FROM {loads} AS loads '
+        f'SELECT "table", dataset_id, content_hash, rows, version FROM {loads} AS loads '
         f'WHERE {one}"table" IN (SELECT table_name FROM duckdb_tables() '
         "WHERE database_name = current_database() AND schema_name = ?) "
         # Not by loaded_at: a clock can be set back.

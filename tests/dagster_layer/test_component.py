@@ -150,7 +150,7 @@ def test_the_projects_own_definitions_load(monkeypatch: pytest.MonkeyPatch) -> N
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     defs = module.defs()
-    sensor = defs.get_repository_def().get_sensor_def("127_0_0_1_8765_watch")
+    sensor = defs.get_repository_def().get_sensor_def("sample_portal_watch")
     assert sensor.default_status is dg.DefaultSensorStatus.RUNNING
 
 

@@ -48,14 +48,34 @@ def test_a_portal_that_refuses_the_export_is_read_in_pages(status: int) -> None:
         assert offsets == [None, "0", "100", "200"]
 
 
-def test_an_empty_portal_has_no_datasets_whichever_way_it_says_so() -> None:
+def test_an_empty_portal_has_no_datasets_when_it_says_so_twice() -> None:
+    empty = {"total_count": 0, "results": []}
+    for export in (document(empty, 404), document([]), document(empty)):
+        answers = {EXPORT: export}
+        with portal_of(lambda path, query, told=answers: told.get(path, document(empty))) as served:
+            assert Portal(served.url).datasets() == []
+            assert len(served.asked) == 2
+
+
+@pytest.mark.parametrize("export", [[], {"total_count": 2, "results": []}], ids=["empty", "short"])
+def test_an_export_that_holds_less_than_the_portal_is_read_again_in_pages(export: object) -> None:
+    entries = [{"dataset_id": name, "fields": [], "metas": {}} for name in ("a", "b")]
+
     def answer(path: str, query: Query) -> Answer:
-        return document({"total_count": 0, "results": []}, 404 if path == EXPORT else 200)
+        return document(export if path == EXPORT else {"total_count": 2, "results": entries})
 
     with portal_of(answer) as served:
-        assert Portal(served.url).datasets() == []
-    with portal_of(lambda path, query: document([])) as served:
-        assert Portal(served.url).catalog().num_rows == 0
+        assert [dataset.dataset_id for dataset in Portal(served.url).datasets()] == ["a", "b"]
+
+
+def test_a_date_that_no_calendar_has_is_no_date() -> None:
+    entry = {
+        "dataset_id": "a",
+        "fields": [],
+        "metas": {"default": {"modified": "0001-01-01T00:00:00+02:00"}},
+    }
+    with portal_of(lambda path, query: document([entry])) as served:
+        assert Portal(served.url).catalog()["modified"].to_pylist() == [None]
 
 
 def test_more_datasets_than_pages_can_reach_are_an_error_and_no_partial_catalog() -> None:

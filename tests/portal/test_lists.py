@@ -45,7 +45,7 @@ def test_values_that_hold_commas_stay_whole_where_the_portal_obeys() -> None:
 def test_a_portal_that_joins_with_commas_all_the_same_is_refused_by_name() -> None:
     with (
         portal_with([["241", "244"], ["19"]], obeys=False) as served,
-        pytest.raises(Unproven, match="values of field 'artists' with commas"),
+        pytest.raises(Unproven, match="values of field 'artists' with text"),
     ):
         Portal(served.url).records("works", "csv")
 

@@ -9,6 +9,7 @@ import pytest
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import Held, SchemaChange, Warehouse
+from ods_pipeline.warehouse.partition import read_partition
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
 TABLE = f'"{SCHEMA}".velos'
@@ -171,9 +172,10 @@ def test_the_warehouse_tells_what_it_holds_of_each_portal(
     assert warehouse.held(PORTAL) == {}
     warehouse.load(land(partition, {"nom": NAMES}, content_hash="h1"), verdict="new")
     warehouse.load(land(partition, {"nom": COUNTS}, content_hash="h2"), verdict="data")
+    version = read_partition(partition).receipt.version
     warehouse.load(land(partition, {"nom": NAMES}, dataset_id="lieux"), verdict="new")
     ask(f'DROP TABLE "{SCHEMA}".lieux')
-    assert warehouse.held(PORTAL) == {"velos": Held("h2", 3)}
+    assert warehouse.held(PORTAL) == {"velos": Held("h2", 3, version)}
     assert warehouse.held("other.example") == {}
 
 
