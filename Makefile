@@ -16,8 +16,10 @@ demo: $(STAMP) ## Load the sample portal into DuckDB, twice, without a network
 	@$(BIN)/python -m ods_pipeline.demo
 
 # Background jobs of a shell ignore Ctrl-C, so the emulator is ended by the trap, after Dagster.
+# An emulator that somebody started in another terminal is used, and left alone.
 dev: $(STAMP) ## Open Dagster's UI, with the sample portal beside it unless ODS_PORTAL is set
-	@if [ -z "$$ODS_PORTAL" ]; then \
+	@serves='import socket; socket.create_connection(("127.0.0.1", 8765), 2).close()'; \
+	if [ -z "$$ODS_PORTAL" ] && ! $(BIN)/python -c "$$serves" 2>/dev/null; then \
 	  $(BIN)/ods-pipeline emulator --port 8765 & emulator=$$!; \
 	  trap 'kill $$emulator 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
 	fi; \

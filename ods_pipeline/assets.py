@@ -133,7 +133,7 @@ def records_asset(settings: Settings) -> dg.AssetsDefinition:
         results = list(checks.results([*done.values()], failed))
         failed |= {name: item.difference() for name, item in done.items() if item.differs}
         if failed:
-            yield from results
+            yield from checks.evaluations(context.asset_key, results)
             right = {name: item for name, item in done.items() if name not in failed}
             raise interrupted(context, right, failed)
         yield from materialized(context, done, results)
