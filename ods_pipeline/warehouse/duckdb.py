@@ -10,7 +10,7 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import statements
@@ -19,6 +19,8 @@ from ods_pipeline.warehouse.names import CATALOG, LOADS, quoted, schema_name
 from ods_pipeline.warehouse.partition import Partition, read_partition
 from ods_pipeline.warehouse.session import Session
 from ods_pipeline.warehouse.shape import Shape, action, schema_change
+
+_LOADS_PER_CHECKPOINT = 200
 
 
 class DuckDBWarehouse:
@@ -34,6 +36,7 @@ class DuckDBWarehouse:
 
     def __init__(self, path: Path) -> None:
         self._session = Session(path)
+        self._written = 0
 
     def __enter__(self) -> Self:
         """The warehouse, open."""
@@ -81,7 +84,7 @@ class DuckDBWarehouse:
         """
         schema = schema_name(portal)
         with self._session.failures(portal):
-            if self._session.table_comment(schema, LOADS) is None:
+            if not self._session.exists(schema, LOADS):
                 return {}
             newest = self._session.run(
                 statements.newest_loads(self._session.named(schema, LOADS)), schema
@@ -105,6 +108,9 @@ class DuckDBWarehouse:
             )
             if load.action == "loaded":
                 self._replace(partition, wanted, load, verdict)
+                self._written += 1
+                if self._written % _LOADS_PER_CHECKPOINT == 0:
+                    self._session.checkpoint()
             elif load.action == "commented":
                 with self._session.transaction():
                     self._comment(partition, standing, wanted)
@@ -119,16 +125,22 @@ class DuckDBWarehouse:
         schema, table, told = partition.schema, partition.table, partition.receipt
         if table.lower() in (CATALOG, LOADS) and told.kind != "catalog":
             raise _refused(partition, f"the table {table} is kept for the warehouse's own use")
-        if self._session.table_comment(schema, LOADS) is None:
-            return
-        newest = statements.newest_loads(self._session.named(schema, LOADS), of_one=True)
-        for other, dataset, *_ in self._session.run(newest, table, schema):
-            if (other, dataset or "") != (table, told.dataset_id):
+        for other, dataset, *_ in self._recorded(schema, table):
+            same = (other, dataset or "") == (table, told.dataset_id)
+            if not same and self._session.exists(schema, other):
                 raise _refused(
                     partition,
                     f"the table {schema}.{other} holds the dataset {dataset!r}, and the names "
                     "clash: drop that table if its dataset is gone",
                 )
+
+    def _recorded(self, schema: str, table: str) -> list[tuple[Any, ...]]:
+        """The newest recorded loads of the tables of a name, in any case."""
+        if not self._session.exists(schema, LOADS):
+            return []
+        return self._session.run(
+            statements.newest_loads_of(self._session.named(schema, LOADS)), table
+        )
 
     def _wanted(self, partition: Partition) -> Shape:
         types = self._session.run(f"DESCRIBE {statements.rows_of(partition)}")
@@ -141,19 +153,18 @@ class DuckDBWarehouse:
         )
 
     def _standing(self, partition: Partition) -> Shape | None:
-        comment = self._session.table_comment(partition.schema, partition.table)
-        if comment is None:
+        schema, table = partition.schema, partition.table
+        if not self._session.exists(schema, table):
             return None
-        columns = self._session.columns(partition.schema, partition.table)
-        newest = statements.newest_loads(self._session.named(partition.schema, LOADS), of_one=True)
-        recorded = self._session.table_comment(partition.schema, LOADS) is not None
-        held = self._session.run(newest, partition.table, partition.schema) if recorded else []
+        columns = self._session.columns(schema, table)
+        held = {name: told for name, _, *told in self._recorded(schema, table)}
+        content_hash, _, version = held.get(table, ("", 0, ""))
         return Shape(
             types={name: kind for name, kind, _ in columns},
-            comment=comment,
+            comment=self._session.table_comment(schema, table) or "",
             comments={name: told for name, _, told in columns if told},
-            content_hash=held[0][2] or "" if held else "",
-            version=held[0][4] or "" if held else "",
+            content_hash=content_hash or "",
+            version=version or "",
         )
 
     def _replace(self, partition: Partition, wanted: Shape, load: Load, verdict: str) -> None:

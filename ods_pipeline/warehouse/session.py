@@ -75,6 +75,7 @@ class Session:
             # No `config=`: a second connection of this process would have to repeat it exactly.
             self._connection = duckdb.connect(path)
             self.run(_SETTINGS)
+            ((self._database,),) = self.run("SELECT current_database()")
             self._room(*_ROOM[0])
         except (OSError, duckdb.Error) as error:
             raise failure(error, path) from error
@@ -101,8 +102,22 @@ class Session:
     def named(self, *names: str) -> str:
         """A schema, or a table in it, as SQL writes it."""
         # With the database: a file may be called as a schema is, and DuckDB then asks which.
-        ((database,),) = self.run("SELECT current_database()")
-        return ".".join(quoted(name) for name in (database, *names))
+        return ".".join(quoted(name) for name in (self._database, *names))
+
+    def exists(self, schema: str, table: str) -> bool:
+        """Whether there is such a table.
+
+        By asking for it: DuckDB's lists of tables are gone through from end to end each time.
+        """
+        try:
+            self.run(f"SELECT 1 FROM {self.named(schema, table)} LIMIT 0")
+        except duckdb.CatalogException:
+            return False
+        return True
+
+    def checkpoint(self) -> None:
+        """Write everything to the file: until then each small table keeps some 30 kB in memory."""
+        self.run("CHECKPOINT")
 
     def table_comment(self, schema: str, table: str) -> str | None:
         """The comment of a table, empty if it has none; None if there is no such table."""

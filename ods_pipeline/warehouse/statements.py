@@ -63,20 +63,30 @@ def note_version(loads: str) -> str:
     return f"UPDATE {loads} SET version = ? WHERE rowid = ({newest})"
 
 
-def newest_loads(loads: str, *, of_one: bool = False) -> str:
+def newest_loads(loads: str) -> str:
     """The query for the newest load of every table that still exists; its schema is bound.
 
     Gives table, dataset, content hash, rows and version.
 
     Args:
         loads: The record of loads, quoted, with its schema and database.
-        of_one: Whether only tables of one name, in any case, are asked for; it is bound first.
     """
-    one = 'lower("table") = lower(?) AND ' if of_one else ""
+    return _newest(
+        loads,
+        '"table" IN (SELECT table_name FROM duckdb_tables() '
+        "WHERE database_name = current_database() AND schema_name = ?)",
+    )
+
+
+def newest_loads_of(loads: str) -> str:
+    """The same for the tables of one name in any case, whether they still exist or not."""
+    return _newest(loads, 'lower("table") = lower(?)')
+
+
+def _newest(loads: str, condition: str) -> str:
     return (
         f'SELECT "table", dataset_id, content_hash, rows, version FROM {loads} AS loads '
-        f'WHERE {one}"table" IN (SELECT table_name FROM duckdb_tables() '
-        "WHERE database_name = current_database() AND schema_name = ?) "
+        f"WHERE {condition} "
         # Not by loaded_at: a clock can be set back.
         'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
     )

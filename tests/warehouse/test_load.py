@@ -8,7 +8,7 @@ import pyarrow as pa
 import pytest
 
 from ods_pipeline.errors import WarehouseError
-from ods_pipeline.warehouse import Held, SchemaChange, Warehouse
+from ods_pipeline.warehouse import Held, SchemaChange, Warehouse, open_warehouse
 from ods_pipeline.warehouse.partition import read_partition
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
@@ -207,3 +207,23 @@ def test_a_catalog_is_no_dataset_and_a_dataset_no_catalog(
         warehouse.load_catalog(land(partition, {"nom": NAMES}))
     with pytest.raises(WarehouseError, match="catalog and no dataset"):
         warehouse.load(land(partition, {"nom": NAMES}, kind="catalog"), verdict="new")
+
+
+def test_hundreds_of_small_tables_need_no_more_memory_than_a_few(
+    database: Path, tmp_path: Path
+) -> None:
+    partition = tmp_path / "one.parquet"
+    held = []
+    with open_warehouse(f"duckdb:///{database}") as warehouse:
+        for number in range(450):
+            land(partition, {"nom": Column(["a"])}, dataset_id=f"d{number}")
+            warehouse.load(partition, verdict="new")
+            if number % 50 == 49:
+                held.append(_memory(warehouse))
+    assert held[-1] < held[0] + 4_000_000
+
+
+def _memory(warehouse: Warehouse) -> int:
+    session = warehouse._session  # type: ignore[attr-defined]
+    ((size,),) = session.run("SELECT sum(memory_usage_bytes) FROM duckdb_memory()")
+    return int(size)
