@@ -25,8 +25,8 @@ from ods_pipeline.tables.lake import Lake
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.warehouse.base import Load, Warehouse
 
-# Another process that loads, such as the command line, is done within seconds most often.
-_WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=4, delay=5, backoff=dg.Backoff.EXPONENTIAL)
+#: The command line holds the warehouse for as long as it runs: waited for, some 20 minutes at most.
+WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 
 
 def dataset_spec(settings: Settings) -> dg.AssetSpec:
@@ -69,7 +69,7 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
         required_resource_keys={settings.resource(n) for n in ("portal", "lake", "warehouse")},
         io_manager_key=settings.resource("io_manager"),
         pool=settings.warehouse_pool,
-        retry_policy=_WAIT_FOR_THE_WAREHOUSE,
+        retry_policy=WAIT_FOR_THE_WAREHOUSE,
         automation_condition=refresh_on_change_or_age(settings.catalog_hours),
         freshness_policy=dg.FreshnessPolicy.time_window(
             fail_window=timedelta(hours=settings.catalog_hours)
@@ -174,7 +174,7 @@ def table_asset(settings: Settings) -> dg.AssetsDefinition:
         required_resource_keys={settings.resource("lake"), settings.resource("warehouse")},
         pool=settings.warehouse_pool,
         code_version="1",
-        retry_policy=_WAIT_FOR_THE_WAREHOUSE,
+        retry_policy=WAIT_FOR_THE_WAREHOUSE,
         automation_condition=refresh_on_change(),
         description="The records as a table, swapped in whole; it follows the publisher's fields.",
     )

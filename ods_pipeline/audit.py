@@ -23,6 +23,7 @@ from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
 from ods_pipeline.tables.lake import receipt
 from ods_pipeline.tables.receipt import Receipt
+from ods_pipeline.tables.schema import columns_hash
 
 _TAIL = 8  # length of the footer in four bytes, then `PAR1`
 
@@ -74,8 +75,12 @@ def audit(path: Path) -> Audit:
         return Audit(path.stem, path, 0, _again("its footer cannot be read", path))
     try:
         _examine(path, found)
-    except LakeError as error:
-        return Audit(found.dataset_id or path.stem, path, found.rows, _again(error.message, path))
+    except (LakeError, OSError) as error:
+        now = receipt(path)
+        if now and now != found:
+            return audit(path)  # Published anew while it was read.
+        said = error.message if isinstance(error, LakeError) else f"it cannot be read: {error}"
+        return Audit(found.dataset_id or path.stem, path, found.rows, _again(said, path))
     return Audit(found.dataset_id or path.stem, path, found.rows)
 
 
@@ -92,6 +97,8 @@ def _examine(path: Path, found: Receipt) -> None:
             contextlib.closing(content),
             pq.ParquetFile(path, page_checksum_verification=True) as file,
         ):
+            if found.columns_hash and columns_hash(file.schema_arrow) != found.columns_hash:
+                raise LakeError("its columns are not those that were published")
             for batch in reading.batches(file):
                 content.update(batch)
     except (OSError, pa.ArrowException) as error:

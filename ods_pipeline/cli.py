@@ -101,10 +101,12 @@ def _sample_portal() -> Iterator[str]:
 def _answers(url: str) -> bool:
     import requests
 
-    try:
-        return requests.get(url, timeout=1).ok
-    except requests.RequestException:
-        return False
+    with requests.Session() as session:
+        session.trust_env = False  # No proxy stands between this machine and itself.
+        try:
+            return session.get(url, timeout=1).ok
+        except requests.RequestException:
+            return False
 
 
 @cli.command()
@@ -145,7 +147,7 @@ def sync(
     # The C library's allocator gives memory back that Arrow's own keeps: about 60 MB less at peak.
     pa.set_memory_pool(pa.system_memory_pool())
     started = time.monotonic()
-    with _job(places) as job, report.errors_as_json(as_json):
+    with report.errors_as_json(as_json), _job(places) as job:
         job.lake.spool()
         with open_warehouse(places.warehouse) as warehouse, report.progress() as watcher:
             options = Options(full=full, verify=verify, format=format_)
@@ -173,7 +175,7 @@ def plan(places: Places, datasets: tuple[str, ...], as_json: bool) -> None:
     from ods_pipeline import report
     from ods_pipeline.planning import plan as planned
 
-    with _job(places) as job, report.errors_as_json(as_json):
+    with report.errors_as_json(as_json), _job(places) as job:
         steps = planned(job.portal.datasets(), job.lake.receipts("records"), datasets)
         report.show_plan(steps, job.portal.client.requests_made, as_json=as_json)
     raise SystemExit(any(step.verdict.kind == "unknown" for step in steps))
@@ -187,7 +189,7 @@ def catalog(places: Places, where: str | None, as_json: bool) -> None:
     """List the portal's datasets."""
     from ods_pipeline import report
 
-    with _job(places) as job, report.errors_as_json(as_json):
+    with report.errors_as_json(as_json), _job(places) as job:
         report.show_catalog(job.portal.datasets(where), as_json=as_json)
 
 
@@ -251,6 +253,8 @@ class _WithoutPandas(MetaPathFinder):
 def main() -> NoReturn:
     """Run the command line; what a user can cause ends in one sentence and an exit status."""
     sys.meta_path.insert(0, _WithoutPandas())
+    # A terminal that cannot show a title in Japanese shows its code points.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Or connections that a failure's traceback still holds are reported as leaks on stderr.
     atexit.register(gc.collect)
     try:

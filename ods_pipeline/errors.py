@@ -77,6 +77,9 @@ class ConfigurationError(OdsPipelineError):
 class PortalError(OdsPipelineError):
     """The portal did not give what was asked."""
 
+    #: Whether asking again was tried already and did not help.
+    repeated = False
+
 
 class PortalUnreachable(PortalError):
     """No connection to the portal, or none that lasted."""
@@ -175,3 +178,9 @@ class WarehouseError(OdsPipelineError):
 
 class WarehouseLocked(WarehouseError):
     """Another process is writing to the warehouse."""
+
+
+def surprise(error: Exception, dataset: str) -> OdsPipelineError:
+    """What nobody thought of, as the failure of the one dataset that it happened to."""
+    told = f"{type(error).__name__}: {error}; this is a mistake of ours, please report it"
+    return OdsPipelineError(told, dataset=dataset)

@@ -3,7 +3,7 @@
 It writes nothing: what is in the lake comes from the portal, proven, and from nowhere else.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.errors import LakeError
 from ods_pipeline.resources import LakeResource, explained
+from ods_pipeline.tables import reading
 from ods_pipeline.tables.lake import Lake
 
 
@@ -95,9 +96,14 @@ def read(path: Path, wanted: Any) -> Any:
 
 
 def stream(path: Path) -> pa.RecordBatchReader:
-    """A landed file batch by batch; the file is closed with the last."""
+    """A landed file batch by batch, in bounded memory; the file is closed with the last."""
     file = pq.ParquetFile(path)
-    return pa.RecordBatchReader.from_batches(file.schema_arrow, file.iter_batches())
+
+    def batches() -> Iterator[pa.RecordBatch]:
+        with file:
+            yield from reading.batches(file)
+
+    return pa.RecordBatchReader.from_batches(file.schema_arrow, batches())
 
 
 def _with_geometry(path: Path) -> Any:

@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from ods_pipeline.assets import (
+    WAIT_FOR_THE_WAREHOUSE,
     catalog_metadata,
     lake_of,
     landed_catalog,
@@ -53,6 +54,7 @@ def sync_job(settings: Settings) -> dg.JobDefinition:
         name=settings.named("load"),
         required_resource_keys={settings.resource(n) for n in ("portal", "lake", "warehouse")},
         pool=settings.warehouse_pool,
+        retry_policy=WAIT_FOR_THE_WAREHOUSE,
         description="Loads what the warehouse lacks, and fails if any dataset did in either step.",
     )
     def load(context: dg.OpExecutionContext, fetched: dict[str, Any]) -> None:

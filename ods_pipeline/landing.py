@@ -104,7 +104,8 @@ def land(
             receipt = _once(portal, dataset, lake, format, count, publish, previous)
             break
         except _PASSING as error:
-            if attempt == _ATTEMPTS or portal.client.cancelled.is_set():
+            hopeless = attempt == _ATTEMPTS or getattr(error, "repeated", False)
+            if hopeless or portal.client.cancelled.is_set():
                 raise named(error, dataset) from error
             dataset = portal.dataset(dataset.dataset_id)
             require_records(dataset)

@@ -11,6 +11,24 @@ from pathlib import Path
 from ods_pipeline.errors import ConfigurationError
 
 
+def data_folder(given: str | None) -> Path:
+    """The root of lake and warehouse.
+
+    Args:
+        given: A folder; `data` without it.
+
+    Raises:
+        ConfigurationError: It is the address of an object store.
+    """
+    folder = given or "data"
+    if "://" in folder:
+        raise ConfigurationError(
+            f"{folder} is an object store, which this version cannot land into; "
+            "set ODS_DATA_DIR to a folder"
+        )
+    return Path(folder).expanduser()
+
+
 @dataclass(frozen=True)
 class Places:
     """The places of one run.
@@ -32,11 +50,5 @@ class Places:
         Raises:
             ConfigurationError: The data folder is an address of an object store.
         """
-        folder = data_dir or "data"
-        if "://" in folder:
-            raise ConfigurationError(
-                f"{folder} is an object store, which this version cannot land into; "
-                "set ODS_DATA_DIR to a folder"
-            )
-        path = Path(folder).expanduser()
+        path = data_folder(data_dir)
         return cls(portal or "", path, warehouse or f"duckdb:///{path / 'warehouse.duckdb'}")

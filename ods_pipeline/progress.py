@@ -11,7 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import dagster as dg
 
-from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, WarehouseLocked
+from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, WarehouseLocked, surprise
 from ods_pipeline.resources import failure
 
 _SENTENCES = 5
@@ -52,6 +52,8 @@ def each(
             return done, {**failed, **put_off}
         except OdsPipelineError as error:
             failed[name] = error
+        except Exception as error:  # One dataset's surprise must not cost the others theirs.
+            failed[name] = surprise(error, name)
     return done, failed
 
 

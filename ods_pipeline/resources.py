@@ -12,7 +12,8 @@ from pathlib import Path
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from ods_pipeline.errors import ConfigurationError, OdsPipelineError, WarehouseLocked
+from ods_pipeline.errors import OdsPipelineError, WarehouseLocked
+from ods_pipeline.places import data_folder
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.lake import Lake
 from ods_pipeline.warehouse.base import Warehouse, open_warehouse
@@ -93,13 +94,7 @@ def data_dir(given: str) -> Path:
     Raises:
         ConfigurationError: It is no folder of this machine.
     """
-    folder = given or os.environ.get("ODS_DATA_DIR") or "data"
-    if "://" in folder:
-        raise ConfigurationError(
-            f"{folder!r} is no folder: this version keeps its lake on a disk, so set ODS_DATA_DIR "
-            "to a folder"
-        )
-    return Path(folder)
+    return data_folder(given or os.environ.get("ODS_DATA_DIR"))
 
 
 def failure(error: OdsPipelineError) -> dg.Failure:

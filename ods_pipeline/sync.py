@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import OdsPipelineError, QuotaExhausted
+from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, surprise
 from ods_pipeline.landing import Landing, land, redescribe, require_records
 from ods_pipeline.planning import Planned, plan
 from ods_pipeline.portal.catalog import as_table
@@ -188,11 +188,8 @@ class Run:
             outcome = _outcome(step, "deferred", error.message)
         except OdsPipelineError as error:
             outcome = _outcome(step, "failed", str(error))
-        except Exception as error:  # One dataset's surprise must not cost the others their landing.
-            told = f"{type(error).__name__}: {error}"
-            outcome = _outcome(
-                step, "failed", f"{told}; this is a mistake of ours, please report it"
-            )
+        except Exception as error:  # One dataset's surprise must not cost the others theirs.
+            outcome = _outcome(step, "failed", str(surprise(error, step.dataset_id)))
         else:
             outcome = _landed(step, landing, verify=self._options.verify)
         return replace(outcome, requests=self._portal.client.requests_by_this_thread - before)

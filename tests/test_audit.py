@@ -80,3 +80,22 @@ def test_an_audit_covers_one_portal_or_all_and_names_what_is_not_landed(tmp_path
     with pytest.raises(ConfigurationError, match=r"\.\./c is not landed"):
         audited(one, ["../c"])
     assert audited(Places("", tmp_path / "nothing", "")) == []
+
+
+def test_columns_that_changed_names_in_the_footer_are_found(partition: Path) -> None:
+    schema = pa.schema({"b": pa.int64(), "a": pa.string()})
+    honest = pq.read_metadata(partition).metadata
+    rows = {"b": [1, 2, 3], "a": ["x", None, "z"]}
+    lake = Lake.of(partition.parent.parent.parent.parent, "portal.test")
+    with PartitionWriter(lake, partition, schema) as writer:
+        writer.write(pa.RecordBatch.from_pydict(rows, schema=schema))
+        writer.publish(Receipt("portal.test", "records", "towns"))
+    told = Receipt.from_metadata(pq.read_metadata(partition).metadata)
+    before = Receipt.from_metadata(honest)
+    assert told is not None
+    assert before is not None
+    assert told.content_hash == before.content_hash
+    assert told.columns_hash != before.columns_hash
+    body = partition.read_bytes()
+    partition.write_bytes(body.replace(told.columns_hash.encode(), before.columns_hash.encode()))
+    assert "its columns are not those" in audit(partition).problem

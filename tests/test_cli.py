@@ -276,3 +276,8 @@ def test_a_terminal_sees_progress_on_stderr(portal: Emulator, tmp_path: Path) ->
     assert "fetching" in seen
     assert "datasets" in seen
     assert "2 landed" in summary
+
+
+def test_a_proxy_does_not_stand_between_a_machine_and_itself(typed: Typed) -> None:
+    proxy = "http://127.0.0.1:9"
+    assert typed("plan", http_proxy=proxy, HTTP_PROXY=proxy, no_proxy="").returncode == 0

@@ -279,3 +279,11 @@ def test_large_rows_make_small_row_groups(bench: Bench) -> None:
     sizes = [groups.row_group(number).num_rows for number in range(groups.num_row_groups)]
     assert sum(sizes) == 80
     assert max(sizes) < 80
+
+
+def test_an_export_that_was_asked_for_often_enough_is_not_asked_for_again(bench: Bench) -> None:
+    bench.emulator.fail(EXPORTS, Fault.status(500), times=None)
+    with pytest.raises(PortalFailure):
+        bench.land()
+    assert len([r for r in bench.emulator.requests if "/exports/" in r.path]) == 4
+    bench.untouched()

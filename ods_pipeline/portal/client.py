@@ -15,14 +15,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
 from typing import Any, TypeVar
-from urllib.parse import urlencode
+from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.auth import AuthBase
 from requests.exceptions import ContentDecodingError
-from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import LocationValueError, NameResolutionError
 
 from ods_pipeline.errors import (
+    ConfigurationError,
     NotAPortal,
     PortalError,
     PortalFailure,
@@ -38,6 +39,7 @@ _CHUNK = 1 << 18
 _USER_AGENT = (
     f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{metadata.version('requests')}"
 )
+_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _T = TypeVar("_T")
 
 Parameters = Mapping[str, object]
@@ -149,9 +151,12 @@ class Client:
     def _open(self, url: str) -> requests.Response:
         self.requests_made = next(self._count)
         self._local.requests = self.requests_by_this_thread + 1
-        response = self._session().get(
-            url, timeout=self._timeouts, stream=True, auth=self._credentials
-        )
+        try:
+            response = self._session().get(
+                url, timeout=self._timeouts, stream=True, auth=self._credentials
+            )
+        except LocationValueError as error:
+            raise ConfigurationError(f"{self.address.base} is no address of a host") from error
         self._note_quota(response.headers)
         where = {"portal": self.slug, "url": url}
         if response.status_code != requests.codes.ok:
@@ -184,6 +189,7 @@ class Client:
                 problem = error
             pause = self._pause(problem, number)
             if pause is None or self.cancelled.wait(pause):
+                problem.repeated = True
                 raise problem
         raise AssertionError("an endless loop ended")
 
@@ -223,6 +229,8 @@ class Client:
         if session is None:
             session = self._local.session = requests.Session()
             session.max_redirects = 5
+            # A company's proxy knows nothing of this machine's own addresses.
+            session.trust_env = urlsplit(self.address.base).hostname not in _LOOPBACK
             session.headers["User-Agent"] = _USER_AGENT
         return session
 

@@ -43,7 +43,7 @@ def document(body: bytes) -> Any:
 def envelope(body: bytes) -> Mapping[str, Any]:
     """The JSON object of an error reply; empty when it is none."""
     try:
-        parsed = json.loads(body)
+        parsed = document(body)
     except (ValueError, RecursionError):
         return {}
     return parsed if isinstance(parsed, dict) else {}

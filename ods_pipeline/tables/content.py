@@ -44,11 +44,21 @@ class ContentHash:
         rows = pa.Table.from_arrays(plain, names=names)
         self._engine.register("rows", rows)
         columns = ", ".join(names)
-        sums = self._engine.execute(
+        sums = self._summed(
             f"SELECT sum(hash({columns})::HUGEINT), sum(hash({columns}, 1)::HUGEINT) FROM rows"  # noqa: S608
-        ).fetchall()
+        )
         self._engine.unregister("rows")
-        self._sums = [kept + int(new) for kept, new in zip(self._sums, sums[0], strict=True)]
+        self._sums = [kept + int(new) for kept, new in zip(self._sums, sums, strict=True)]
+
+    def _summed(self, query: str) -> tuple[int, ...]:
+        try:
+            (sums,) = self._engine.execute(query).fetchall()
+        except RuntimeError as error:
+            # This is how DuckDB reports Ctrl-C.
+            if "interrupted" in str(error).lower():
+                raise KeyboardInterrupt from error
+            raise
+        return tuple(sums)
 
     def hexdigest(self) -> str:
         """The digest, led by the name of the function that made it."""

@@ -10,6 +10,8 @@ import contextlib
 import errno
 import hashlib
 import os
+import re
+import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from ods_pipeline.errors import LakeError, LakeUnwritable
 from ods_pipeline.tables.receipt import Receipt
 
 _LONGEST_NAME = 200
+_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 _UNFINISHED: set[Path] = set()
 
 
@@ -78,7 +81,7 @@ class Lake:
         Raises:
             LakeError: The folder cannot be written.
         """
-        path = self.spool() / f"{os.getpid()}.{os.urandom(4).hex()}.{name[:80]}"
+        path = self.spool() / f"{_HOST}~{os.getpid()}.{os.urandom(4).hex()}.{name[:80]}"
         _UNFINISHED.add(path)
         try:
             yield path
@@ -106,8 +109,10 @@ def file_name(dataset_id: str) -> str:
 
 def _sweep(folder: Path) -> None:
     for leftover in folder.iterdir():
-        owner = leftover.name.partition(".")[0]
-        if owner.isdigit() and not _alive(int(owner)):
+        host, _, rest = leftover.name.partition("~")
+        owner = rest.partition(".")[0]
+        # A process of another machine or container is not to be judged from here.
+        if host == _HOST and owner.isdigit() and not _alive(int(owner)):
             leftover.unlink(missing_ok=True)
 
 

@@ -24,6 +24,7 @@ from ods_pipeline.tables.content import ContentHash
 from ods_pipeline.tables.geometry import GeoSummary, geo_metadata
 from ods_pipeline.tables.lake import Lake, explained, replace_durably
 from ods_pipeline.tables.receipt import Receipt
+from ods_pipeline.tables.schema import columns_hash
 
 ROWS_PER_GROUP = 65_536
 BYTES_PER_GROUP = 32 << 20
@@ -145,7 +146,11 @@ class PartitionWriter:
             LakeError: The disk does not let it; the old partition stays.
         """
         self._flush()
-        whole = replace(self.summary(known), body_sha256=self._file.digest.hexdigest())
+        whole = replace(
+            self.summary(known),
+            columns_hash=columns_hash(self._schema),
+            body_sha256=self._file.digest.hexdigest(),
+        )
         metadata = whole.metadata()
         if self._geometries:
             metadata["geo"] = geo_metadata(self._geometries, self._primary)

@@ -27,6 +27,7 @@ class Receipt:
         row_count: Rows in the file.
         content_hash: Identity of the rows whatever their order.
         schema_hash: Identity of the declared names and types.
+        columns_hash: Identity of the file's own columns.
         metadata_hash: Identity of labels, licence and other description.
         body_sha256: SHA-256 of all bytes of the file before its footer.
         proof: What the rows were compared with, for people.
@@ -51,6 +52,7 @@ class Receipt:
     row_count: str = ""
     content_hash: str = ""
     schema_hash: str = ""
+    columns_hash: str = ""
     metadata_hash: str = ""
     body_sha256: str = ""
     proof: str = ""

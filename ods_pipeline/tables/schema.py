@@ -6,6 +6,7 @@ these types is `columns`' and `geometry`'s work, not this module's.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 
 import pyarrow as pa
@@ -60,6 +61,17 @@ def arrow_field(field: Field) -> pa.Field:
         arrow_type(field),
         metadata={key: value for key, value in described.items() if value},
     )
+
+
+def _named(kind: pa.DataType) -> str:
+    # Parquet calls a list's values `element`, Arrow `item`.
+    return str(kind).replace("<element: ", "<item: ")
+
+
+def columns_hash(schema: pa.Schema) -> str:
+    """Identity of a file's columns: names, Arrow types and ODS types, in their order."""
+    columns = [(f.name, _named(f.type), (f.metadata or {}).get(b"ods_type", b"")) for f in schema]
+    return hashlib.sha256(repr(columns).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def arrow_schema(fields: Iterable[Field]) -> pa.Schema:

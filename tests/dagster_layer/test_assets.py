@@ -247,7 +247,7 @@ def test_a_data_folder_on_an_object_store_is_refused_rather_than_made_up(
     with world(tmp_path, portal, data_dir="s3://bucket") as there:
         there.instance.add_dynamic_partitions("demo/datasets", ["trees"])
         result = there.run("records", over="trees", raise_on_error=False)
-    assert "'s3://bucket' is no folder" in reason(result)
+    assert "s3://bucket is an object store" in reason(result)
     assert not list(tmp_path.glob("s3*"))
 
 

@@ -109,14 +109,18 @@ def test_what_a_crashed_run_left_is_swept_and_what_runs_beside_us_is_not(lake: L
     folder = lake.spool()
     with subprocess.Popen([sys.executable, "-c", ""]) as gone:
         gone.wait()
-    left = folder / f"{gone.pid}.abcd.d.parquet"
-    living = folder / f"{os.getppid()}.abcd.d.parquet"
+    with lake.incoming("d.parquet") as ours:
+        here = ours.name.partition("~")[0]
+    left = folder / f"{here}~{gone.pid}.abcd.d.parquet"
+    living = folder / f"{here}~{os.getppid()}.abcd.d.parquet"
+    elsewhere = folder / f"another-host~{gone.pid}.abcd.d.parquet"
     strange = folder / "notes.txt"
-    for path in (left, living, strange):
+    for path in (left, living, elsewhere, strange):
         path.write_bytes(b"PAR1")
     lake.spool()
     assert not left.exists()
     assert living.exists()
+    assert elsewhere.exists()
     assert strange.exists()
 
 
