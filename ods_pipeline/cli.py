@@ -149,7 +149,8 @@ def sync(
     started = time.monotonic()
     with report.errors_as_json(as_json), _job(places) as job:
         job.lake.spool()
-        with open_warehouse(places.warehouse) as warehouse, report.progress() as watcher:
+        opened = contextlib.nullcontext() if verify else open_warehouse(places.warehouse)
+        with opened as warehouse, report.progress() as watcher:
             options = Options(full=full, verify=verify, format=format_)
             outcomes = Run(job.portal, job.lake, warehouse, options, watcher)(datasets)
         summary = report.Summary(

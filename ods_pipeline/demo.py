@@ -60,8 +60,8 @@ def main() -> None:
     click.echo(
         "\nNext:\n"
         "  ODS_PORTAL=data.economie.gouv.fr .venv/bin/ods-pipeline plan   your own portal\n"
-        "  make dev                                                      assets in Dagster's UI\n"
-        f"  duckdb {_FOLDER}/warehouse.duckdb                            the tables, in any client"
+        "  make dev                                                       assets in Dagster's UI\n"
+        f"  duckdb {_FOLDER}/warehouse.duckdb                             the tables, in any client"
     )
 
 

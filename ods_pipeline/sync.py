@@ -112,7 +112,7 @@ class Run:
         self,
         portal: Portal,
         lake: Lake,
-        warehouse: Warehouse,
+        warehouse: Warehouse | None,
         options: Options = Options(),
         watcher: Watcher | None = None,
     ) -> None:
@@ -121,7 +121,8 @@ class Run:
         Args:
             portal: Where the datasets are.
             lake: Where they land.
-            warehouse: Where they are loaded; open and ours until the run ends.
+            warehouse: Where they are loaded, open and ours until the run ends; a comparison needs
+                none.
             options: How to run.
             watcher: Told what happens.
         """
@@ -139,7 +140,7 @@ class Run:
         """
         datasets = self._portal.datasets()
         steps = plan(datasets, self._lake.receipts("records"), names, full=self._options.full)
-        if not self._options.verify:
+        if self._warehouse and not self._options.verify:
             url = self._portal.client.url("/catalog/exports/json")
             publish_catalog(self._lake, self._portal.slug, datasets, url)
             self._warehouse.load_catalog(self._lake.catalog)
@@ -214,7 +215,7 @@ class Run:
         loads = outcome.action in {"landed", "same content", "described anew", "unchanged"}
         if outcome.action == "unchanged" and self._holds(step):
             outcome = replace(outcome, loaded="unchanged")
-        elif loads and not self._options.verify:
+        elif loads and self._warehouse and not self._options.verify:
             partition = self._lake.partition("records", step.dataset_id)
             try:
                 load = self._warehouse.load(partition, verdict=outcome.verdict)

@@ -235,6 +235,15 @@ def test_a_warehouse_in_use_is_said_before_anything_is_fetched(
     assert not portal.requests
 
 
+def test_a_comparison_neither_needs_nor_makes_a_warehouse(typed: Typed, tmp_path: Path) -> None:
+    typed("sync")
+    (tmp_path / "data" / "warehouse.duckdb").unlink()
+    done = typed("sync", "--verify", "--format", "csv")
+    assert done.returncode == 0
+    assert "2 unchanged; 7 requests" in done.stdout
+    assert not (tmp_path / "data" / "warehouse.duckdb").exists()
+
+
 def test_a_disk_that_takes_no_more_leaves_what_was_landed(
     typed: Typed, portal: Emulator, tmp_path: Path
 ) -> None:
