@@ -21,7 +21,7 @@ from ods_pipeline.places import Places
 from ods_pipeline.portal.address import Address
 from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
-from ods_pipeline.tables.lake import receipt
+from ods_pipeline.tables.lake import file_name, receipt
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import columns_hash
 
@@ -55,13 +55,15 @@ def audited(places: Places, names: Sequence[str] = ()) -> list[Audit]:
     portal = Address.parse(places.portal).slug if places.portal else "*"
     lake = places.data_dir / "lake"
     paths = sorted([*lake.glob(f"{portal}/catalog.parquet"), *lake.glob(f"{portal}/*/*.parquet")])
-    audits = [audit(path) for path in paths]
-    if not names:
-        return audits
-    unknown = set(names) - {item.dataset_id for item in audits}
-    if unknown:
-        raise ConfigurationError(f"{min(unknown)} is not landed in {lake}; sync it first")
-    return [item for item in audits if item.dataset_id in names]
+    if names:
+        # By file name, so that the rest of a large lake is not read for one dataset.
+        wanted = {file_name(name): name for name in names}
+        unknown = set(wanted) - {path.stem for path in paths}
+        if unknown:
+            missing = min(wanted[stem] for stem in unknown)
+            raise ConfigurationError(f"{missing} is not landed in {lake}; sync it first")
+        paths = [path for path in paths if path.stem in wanted]
+    return [audit(path) for path in paths]
 
 
 def audit(path: Path) -> Audit:

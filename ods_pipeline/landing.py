@@ -224,11 +224,12 @@ def bring_up_to_date(
     lake: Lake,
     found: Verdict,
     previous: Receipt | None,
-    **options: object,
+    *,
+    format: Format = "parquet",
 ) -> Landing | None:
     """Do what a verdict asks for; None where it asks for nothing."""
     if found.fetches:
-        return land(portal, dataset, lake, previous=previous, **options)  # type: ignore[arg-type]
+        return land(portal, dataset, lake, format=format, previous=previous)
     if found.kind is Kind.METADATA and previous is not None:
         return Landing(redescribe(dataset, lake, previous), changed=False, bytes=0, seconds=0)
     return None

@@ -211,12 +211,13 @@ class Run:
 
     def _concluded(self, step: Planned, outcome: Outcome) -> Outcome:
         """Load what is landed, and tell the watcher."""
-        pa.default_memory_pool().release_unused()
         loads = outcome.action in {"landed", "same content", "described anew", "unchanged"}
         if outcome.action == "unchanged" and self._holds(step):
             outcome = replace(outcome, loaded="unchanged")
         elif loads and self._warehouse and not self._options.verify:
             partition = self._lake.partition("records", step.dataset_id)
+            # What landing needed goes back first: the load's own room comes on top of it.
+            pa.default_memory_pool().release_unused()
             try:
                 load = self._warehouse.load(partition, verdict=outcome.verdict)
             except OdsPipelineError as error:

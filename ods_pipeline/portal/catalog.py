@@ -43,10 +43,16 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
     return _paged(client, where, None) if doubtful else found or []
 
 
+def _entries(body: Any) -> list[Any] | None:
+    """The dataset objects of a reply: a bare array, or one wrapped as pages are."""
+    entries = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
+    return entries if isinstance(entries, list) else None
+
+
 def _complete(body: Any) -> bool:
     """Whether an export holds all that it says, and all of a dataset that decisions need."""
-    entries = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
-    if not isinstance(entries, list):
+    entries = _entries(body)
+    if entries is None:
         return False
     if isinstance(body, dict) and body.get("total_count", len(entries)) != len(entries):
         return False
@@ -56,8 +62,8 @@ def _complete(body: Any) -> bool:
 
 def _read(client: Client, body: Any) -> list[Dataset] | None:
     """Datasets of an export's body; None when its objects lack what makes a dataset."""
-    entries = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
-    if not isinstance(entries, list):
+    entries = _entries(body)
+    if entries is None:
         return None
     try:
         return [Dataset.from_api(client.slug, entry) for entry in entries]

@@ -68,6 +68,11 @@ class Query:
         return self.select is not None or self.group_by is not None
 
     @property
+    def most(self) -> int | None:
+        """The number of records asked for; None for all, which the API also calls -1."""
+        return None if self.limit == -1 else self.limit
+
+    @property
     def aggregates(self) -> bool:
         """Whether rows may stand for several records, so that a count says nothing of them."""
         return self.group_by is not None or "(" in ", ".join(self._selected)
@@ -98,7 +103,7 @@ class Query:
             "select": select if select is None or isinstance(select, str) else ", ".join(select),
             "order_by": self.order_by,
             "group_by": self.group_by,
-            "limit": None if self.limit == -1 else self.limit,
+            "limit": self.most,
         }
 
 

@@ -62,7 +62,7 @@ def prove(client: Client, dataset: Dataset, rows: int, query: Query = ALL) -> Pr
     if query.aggregates:
         return Proof(rows, None)
     total = live_count(client, dataset.dataset_id, query)
-    expected = total if query.limit in {None, -1} else min(total, query.limit or 0)
+    expected = total if query.most is None else min(total, query.most)
     where = {"portal": client.slug, "dataset": dataset.dataset_id}
     if rows == 0 and expected == 0 and dataset.records_count and query == ALL:
         raise AccessDenied(
