@@ -9,11 +9,13 @@
     │   ├── DatasetNotFound       404, or not in the catalog
     │   ├── RequestRefused        400: the portal says what is wrong with the query
     │   ├── QuotaExhausted        429 for longer than it is worth waiting (exit status 3)
+    │   ├── ServiceException      the WFS sent an exception report, before or amid the features
     │   └── PortalFailure         5xx, or a reply that is not what its status promises
     ├── DataError                 the data arrived and cannot be trusted
     │   ├── TypeMismatch          a value is not of its field's declared type
     │   ├── SchemaMismatch        the export's columns are not the dataset's fields
     │   ├── NothingToLand         the dataset holds no records
+    │   ├── GmlRefused            a GML document that cannot be read rightly, or is hostile
     │   └── Unproven              rows, dates or structure contradict the portal
     ├── LakeError                 a partition cannot be written, read or believed
     │   └── LakeUnwritable        the data folder is no place to write to (exit status 2)
@@ -127,6 +129,26 @@ class QuotaExhausted(PortalError):
         self.reset = reset
 
 
+class ServiceException(PortalError):
+    """The WFS answered with an exception report, instead of features or in the middle of them.
+
+    Attributes:
+        code: The report's `exceptionCode`, such as `InvalidParameterValue`.
+        locator: What the report points at, such as a parameter's name; often empty.
+        text: What it says, in the server's words.
+    """
+
+    def __init__(
+        self, code: str, locator: str = "", text: str = "", *, portal: str = "", url: str = ""
+    ) -> None:
+        about = f" about {locator}" if locator else ""
+        said = f": {text.rstrip('.')}" if text else ""
+        super().__init__(
+            f"the WFS reports {code or 'an exception'}{about}{said}", portal=portal, url=url
+        )
+        self.code, self.locator, self.text = code, locator, text
+
+
 class DataError(OdsPipelineError):
     """The data arrived and cannot be trusted."""
 
@@ -156,6 +178,10 @@ class SchemaMismatch(DataError):
 
 class NothingToLand(DataError):
     """The dataset holds no records: attachments or links at most."""
+
+
+class GmlRefused(DataError):
+    """A GML document holds what cannot be read rightly, or what no honest document holds."""
 
 
 class Unproven(DataError):
