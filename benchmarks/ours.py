@@ -32,12 +32,14 @@ def sync_csv(url: str, folder: Path) -> Path:
 
 def _land(url: str, folder: Path, format: str) -> Path:
     from ods_pipeline.landing import land
+    from ods_pipeline.lane import Lane
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.tables.lake import Lake
 
     portal = Portal(url)
     lake = Lake.of(folder, portal.slug)
-    land(portal, portal.dataset(DATASET), lake, format="csv" if format == "csv" else "parquet")
+    lane = Lane(format="csv" if format == "csv" else "parquet")
+    land(portal, portal.dataset(DATASET), lake, lane=lane)
     return lake.partition("records", DATASET)
 
 

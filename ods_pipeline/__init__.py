@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ods_pipeline.component import OpendatasoftPortal
     from ods_pipeline.dataset import Dataset, Field
+    from ods_pipeline.portal.gml import read_gml
     from ods_pipeline.portal.portal import Portal
 
 _HOMES = {
@@ -18,10 +19,11 @@ _HOMES = {
     "Field": "ods_pipeline.dataset",
     "OpendatasoftPortal": "ods_pipeline.component",
     "Portal": "ods_pipeline.portal.portal",
+    "read_gml": "ods_pipeline.portal.gml",
 }
 
 __version__ = metadata.version("ods-pipeline")
-__all__ = ["Dataset", "Field", "OpendatasoftPortal", "Portal"]
+__all__ = ["Dataset", "Field", "OpendatasoftPortal", "Portal", "read_gml"]
 
 
 def __getattr__(name: str) -> Any:

@@ -1,23 +1,18 @@
-"""The assets of a portal: dataset (the portal's own), catalog, records and table.
+"""The assets of a portal as a whole: dataset, which is the portal's own, and catalog.
 
-What a step does to one dataset is `bring`'s and the warehouse's knowledge. Here it is put to
-work over the partitions of a run, and told to Dagster so that a failure loses nothing done.
+Those that are partitioned by dataset are `lane_assets`'.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
-from ods_pipeline import checks
-from ods_pipeline.automation import refresh_on_change, refresh_on_change_or_age
-from ods_pipeline.bring import RunMode, bring, load_partition
+from ods_pipeline.automation import refresh_on_change_or_age
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DatasetNotFound
 from ods_pipeline.metadata import of_load, of_partition
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.progress import each, interrupted, materialized
 from ods_pipeline.resources import explained
 from ods_pipeline.settings import Settings
 from ods_pipeline.sync import publish_catalog
@@ -100,107 +95,3 @@ def catalog_metadata(lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
     told = {**of_partition(lake.catalog, landed, ""), **of_load(load)}
     told["dagster/row_count"] = told.pop("dagster/partition_row_count")
     return told
-
-
-def records_asset(settings: Settings) -> dg.AssetsDefinition:
-    """The records of each dataset, landed in the lake."""
-
-    @dg.asset(
-        key=settings.key("records"),
-        deps=[settings.key("dataset")],
-        check_specs=checks.specs(settings.key("records")),
-        partitions_def=settings.partitions,
-        backfill_policy=dg.BackfillPolicy.multi_run(settings.datasets_per_run),
-        group_name=settings.group,
-        kinds={"parquet"},
-        required_resource_keys={settings.resource("portal"), settings.resource("lake")},
-        io_manager_key=settings.resource("io_manager"),
-        pool=settings.portal_pool,
-        code_version="1",
-        automation_condition=refresh_on_change(),
-        description="Bulk exports, typed by the portal's declarations and proven complete.",
-    )
-    def records(context: dg.AssetExecutionContext, config: RunMode) -> Any:
-        with explained():
-            portal, lake = portal_of(context, settings), lake_of(context, settings)
-            wanted = described(portal, context.partition_keys)
-            done, failed = each(
-                context.partition_keys,
-                lambda name: bring(
-                    portal, lake, existing(wanted, name), config.mode, settings.format
-                ),
-            )
-        results = list(checks.results([*done.values()], failed))
-        failed |= {name: item.difference() for name, item in done.items() if item.differs}
-        if failed:
-            yield from checks.evaluations(context.asset_key, results)
-            right = {name: item for name, item in done.items() if name not in failed}
-            raise interrupted(context, right, failed)
-        yield from materialized(context, done, results)
-
-    return records
-
-
-def described(portal: Portal, names: Sequence[str]) -> Mapping[str, Dataset]:
-    """The datasets of a run as the portal describes them now, in one request however many."""
-    if len(names) == 1:
-        return {names[0]: portal.dataset(names[0])}
-    return {dataset.dataset_id: dataset for dataset in portal.datasets()}
-
-
-def existing(datasets: Mapping[str, Dataset], name: str) -> Dataset:
-    """A dataset of the catalog.
-
-    Raises:
-        DatasetNotFound: It was withdrawn or renamed.
-    """
-    if name not in datasets:
-        raise DatasetNotFound(
-            "the catalog lists it no more; what is landed of it stays", dataset=name
-        )
-    return datasets[name]
-
-
-def table_asset(settings: Settings) -> dg.AssetsDefinition:
-    """Each dataset's table in the warehouse."""
-
-    @dg.asset(
-        key=settings.key("table"),
-        deps=[settings.key("records")],
-        partitions_def=settings.partitions,
-        backfill_policy=dg.BackfillPolicy.multi_run(settings.datasets_per_run),
-        group_name=settings.group,
-        kinds={"duckdb"},
-        required_resource_keys={settings.resource("lake"), settings.resource("warehouse")},
-        pool=settings.warehouse_pool,
-        code_version="1",
-        retry_policy=WAIT_FOR_THE_WAREHOUSE,
-        automation_condition=refresh_on_change(),
-        description="The records as a table, swapped in whole; it follows the publisher's fields.",
-    )
-    def table(context: dg.AssetExecutionContext) -> Any:
-        records = settings.key("records")
-        with explained():
-            lake = lake_of(context, settings)
-            with warehouse_of(context, settings) as warehouse:
-                done, failed = each(
-                    context.partition_keys,
-                    lambda name: load_partition(
-                        warehouse, lake, name, verdict_of(context.instance, records, name)
-                    ),
-                )
-        if failed:
-            raise interrupted(context, done, failed)
-        yield from materialized(context, done)
-
-    return table
-
-
-def verdict_of(instance: dg.DagsterInstance, records: dg.AssetKey, name: str) -> str:
-    """Why a dataset's records were landed, as Dagster remembers it; empty where it does not."""
-    wanted = dg.AssetRecordsFilter(asset_key=records, asset_partitions=[name])
-    for found in instance.fetch_materializations(wanted, limit=1).records:
-        event = found.asset_materialization
-        text = event.metadata.get("verdict") if event else None
-        return str(text.value) if text else ""
-    return ""

@@ -67,7 +67,8 @@ def automation_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinit
     return dg.AutomationConditionSensorDefinition(
         settings.named("automation"),
         target=dg.AssetSelection.assets(
-            *(settings.key(asset) for asset in ("catalog", "records", "table"))
+            settings.key("catalog"),
+            *(key for lane in settings.lanes for key in settings.keys(lane)),
         ),
         default_status=_status(settings),
         minimum_interval_seconds=min(settings.sensor_seconds, _SECONDS),

@@ -16,9 +16,16 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DataError, NothingToLand
-from ods_pipeline.landing import Landing, bring_up_to_date, land, require_records
-from ods_pipeline.metadata import column_schema, of_load, of_partition, schema_change, version
-from ods_pipeline.portal.exports import Format
+from ods_pipeline.landing import Landing, bring_up_to_date, land
+from ods_pipeline.lane import RECORDS, Lane
+from ods_pipeline.metadata import (
+    column_schema,
+    of_load,
+    of_map,
+    of_partition,
+    schema_change,
+    version,
+)
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.tables.receipt import Receipt
@@ -94,6 +101,7 @@ class Brought:
             "same_content": bool(done and not done.changed),
             **({"note": done.note} if done and done.note else {}),
             **({"schema_change": str(self.change)} if str(self.change) else {}),
+            **of_map(self.path, self.receipt.kind),
             **of_partition(self.path, self.receipt, self.page),
         }
 
@@ -105,10 +113,12 @@ class Loaded:
     Attributes:
         load: The warehouse's own account.
         path: The partition.
+        kind: `records` or `features`.
     """
 
     load: Load
     path: Path
+    kind: str
 
     @property
     def version(self) -> str:
@@ -118,17 +128,23 @@ class Loaded:
     def metadata(self) -> dict[str, Any]:
         """What the UI shows of it."""
         columns = column_schema(pq.read_schema(self.path))
-        return {**of_load(self.load), "dagster/column_schema": columns}
+        return {
+            **of_map(self.path, self.kind),
+            **of_load(self.load),
+            "dagster/column_schema": columns,
+        }
 
 
-def load_partition(warehouse: Warehouse, lake: Lake, name: str, why: str) -> Loaded:
+def load_partition(
+    warehouse: Warehouse, lake: Lake, name: str, why: str, lane: Lane = RECORDS
+) -> Loaded:
     """Load one landed dataset; one that the warehouse holds already costs a look at its footer.
 
     Raises:
         WarehouseError: The table stays as it was.
     """
-    path = lake.partition("records", name)
-    return Loaded(warehouse.load(path, verdict=why), path)
+    path = lake.partition(lane.kind, name)
+    return Loaded(warehouse.load(path, verdict=why), path, lane.kind)
 
 
 def bring(
@@ -136,7 +152,7 @@ def bring(
     lake: Lake,
     dataset: Dataset,
     mode: Mode,
-    format: Format,
+    lane: Lane = RECORDS,
 ) -> Brought:
     """Bring one dataset up to date with what the portal says of it.
 
@@ -147,13 +163,13 @@ def bring(
         OdsPipelineError: It cannot be; the old partition stays.
     """
     before = portal.client.requests_by_this_thread
-    path = lake.partition("records", dataset.dataset_id)
+    path = lake.partition(lane.kind, dataset.dataset_id)
     previous = receipt(path)
     known = pq.read_schema(path) if previous else None
     found = verdict(previous, dataset, full=mode is Mode.full)
     if found.skips:
-        require_records(dataset)
-    landing = _done(portal, lake, dataset, mode, format, found, previous)
+        lane.require(dataset)
+    landing = _done(portal, lake, dataset, mode, lane, found, previous)
     verifies = mode is Mode.verify
     standing = landing.receipt if landing and not verifies else previous
     if standing is None:
@@ -175,16 +191,16 @@ def _done(
     lake: Lake,
     dataset: Dataset,
     mode: Mode,
-    format: Format,
+    lane: Lane,
     found: Verdict,
     previous: Receipt | None,
 ) -> Landing | None:
     if mode is not Mode.verify:
-        return bring_up_to_date(portal, dataset, lake, found, previous, format=format)
+        return bring_up_to_date(portal, dataset, lake, found, previous, lane=lane)
     if found.kind is Kind.NEW:
         raise NothingToLand(
             "nothing is landed that could be verified; run it in the mode incremental first",
             portal=dataset.portal,
             dataset=dataset.dataset_id,
         )
-    return land(portal, dataset, lake, format=format, previous=previous, publish=False)
+    return land(portal, dataset, lake, lane=lane, previous=previous, publish=False)

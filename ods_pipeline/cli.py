@@ -27,7 +27,6 @@ if TYPE_CHECKING:
     from ods_pipeline.tables.lake import Lake
 
 _INTERRUPTED = 130
-_PORT = 8765
 
 _EPILOG = """\b
 Settings can be given as options or in the environment:
@@ -76,37 +75,25 @@ def _job(places: Places) -> Iterator[Job]:
     from ods_pipeline.tables.lake import Lake
 
     with contextlib.ExitStack() as stack:
-        address = places.portal or stack.enter_context(_sample_portal())
+        address = places.portal
+        if not address:
+            from ods_pipeline.sample_portal import sample_portal
+
+            address = stack.enter_context(sample_portal())
         portal = Portal(address)
         yield Job(portal, Lake.of(places.data_dir, portal.slug), places)
 
 
-@contextlib.contextmanager
-def _sample_portal() -> Iterator[str]:
-    """The sample portal at its usual address, so that its tables are found again; else anywhere."""
-    from ods_pipeline.emulator import Emulator
-
-    click.echo("ODS_PORTAL is not set: using the sample portal of this package", err=True)
-    if _answers(f"http://127.0.0.1:{_PORT}/_emulator"):
-        yield f"http://127.0.0.1:{_PORT}"
-        return
-    try:
-        emulator = Emulator(port=_PORT)
-    except OSError:
-        emulator = Emulator()
-    with emulator:
-        yield emulator.url
-
-
-def _answers(url: str) -> bool:
-    import requests
-
-    with requests.Session() as session:
-        session.trust_env = False  # No proxy stands between this machine and itself.
-        try:
-            return session.get(url, timeout=1).ok
-        except requests.RequestException:
-            return False
+_features = click.option(
+    "--features", is_flag=True, help="Read geographic datasets through WFS as well."
+)
+_wfs_version = click.option(
+    "--wfs-version",
+    type=click.Choice(["1.1.0", "2.0.0"]),
+    default="1.1.0",
+    show_default=True,
+    help="Version of WFS; 2.0.0 can split a layer that the portal gives in part.",
+)
 
 
 @cli.command()
@@ -121,6 +108,8 @@ def _answers(url: str) -> bool:
     show_default=True,
     help="Export to read. Where Parquet joins lists inseparably, CSV is read anyway.",
 )
+@_features
+@_wfs_version
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON summary.")
 @click.pass_obj
 def sync(
@@ -129,17 +118,21 @@ def sync(
     full: bool,
     verify: bool,
     format_: Any,
+    features: bool,
+    wfs_version: Any,
     as_json: bool,
 ) -> None:
     """Bring lake and warehouse up to date with the portal.
 
     Reads the catalog, decides which datasets have changed, fetches and proves those, and loads
-    them. Without DATASET: all that hold records.
+    them. Without DATASET: all that hold records. With --features the geographic ones are read
+    through WFS as well, into tables of their own.
     """
     import pyarrow as pa
 
     from ods_pipeline import report
-    from ods_pipeline.sync import Options, Run, exit_status
+    from ods_pipeline.outcome import exit_status
+    from ods_pipeline.sync import Options, Run
     from ods_pipeline.warehouse.base import open_warehouse
 
     if full and verify:
@@ -151,7 +144,7 @@ def sync(
         job.lake.spool()
         opened = contextlib.nullcontext() if verify else open_warehouse(places.warehouse)
         with opened as warehouse, report.progress() as watcher:
-            options = Options(full=full, verify=verify, format=format_)
+            options = Options(full, verify, format_, features, wfs_version)
             outcomes = Run(job.portal, job.lake, warehouse, options, watcher)(datasets)
         summary = report.Summary(
             job.portal.client.address.base,
@@ -166,18 +159,25 @@ def sync(
 
 @cli.command()
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@_features
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
-def plan(places: Places, datasets: tuple[str, ...], as_json: bool) -> None:
+def plan(places: Places, datasets: tuple[str, ...], features: bool, as_json: bool) -> None:
     """Say what sync would do for each dataset, and why.
 
     Costs one request to the catalog and fetches no data.
     """
     from ods_pipeline import report
+    from ods_pipeline.lane import FEATURES, RECORDS
     from ods_pipeline.planning import plan as planned
 
     with report.errors_as_json(as_json), _job(places) as job:
-        steps = planned(job.portal.datasets(), job.lake.receipts("records"), datasets)
+        known = job.portal.datasets()
+        steps = [
+            step
+            for lane in ((RECORDS, FEATURES) if features else (RECORDS,))
+            for step in planned(known, job.lake.receipts(lane.kind), datasets, lane=lane)
+        ]
         report.show_plan(steps, job.portal.client.requests_made, as_json=as_json)
     raise SystemExit(any(step.verdict.kind == "unknown" for step in steps))
 
@@ -226,7 +226,7 @@ def doctor(places: Places) -> None:
 
 
 @cli.command()
-@click.option("--port", default=_PORT, show_default=True, help="Port on 127.0.0.1.")
+@click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1.")
 def emulator(port: int) -> None:
     """Serve the sample portal on this machine until interrupted."""
     from ods_pipeline.emulator import serve

@@ -10,11 +10,12 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import Field
 
-from ods_pipeline.assets import catalog_asset, dataset_spec, records_asset, table_asset
+from ods_pipeline.assets import catalog_asset, dataset_spec
 from ods_pipeline.automation import automation_sensor
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.io_manager import LakeIOManager
 from ods_pipeline.job import sync_job, sync_schedule
+from ods_pipeline.lane_assets import landed_asset, loaded_asset
 from ods_pipeline.portal.address import Address
 from ods_pipeline.resources import LakeResource, PortalResource, WarehouseResource
 from ods_pipeline.sensor import watching_sensor
@@ -36,6 +37,17 @@ class Selection(dg.Model, dg.Resolvable):
     exclude: list[str] = Field(default=[], description="Datasets to leave out all the same.")
 
 
+class Layers(dg.Model, dg.Resolvable):
+    """Which geographic datasets to read through WFS as well: identifiers, or patterns."""
+
+    include: list[str] = Field(default=[], description="Geographic datasets to read; none without.")
+    exclude: list[str] = Field(default=[], description="Datasets to leave out all the same.")
+    version: Annotated[
+        Literal["1.1.0", "2.0.0"],
+        Field(description="Version of WFS; 2.0.0 can split a layer that comes in part."),
+    ] = "1.1.0"
+
+
 class Watching(dg.Model, dg.Resolvable):
     """How the portal is watched."""
 
@@ -55,8 +67,9 @@ class Watching(dg.Model, dg.Resolvable):
 class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
     """Keeps a lake and a warehouse in step with an Opendatasoft portal.
 
-    Makes the assets `dataset`, `catalog`, `records` and `table` under the portal's name, a sensor
-    that reports what changed, automation that runs it, and a job that does all of it at once.
+    Makes the assets `dataset`, `catalog`, `records` and `table` under the portal's name, with
+    `features` and `layer` where layers are chosen, a sensor that reports what changed, automation
+    that runs it, and a job that does all of it at once.
     """
 
     portal: Annotated[
@@ -68,6 +81,9 @@ class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
         Field(description="Prefix in Dagster; without it the portal's host, with `_`."),
     ] = ""
     datasets: Annotated[Selection, Field(description="Which datasets to keep.")] = Selection()
+    features: Annotated[
+        Layers, Field(description="Which geographic datasets to read through WFS as well.")
+    ] = Layers()
     format: Annotated[Literal["parquet", "csv"], Field(description="Export to read first.")] = (
         "parquet"
     )
@@ -105,6 +121,9 @@ class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
             include=tuple(self.datasets.include),
             exclude=tuple(self.datasets.exclude),
             format=self.format,
+            layers=tuple(self.features.include),
+            not_layers=tuple(self.features.exclude),
+            wfs_version=self.features.version,
             datasets_per_run=self.datasets_per_run,
             data_dir=self.data_dir,
             warehouse=self.warehouse,
@@ -164,6 +183,9 @@ def build_defs(settings: Settings) -> dg.Definitions:
     )
 
 
+_OF_A_LANE = (landed_asset, loaded_asset)
+
+
 def assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
     """The portal's assets."""
     with warnings.catch_warnings():
@@ -172,8 +194,7 @@ def assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
         return [
             dataset_spec(settings),
             catalog_asset(settings),
-            records_asset(settings),
-            table_asset(settings),
+            *(asset(settings, lane) for lane in settings.lanes for asset in _OF_A_LANE),
         ]
 
 

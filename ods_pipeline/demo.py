@@ -15,6 +15,7 @@ from pathlib import Path
 import click
 import duckdb
 
+from ods_pipeline import picture
 from ods_pipeline.emulator import Emulator
 
 _FOLDER = Path("data/demo")
@@ -33,6 +34,11 @@ _QUERIES = {
         "SELECT name, iso3, typeof(geo_shape) AS shape\n"
         'FROM "{schema}"."world-administrative-boundaries" ORDER BY name LIMIT 4'
     ),
+    "a layer read through WFS agrees with the records": (
+        "SELECT count(*) AS features, count_if(f.geo_shape = r.geo_shape) AS same_shape\n"
+        'FROM "{schema}"."world-administrative-boundaries__features" AS f\n'
+        'JOIN "{schema}"."world-administrative-boundaries" AS r USING (name, iso3)'
+    ),
     "every load is written down": (
         'SELECT "table", rows, verdict, data_processed\n'
         'FROM "{schema}"._loads ORDER BY loaded_at LIMIT 4'
@@ -45,18 +51,20 @@ def main() -> None:
     shutil.rmtree(_FOLDER, ignore_errors=True)
     with Emulator() as portal:
         environment = {"ODS_PORTAL": portal.url, "ODS_DATA_DIR": str(_FOLDER)}
-        _say("A portal with real datasets runs on this machine. Bring all of it into DuckDB:")
-        _run(environment, "sync")
+        _say("A portal with real datasets runs on this machine. Bring all of it into DuckDB, and")
+        _say("the geographic ones once more through WFS, with all their geometries:")
+        _run(environment, "sync", "--features")
         _say("The same tables through the CSV exports, compared row by row, landing nothing:")
         _run(environment, "sync", "--verify", "--format", "csv")
         _say("Once more. Nothing has changed, which one request tells:")
-        _run(environment, "sync")
+        _run(environment, "sync", "--features")
         _say("A publisher edits a title and republishes another dataset with the same content:")
         portal.describe("public-art", title="Public art of Vancouver")
         portal.republish("velib-emplacement-des-stations")
         _run(environment, "plan", "public-art", "velib-emplacement-des-stations")
         schema = portal.url.removeprefix("http://").translate(str.maketrans(".:", "__"))
     _show(_FOLDER / "warehouse.duckdb", schema)
+    _map(_FOLDER / "lake" / portal.url.removeprefix("http://").replace(":", "_"))
     click.echo(
         "\nNext:\n"
         "  ODS_PORTAL=data.economie.gouv.fr .venv/bin/ods-pipeline plan   your own portal\n"
@@ -74,6 +82,15 @@ def _run(environment: dict[str, str], *arguments: str) -> None:
     sys.stdout.flush()
     command = [sys.executable, "-m", "ods_pipeline.cli", *arguments]
     subprocess.run(command, env={**os.environ, **environment}, check=True)  # noqa: S603
+
+
+def _map(lake: Path) -> None:
+    """Draw the layer of administrative boundaries, as a picture and on the terminal."""
+    layer = lake / "features" / "world-administrative-boundaries.parquet"
+    drawn = _FOLDER / "map.png"
+    drawn.write_bytes(picture.png(layer, inches=(10, 6)))
+    _say(f"The layer {layer.stem} as it landed, also in {drawn}:")
+    click.echo(picture.braille(layer))
 
 
 def _show(warehouse: Path, schema: str) -> None:

@@ -4,6 +4,7 @@ The same steps as the assets take, over everything that is out of date; each res
 the assets' own, so that lineage and versions are the same whichever way a dataset came.
 """
 
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,15 +17,18 @@ from ods_pipeline.assets import (
     lake_of,
     landed_catalog,
     portal_of,
-    verdict_of,
     warehouse_of,
 )
 from ods_pipeline.bring import Brought, Mode, RunMode, bring, load_partition
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DataError, DatasetNotFound, OdsPipelineError
+from ods_pipeline.lane import Lane
+from ods_pipeline.lane_assets import verdict_of
+from ods_pipeline.outcome import shown
+from ods_pipeline.partitions import moves
 from ods_pipeline.progress import each, event, named, summed_up
 from ods_pipeline.resources import explained
-from ods_pipeline.sensor import Cursor, busy_partitions, removable, report, stamp, version_events
+from ods_pipeline.sensor import stamp, version_events
 from ods_pipeline.settings import Settings, loadable
 from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.warehouse.base import Warehouse
@@ -88,20 +92,41 @@ def _fetch(
         landed_catalog(portal, lake, datasets)
     catalog = settings.selected(datasets)
     _bring_partitions_up_to_date(context, settings, catalog)
-    names = [name for name in config.datasets or catalog if _wanted(catalog, lake, name, config)]
+    return {
+        "loads": config.mode is not Mode.verify,
+        "lanes": {
+            lane.kind: _landed(context, settings, config, catalog, lane) for lane in settings.lanes
+        },
+    }
+
+
+def _landed(
+    context: dg.OpExecutionContext,
+    settings: Settings,
+    config: SyncConfig,
+    catalog: Mapping[str, Dataset],
+    lane: Lane,
+) -> dict[str, Any]:
+    """What became of the datasets that come by a lane, as text that one step hands the next."""
+    portal, lake = portal_of(context, settings), lake_of(context, settings)
+    carried = settings.carried(lane, catalog)
+    names = [name for name in carried if _wanted(carried[name], lake, config, lane)]
+    if lane.kind == "records":
+        # One that the settings leave out is a mistake to be told of.
+        names += [name for name in config.datasets if name not in catalog]
 
     def step(name: str) -> Brought:
-        return bring(portal, lake, _listed(catalog, name), config.mode, settings.format)
+        return bring(portal, lake, _listed(catalog, name), config.mode, lane)
 
     done, failed = each(names, step)
     failed |= {name: item.difference() for name, item in done.items() if item.differs}
-    _tell(context, settings, catalog, {n: item for n, item in done.items() if n not in failed})
+    right = {name: item for name, item in done.items() if name not in failed}
+    _tell(context, settings, catalog, right, lane)
     for name, error in failed.items():
         context.log.error(named(name, error))
     return {
-        "loads": config.mode is not Mode.verify,
-        "moved": [name for name, item in done.items() if item.moved and name not in failed],
-        "unmoved": [name for name, item in done.items() if not item.moved and name not in failed],
+        "moved": [name for name, item in right.items() if item.moved],
+        "unmoved": [name for name, item in right.items() if not item.moved],
         "failed": {name: named(name, error) for name, error in failed.items()},
     }
 
@@ -114,27 +139,25 @@ def _listed(catalog: Mapping[str, Dataset], name: str) -> Dataset:
     return catalog[name]
 
 
-def _wanted(catalog: Mapping[str, Dataset], lake: Lake, name: str, config: SyncConfig) -> bool:
+def _wanted(dataset: Dataset, lake: Lake, config: SyncConfig, lane: Lane) -> bool:
     """Whether a dataset is looked at; without names those that have records, or are landed."""
     if config.datasets:
-        return True
+        return dataset.dataset_id in config.datasets
     if config.mode is Mode.verify:
-        return loadable(catalog[name]) and lake.partition("records", name).exists()
-    return loadable(catalog[name])
+        return loadable(dataset) and lake.partition(lane.kind, dataset.dataset_id).exists()
+    return loadable(dataset)
 
 
 def _bring_partitions_up_to_date(
     context: dg.OpExecutionContext, settings: Settings, catalog: Mapping[str, Dataset]
 ) -> None:
-    partitions = settings.partitions.name or ""
     instance = context.instance
-    found = report(catalog, instance.get_dynamic_partitions(partitions), Cursor())
-    if found.arrived:
-        instance.add_dynamic_partitions(partitions, list(found.arrived))
-    if found.departed:
-        busy = busy_partitions(instance, settings, own_run=context.run_id)
-        for name in removable(found.departed, busy):
-            instance.delete_dynamic_partition(partitions, name)
+    for partitions, moved in moves(instance, settings, catalog, own_run=context.run_id):
+        name = partitions.name or ""
+        if moved.arrived:
+            instance.add_dynamic_partitions(name, list(moved.arrived))
+        for key in moved.departed:
+            instance.delete_dynamic_partition(name, key)
 
 
 def _tell(
@@ -142,41 +165,51 @@ def _tell(
     settings: Settings,
     catalog: Mapping[str, Dataset],
     done: Mapping[str, Brought],
+    lane: Lane,
 ) -> None:
     """Log what moved, and what Dagster has never heard of; the rest costs no event."""
-    records = settings.key("records")
-    known = context.instance.get_materialized_partitions(records)
+    landed = settings.key(lane.kind)
+    known = context.instance.get_materialized_partitions(landed)
     for name, item in done.items():
         if item.moved or name not in known:
-            context.log_event(*version_events(settings, {name: stamp(catalog[name])}))
-            context.log_event(event(records, name, item))
+            if lane.kind == "records":
+                context.log_event(*version_events(settings, {name: stamp(catalog[name])}))
+            context.log_event(event(landed, name, item))
 
 
 def _load(context: dg.OpExecutionContext, settings: Settings, fetched: dict[str, Any]) -> None:
-    failed: dict[str, OdsPipelineError] = {
-        name: DataError(sentence, dataset=name) for name, sentence in fetched["failed"].items()
-    }
-    unmoved: list[str] = fetched["unmoved"]
-    moved: list[str] = fetched["moved"]
-    if fetched["loads"]:
-        lake = lake_of(context, settings)
-        with warehouse_of(context, settings) as warehouse:
-            _load_catalog(context, settings, lake, warehouse)
-            names = [*moved, *_behind(warehouse, lake, settings, unmoved)]
-            failed |= _load_tables(context, settings, lake, warehouse, names)
+    failed: dict[str, OdsPipelineError] = {}
+    done = 0
+    with contextlib.ExitStack() as stack:
+        warehouse = None
+        if fetched["loads"]:
+            warehouse = stack.enter_context(warehouse_of(context, settings))
+            _load_catalog(context, settings, lake_of(context, settings), warehouse)
+        for lane in settings.lanes:
+            landed = fetched["lanes"][lane.kind]
+            wrong: dict[str, OdsPipelineError] = {
+                name: DataError(sentence, dataset=name)
+                for name, sentence in landed["failed"].items()
+            }
+            if warehouse:
+                wrong |= _load_tables(context, settings, warehouse, landed, lane)
+            done += len({*landed["moved"], *landed["unmoved"]} - set(wrong))
+            failed |= {shown(name, lane.kind): error for name, error in wrong.items()}
     if failed:
-        raise summed_up(len({*moved, *unmoved} - set(failed)), failed)
+        raise summed_up(done, failed)
 
 
-def _behind(warehouse: Warehouse, lake: Lake, settings: Settings, names: list[str]) -> list[str]:
+def _behind(
+    warehouse: Warehouse, lake: Lake, settings: Settings, names: list[str], lane: Lane
+) -> list[str]:
     """Datasets that did not move and that the warehouse lacks, or holds as they were before."""
     held = warehouse.held(settings.slug)
     versions = {table: item.version for table, item in held.items()}
     return [
         name
         for name in names
-        if (landed := receipt(lake.partition("records", name)))
-        and versions.get(table_name(name, "records")) != landed.version
+        if (landed := receipt(lake.partition(lane.kind, name)))
+        and versions.get(table_name(name, lane.kind)) != landed.version
     ]
 
 
@@ -194,15 +227,17 @@ def _load_catalog(
 def _load_tables(
     context: dg.OpExecutionContext,
     settings: Settings,
-    lake: Lake,
     warehouse: Warehouse,
-    names: list[str],
+    fetched: dict[str, Any],
+    lane: Lane,
 ) -> dict[str, OdsPipelineError]:
-    records, table = settings.key("records"), settings.key("table")
+    lake = lake_of(context, settings)
+    landed, table = settings.keys(lane)
+    names = [*fetched["moved"], *_behind(warehouse, lake, settings, fetched["unmoved"], lane)]
     loaded, failed = each(
         names,
         lambda name: load_partition(
-            warehouse, lake, name, verdict_of(context.instance, records, name)
+            warehouse, lake, name, verdict_of(context.instance, landed, name), lane
         ),
     )
     for name, item in loaded.items():

@@ -1,7 +1,7 @@
 """One dataset from the portal into the lake: fetch, prove, publish, or leave everything as it was.
 
-The command line and the Dagster assets both land datasets through this module. Choosing which
-ones is `sync`'s and Dagster's work, loading them the warehouse's.
+The command line and the Dagster assets both land datasets through this module, by either lane.
+Choosing which ones is `sync`'s and Dagster's work, loading them the warehouse's.
 """
 
 from __future__ import annotations
@@ -13,28 +13,25 @@ from datetime import UTC, datetime
 
 from ods_pipeline.dataset import Dataset, same_moment
 from ods_pipeline.errors import (
-    AccessDenied,
     NothingToLand,
     OdsPipelineError,
     PortalFailure,
     PortalUnreachable,
     SchemaMismatch,
+    ServiceException,
     Unproven,
 )
-from ods_pipeline.portal import exports
-from ods_pipeline.portal.exports import Format
+from ods_pipeline.lane import RECORDS, Lane
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.portal.proof import prove
 from ods_pipeline.tables.geometry import primary
 from ods_pipeline.tables.lake import Lake, explained
 from ods_pipeline.tables.partition import PartitionWriter, rewrite
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.tables.schema import arrow_schema
 from ods_pipeline.tables.verdict import Kind, Verdict
 
 # A second try costs a whole download, so it is spent on failures that pass: a broken connection,
 # or a publisher who was at work while we read.
-_PASSING = (PortalFailure, PortalUnreachable, SchemaMismatch, Unproven)
+_PASSING = (PortalFailure, PortalUnreachable, SchemaMismatch, ServiceException, Unproven)
 _ATTEMPTS = 2
 
 
@@ -63,32 +60,32 @@ def land(
     dataset: Dataset,
     lake: Lake,
     *,
-    format: Format = "parquet",
+    lane: Lane = RECORDS,
     previous: Receipt | None = None,
     received: Callable[[int], object] = lambda size: None,
     publish: bool = True,
 ) -> Landing:
-    """Fetch a dataset's records, prove them whole and publish them as its partition.
+    """Fetch a dataset's records or features, prove them whole and publish them as its partition.
 
     Args:
         portal: The portal.
         dataset: The dataset as the catalog describes it.
         lake: Where it lands.
-        format: Export to read first.
+        lane: The way by which the rows come.
         previous: Receipt of what is landed, to tell a false change.
         received: Told the size of each piece that arrives, in bytes.
         publish: False to compare only and leave the partition as it is.
 
     Raises:
         AccessDenied: Its records are not visible.
-        NothingToLand: It has none.
+        NothingToLand: It has none, or WFS has no layer of it.
         DataError: What arrived cannot be trusted; the old partition stays.
         PortalError: The portal does not give it; the old partition stays.
         LakeError: The disk does not take it; the old partition stays.
     """
-    require_records(dataset)
+    lane.require(dataset)
     try:
-        arrow_schema(dataset.fields)
+        lane.schema(dataset)
     except OdsPipelineError as error:
         raise named(error, dataset) from error
     started = time.monotonic()
@@ -101,94 +98,74 @@ def land(
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            receipt = _once(portal, dataset, lake, format, count, publish, previous)
+            receipt, note = _once(portal, dataset, lake, lane, count, publish, previous)
             break
         except _PASSING as error:
             hopeless = attempt == _ATTEMPTS or getattr(error, "repeated", False)
             if hopeless or portal.client.cancelled.is_set():
                 raise named(error, dataset) from error
             dataset = portal.dataset(dataset.dataset_id)
-            require_records(dataset)
+            lane.require(dataset)
         except OdsPipelineError as error:
             raise named(error, dataset) from error
     same = previous is not None and (
         (previous.content_hash, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
     )
-    other = receipt.format != format
-    note = f"read as {receipt.format}: {format} joins its lists" if other else ""
     return Landing(receipt, not same, total, time.monotonic() - started, note)
 
 
-def require_records(dataset: Dataset) -> None:
-    """Refuse a dataset that cannot be landed, in one sentence.
-
-    Raises:
-        AccessDenied: Its records are not visible.
-        NothingToLand: It has none.
-    """
-    where = {"portal": dataset.portal, "dataset": dataset.dataset_id}
-    if not dataset.has_records or dataset.records_count == 0:
-        raise NothingToLand(f"{dataset.dataset_id} holds no records to land", **where)
-    if not dataset.data_visible or not dataset.fields:
-        raise AccessDenied(
-            f"{dataset.dataset_id} is restricted: its metadata are public, its records are not; "
-            "ask the portal for access",
-            **where,
-        )
-
-
-def redescribe(dataset: Dataset, lake: Lake, previous: Receipt) -> Receipt:
+def redescribe(dataset: Dataset, lake: Lake, previous: Receipt, *, lane: Lane = RECORDS) -> Receipt:
     """Bring labels, licence and title of a landed partition up to date, without a request.
 
     Args:
         dataset: The dataset as the catalog describes it, with the names and types that are landed.
         lake: Where it is landed.
         previous: Receipt of what is landed.
+        lane: The way by which it came.
     """
     known = replace(
-        Receipt.of(dataset, "records"),
+        Receipt.of(dataset, lane.kind),
         source_url=previous.source_url,
         format=previous.format,
         fetched_at=previous.fetched_at,
         proof=previous.proof,
     )
-    target = lake.partition("records", dataset.dataset_id)
-    schema = arrow_schema(dataset.fields)
-    return rewrite(lake, target, schema, known, primary(dataset.fields))
+    target = lake.partition(lane.kind, dataset.dataset_id)
+    return rewrite(lake, target, lane.schema(dataset), known, primary(dataset.fields))
 
 
 def _once(
     portal: Portal,
     dataset: Dataset,
     lake: Lake,
-    format: Format,
+    lane: Lane,
     received: Callable[[int], object],
     publish: bool,
     previous: Receipt | None,
-) -> Receipt:
+) -> tuple[Receipt, str]:
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
-    target = lake.partition("records", dataset.dataset_id)
+    target = lake.partition(lane.kind, dataset.dataset_id)
     with (
         explained(target),
-        exports.opened(
-            portal.client, dataset, format, spool=lake.spool(), received=received
-        ) as export,
+        lane.opened(portal.client, dataset, lake.spool(), received) as export,
         PartitionWriter(lake, target, export.schema, primary(dataset.fields)) as writer,
     ):
         for batch in export.batches:
             writer.write(batch)
-        proof = prove(portal.client, dataset, writer.content.rows)
+        proof = lane.prove(portal.client, dataset, writer.content.rows)
         _require_rows(dataset, writer.content.rows, previous)
         _require_unmoved(dataset, portal.dataset(dataset.dataset_id))
         receipt = Receipt.of(
             dataset,
-            "records",
+            lane.kind,
             format=export.format,
             source_url=export.url,
             fetched_at=fetched_at,
             proof=str(proof),
         )
-        return writer.publish(receipt) if publish else writer.summary(receipt)
+        whole = writer.publish(receipt) if publish else writer.summary(receipt)
+    other = f"read as {export.format}: {lane.reads} joins its lists"
+    return whole, export.note or (other if export.format != lane.reads else "")
 
 
 def _require_rows(dataset: Dataset, rows: int, previous: Receipt | None) -> None:
@@ -225,11 +202,12 @@ def bring_up_to_date(
     found: Verdict,
     previous: Receipt | None,
     *,
-    format: Format = "parquet",
+    lane: Lane = RECORDS,
 ) -> Landing | None:
     """Do what a verdict asks for; None where it asks for nothing."""
     if found.fetches:
-        return land(portal, dataset, lake, format=format, previous=previous)
+        return land(portal, dataset, lake, lane=lane, previous=previous)
     if found.kind is Kind.METADATA and previous is not None:
-        return Landing(redescribe(dataset, lake, previous), changed=False, bytes=0, seconds=0)
+        redescribed = redescribe(dataset, lake, previous, lane=lane)
+        return Landing(redescribed, changed=False, bytes=0, seconds=0)
     return None

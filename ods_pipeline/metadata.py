@@ -1,7 +1,7 @@
 """What the UI shows of a partition: its columns, figures, origin and a few of its rows.
 
-Metadata live in Dagster's event log, so everything here stays within a few kilobytes. Nothing is
-fetched or decided here.
+Metadata live in Dagster's event log, so everything here stays within a few kilobytes, a layer's
+map within twenty. Nothing is fetched or decided here.
 """
 
 from __future__ import annotations
@@ -105,6 +105,16 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
         "dagster/uri": path.resolve().as_uri(),
         "dagster/column_schema": column_schema(schema),
     }
+
+
+def of_map(path: Path, kind: str) -> dict[str, Any]:
+    """A small map of a layer; nothing for records, of which there are ten times as many."""
+    if kind != "features":
+        return {}
+    from ods_pipeline import picture  # matplotlib takes half a second
+
+    image = picture.markdown(path)
+    return {"map": dg.MetadataValue.md(image)} if image else {}
 
 
 def of_load(load: Load) -> dict[str, Any]:

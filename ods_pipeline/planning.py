@@ -12,20 +12,23 @@ from dataclasses import dataclass
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DatasetNotFound
+from ods_pipeline.lane import RECORDS, Lane
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.verdict import Kind, Verdict, verdict
 
 
 @dataclass(frozen=True)
 class Planned:
-    """One dataset and what is to become of it.
+    """One dataset and what is to become of its records or features.
 
     Attributes:
+        lane: The way by which its rows come.
         dataset: As the catalog has it; None when it is withdrawn.
         landed: Receipt of what the lake holds.
         named: Whether the user asked for it by name.
     """
 
+    lane: Lane
     dataset_id: str
     dataset: Dataset | None
     landed: Receipt | None
@@ -51,6 +54,7 @@ def plan(
     receipts: Mapping[str, Receipt],
     names: Sequence[str] = (),
     *,
+    lane: Lane = RECORDS,
     full: bool = False,
 ) -> list[Planned]:
     """What a run would do for each dataset, in the order of their identifiers.
@@ -59,16 +63,23 @@ def plan(
         datasets: The catalog.
         receipts: What is landed, by dataset.
         names: Datasets to look at; all of them without it.
+        lane: The way by which their rows come; a dataset that neither comes nor came by it is
+            left out.
         full: Whether what is landed is to be ignored.
     """
     catalog = {dataset.dataset_id: dataset for dataset in datasets}
     steps = []
     for name in sorted(set(names) or {*catalog, *receipts}):
         dataset, landed = catalog.get(name), receipts.get(name)
+        carried = dataset is not None and lane.carries(dataset)
+        if lane.kind == "features" and not carried and landed is None:
+            continue
         decided = verdict(landed, dataset, full=full)
         if decided.kind is Kind.UNKNOWN:
             decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog)}")
-        steps.append(Planned(name, dataset, landed, decided, named=bool(names)))
+        if dataset and not carried:
+            decided = Verdict(Kind.WITHDRAWN, "it is geographic no more; what is landed stays")
+        steps.append(Planned(lane, name, dataset, landed, decided, named=bool(names)))
     return steps
 
 

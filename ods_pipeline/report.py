@@ -20,9 +20,10 @@ from rich.table import Table
 from ods_pipeline.audit import Audit
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.outcome import Outcome, exit_status, shown
 from ods_pipeline.planning import Planned
 from ods_pipeline.portal.client import Quota
-from ods_pipeline.sync import Outcome, Watcher, exit_status
+from ods_pipeline.sync import Watcher
 
 # Beyond this many, datasets of which there is nothing to tell are counted instead of listed.
 _LISTED = 40
@@ -55,16 +56,16 @@ def show_sync(summary: Summary, warehouse: str, *, as_json: bool) -> None:
         _print_json(_as_dict(summary))
         return
     console = _console()
-    shown = [o for o in summary.outcomes if o.action not in _QUIET]
+    listed = [o for o in summary.outcomes if o.action not in _QUIET]
     quiet = [o for o in summary.outcomes if o.action in _QUIET]
     if len(summary.outcomes) <= _LISTED:
-        shown, quiet = list(summary.outcomes), []
-    if shown:
-        console.print(_outcomes(shown))
-    for outcome in shown:
+        listed, quiet = list(summary.outcomes), []
+    if listed:
+        console.print(_outcomes(listed))
+    for outcome in listed:
         for text in (outcome.change and f"columns: {outcome.change}", outcome.note):
             if text:
-                console.print(f"  {escape(outcome.dataset_id)}: {escape(text)}")
+                console.print(f"  {escape(outcome.name)}: {escape(text)}")
     console.print(_totals(summary, quiet))
     console.print(f"warehouse: {escape(warehouse)}")
 
@@ -77,7 +78,7 @@ def _outcomes(outcomes: Sequence[Outcome]) -> Table:
         colour = _COLOURS.get(item.action)
         action = f"[{colour}]{item.action}[/]" if colour else item.action
         table.add_row(
-            escape(item.dataset_id),
+            escape(item.name),
             item.verdict,
             action,
             f"{item.rows:,}",
@@ -120,6 +121,7 @@ def show_plan(steps: Sequence[Planned], requests: int, *, as_json: bool) -> None
             [
                 {
                     "dataset_id": step.dataset_id,
+                    "kind": step.lane.kind,
                     "title": step.title,
                     "verdict": str(step.verdict.kind),
                     "reason": step.verdict.reason,
@@ -131,7 +133,8 @@ def show_plan(steps: Sequence[Planned], requests: int, *, as_json: bool) -> None
         return
     table = _table("dataset", "verdict", "why")
     for step in steps:
-        table.add_row(escape(step.dataset_id), step.verdict.kind, escape(step.verdict.reason))
+        name = shown(step.dataset_id, step.lane.kind)
+        table.add_row(escape(name), step.verdict.kind, escape(step.verdict.reason))
     console = _console()
     console.print(table)
     fetched = sum(step.verdict.fetches for step in steps)
@@ -230,15 +233,16 @@ class _Bar(Watcher):
         self._fetched: set[str] = set()
 
     def planned(self, steps: Sequence[Planned]) -> None:
-        self._fetched = {step.dataset_id for step in steps}
+        self._fetched = {shown(step.dataset_id, step.lane.kind) for step in steps}
         self._bar.update(self._task, total=len(steps), description="fetching")
 
-    def received(self, dataset_id: str, size: int) -> None:
+    def received(self, step: Planned, size: int) -> None:
         self._size += size
-        self._bar.update(self._task, size=f"{_size(self._size)}  {escape(dataset_id)}")
+        name = shown(step.dataset_id, step.lane.kind)
+        self._bar.update(self._task, size=f"{_size(self._size)}  {escape(name)}")
 
     def ended(self, outcome: Outcome) -> None:
-        self._bar.advance(self._task, outcome.dataset_id in self._fetched)
+        self._bar.advance(self._task, outcome.name in self._fetched)
 
 
 def _console() -> Console:

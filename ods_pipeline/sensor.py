@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 import zlib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field
@@ -18,20 +18,13 @@ import dagster as dg
 
 from ods_pipeline.dataset import Dataset, instant
 from ods_pipeline.errors import OdsPipelineError, PortalUnreachable
+from ods_pipeline.partitions import known, moves
 from ods_pipeline.resources import PortalResource
 from ods_pipeline.settings import Settings, loadable
 
 #: Dagster stores 80 events a second; more than these would outlast the tick.
 EVENTS_PER_TICK = 1000
 _STORING = 20
-_RECENT = 50
-_UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def stamp(dataset: Dataset) -> str:
@@ -76,15 +69,11 @@ class Report:
     """What one look at the catalog has to tell.
 
     Attributes:
-        arrived: New partitions.
-        departed: Partitions that the catalog lists no more.
         changed: Datasets with another stamp than was reported, with that stamp.
         left: How many more changed than one tick can report.
         cursor: What is reported when this is.
     """
 
-    arrived: tuple[str, ...]
-    departed: tuple[str, ...]
     changed: Mapping[str, str]
     left: int
     cursor: Cursor
@@ -92,8 +81,6 @@ class Report:
 
 def report(catalog: Mapping[str, Dataset], partitions: Collection[str], cursor: Cursor) -> Report:
     """Compare the catalog with what Dagster was told.
-
-    A dataset that is listed but shows no records for the time being neither arrives nor departs.
 
     Args:
         catalog: The datasets to keep, by identifier.
@@ -111,8 +98,6 @@ def report(catalog: Mapping[str, Dataset], partitions: Collection[str], cursor: 
     told = changed[:EVENTS_PER_TICK]
     kept = {name: digest for name, digest in cursor.seen.items() if name in stamps}
     return Report(
-        arrived=tuple(name for name in sorted(stamps) if name not in known),
-        departed=tuple(name for name in sorted(known) if name not in catalog),
         changed={name: stamps[name] for name in told},
         left=len(changed) - len(told),
         cursor=Cursor({**kept, **{name: digests[name] for name in told}}),
@@ -121,44 +106,6 @@ def report(catalog: Mapping[str, Dataset], partitions: Collection[str], cursor: 
 
 def _digest(text: str) -> str:
     return base64.b85encode(hashlib.sha256(text.encode()).digest()[:5]).decode()
-
-
-def removable(departed: Iterable[str], running: Iterable[str | None]) -> tuple[str, ...]:
-    """The departed partitions that no run is at work on.
-
-    A run whose partition is deleted does all of its work and then fails to store it.
-
-    Args:
-        departed: Partitions that the catalog lists no more.
-        running: Partitions of the unfinished runs; None for a run over a range or all of them.
-    """
-    busy = set(running)
-    return () if None in busy else tuple(name for name in departed if name not in busy)
-
-
-def busy_partitions(
-    instance: dg.DagsterInstance, settings: Settings, own_run: str = ""
-) -> list[str | None]:
-    """The partitions of unfinished runs; None for runs over several, or over nobody knows what.
-
-    Args:
-        instance: Where the runs are.
-        settings: The portal's.
-        own_run: A run that does not count.
-    """
-    ours = {settings.key(asset) for asset in ("records", "table")}
-    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
-    # A backfill has runs yet to come, which nothing but the backfill itself knows of.
-    if any(
-        item.status.name in {"REQUESTED", "CANCELING"} and ours & set(item.asset_selection or ours)
-        for item in instance.get_backfills(limit=_RECENT)
-    ):
-        return [None]
-    return [
-        run.tags.get("dagster/partition")
-        for run in runs
-        if run.run_id != own_run and ours & set(run.asset_selection or ours)
-    ]
 
 
 def watching_sensor(settings: Settings) -> dg.SensorDefinition:
@@ -179,23 +126,21 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         except OdsPipelineError as error:
             context.log.warning(str(error))
             return dg.SkipReason(str(error))
-        partitions = context.instance.get_dynamic_partitions(settings.partitions.name or "")
-        found = report(catalog, partitions, Cursor.parse(context.cursor))
-        gone = found.departed and removable(
-            found.departed, busy_partitions(context.instance, settings)
-        )
-        return sensor_result(settings, found, gone)
+        instance = context.instance
+        found = report(catalog, known(instance, settings.partitions), Cursor.parse(context.cursor))
+        requests: list[Any] = []
+        for partitions, moved in moves(instance, settings, catalog):
+            if moved.arrived:
+                requests.append(partitions.build_add_request(list(moved.arrived)))
+            if moved.departed:
+                requests.append(partitions.build_delete_request(list(moved.departed)))
+        return sensor_result(settings, found, requests)
 
     return watch
 
 
-def sensor_result(settings: Settings, found: Report, gone: tuple[str, ...]) -> dg.SensorResult:
+def sensor_result(settings: Settings, found: Report, requests: list[Any]) -> dg.SensorResult:
     """A report in Dagster's terms."""
-    requests: list[Any] = []
-    if found.arrived:
-        requests.append(settings.partitions.build_add_request(list(found.arrived)))
-    if gone:
-        requests.append(settings.partitions.build_delete_request(list(gone)))
     quiet = not (requests or found.changed)
     return dg.SensorResult(
         dynamic_partitions_requests=requests,

@@ -6,15 +6,17 @@ Pure values: nothing here connects to anything or reads the environment.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 
 import dagster as dg
 
 from ods_pipeline.dataset import Dataset
+from ods_pipeline.lane import Lane
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.exports import Format
+from ods_pipeline.portal.wfs import Version
 from ods_pipeline.tables.verdict import verdict
 from ods_pipeline.warehouse.names import schema_name
 
@@ -31,6 +33,9 @@ class Settings:
         include: Identifiers or globs of the datasets to keep.
         exclude: Identifiers or globs of those to leave out, whatever `include` says.
         format: Export to read first.
+        layers: Identifiers or globs of the geographic datasets to read through WFS as well.
+        not_layers: Identifiers or globs of those to leave out, whatever `layers` says.
+        wfs_version: Version of WFS to ask for.
         datasets_per_run: Datasets that share a run where several are asked for at once.
         data_dir: Root of the lake; empty where the resource is to resolve it.
         warehouse: URL of the warehouse; empty where the resource is to resolve it.
@@ -46,6 +51,9 @@ class Settings:
     include: tuple[str, ...] = ("*",)
     exclude: tuple[str, ...] = ()
     format: Format = "parquet"
+    layers: tuple[str, ...] = ()
+    not_layers: tuple[str, ...] = ()
+    wfs_version: Version = "1.1.0"
     datasets_per_run: int = 25
     data_dir: str = ""
     warehouse: str = ""
@@ -78,6 +86,30 @@ class Settings:
         return dg.DynamicPartitionsDefinition(name=f"{self.name}/datasets")
 
     @property
+    def layer_partitions(self) -> dg.DynamicPartitionsDefinition:
+        """One partition per dataset that is read through WFS."""
+        return dg.DynamicPartitionsDefinition(name=f"{self.name}/layers")
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The ways by which rows come: exports, and WFS where layers are chosen."""
+        records = Lane("records", format=self.format)
+        features = Lane("features", version=self.wfs_version)
+        return (records, features) if self.layers else (records,)
+
+    def partitions_of(self, lane: Lane) -> dg.DynamicPartitionsDefinition:
+        """The partitions of what comes by a lane."""
+        return self.partitions if lane.kind == "records" else self.layer_partitions
+
+    def keys(self, lane: Lane) -> tuple[dg.AssetKey, dg.AssetKey]:
+        """The two assets of a lane: what is landed, and what is loaded."""
+        return self.key(lane.kind), self.loaded(lane)
+
+    def loaded(self, lane: Lane) -> dg.AssetKey:
+        """The asset that a lane's partitions are loaded as."""
+        return self.key("table" if lane.kind == "records" else "layer")
+
+    @property
     def portal_pool(self) -> str:
         """Holds what talks to the portal, whoever does."""
         return f"portal/{self.slug}"
@@ -97,6 +129,18 @@ class Settings:
             item.dataset_id: item
             for item in datasets
             if self.selects(item.dataset_id) and not _UNFIT_FOR_A_KEY.search(item.dataset_id)
+        }
+
+    def carried(self, lane: Lane, catalog: Mapping[str, Dataset]) -> dict[str, Dataset]:
+        """The datasets among those to keep that come by a lane."""
+        if lane.kind == "records":
+            return dict(catalog)
+        return {
+            name: item
+            for name, item in catalog.items()
+            if lane.carries(item)
+            and _matches(name, self.layers)
+            and not _matches(name, self.not_layers)
         }
 
 

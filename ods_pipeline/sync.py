@@ -15,47 +15,20 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, surprise
-from ods_pipeline.landing import Landing, land, redescribe, require_records
+from ods_pipeline.landing import land, redescribe
+from ods_pipeline.lane import Lane
+from ods_pipeline.outcome import Outcome, landed_outcome, outcome_of
 from ods_pipeline.planning import Planned, plan
 from ods_pipeline.portal.catalog import as_table
 from ods_pipeline.portal.exports import Format
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.portal.wfs import Version
 from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.tables.partition import PartitionWriter
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.verdict import Kind
 from ods_pipeline.warehouse.base import Held, Warehouse
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of one dataset.
-
-    Attributes:
-        action: `landed`, `same content` (a false change), `described anew`, `unchanged`,
-            `differs` (in a comparison), `skipped`, `failed` or `deferred`.
-        reason: The verdict's reason, or the failure in one sentence.
-        rows: Rows in the partition.
-        bytes: Received for it, unpacked.
-        requests: Sent for it.
-        seconds: Wall time of landing.
-        loaded: What the warehouse did: `loaded`, `commented`, `unchanged` or nothing.
-        change: Fields added, removed or retyped, for people.
-        note: Anything else the reader should know.
-    """
-
-    dataset_id: str
-    title: str
-    verdict: str
-    action: str
-    reason: str
-    rows: int = 0
-    bytes: int = 0
-    requests: int = 0
-    seconds: float = 0.0
-    loaded: str = ""
-    change: str = ""
-    note: str = ""
+from ods_pipeline.warehouse.names import table_name
 
 
 @dataclass(frozen=True)
@@ -66,13 +39,25 @@ class Options:
         full: Ignore what is landed.
         verify: Fetch and compare what is landed, land nothing.
         format: Export to read first.
+        features: Read the geographic datasets through WFS as well.
+        wfs_version: Version of WFS to ask for.
         workers: Datasets that are fetched at once.
     """
 
     full: bool = False
     verify: bool = False
     format: Format = "parquet"
+    features: bool = False
+    wfs_version: Version = "1.1.0"
     workers: int = 4
+
+    @property
+    def lanes(self) -> tuple[Lane, ...]:
+        """The ways by which rows come in this run, records first."""
+        records = Lane("records", format=self.format)
+        return (
+            (records, Lane("features", version=self.wfs_version)) if self.features else (records,)
+        )
 
 
 class Watcher:
@@ -81,7 +66,7 @@ class Watcher:
     def planned(self, steps: Sequence[Planned]) -> None:
         """The catalog is read; these datasets will be fetched."""
 
-    def received(self, dataset_id: str, size: int) -> None:
+    def received(self, step: Planned, size: int) -> None:
         """Some bytes of a dataset arrived."""
 
     def ended(self, outcome: Outcome) -> None:
@@ -139,7 +124,9 @@ class Run:
             OdsPipelineError: The run as a whole is impossible; a dataset's failure is an outcome.
         """
         datasets = self._portal.datasets()
-        steps = plan(datasets, self._lake.receipts("records"), names, full=self._options.full)
+        steps = [
+            step for lane in self._options.lanes for step in self._planned(datasets, names, lane)
+        ]
         if self._warehouse and not self._options.verify:
             url = self._portal.client.url("/catalog/exports/json")
             publish_catalog(self._lake, self._portal.slug, datasets, url)
@@ -148,7 +135,13 @@ class Run:
             self._held = self._warehouse.held(self._portal.slug)
         self._watcher.planned([step for step in steps if self._fetches(step)])
         outcomes = [self._concluded(step, outcome) for step, outcome in self._carried_out(steps)]
-        return sorted(outcomes, key=lambda outcome: outcome.dataset_id)
+        return sorted(outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
+
+    def _planned(
+        self, datasets: Sequence[Dataset], names: Sequence[str], lane: Lane
+    ) -> list[Planned]:
+        landed = self._lake.receipts(lane.kind)
+        return plan(datasets, landed, names, lane=lane, full=self._options.full)
 
     def _fetches(self, step: Planned) -> bool:
         if self._options.verify:
@@ -172,27 +165,27 @@ class Run:
 
     def _with_fetch(self, step: Planned) -> Outcome:
         if self._spent.is_set():
-            return _outcome(step, "deferred", "the request quota was spent before its turn")
+            return outcome_of(step, "deferred", "the request quota was spent before its turn")
         before = self._portal.client.requests_by_this_thread
         try:
             landing = land(
                 self._portal,
                 step.present,
                 self._lake,
-                format=self._options.format,
+                lane=step.lane,
                 previous=step.landed,
-                received=lambda size: self._watcher.received(step.dataset_id, size),
+                received=lambda size: self._watcher.received(step, size),
                 publish=not self._options.verify,
             )
         except QuotaExhausted as error:
             self._spent.set()
-            outcome = _outcome(step, "deferred", error.message)
+            outcome = outcome_of(step, "deferred", error.message)
         except OdsPipelineError as error:
-            outcome = _outcome(step, "failed", str(error))
+            outcome = outcome_of(step, "failed", str(error))
         except Exception as error:  # One dataset's surprise must not cost the others theirs.
-            outcome = _outcome(step, "failed", str(surprise(error, step.dataset_id)))
+            outcome = outcome_of(step, "failed", str(surprise(error, step.dataset_id)))
         else:
-            outcome = _landed(step, landing, verify=self._options.verify)
+            outcome = landed_outcome(step, landing, verify=self._options.verify)
         return replace(outcome, requests=self._portal.client.requests_by_this_thread - before)
 
     def _without_fetch(self, step: Planned) -> Outcome:
@@ -200,14 +193,14 @@ class Run:
             if step.verdict.skips:
                 return _skipped(step)
             if self._options.verify and step.landed is None:
-                return _outcome(step, "skipped", "nothing is landed that could be compared")
+                return outcome_of(step, "skipped", "nothing is landed that could be compared")
             if step.verdict.kind is Kind.METADATA and not self._options.verify:
-                landed = step.landed or Receipt(step.present.portal, "records")
-                redescribe(step.present, self._lake, landed)
-                return _outcome(step, "described anew", step.verdict.reason)
+                landed = step.landed or Receipt(step.present.portal, step.lane.kind)
+                redescribe(step.present, self._lake, landed, lane=step.lane)
+                return outcome_of(step, "described anew", step.verdict.reason)
         except OdsPipelineError as error:
-            return _outcome(step, "failed", str(error))
-        return _outcome(step, "unchanged", step.verdict.reason)
+            return outcome_of(step, "failed", str(error))
+        return outcome_of(step, "unchanged", step.verdict.reason)
 
     def _concluded(self, step: Planned, outcome: Outcome) -> Outcome:
         """Load what is landed, and tell the watcher."""
@@ -215,7 +208,7 @@ class Run:
         if outcome.action == "unchanged" and self._holds(step):
             outcome = replace(outcome, loaded="unchanged")
         elif loads and self._warehouse and not self._options.verify:
-            partition = self._lake.partition("records", step.dataset_id)
+            partition = self._lake.partition(step.lane.kind, step.dataset_id)
             # What landing needed goes back first: the load's own room comes on top of it.
             pa.default_memory_pool().release_unused()
             try:
@@ -228,39 +221,12 @@ class Run:
         return outcome
 
     def _holds(self, step: Planned) -> bool:
-        held = self._held.get(step.dataset_id)
+        held = self._held.get(table_name(step.dataset_id, step.lane.kind))
         return bool(held and step.landed and held.version == step.landed.version)
-
-
-def _outcome(step: Planned, action: str, reason: str) -> Outcome:
-    rows = step.landed.rows if step.landed else 0
-    return Outcome(step.dataset_id, step.title, str(step.verdict.kind), action, reason, rows)
-
-
-def _landed(step: Planned, landing: Landing, *, verify: bool) -> Outcome:
-    if verify:
-        action = "differs" if landing.changed else "unchanged"
-    else:
-        action = "landed" if landing.changed else "same content"
-    return replace(
-        _outcome(step, action, step.verdict.reason),
-        rows=landing.receipt.rows,
-        bytes=landing.bytes,
-        seconds=landing.seconds,
-        note=landing.note,
-    )
 
 
 def _skipped(step: Planned) -> Outcome:
     """Skipped among all, failed when asked for by name."""
     if step.named:
-        require_records(step.present)
-    return _outcome(step, "skipped", step.verdict.reason)
-
-
-def exit_status(outcomes: Iterable[Outcome]) -> int:
-    """0 all good, 1 some failed or differ, 3 some were put off and none failed."""
-    actions = {outcome.action for outcome in outcomes}
-    if actions & {"failed", "differs"}:
-        return 1
-    return 3 if "deferred" in actions else 0
+        step.lane.require(step.present)
+    return outcome_of(step, "skipped", step.verdict.reason)

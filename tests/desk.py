@@ -10,9 +10,10 @@ import pyarrow.parquet as pq
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.landing import Landing, land
+from ods_pipeline.outcome import Outcome
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync import Options, Outcome, Run
-from ods_pipeline.tables.lake import Lake
+from ods_pipeline.sync import Options, Run
+from ods_pipeline.tables.lake import Lake, PartitionKind
 from ods_pipeline.warehouse import open_warehouse
 
 FIELDS = [{"name": "code", "type": "text"}, {"name": "n", "type": "int"}]
@@ -46,7 +47,7 @@ class Desk:
         with open_warehouse(f"duckdb:///{self.folder / 'warehouse.duckdb'}") as warehouse:
             outcomes = Run(portal, self.lake, warehouse, Options(**options))(names)
         assert portal.client.requests_made == len(self.emulator.requests)
-        return {outcome.dataset_id: outcome for outcome in outcomes}
+        return {outcome.name: outcome for outcome in outcomes}
 
     def actions(self, *names: str, **options: Any) -> dict[str, str]:
         return {key: item.action for key, item in self.sync(*names, **options).items()}
@@ -72,11 +73,11 @@ class Desk:
 class Bench:
     """A portal of one dataset, and a lake for it."""
 
-    def __init__(self, emulator: Emulator, folder: Path) -> None:
+    def __init__(self, emulator: Emulator, folder: Path, kind: PartitionKind = "records") -> None:
         self.emulator = emulator
         self.portal = Portal(emulator.url)
         self.lake = Lake.of(folder, self.portal.slug)
-        self.file = self.lake.partition("records", "towns")
+        self.file = self.lake.partition(kind, "towns")
 
     def dataset(self) -> Dataset:
         return self.portal.dataset("towns")

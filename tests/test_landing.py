@@ -22,6 +22,7 @@ from ods_pipeline.errors import (
     Unproven,
 )
 from ods_pipeline.landing import Landing, bring_up_to_date, land, redescribe
+from ods_pipeline.lane import Lane
 from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.tables.verdict import Kind, verdict
 from tests.desk import TOWN_FIELDS, TOWNS, Bench
@@ -67,7 +68,7 @@ def test_landing_costs_one_export_one_count_and_one_look_at_the_date(bench: Benc
 def test_both_exports_in_any_order_have_one_content(bench: Bench) -> None:
     first = bench.land()
     bench.emulator.republish("towns", shuffle=True)
-    second = bench.land(format="csv", previous=first.receipt)
+    second = bench.land(lane=Lane(format="csv"), previous=first.receipt)
     assert (second.changed, second.receipt.format) == (False, "csv")
     assert second.receipt.content_hash == first.receipt.content_hash
     assert second.receipt.data_processed != first.receipt.data_processed
@@ -97,11 +98,11 @@ def test_an_export_that_is_not_whole_is_tried_twice_and_leaves_the_old_partition
 ) -> None:
     bench.emulator.fail(EXPORTS, fault, times=2)
     with pytest.raises(kind) as failure:
-        bench.land(format=format)
+        bench.land(lane=Lane(format=format))
     assert failure.value.dataset == "towns"
     assert "\n" not in str(failure.value)
     bench.untouched()
-    assert bench.land(format=format).receipt.rows == 20
+    assert bench.land(lane=Lane(format=format)).receipt.rows == 20
 
 
 @pytest.mark.parametrize("fault", [Fault.short_rows(3), Fault.cut(300), Fault.reset()])
@@ -155,7 +156,7 @@ def test_a_csv_that_is_nothing_but_its_header_is_never_an_empty_table(bench: Ben
     bench.emulator.lie("towns", records_count=20)
     for format in ("csv", "parquet"):
         with pytest.raises(AccessDenied, match="0 of the 20 records that its catalog counts"):
-            bench.land(format=format)
+            bench.land(lane=Lane(format=format))
     bench.untouched()
 
 
@@ -166,7 +167,7 @@ def test_restricted_records_are_refused_in_advance_or_on_the_way(bench: Bench) -
         bench.land()
     for format in ("csv", "parquet"):
         with pytest.raises(AccessDenied):
-            land(bench.portal, visible, bench.lake, format=format)  # type: ignore[arg-type]
+            land(bench.portal, visible, bench.lake, lane=Lane(format=format))  # type: ignore[arg-type]
     bench.untouched()
 
 
@@ -182,7 +183,7 @@ def test_a_value_of_another_type_is_not_asked_for_a_second_time(bench: Bench) ->
     lying = replace(bench.dataset(), fields=fields)
     bench.emulator.requests.clear()
     with pytest.raises(TypeMismatch, match="field 'n' is declared as int, but record 1 holds 'x'"):
-        land(bench.portal, lying, bench.lake, format="csv")
+        land(bench.portal, lying, bench.lake, lane=Lane(format="csv"))
     assert len(bench.emulator.requests) == 1
 
 
@@ -202,7 +203,7 @@ def test_a_comparison_publishes_nothing(bench: Bench) -> None:
 
 def test_a_format_that_cannot_be_landed_is_refused(bench: Bench) -> None:
     with pytest.raises(ConfigurationError, match="choose parquet or csv"):
-        bench.land(format="xlsx")
+        bench.land(lane=Lane(format="xlsx"))  # type: ignore[arg-type]
 
 
 def test_new_labels_and_licence_are_written_without_a_request(bench: Bench) -> None:

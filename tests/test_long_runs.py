@@ -144,6 +144,7 @@ def test_a_disk_that_fills_up_while_an_export_arrives_is_one_sentence(
         from pathlib import Path
         from ods_pipeline.errors import LakeError
         from ods_pipeline.landing import land
+        from ods_pipeline.lane import Lane
         from ods_pipeline.portal.portal import Portal
         from ods_pipeline.tables.lake import Lake
 
@@ -152,7 +153,7 @@ def test_a_disk_that_fills_up_while_an_export_arrives_is_one_sentence(
         for format in ("parquet", "csv"):
             try:
                 lake = Lake.of(Path(sys.argv[2]), portal.slug)
-                land(portal, portal.dataset("towns"), lake, format=format)
+                land(portal, portal.dataset("towns"), lake, lane=Lane(format=format))
             except LakeError as error:
                 print(error)
     """

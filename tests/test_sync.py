@@ -8,11 +8,13 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from ods_pipeline import landing
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import PortalUnreachable
+from ods_pipeline.landing import land
+from ods_pipeline.outcome import exit_status
+from ods_pipeline.portal import proof
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync import Run, exit_status
+from ods_pipeline.sync import Run
 from ods_pipeline.warehouse import open_warehouse
 from tests.desk import FIELDS, Desk, rows
 
@@ -247,7 +249,7 @@ def test_a_table_follows_names_that_were_swapped_although_a_run_died_before_its_
     desk.emulator.publish("tides", fields[::-1], [{"low": 9, "high": 1}], {})
 
     portal = Portal(desk.emulator.url)
-    landing.land(portal, portal.dataset("tides"), desk.lake)
+    land(portal, portal.dataset("tides"), desk.lake)
     (outcome,) = desk.sync("tides").values()
     assert (outcome.verdict, outcome.loaded) == ("unchanged", "loaded")
     with duckdb.connect(desk.folder / "warehouse.duckdb", read_only=True) as warehouse:
@@ -264,14 +266,14 @@ def test_a_comparison_of_what_was_never_landed_is_no_good_news(desk: Desk) -> No
 def test_a_surprise_in_one_dataset_costs_no_other_its_landing(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = landing.prove
+    real = proof.prove
 
     def surprised(client: Any, dataset: Any, *rest: Any) -> Any:
         if dataset.dataset_id == "two":
             raise ZeroDivisionError("nobody thought of this")
         return real(client, dataset, *rest)
 
-    monkeypatch.setattr(landing, "prove", surprised)
+    monkeypatch.setattr(proof, "prove", surprised)
     outcomes = desk.sync()
     assert outcomes["two"].action == "failed"
     assert "please report it" in outcomes["two"].reason

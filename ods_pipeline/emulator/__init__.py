@@ -1,4 +1,4 @@
-"""A portal in a box: the Explore API v2.1 over real HTTP, with verbs that make time pass.
+"""A portal in a box: Explore API v2.1 and WFS over real HTTP, with verbs that make time pass.
 
 It shares no code with the client, so that a misreading cannot cancel itself out; only tests, the
 demo and the command line import it.
@@ -7,5 +7,6 @@ demo and the command line import it.
 from ods_pipeline.emulator.box import Emulator, serve
 from ods_pipeline.emulator.faults import Fault
 from ods_pipeline.emulator.state import Quirks
+from ods_pipeline.emulator.wfs.quirks import WfsQuirks
 
-__all__ = ["Emulator", "Fault", "Quirks", "serve"]
+__all__ = ["Emulator", "Fault", "Quirks", "WfsQuirks", "serve"]

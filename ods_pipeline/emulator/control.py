@@ -34,6 +34,7 @@ SPOILING = (
     "short_rows",
     "slow",
     "appended_error",
+    "exception_report",
     "empty_body",
     "redirect",
 )

@@ -11,6 +11,8 @@ from http import HTTPStatus
 
 from ods_pipeline.emulator.errors import coded, quota_spent
 from ods_pipeline.emulator.reply import COMMON, Piece, Reply, of_error
+from ods_pipeline.emulator.wfs.dialect import XML
+from ods_pipeline.emulator.wfs.refusals import internal
 
 HTML = "text/html; charset=utf-8"
 LOGIN = b"<!DOCTYPE html>\n<html><title>Login</title><body>Please log in.</body></html>\n"
@@ -88,6 +90,11 @@ class Fault:
         return cls("appended_error")
 
     @classmethod
+    def exception_report(cls, after_features: int = 0, ends: bool = True) -> Fault:
+        """An ExceptionReport amid the features; the document ends after it, or breaks off."""
+        return cls("exception_report", after_features, "ends" if ends else "")
+
+    @classmethod
     def empty_body(cls) -> Fault:
         """200 and nothing."""
         return cls("empty_body")
@@ -103,6 +110,13 @@ class Fault:
         if self.kind == "header_only":
             return None
         return int(self.number) if self.kind == "short_rows" else 0
+
+    @property
+    def interruption(self) -> tuple[int, bool] | None:
+        """After how many features a report comes, and whether the document then still ends."""
+        if self.kind != "exception_report":
+            return None
+        return int(self.number), bool(self.text)
 
     def instead(self) -> Reply | None:
         """The reply that comes instead of the true one, for faults that have one."""
@@ -128,8 +142,7 @@ class Fault:
     def spoiled(self, reply: Reply) -> Reply:
         """The true reply with the fault in it."""
         if self.kind == "appended_error":
-            error = coded(500, "InternalError", "An internal error occurred.")
-            return replace(reply, body=_followed(reply.body, error.body()))
+            return replace(reply, body=_followed(reply.body, _broken_down(reply)))
         return reply
 
     def on_the_wire(self, pieces: Iterable[Piece]) -> Iterable[Piece]:
@@ -144,6 +157,13 @@ def _page(status: int) -> Reply:
     title = f"{status} {phrase}"
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>openresty</body>\r\n</html>\r\n"
     return Reply(status, [page.encode()], "text/html", COMMON, True, False)
+
+
+def _broken_down(reply: Reply) -> bytes:
+    """An error as the endpoint of this reply tells it."""
+    if reply.content_type == XML:
+        return internal().report("1.1.0")
+    return coded(500, "InternalError", "An internal error occurred.").body()
 
 
 def _followed(body: Iterable[Piece], last: bytes) -> Iterator[Piece]:

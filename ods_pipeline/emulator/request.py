@@ -14,13 +14,16 @@ PREFIX = "/api/explore/v2.1"
 
 @dataclass(frozen=True)
 class Request:
-    """A GET request: where it came in and what it asks."""
+    """A request: where it came in, what it asks, and what a fault does to the rows of its reply."""
 
     path: str
     pairs: tuple[tuple[str, str], ...]
     base: str
     headers: Mapping[str, str] = field(default_factory=dict)
     withheld: int | None = 0
+    interruption: tuple[int, bool] | None = None
+    method: str = "GET"
+    body: bytes = b""
 
     @property
     def root(self) -> str:

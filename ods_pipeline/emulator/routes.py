@@ -12,6 +12,8 @@ from ods_pipeline.emulator.errors import odsql_error, unknown_uri
 from ods_pipeline.emulator.reply import Reply
 from ods_pipeline.emulator.request import PREFIX, Request
 from ods_pipeline.emulator.state import State
+from ods_pipeline.emulator.wfs import service
+from ods_pipeline.emulator.wfs.dialect import PATH as WFS
 
 DATASET = {
     "records": records.page,
@@ -22,7 +24,9 @@ DATASET = {
 
 
 def answer(request: Request, state: State, catalog: Catalog) -> Reply:
-    """The reply to a request of the API."""
+    """The reply to a request of the API, or of the WFS."""
+    if request.path == WFS:
+        return service.reply(request, state)
     if not request.path.startswith(PREFIX + "/"):
         raise unknown_uri()
     parts = [unquote(p) for p in request.path[len(PREFIX) :].strip("/").split("/")]

@@ -21,12 +21,14 @@ from ods_pipeline.emulator.reply import Reply, of_document, of_error
 from ods_pipeline.emulator.request import Request
 from ods_pipeline.emulator.routes import answer
 from ods_pipeline.emulator.state import State
+from ods_pipeline.emulator.wfs.dialect import PATH as WFS
 from ods_pipeline.emulator.wire import SILENT, WireHandler
 
 CONTROL = "/_emulator"
 HOME = (
     b"<!DOCTYPE html><html><body><h1>Emulated portal</h1><p>"
     b"<a href='/api/explore/v2.1/catalog/datasets'>Catalog</a> - "
+    b"<a href='/api/wfs?service=WFS&amp;request=GetCapabilities'>WFS</a> - "
     b"<a href='/_emulator'>Verbs</a></p></body></html>\n"
 )
 
@@ -40,6 +42,7 @@ class Recorded:
     query: dict[str, str]
     headers: dict[str, str]
     pairs: tuple[tuple[str, str], ...] = field(default=(), repr=False)
+    body: bytes = field(default=b"", repr=False)
 
 
 @dataclass
@@ -74,10 +77,13 @@ class Handler(WireHandler):
         self.send(Reply(405, [], "application/json", whole=True, zippable=False))
 
     def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
-        """Make time pass; the API itself only knows GET."""
+        """Make time pass, or ask the WFS; the API itself only knows GET."""
         length = int(self.headers.get("content-length") or 0)
         body = self.rfile.read(length)
-        path = self.path.partition("?")[0]
+        path, _, query = self.path.partition("?")
+        if path == WFS:
+            self._api(path, query, body)
+            return
         if not path.startswith(CONTROL + "/"):
             self.send(of_error(coded(405, "MethodNotAllowed", "Method not allowed.")))
             return
@@ -90,13 +96,23 @@ class Handler(WireHandler):
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             self.send(of_error(coded(400, "BadVerb", str(error))))
 
-    def _api(self, path: str, query: str) -> None:
+    def _api(self, path: str, query: str, body: bytes = b"") -> None:
         front = self.server.front
         pairs = tuple(parse_qsl(query, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
-        front.requests.append(Recorded("GET", path, dict(pairs), headers, pairs))
-        fault = front.faults.met(self.path) or SILENT
-        request = Request(path, pairs, self._base(headers), headers, fault.withheld)
+        front.requests.append(Recorded(self.command, path, dict(pairs), headers, pairs, body))
+        # What is asked by POST is in its body: a fault may wait for that as well.
+        fault = front.faults.met(f"{self.path} {body.decode(errors='replace')}") or SILENT
+        request = Request(
+            path,
+            pairs,
+            self._base(headers),
+            headers,
+            fault.withheld,
+            fault.interruption,
+            self.command,
+            body,
+        )
         try:
             fault.before()
             reply = fault.instead() or fault.spoiled(self._answered(request))

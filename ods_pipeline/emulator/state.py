@@ -9,6 +9,8 @@ from ods_pipeline.emulator.clock import Clock
 from ods_pipeline.emulator.errors import unknown_dataset
 from ods_pipeline.emulator.model import Dataset
 from ods_pipeline.emulator.store import Store
+from ods_pipeline.emulator.wfs.quirks import WfsQuirks
+from ods_pipeline.emulator.wfs.shapes import nesting
 
 
 @dataclass(frozen=True)
@@ -17,13 +19,14 @@ class Quirks:
 
     ``multivalued``: ``joined`` strings or ``list`` in Parquet. ``files``: ``url`` or ``struct``
     in Parquet. ``short_dates``: ``date`` or ``string`` for years and months in Parquet.
-    ``empty_row_group``: Parquet begins with a row group without rows.
+    ``empty_row_group``: Parquet begins with a row group without rows. ``wfs``: those of the WFS.
     """
 
     multivalued: str = "joined"
     files: str = "url"
     short_dates: str = "date"
     empty_row_group: bool = True
+    wfs: WfsQuirks = WfsQuirks()
 
 
 class State:
@@ -37,6 +40,7 @@ class State:
         self.lock = threading.RLock()
         self.version = 0
         self._datasets: dict[str, Dataset] = {}
+        self._nested: dict[str, int] = {}
 
     def dataset(self, dataset_id: str) -> Dataset:
         """The dataset, or the portal's 404."""
@@ -48,6 +52,16 @@ class State:
     def find(self, dataset_id: str) -> Dataset | None:
         """The dataset, if there is one."""
         return self._datasets.get(dataset_id)
+
+    def nested(self, dataset: Dataset) -> int:
+        """How deep geometry collections are in each other; looked up once for each relation."""
+        shapes = [c.sql for c in dataset.columns() if c.type == "geo_shape"]
+        key = dataset.relation + "".join(shapes)
+        if key not in self._nested:
+            deepest = ", ".join(["0", *map(nesting, shapes)])
+            sql = f"SELECT greatest({deepest}) FROM {dataset.relation} AS r"
+            self._nested[key] = self.store.number(sql) if shapes else 0
+        return self._nested[key]
 
     def datasets(self) -> list[Dataset]:
         """All datasets in the order of their first publication."""

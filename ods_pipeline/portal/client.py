@@ -11,6 +11,7 @@ import itertools
 import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib import metadata
@@ -19,8 +20,7 @@ from urllib.parse import urlencode, urlsplit
 
 import requests
 from requests.auth import AuthBase
-from requests.exceptions import ContentDecodingError
-from urllib3.exceptions import LocationValueError, NameResolutionError
+from urllib3.exceptions import LocationValueError
 
 from ods_pipeline.errors import (
     ConfigurationError,
@@ -29,12 +29,12 @@ from ods_pipeline.errors import (
     PortalFailure,
     PortalUnreachable,
     QuotaExhausted,
+    RequestRefused,
 )
-from ods_pipeline.portal import replies
+from ods_pipeline.portal import connection, replies
 from ods_pipeline.portal.address import Address
 
 _API = "/api/explore/v2.1"
-_ERROR_BYTES = 65_536
 _CHUNK = 1 << 18
 _USER_AGENT = (
     f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{metadata.version('requests')}"
@@ -43,6 +43,9 @@ _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _T = TypeVar("_T")
 
 Parameters = Mapping[str, object]
+#: Reads as much of a reply as tells what it is, gives that, and raises where it is no data. Gets
+#: status, headers, body, and what an error is to name.
+Opening = Callable[[int, Mapping[str, str], Iterator[bytes], dict[str, str]], bytes]
 
 
 @dataclass(frozen=True)
@@ -121,8 +124,8 @@ class Client:
         url = self.url(path, parameters)
 
         def once() -> Any:
-            with self._open(url) as response:
-                return replies.document(response.content)
+            with self._open(url) as chunks:
+                return replies.document(b"".join(chunks))
 
         try:
             return self._repeated(once, url)
@@ -131,12 +134,25 @@ class Client:
                 "the reply is not JSON, so this is no Explore API v2.1", portal=self.slug, url=url
             ) from error
 
+    def stream(
+        self, path: str, parameters: Parameters | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Ask for an export and hand its bytes over as they come; see `exchange`."""
+        return self.exchange(self.url(path, parameters))
+
     @contextlib.contextmanager
-    def stream(self, path: str, parameters: Parameters | None = None) -> Iterator[Iterator[bytes]]:
-        """Ask for an export and hand its bytes over as they come.
+    def exchange(
+        self, url: str, opening: Opening = replies.opening, body: bytes | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """Ask any address of the portal and hand the reply's bytes over as they come.
 
         Only the opening is repeated on failure: what a broken body costs to fetch anew is for the
         caller to weigh.
+
+        Args:
+            url: The whole address, on the portal's own host.
+            opening: What tells data from errors there.
+            body: XML to POST; GET without it.
 
         Yields:
             The decoded body in chunks. A connection that breaks raises in the iteration.
@@ -144,29 +160,54 @@ class Client:
         Raises:
             PortalError: Any of its kinds; see `errors`.
         """
-        url = self.url(path, parameters)
-        with self._repeated(lambda: self._open(url), url) as response:
-            yield self._chunks(response, url)
+        with self._repeated(lambda: self._open(url, opening, body), url) as chunks:
+            yield chunks
 
-    def _open(self, url: str) -> requests.Response:
+    def whole(self, url: str, opening: Opening, body: bytes | None, most: int) -> bytes:
+        """Ask any address of the portal and read the reply, but no more than so many bytes of it.
+
+        Raises:
+            PortalError: Any of its kinds; see `errors`.
+        """
+
+        def once() -> bytes:
+            with self._open(url, opening, body) as chunks:
+                return replies.at_most(most, chunks)
+
+        return self._repeated(once, url)
+
+    def _open(
+        self, url: str, opening: Opening = replies.opening, body: bytes | None = None
+    ) -> _Begun:
+        response = self._send(url, body)
+        where = {"portal": self.slug, "url": url}
+        try:
+            chunks = self._chunks(response, url)
+            head = opening(response.status_code, response.headers, chunks, where)
+            if body is not None and response.request.method != "POST":
+                told = f"the portal passes POST requests on to {response.url}, where they are lost"
+                raise RequestRefused(f"{told}; give that address, or use GET", **where)
+        except BaseException:
+            response.close()
+            raise
+        return _Begun(response, itertools.chain([head] if head else [], chunks))
+
+    def _send(self, url: str, body: bytes | None) -> requests.Response:
         self.requests_made = next(self._count)
         self._local.requests = self.requests_by_this_thread + 1
         try:
-            response = self._session().get(
-                url, timeout=self._timeouts, stream=True, auth=self._credentials
+            response = self._session().request(
+                "GET" if body is None else "POST",
+                url,
+                data=body,
+                headers={} if body is None else {"Content-Type": "text/xml"},
+                timeout=self._timeouts,
+                stream=True,
+                auth=self._credentials,
             )
         except LocationValueError as error:
             raise ConfigurationError(f"{self.address.base} is no address of a host") from error
         self._note_quota(response.headers)
-        where = {"portal": self.slug, "url": url}
-        if response.status_code != requests.codes.ok:
-            with response:
-                body = next(response.iter_content(_ERROR_BYTES), b"")
-            raise replies.failure(response.status_code, response.headers, body, **where)
-        page = replies.unexpected(response.headers, **where)
-        if page:
-            response.close()
-            raise page
         return response
 
     def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
@@ -176,14 +217,17 @@ class Client:
                     raise PortalFailure("stopped on request", portal=self.slug, url=url)
                 yield chunk
         except requests.RequestException as error:
-            raise self._problem(error, url) from error
+            raise self._broken(error, url) from error
+
+    def _broken(self, error: requests.RequestException, url: str) -> PortalError:
+        return connection.problem(error, self.address.base, portal=self.slug, url=url)
 
     def _repeated(self, once: Callable[[], _T], url: str) -> _T:
         for number in itertools.count(1):
             try:
                 return once()
             except requests.RequestException as error:
-                problem: PortalError = self._problem(error, url)
+                problem: PortalError = self._broken(error, url)
                 problem.__cause__ = error
             except (PortalFailure, QuotaExhausted) as error:
                 problem = error
@@ -197,31 +241,12 @@ class Client:
         """Seconds to wait before the next attempt, or None when another makes no sense."""
         if number >= self._attempts or isinstance(problem.__cause__, requests.TooManyRedirects):
             return None
-        if isinstance(problem, PortalUnreachable) and _unknown_host(problem.__cause__):
+        if isinstance(problem, PortalUnreachable) and connection.unknown_host(problem.__cause__):
             return None
         if isinstance(problem, QuotaExhausted) and problem.reset:
             wait = (problem.reset - datetime.now(UTC)).total_seconds()
             return max(wait, 0) + random.uniform(0.1, 1) if wait <= self._patience else None  # noqa: S311
         return float(2 ** (number - 1)) * random.uniform(0.25, 0.75)  # noqa: S311
-
-    def _problem(self, error: requests.RequestException, url: str) -> PortalError:
-        where = {"portal": self.slug, "url": url}
-        host = self.address.base
-        if _unknown_host(error):
-            return PortalUnreachable(
-                f"there is no host {host}; check the portal's address and the network", **where
-            )
-        if isinstance(error, requests.Timeout):
-            return PortalUnreachable(f"{host} did not answer in time; try later", **where)
-        if isinstance(error, requests.exceptions.SSLError):
-            return PortalUnreachable(f"{host} has no certificate that this machine trusts", **where)
-        if isinstance(error, requests.exceptions.ChunkedEncodingError | ContentDecodingError):
-            return PortalFailure("the reply broke off in the middle", **where)
-        if isinstance(error, requests.ConnectionError):
-            return PortalUnreachable(
-                f"{host} cannot be reached; check address and network", **where
-            )
-        return PortalFailure(f"the request failed: {type(error).__name__}", **where)
 
     def _session(self) -> requests.Session:
         # A Session is not made for several threads at once, and landing uses some.
@@ -243,14 +268,17 @@ class Client:
             )
 
 
-def _unknown_host(error: BaseException | None) -> bool:
-    reason = error
-    while reason is not None:
-        if isinstance(reason, NameResolutionError):
-            return True
-        reason = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
-        reason = reason if isinstance(reason, BaseException) else None
-    return False
+class _Begun(AbstractContextManager[Iterator[bytes]]):
+    """A reply that has been looked at; closed at the end of a `with` block."""
+
+    def __init__(self, response: requests.Response, chunks: Iterator[bytes]) -> None:
+        self._response, self._chunks = response, chunks
+
+    def __enter__(self) -> Iterator[bytes]:
+        return self._chunks
+
+    def __exit__(self, *_: object) -> None:
+        self._response.close()
 
 
 def _encoded(parameters: Parameters) -> dict[str, object]:

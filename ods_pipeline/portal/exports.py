@@ -115,16 +115,25 @@ class Export:
     """An export that is being read.
 
     Attributes:
-        format: The export that it is; CSV where Parquet was asked for and joins lists.
+        format: The export that it is; CSV where Parquet was asked for and joins lists; GML for
+            features.
         url: Its address.
         schema: Columns in the order of the fields, with field metadata.
         batches: The rows in bounded memory, to be read once, inside the `with` block.
+        notes: What was decided on the way and the reader should know, a sentence each; complete
+            once the batches have been read.
     """
 
-    format: Format
+    format: Format | Literal["gml"]
     url: str
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
+    notes: Sequence[str] = ()
+
+    @property
+    def note(self) -> str:
+        """The notes as one line."""
+        return "; ".join(self.notes)
 
 
 @contextlib.contextmanager

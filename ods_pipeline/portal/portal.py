@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 from requests.auth import AuthBase
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import NotAPortal
-from ods_pipeline.portal import catalog, exports
+from ods_pipeline.errors import NotAPortal, NothingToLand
+from ods_pipeline.portal import catalog, exports, features
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import Format, Query
 from ods_pipeline.portal.proof import prove
+from ods_pipeline.portal.wfs import Method, Version, Wfs
+
+if TYPE_CHECKING:
+    import geopandas
+
+    from ods_pipeline.portal.gml import AxisOrder
 
 
 class Portal:
-    """An Opendatasoft portal, read through its Explore API v2.1.
+    """An Opendatasoft portal, read through its Explore API v2.1 and its WFS.
 
     Nothing is asked before a method needs it. Every result is proven complete or raised about.
 
@@ -164,6 +171,53 @@ class Portal:
             rows += batch.num_rows
             yield batch
         prove(self.client, dataset, rows, query)
+
+    def features(
+        self,
+        dataset_id: str,
+        version: Version = "1.1.0",
+        *,
+        select: Sequence[str] = (),
+        axis_order: AxisOrder = "auto",
+    ) -> geopandas.GeoDataFrame:
+        """The features of a geographic dataset through WFS, typed as its records and counted.
+
+        Args:
+            dataset_id: Identifier of the dataset.
+            version: Version of WFS to ask for; 2.0.0 also reads layers that the server caps.
+            select: Names of the fields to read; all without it.
+            axis_order: Order of coordinates where the features leave it open.
+
+        Returns:
+            Longitudes and latitudes (OGC:CRS84), every geometry a column. `attrs` holds the proof,
+            and notes about what was decided on the way.
+
+        Raises:
+            NothingToLand: The dataset has no geographic field.
+            DataError: The features cannot be trusted, or are not all.
+            PortalError: The portal does not give them.
+        """
+        dataset = self.dataset(dataset_id)
+        if not dataset.geographic:
+            told = f"{dataset_id} has no geographic field, so WFS has no layer of it"
+            raise NothingToLand(told, portal=self.slug, dataset=dataset_id)
+        with features.opened(
+            self.client, dataset, version=version, select=select, axis_order=axis_order
+        ) as export:
+            table = pa.Table.from_batches(export.batches, export.schema)
+        proof = features.prove(self.client, dataset, table.num_rows, version)
+        layer = features.frame(table, dataset.fields)
+        layer.attrs = {"proof": str(proof), "notes": list(export.notes)}
+        return layer
+
+    def wfs(self, version: Version = "1.1.0", *, method: Method = "GET") -> Wfs:
+        """The portal's WFS itself: its operations, and features as GML.
+
+        Args:
+            version: Version of WFS to ask for.
+            method: `GET`, or `POST` for XML bodies (1.1.0 alone).
+        """
+        return Wfs(self.client, version, method=method)
 
     def export(
         self, dataset_id: str, format: str, **parameters: object

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,43 @@ from ods_pipeline.errors import (
 )
 
 _TOO_MANY = 429
+_ERROR_BYTES = 65_536
 _SECONDS = re.compile(r"[0-9]{1,8}")
+
+
+def opening(
+    status: int, headers: Mapping[str, str], chunks: Iterator[bytes], where: dict[str, str]
+) -> bytes:
+    """Tell data of the Explore API from errors; data is told by its headers alone.
+
+    Args:
+        status: HTTP status.
+        headers: Reply headers.
+        chunks: The body.
+        where: Portal and URL, for messages.
+
+    Returns:
+        What was read of the body: nothing.
+
+    Raises:
+        PortalError: The reply is an error, or a web page.
+    """
+    if status != 200:
+        raise failure(status, headers, at_most(_ERROR_BYTES, chunks), **where)
+    page = unexpected(headers, **where)
+    if page:
+        raise page
+    return b""
+
+
+def at_most(most: int, chunks: Iterator[bytes]) -> bytes:
+    """The first bytes of a body."""
+    read = bytearray()
+    for chunk in chunks:
+        read += chunk
+        if len(read) >= most:
+            break
+    return bytes(read[:most])
 
 
 def document(body: bytes) -> Any:

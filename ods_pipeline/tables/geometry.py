@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from ods_pipeline.dataset import Field
+from ods_pipeline.dataset import GEOGRAPHIC, Field
 from ods_pipeline.errors import TypeMismatch
 
 _POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
@@ -190,6 +190,13 @@ _GEOPARQUET_NAMES = {
     "MULTIPOLYGON": "MultiPolygon",
     "GEOMETRYCOLLECTION": "GeometryCollection",
 }
+
+
+def geometry_columns(schema: pa.Schema) -> list[str]:
+    """The geometry columns of a partition, the primary one first."""
+    kinds = {item.name: (item.metadata or {}).get(b"ods_type", b"").decode() for item in schema}
+    geometries = [name for name, kind in kinds.items() if kind in GEOGRAPHIC]
+    return sorted(geometries, key=lambda name: kinds[name] != "geo_shape")
 
 
 def primary(fields: Iterable[Field]) -> str:

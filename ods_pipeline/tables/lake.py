@@ -15,6 +15,7 @@ import socket
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 from urllib.parse import quote
 
 import pyarrow as pa
@@ -22,6 +23,8 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.errors import LakeError, LakeUnwritable
 from ods_pipeline.tables.receipt import Receipt
+
+PartitionKind = Literal["records", "features"]
 
 _LONGEST_NAME = 200
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())

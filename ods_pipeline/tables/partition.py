@@ -10,7 +10,6 @@ import base64
 import contextlib
 import hashlib
 import os
-from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -21,7 +20,7 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import LakeError
 from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
-from ods_pipeline.tables.geometry import GeoSummary, geo_metadata
+from ods_pipeline.tables.geometry import GeoSummary, geo_metadata, geometry_columns
 from ods_pipeline.tables.lake import Lake, explained, replace_durably
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import columns_hash
@@ -77,7 +76,7 @@ class PartitionWriter:
         self._schema = schema
         self._primary = primary
         self._pending: list[pa.RecordBatch] = []
-        self._geometries = {name: GeoSummary() for name in _geometry_columns(schema)}
+        self._geometries = {name: GeoSummary() for name in geometry_columns(schema)}
         self._exit = contextlib.ExitStack()
         self._path = self._exit.enter_context(lake.incoming(target.name))
         self._file = _Hashed(self._path)
@@ -163,14 +162,6 @@ class PartitionWriter:
             self._file.close()
             replace_durably(self._path, self.target)
         return whole
-
-
-def _geometry_columns(schema: pa.Schema) -> Iterable[str]:
-    return [
-        item.name
-        for item in schema
-        if (item.metadata or {}).get(b"ods_type", b"").startswith(b"geo_")
-    ]
 
 
 def rewrite(lake: Lake, target: Path, schema: pa.Schema, known: Receipt, primary: str) -> Receipt:

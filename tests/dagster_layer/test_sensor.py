@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.sensor import EVENTS_PER_TICK, Cursor, removable, report, stamp
+from ods_pipeline.partitions import Moves, difference, removable
+from ods_pipeline.sensor import EVENTS_PER_TICK, Cursor, report, stamp
 from tests.dagster_layer.world import World, publish, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -32,15 +33,15 @@ def catalog(*names: str) -> dict[str, Dataset]:
 
 
 def test_everything_is_new_to_an_empty_cursor() -> None:
-    found = report(catalog("b", "a"), [], Cursor())
-    assert found.arrived == ("a", "b")
-    assert set(found.changed) == {"a", "b"}
+    assert difference(catalog("b", "a"), []) == Moves(arrived=("a", "b"))
+    assert set(report(catalog("b", "a"), [], Cursor()).changed) == {"a", "b"}
 
 
 def test_the_next_look_at_the_same_catalog_reports_nothing() -> None:
     first = report(catalog("a", "b"), [], Cursor())
     again = report(catalog("a", "b"), ["a", "b"], first.cursor)
-    assert (again.arrived, again.departed, again.changed) == ((), (), {})
+    assert not again.changed
+    assert difference(catalog("a", "b"), ["a", "b"]) == Moves()
 
 
 @pytest.mark.parametrize(
@@ -63,12 +64,12 @@ def test_the_same_instant_written_otherwise_is_the_same_version() -> None:
 
 def test_a_dataset_that_shows_no_records_for_a_while_keeps_its_partition() -> None:
     restricted = {"a": replace(dataset("a"), data_visible=False)}
-    found = report(restricted, ["a"], Cursor())
-    assert (found.arrived, found.departed, found.changed) == ((), (), {})
+    assert not report(restricted, ["a"], Cursor()).changed
+    assert difference(restricted, ["a"]) == Moves()
 
 
 def test_a_dataset_without_records_is_no_partition() -> None:
-    assert not report({"a": replace(dataset("a"), has_records=False)}, [], Cursor()).arrived
+    assert difference({"a": replace(dataset("a"), has_records=False)}, []) == Moves()
 
 
 def test_a_big_portal_is_reported_over_several_ticks() -> None:
@@ -82,8 +83,8 @@ def test_a_big_portal_is_reported_over_several_ticks() -> None:
 
 def test_a_partition_that_was_deleted_by_hand_comes_back_with_its_version() -> None:
     cursor = report(catalog("a"), [], Cursor()).cursor
-    found = report(catalog("a"), [], cursor)
-    assert (found.arrived, set(found.changed)) == (("a",), {"a"})
+    assert set(report(catalog("a"), [], cursor).changed) == {"a"}
+    assert difference(catalog("a"), []) == Moves(arrived=("a",))
 
 
 @pytest.mark.parametrize("text", [None, "", "nonsense", "bm9uc2Vuc2U=", "eJyLVoo1AAJRATQ=", "{}"])

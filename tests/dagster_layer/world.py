@@ -88,11 +88,9 @@ class World:
         self.automation = dg.evaluate_automation_conditions(
             self.defs, self.instance, cursor=self.automation and self.automation.cursor
         )
-        assets = ("catalog", "records", "table")
-        found = {
-            asset: self.automation.get_requested_partitions(self.settings.key(asset))
-            for asset in assets
-        }
+        keys = [self.settings.key("catalog")]
+        keys += [key for lane in self.settings.lanes for key in self.settings.keys(lane)]
+        found = {key.path[-1]: self.automation.get_requested_partitions(key) for key in keys}
         return {asset: partitions for asset, partitions in found.items() if partitions}
 
     def run(self, *assets: str, over: str | Sequence[str] | None = None, **options: Any) -> Any:

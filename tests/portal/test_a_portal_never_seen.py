@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ods_pipeline.landing import land
+from ods_pipeline.lane import Lane
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.lake import Lake
 from ods_pipeline.tables.verdict import Kind, verdict
@@ -149,7 +150,7 @@ def test_every_row_and_every_value_of_a_portal_never_seen_lands(
         portal = Portal(served.url)
         (dataset,) = portal.datasets()
         lake = Lake.of(tmp_path, portal.slug)
-        landing = land(portal, dataset, lake, format=format)
+        landing = land(portal, dataset, lake, lane=Lane(format=format))
     assert landing.receipt.format == format
     table = pq.read_table(lake.partition("records", "arrêtés/2024"))
     assert table.to_pylist() == EXPECTED
@@ -169,7 +170,9 @@ def test_both_exports_of_a_portal_never_seen_have_one_content(tmp_path: Path) ->
         portal = Portal(served.url)
         (dataset,) = portal.datasets()
         hashes = [
-            land(portal, dataset, Lake.of(tmp_path / format, portal.slug), format=format).receipt
+            land(
+                portal, dataset, Lake.of(tmp_path / format, portal.slug), lane=Lane(format=format)
+            ).receipt
             for format in ("parquet", "csv")
         ]
     assert hashes[0].content_hash == hashes[1].content_hash

@@ -1,0 +1,227 @@
+"""GetFeature: the collection, streamed feature by feature as the engine composes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import islice
+from urllib.parse import urlencode
+from xml.sax.saxutils import quoteattr
+
+from ods_pipeline.emulator.errors import forbidden
+from ods_pipeline.emulator.exports.csv import joined
+from ods_pipeline.emulator.rendering import quoted
+from ods_pipeline.emulator.reply import Piece
+from ods_pipeline.emulator.request import Request
+from ods_pipeline.emulator.state import State
+from ods_pipeline.emulator.wfs.asked import Asked, Wanted
+from ods_pipeline.emulator.wfs.dialect import PATH, PROLOGUE, XSI, Dialect, namespace
+from ods_pipeline.emulator.wfs.layers import Layer, layer
+from ods_pipeline.emulator.wfs.quirks import WfsQuirks
+from ods_pipeline.emulator.wfs.refusals import Refused, internal, missing
+from ods_pipeline.emulator.wfs.selection import Selection, box
+from ods_pipeline.emulator.wfs.values import Properties
+
+# Large shapes make large rows: what the engine hands over at once is kept small.
+BATCH = 2048
+
+
+@dataclass(frozen=True)
+class Share:
+    """So many of the features that match, from so far on."""
+
+    matched: int
+    start: int
+    rows: int
+
+    @property
+    def end(self) -> int:
+        """Where the next one starts."""
+        return self.start + self.rows
+
+
+def share(asked: Asked, matched: int, quirks: WfsQuirks) -> Share:
+    """What one reply gives of the features that match."""
+    start = min(asked.start, matched) if asked.dialect.modern and quirks.page else 0
+    page = quirks.page if asked.dialect.modern else None
+    bounds = [bound for bound in (asked.limit, quirks.cap, page) if bound is not None]
+    return Share(matched, start, min([matched - start, *bounds]))
+
+
+def features(request: Request, state: State, asked: Asked) -> Iterator[Piece]:
+    """The whole document, or its count alone; what is wrong is raised before the first piece."""
+    quirks = state.quirks.wfs
+    selections = selected(state, asked, quirks)
+    matched = sum(state.store.number(s.count()) for s in selections)
+    if asked.hits:
+        return iter([_hits(request, asked, matched, quirks).encode()])
+    given = share(asked, matched, quirks)
+    head = _head(request, asked, _counts(request, asked, given, quirks))
+    pieces = _members(request, state, asked, selections, _kept(request, given))
+    return _document(asked, quirks, head, _interrupted(request, asked, pieces))
+
+
+def selected(state: State, asked: Asked, quirks: WfsQuirks) -> list[Selection]:
+    """What matches in each of the types; a type may be known by the ids alone."""
+    wanted = asked.wanted or tuple(
+        Wanted(name) for name in dict.fromkeys(i.rpartition(".")[0] for i in asked.ids)
+    )
+    if not wanted:
+        raise missing(asked.dialect.type_name)
+    bounds = box(asked.bbox) if asked.bbox else None
+    return [Selection(_open(layer(state, w)), quirks, asked.ids, bounds) for w in wanted]
+
+
+def _open(chosen: Layer) -> Layer:
+    if not chosen.dataset.data_visible:
+        raise forbidden()
+    return chosen
+
+
+def _kept(request: Request, given: Share) -> Share:
+    """What is left when a fault keeps features back: the counts are those of before."""
+    withheld = given.rows if request.withheld is None else request.withheld
+    return Share(given.matched, given.start, max(0, given.rows - withheld))
+
+
+def composed(selection: Selection, state: State, base: str) -> str:
+    """SQL for a whole feature."""
+    dataset = selection.layer.dataset
+    name = f"ods:{dataset.dataset_id}"
+    files = f"{base}/api/explore/v2.1/catalog/datasets/{dataset.dataset_id}/files/"
+    writer = Properties(selection.quirks, files, state.nested(dataset))
+    identified = selection.quirks.ids != "absent"
+    opening = quoted(f'<{name} gml:id="{dataset.dataset_id}.') + " || r.n || '\">'"
+    parts = [opening if identified else quoted(f"<{name}>")]
+    columns = dataset.columns()
+    for place in selection.layer.places:
+        parts.append(writer.element(dataset.fields[place], columns[place].sql))
+    return " || ".join([*parts, quoted(f"</{name}>")])
+
+
+def _members(
+    request: Request, state: State, asked: Asked, selections: list[Selection], given: Share
+) -> Iterator[Piece]:
+    """The features of all types, one after the other, in pieces of many."""
+    one = asked.dialect.modern or state.quirks.wfs.members == "one"
+    member = "wfs:member" if asked.dialect.modern else "gml:featureMember"
+    left, skipped = given.rows, given.start
+    for selection in selections:
+        total = state.store.number(selection.count())
+        here = max(0, min(left, total - skipped))
+        text = composed(selection, state, request.base)
+        framed = f"'<{member}>' || {text} || '</{member}>'" if one else text
+        sql = f"SELECT {framed} || chr(10) FROM ({selection.rows()}) AS r"
+        window = f" LIMIT {here} OFFSET {skipped}" if here < total else ""
+        if here:
+            for batch in state.store.batches(sql + window, BATCH):
+                yield joined(batch.column(0))
+        left, skipped = left - here, max(0, skipped - total)
+
+
+def _document(
+    asked: Asked, quirks: WfsQuirks, head: str, pieces: Iterator[Piece]
+) -> Iterator[Piece]:
+    together = not asked.dialect.modern and quirks.members == "all"
+    yield (head + ">\n" + ("<gml:featureMembers>\n" if together else "")).encode()
+    try:
+        yield from pieces
+    except Refused as broken:
+        # Nothing more comes: the document is never ended.
+        yield _inline(broken, asked.dialect)
+        return
+    yield b"</gml:featureMembers>\n</wfs:FeatureCollection>\n" if together else (
+        b"</wfs:FeatureCollection>\n"
+    )
+
+
+def _interrupted(request: Request, asked: Asked, pieces: Iterator[Piece]) -> Iterator[Piece]:
+    """The features, with a report amid them where a fault says so."""
+    if request.interruption is None:
+        yield from pieces
+        return
+    after, ends = request.interruption
+    lines = (line for piece in pieces for line in bytes(piece).splitlines(keepends=True))
+    yield from islice(_whole(lines), after)
+    if not ends:
+        raise internal()
+    yield _inline(internal(), asked.dialect)
+    yield from _whole(lines)
+
+
+def _whole(lines: Iterator[bytes]) -> Iterator[bytes]:
+    """Lines put together again where a text of a feature holds a line break."""
+    held = b""
+    for line in lines:
+        held += line
+        if line.endswith(b"Member>\n") or line.endswith(b"</wfs:member>\n"):
+            yield held
+            held = b""
+    if held:
+        yield held
+
+
+def _inline(report: Refused, dialect: Dialect) -> bytes:
+    """A report inside of another document: it has no prologue of its own."""
+    return report.report(dialect.version).partition(b"?>\n")[2]
+
+
+def _hits(request: Request, asked: Asked, matched: int, quirks: WfsQuirks) -> str:
+    if quirks.hits == "refused":
+        raise Refused("OperationNotSupported", "resultType", "resultType hits is not supported.")
+    told = "unknown" if quirks.hits == "unknown" else str(matched + quirks.hits_off)
+    if asked.dialect.modern:
+        return _head(request, asked, {"numberMatched": told, "numberReturned": "0"}) + "/>\n"
+    counts = {} if quirks.hits == "unknown" else {"numberOfFeatures": told}
+    return _head(request, asked, counts) + "/>\n"
+
+
+def _counts(request: Request, asked: Asked, given: Share, quirks: WfsQuirks) -> dict[str, str]:
+    """What the collection says of itself."""
+    lying = quirks.cap_count == "lying" and quirks.cap is not None
+    returned = min(given.matched, asked.limit or given.matched) if lying else given.rows
+    if not asked.dialect.modern:
+        return {} if quirks.counts != "told" else {"numberOfFeatures": str(returned)}
+    counts = {"numberMatched": str(given.matched), "numberReturned": str(returned)}
+    if quirks.counts == "unknown":
+        counts["numberMatched"] = "unknown"
+    if quirks.counts == "absent":
+        counts = {}
+    return counts | _next(request, asked, given, quirks)
+
+
+def _next(request: Request, asked: Asked, given: Share, quirks: WfsQuirks) -> dict[str, str]:
+    """The link to the next page, where replies are pages and there is one."""
+    left = min(given.matched - given.end, (asked.limit or given.matched) - given.rows)
+    if not quirks.page or left <= 0 or quirks.next_link == "missing":
+        return {}
+    kept = [(k, v) for k, v in request.pairs if k.lower() not in ("startindex", "count")]
+    start = given.start if quirks.next_link == "loop" else given.end
+    kept += [("startIndex", str(start))] + ([("count", str(left))] if asked.limit else [])
+    base = "http://elsewhere.invalid" if quirks.next_link == "elsewhere" else request.base
+    return {"next": f"{base}{PATH}?{urlencode(kept)}"}
+
+
+def _head(request: Request, asked: Asked, counts: dict[str, str]) -> str:
+    """The start tag of the collection, not closed yet."""
+    dialect = asked.dialect
+    names = namespaces(dialect, request.base, asked.wanted)
+    moment = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    attributes = {**names, **counts, "timeStamp": moment}
+    written = " ".join(f"{name}={quoteattr(value)}" for name, value in attributes.items())
+    return f"{PROLOGUE}<wfs:FeatureCollection {written}"
+
+
+def namespaces(dialect: Dialect, base: str, wanted: tuple[Wanted, ...]) -> dict[str, str]:
+    """The prefixes of a reply with features, and where their schemas are."""
+    asking = {"service": "WFS", "version": dialect.version, "request": "DescribeFeatureType"}
+    types = {dialect.type_name: ",".join(w.type_name for w in wanted)} if wanted else {}
+    home = f"{base}{PATH}?{urlencode(asking | types)}"
+    return {
+        "xmlns:wfs": dialect.wfs,
+        "xmlns:gml": dialect.gml,
+        "xmlns:ods": namespace(base),
+        "xmlns:xsi": XSI,
+        "xsi:schemaLocation": f"{namespace(base)} {home} {dialect.wfs} {dialect.wfs_schema}",
+    }

@@ -1,0 +1,105 @@
+"""The two lanes by which a dataset's rows come: records through an export, features through WFS.
+
+Landing, planning and Dagster treat both alike; what differs between them is said here and nowhere
+else. How either is read is `portal`'s knowledge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import AccessDenied, NothingToLand
+from ods_pipeline.portal import exports, features, proof
+from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.exports import Export, Format
+from ods_pipeline.portal.proof import Proof
+from ods_pipeline.portal.wfs import Version
+from ods_pipeline.tables.lake import PartitionKind
+from ods_pipeline.tables.schema import arrow_schema
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One way by which a dataset's rows come.
+
+    Attributes:
+        kind: `records` or `features`; the folder of the partitions, and what the table is called.
+        format: Export that records are read from first.
+        version: Version of WFS that features are asked for in.
+    """
+
+    kind: PartitionKind = "records"
+    format: Format = "parquet"
+    version: Version = "1.1.0"
+
+    @property
+    def reads(self) -> str:
+        """The form that the rows are asked for in: `parquet`, `csv` or `gml`."""
+        return self.format if self.kind == "records" else "gml"
+
+    def carries(self, dataset: Dataset) -> bool:
+        """Whether a dataset is one that comes this way: WFS has the geographic ones alone."""
+        return self.kind == "records" or bool(dataset.geographic)
+
+    def schema(self, dataset: Dataset) -> pa.Schema:
+        """The columns of a dataset's partition.
+
+        Raises:
+            SchemaMismatch: A declared type is unknown, or two fields have the same name.
+        """
+        if self.kind == "records":
+            return arrow_schema(dataset.fields)
+        return features.schema(dataset)
+
+    def opened(
+        self,
+        client: Client,
+        dataset: Dataset,
+        spool: Path,
+        received: Callable[[int], object],
+    ) -> AbstractContextManager[Export]:
+        """Ask for all rows of a dataset; see `portal.exports` and `portal.features`."""
+        if self.kind == "records":
+            return exports.opened(client, dataset, self.format, spool=spool, received=received)
+        return features.opened(client, dataset, version=self.version, received=received)
+
+    def prove(self, client: Client, dataset: Dataset, rows: int) -> Proof:
+        """Compare the rows that arrived with what the portal counts at this moment.
+
+        Raises:
+            Unproven: The numbers differ.
+        """
+        if self.kind == "records":
+            return proof.prove(client, dataset, rows)
+        return features.prove(client, dataset, rows, self.version)
+
+    def require(self, dataset: Dataset) -> None:
+        """Refuse a dataset that cannot be landed, in one sentence.
+
+        Raises:
+            AccessDenied: Its records are not visible.
+            NothingToLand: It has none, or WFS has no layer of it.
+        """
+        name = dataset.dataset_id
+        where = {"portal": dataset.portal, "dataset": name}
+        if not dataset.has_records or dataset.records_count == 0:
+            raise NothingToLand(f"{name} holds no records to land", **where)
+        if not dataset.data_visible or not dataset.fields:
+            raise AccessDenied(
+                f"{name} is restricted: its metadata are public, its records are not; "
+                "ask the portal for access",
+                **where,
+            )
+        if not self.carries(dataset):
+            raise NothingToLand(
+                f"{name} has no geographic field, so WFS has no layer of it", **where
+            )
+
+
+RECORDS, FEATURES = Lane(), Lane("features")

@@ -1,0 +1,136 @@
+"""The assets of a lane: records and table for exports, features and layer for WFS.
+
+What a step does to one dataset is `bring`'s and the warehouse's knowledge. Here it is put to
+work over the partitions of a run, and told to Dagster so that a failure loses nothing done.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from ods_pipeline import checks
+from ods_pipeline.assets import WAIT_FOR_THE_WAREHOUSE, lake_of, portal_of, warehouse_of
+from ods_pipeline.automation import refresh_on_change
+from ods_pipeline.bring import RunMode, bring, load_partition
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import DatasetNotFound
+from ods_pipeline.lane import Lane
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.progress import each, interrupted, materialized
+from ods_pipeline.resources import explained
+from ods_pipeline.settings import Settings
+
+_LANDED = {
+    "records": "Bulk exports, typed by the portal's declarations and proven complete.",
+    "features": "WFS features with all their geometries, typed and proven like the records.",
+}
+_LOADED = {
+    "records": "The records as a table, swapped in whole; it follows the publisher's fields.",
+    "features": "The features as a table, swapped in whole; every geometry with its CRS.",
+}
+
+
+def landed_asset(settings: Settings, lane: Lane) -> dg.AssetsDefinition:
+    """The rows of each dataset that come by a lane, landed in the lake."""
+
+    @dg.asset(
+        key=settings.key(lane.kind),
+        # Layers are partitions of their own set, with the datasets' keys.
+        deps=[
+            dg.AssetDep(settings.key("dataset"), partition_mapping=dg.IdentityPartitionMapping())
+        ],
+        check_specs=checks.specs(settings.key(lane.kind)),
+        partitions_def=settings.partitions_of(lane),
+        backfill_policy=dg.BackfillPolicy.multi_run(settings.datasets_per_run),
+        group_name=settings.group,
+        kinds={"parquet"},
+        required_resource_keys={settings.resource("portal"), settings.resource("lake")},
+        io_manager_key=settings.resource("io_manager"),
+        pool=settings.portal_pool,
+        code_version="1",
+        automation_condition=refresh_on_change(),
+        description=_LANDED[lane.kind],
+    )
+    def landed(context: dg.AssetExecutionContext, config: RunMode) -> Any:
+        with explained():
+            portal, lake = portal_of(context, settings), lake_of(context, settings)
+            wanted = described(portal, context.partition_keys)
+            done, failed = each(
+                context.partition_keys,
+                lambda name: bring(portal, lake, existing(wanted, name), config.mode, lane),
+            )
+        results = list(checks.results([*done.values()], failed))
+        failed |= {name: item.difference() for name, item in done.items() if item.differs}
+        if failed:
+            yield from checks.evaluations(context.asset_key, results)
+            right = {name: item for name, item in done.items() if name not in failed}
+            raise interrupted(context, right, failed)
+        yield from materialized(context, done, results)
+
+    return landed
+
+
+def described(portal: Portal, names: Sequence[str]) -> Mapping[str, Dataset]:
+    """The datasets of a run as the portal describes them now, in one request however many."""
+    if len(names) == 1:
+        return {names[0]: portal.dataset(names[0])}
+    return {dataset.dataset_id: dataset for dataset in portal.datasets()}
+
+
+def existing(datasets: Mapping[str, Dataset], name: str) -> Dataset:
+    """A dataset of the catalog.
+
+    Raises:
+        DatasetNotFound: It was withdrawn or renamed.
+    """
+    if name not in datasets:
+        raise DatasetNotFound(
+            "the catalog lists it no more; what is landed of it stays", dataset=name
+        )
+    return datasets[name]
+
+
+def loaded_asset(settings: Settings, lane: Lane) -> dg.AssetsDefinition:
+    """What a lane has landed of each dataset, as a table in the warehouse."""
+
+    @dg.asset(
+        key=settings.loaded(lane),
+        deps=[settings.key(lane.kind)],
+        partitions_def=settings.partitions_of(lane),
+        backfill_policy=dg.BackfillPolicy.multi_run(settings.datasets_per_run),
+        group_name=settings.group,
+        kinds={"duckdb"},
+        required_resource_keys={settings.resource("lake"), settings.resource("warehouse")},
+        pool=settings.warehouse_pool,
+        code_version="1",
+        retry_policy=WAIT_FOR_THE_WAREHOUSE,
+        automation_condition=refresh_on_change(),
+        description=_LOADED[lane.kind],
+    )
+    def loaded(context: dg.AssetExecutionContext) -> Any:
+        landed, instance = settings.key(lane.kind), context.instance
+        with explained():
+            lake = lake_of(context, settings)
+            with warehouse_of(context, settings) as warehouse:
+                done, failed = each(
+                    context.partition_keys,
+                    lambda name: load_partition(
+                        warehouse, lake, name, verdict_of(instance, landed, name), lane
+                    ),
+                )
+        if failed:
+            raise interrupted(context, done, failed)
+        yield from materialized(context, done)
+
+    return loaded
+
+
+def verdict_of(instance: dg.DagsterInstance, landed: dg.AssetKey, name: str) -> str:
+    """Why a dataset's partition was landed, as Dagster remembers it; empty where it does not."""
+    wanted = dg.AssetRecordsFilter(asset_key=landed, asset_partitions=[name])
+    for found in instance.fetch_materializations(wanted, limit=1).records:
+        event = found.asset_materialization
+        text = event.metadata.get("verdict") if event else None
+        return str(text.value) if text else ""
+    return ""

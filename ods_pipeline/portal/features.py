@@ -1,0 +1,216 @@
+"""A dataset's features: its layer in the portal's WFS, as typed batches in longitude and latitude.
+
+The columns are those of the records, with the feature's identifier before them. Requests and
+capped layers are the `wfs` folder's work, reading GML is the `gml` folder's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import pyarrow as pa
+import shapely
+
+from ods_pipeline.dataset import GEOGRAPHIC, Dataset, Field
+from ods_pipeline.errors import (
+    AccessDenied,
+    ConfigurationError,
+    OdsPipelineError,
+    ServiceException,
+    Unproven,
+)
+from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.exports import Export
+from ods_pipeline.portal.feature_columns import FeatureColumns
+from ods_pipeline.portal.proof import Proof, live_count
+from ods_pipeline.portal.wfs import Version, Wfs
+from ods_pipeline.portal.wfs.gather import CAPPED, Asked, Gathering
+from ods_pipeline.portal.wfs.operations import Bounds
+from ods_pipeline.tables.geometry import primary
+from ods_pipeline.tables.schema import arrow_schema
+
+if TYPE_CHECKING:
+    import geopandas
+
+    from ods_pipeline.portal.gml import AxisOrder
+
+_NO_BOX = (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, RuntimeError)
+
+
+def schema(dataset: Dataset, select: Sequence[str] = ()) -> pa.Schema:
+    """The columns of a dataset's features.
+
+    Args:
+        dataset: The dataset, with its fields.
+        select: Names of the fields to read; all without it.
+
+    Returns:
+        `gml_id`, then the fields in their order, typed as in the records. The identifier is called
+        `_gml_id` where a field has that name.
+
+    Raises:
+        ConfigurationError: There is no such field.
+        SchemaMismatch: A declared type is unknown, or two fields have the same name.
+    """
+    fields = arrow_schema(_selected(dataset, select))
+    name = "gml_id"
+    while name in fields.names:
+        name = f"_{name}"
+    return pa.schema([pa.field(name, pa.string()), *fields])
+
+
+def _selected(dataset: Dataset, select: Sequence[str]) -> tuple[Field, ...]:
+    unknown = sorted(set(select) - {field.name for field in dataset.fields})
+    if unknown:
+        raise ConfigurationError(
+            f"{dataset.dataset_id} has no field {unknown[0]!r} to select",
+            dataset=dataset.dataset_id,
+        )
+    return tuple(f for f in dataset.fields if not select or f.name in select)
+
+
+@contextlib.contextmanager
+def opened(
+    client: Client,
+    dataset: Dataset,
+    *,
+    version: Version = "1.1.0",
+    received: Callable[[int], object] = lambda size: None,
+    axis_order: AxisOrder = "auto",
+    select: Sequence[str] = (),
+) -> Iterator[Export]:
+    """Ask for the features of a dataset, typed by the catalog's declarations.
+
+    Args:
+        client: The conversation with the portal.
+        dataset: The dataset, with its fields.
+        version: Version of WFS. 2.0.0 follows pages, and reads a layer that the server caps by
+            bounding boxes.
+        received: Told the size of each piece that arrives, in bytes.
+        axis_order: Order of coordinates where their reference system leaves it open; `auto`
+            decides by the dataset's extent, and notes it.
+        select: Names of the fields to read; all without it.
+
+    Yields:
+        The features as an export; reading them raises the rest.
+
+    Raises:
+        ConfigurationError: There is no such version or field.
+        SchemaMismatch: The features' properties are not the declared fields.
+        TypeMismatch: A value is not of its field's type.
+        GmlRefused: The answer cannot be read rightly.
+        Unproven: The answer is not whole.
+        PortalError: The portal did not answer as it should.
+    """
+    columns, fields = schema(dataset, select), _selected(dataset, select)
+    wfs = Wfs(client, version)
+    # Asked for by name only where some are left out: a list of all would be a longer URL.
+    names = [field.name for field in fields] if select else []
+    asked = Asked(dataset.dataset_id, names, extent(dataset), axis_order, received)
+    gathering = Gathering(wfs, asked)
+    url = wfs.url(dataset.dataset_id, names)
+    typing = FeatureColumns(client, dataset, fields, columns)
+    with contextlib.closing(_batches(gathering, typing, url)) as batches:
+        yield Export("gml", url, columns, batches, gathering.notes)
+
+
+def _batches(
+    gathering: Gathering, typing: FeatureColumns, url: str
+) -> Generator[pa.RecordBatch, None, None]:
+    try:
+        for batch in gathering.batches():
+            if batch.rows:
+                yield typing.typed(batch)
+    except OdsPipelineError as error:
+        error.url = error.url or url
+        raise
+
+
+def extent(dataset: Dataset) -> Bounds | None:
+    """West, south, east and north of a dataset as the catalog says it; None where it does not."""
+    default = dataset.metas.get("default")
+    box: Any = default.get("bbox") if isinstance(default, dict) else None
+    try:
+        shape = box.get("geometry", box) if isinstance(box, dict) else None
+        bounds = shapely.from_geojson(json.dumps(shape)).bounds if shape else ()
+    except _NO_BOX:
+        return None
+    if len(bounds) != 4:
+        return None
+    west, south, east, north = map(float, bounds)
+    # An empty geometry has bounds that are no numbers, which fail this too.
+    return (west, south, east, north) if -90 <= south <= north <= 90 else None
+
+
+@dataclass(frozen=True)
+class FeatureProof(Proof):
+    """What features were compared with.
+
+    Attributes:
+        counted: `hits` for the number that the WFS gives of the same query; `records` where it
+            gives none and the number of records was taken.
+    """
+
+    counted: Literal["hits", "records"] = "hits"
+
+    def __str__(self) -> str:
+        """For people, and for the receipt."""
+        if self.counted == "hits":
+            return f"{self.rows} features = hits {self.live_count}"
+        return f"{self.rows} features = live count {self.live_count} of records, for want of hits"
+
+
+def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0") -> FeatureProof:
+    """Compare the features that arrived with what the portal counts at this moment.
+
+    Raises:
+        AccessDenied: None came of a dataset that has records: they are restricted.
+        Unproven: The numbers differ.
+    """
+    try:
+        total = Wfs(client, version).hits(dataset.dataset_id)
+    except ServiceException:
+        total = None
+    counted: Literal["hits", "records"] = "records" if total is None else "hits"
+    if total is None:
+        total = live_count(client, dataset.dataset_id)
+    where = {"portal": client.slug, "dataset": dataset.dataset_id}
+    if rows == total == 0 and dataset.records_count:
+        raise AccessDenied(
+            f"the portal's WFS shows 0 of the {dataset.records_count} records that its catalog "
+            "counts; they are restricted or being republished",
+            **where,
+        )
+    if rows != total:
+        raise Unproven(_difference(rows, total, counted, version), **where)
+    return FeatureProof(rows, total, counted)
+
+
+def _difference(rows: int, total: int, counted: str, version: Version) -> str:
+    told = f"{rows} features came where the portal counts {total}"
+    if counted == "records":
+        return f"{told} records and its WFS gives no number of its own; nothing was kept of them"
+    if rows > total or version != "1.1.0":
+        return f"{told}; nothing was kept of them"
+    return f"{told}; {CAPPED}"
+
+
+def frame(table: pa.Table, fields: Sequence[Field]) -> geopandas.GeoDataFrame:
+    """Features as GeoPandas gives a landed partition: every geometry a column with its CRS.
+
+    Args:
+        table: Columns as `schema` says.
+        fields: The dataset's fields.
+    """
+    import geopandas
+
+    present = [field for field in fields if field.name in table.schema.names]
+    shapes = [field.name for field in present if field.type in GEOGRAPHIC]
+    made = table.to_pandas()
+    for name in shapes:
+        made[name] = geopandas.GeoSeries.from_wkb(table[name].to_pandas(), crs="OGC:CRS84")
+    return geopandas.GeoDataFrame(made, geometry=primary(present) or None)

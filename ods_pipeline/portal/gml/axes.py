@@ -1,0 +1,138 @@
+"""Which of two numbers is the latitude, where the srsName does not say.
+
+`EPSG:4326` is written by GeoServer and QGIS with the longitude first and by MapServer with the
+latitude first, so the coordinates themselves are asked: do they lie in the layer's extent, are
+they beyond a pole? Unambiguous forms never come here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from ods_pipeline.errors import Unproven
+from ods_pipeline.portal.gml.srs import Srs
+
+AxisOrder = Literal["auto", "latlon", "lonlat"]
+Extent = tuple[float, float, float, float]
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
+
+_POLE = 90.0
+_NEAR = 0.01  # degrees by which an extent may be rounded
+_READ_AS: dict[str, str] = {"latlon": "latitude, longitude", "lonlat": "longitude, latitude"}
+
+
+@dataclass
+class _Tally:
+    """What the coordinates of one form have shown so far."""
+
+    inside_lonlat: int = 0
+    inside_latlon: int = 0
+    first_beyond: int = 0
+    second_beyond: int = 0
+
+    def verdict(self) -> tuple[AxisOrder, str] | None:
+        """The order that the coordinates prove, with the proof."""
+        if self.inside_lonlat != self.inside_latlon:
+            more = self.inside_lonlat > self.inside_latlon
+            return ("lonlat" if more else "latlon"), "because it then lies in the layer's extent"
+        if bool(self.first_beyond) != bool(self.second_beyond):
+            order: AxisOrder = "lonlat" if self.first_beyond else "latlon"
+            return order, "because the other number goes beyond ±90"
+        return None
+
+
+class Judge:
+    """Decides each ambiguous form once, and notices when later coordinates contradict it.
+
+    Attributes:
+        notes: One sentence for each decision.
+    """
+
+    def __init__(
+        self, option: AxisOrder = "auto", extent: Extent | None = None, *, whole: bool = False
+    ) -> None:
+        """Make a judge.
+
+        Args:
+            option: The order to take; `auto` looks at the coordinates.
+            extent: West, south, east and north of the layer in degrees, where known.
+            whole: Gather all coordinates before the verdict; until then the order is provisional.
+        """
+        self._option = option
+        self._extent = extent
+        self._whole = whole
+        self._tallies: dict[str, _Tally] = {}
+        self._decided: dict[str, AxisOrder] = {}
+        self.notes: list[str] = []
+
+    def observe(self, srs: Srs, first: Numbers, second: Numbers) -> None:
+        """Take in coordinates of an ambiguous form, in the document's order."""
+        tally = self._tallies.setdefault(srs.name, _Tally())
+        if self._option != "auto" or not len(first):
+            return
+        tally.first_beyond += int(np.count_nonzero(np.abs(first) > _POLE))
+        tally.second_beyond += int(np.count_nonzero(np.abs(second) > _POLE))
+        if self._extent is not None:
+            tally.inside_lonlat += _inside(first, second, self._extent)
+            tally.inside_latlon += _inside(second, first, self._extent)
+
+    def settle(self) -> None:
+        """Decide the forms of a batch, or hold its coordinates against what is decided.
+
+        Raises:
+            Unproven: They contradict it.
+        """
+        for name, tally in self._tallies.items():
+            if name not in self._decided:
+                self._decide(name, tally)
+            elif not self._whole:
+                self._confirm(name, tally)
+        if not self._whole:
+            self._tallies.clear()
+
+    def revise(self) -> bool:
+        """With the whole document seen, decide anew; whether that changes anything."""
+        before = dict(self._decided)
+        self.notes.clear()
+        for name, tally in self._tallies.items():
+            self._decide(name, tally)
+        self._tallies.clear()
+        return before != self._decided
+
+    def swaps(self, srs: Srs) -> bool:
+        """Whether coordinates have to be turned round to begin with x or longitude."""
+        if srs.ambiguous:
+            return self._decided.get(srs.name) == "latlon"
+        return srs.north_first
+
+    def _decide(self, name: str, tally: _Tally) -> None:
+        shown = f"the srsName {name!r}" if name else "geometry without srsName"
+        order, reason = self._verdict(tally)
+        self._decided[name] = order
+        self.notes.append(
+            f"{shown} leaves the order of its axes open: read as {_READ_AS[order]} {reason}"
+        )
+
+    def _verdict(self, tally: _Tally) -> tuple[AxisOrder, str]:
+        if self._option != "auto":
+            return self._option, "as asked"
+        return tally.verdict() or ("lonlat", "by default")
+
+    def _confirm(self, name: str, tally: _Tally) -> None:
+        order, (now, reason) = self._decided[name], self._verdict(tally)
+        if now != order and reason != "by default":
+            raise Unproven(
+                f"the srsName {name!r} leaves the order of its axes open, and the layer was begun "
+                f"as {_READ_AS[order]}, but later coordinates prove {_READ_AS[now]}: "
+                f"read it with axis_order={now!r}"
+            )
+
+
+def _inside(lon: Numbers, lat: Numbers, extent: Extent) -> int:
+    west, south, east, north = extent
+    within = (lat >= south - _NEAR) & (lat <= north + _NEAR)
+    within &= (lon >= west - _NEAR) & (lon <= east + _NEAR)
+    return int(np.count_nonzero(within))

@@ -1,0 +1,105 @@
+"""One property of the features of a batch, as it fills; text or geometry, whichever comes.
+
+What an element means is the reader's to say, and what a column's type should be its user's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import pyarrow as pa
+
+from ods_pipeline.errors import GmlRefused
+from ods_pipeline.portal.gml.geometry import Batch
+from ods_pipeline.portal.gml.plans import Plan
+
+Text = str | list[str | None] | None
+
+
+class Column:
+    """A property.
+
+    Attributes:
+        name: What it is called in the table.
+        element: Its element's full name.
+        geometric: Whether it has held a geometry yet.
+    """
+
+    def __init__(self, name: str, element: str) -> None:
+        self.name = name
+        self.element = element
+        self.geometric = False
+        self.values: list[Text] = []
+        self._plans: list[Plan | None] = []
+        self._texts: list[str] = []
+        self._repeated = False
+        self._worded = False
+
+    def put(self, row: int, text: str | None) -> None:
+        """Take a text, or None for nil.
+
+        Raises:
+            GmlRefused: The property holds geometries elsewhere.
+        """
+        if self.geometric:
+            if text and not text.isspace():
+                raise GmlRefused(f"the property {self.name!r} holds both text and geometry")
+            return
+        values = self.values
+        missing = row - len(values)
+        if missing == 0:
+            values.append(text)
+        elif missing > 0:
+            values.extend([None] * missing)
+            values.append(text)
+        else:
+            self._repeated = True
+            before = values[row]
+            values[row] = [*before, text] if isinstance(before, list) else [before, text]
+
+    def place(self, row: int, plan: Plan, texts: Sequence[str]) -> None:
+        """Take a geometry.
+
+        Raises:
+            GmlRefused: The property has one already, or holds text elsewhere.
+        """
+        if not self.geometric:
+            self._become_geometric()
+        plans = self._plans
+        missing = row - len(plans)
+        if missing > 0:
+            plans.extend([None] * missing)
+        elif missing < 0:
+            raise GmlRefused(f"the property {self.name!r} has more than one geometry in a feature")
+        plans.append(plan)
+        self._texts.extend(texts)
+
+    def _become_geometric(self) -> None:
+        if self._worded or any(map(_worded, self.values)):
+            raise GmlRefused(f"the property {self.name!r} holds both text and geometry")
+        self.geometric = True
+        self.values.clear()
+
+    def texts(self, rows: int) -> pa.Array:
+        """The texts of the batch that ends here; those of a feature half read stay."""
+        values, self.values = self.values[:rows], self.values[rows:]
+        values += [None] * (rows - len(values))
+        self._worded = self._worded or any(map(_worded, values))
+        if not self._repeated:
+            return pa.array(values, pa.string())
+        lists = [value if value is None or isinstance(value, list) else [value] for value in values]
+        return pa.array(lists, pa.list_(pa.string()))
+
+    def geometries(self, rows: int, where: Callable[[int], str]) -> Batch:
+        """The geometries of the batch that ends here; those of a feature half read stay."""
+        plans, self._plans = self._plans[:rows], self._plans[rows:]
+        plans += [None] * (rows - len(plans))
+        end = len(self._texts) - sum(plan.texts for plan in self._plans if plan)
+        texts, self._texts = self._texts[:end], self._texts[end:]
+        return Batch(plans, texts, lambda row: f"{where(row)}, property {self.name!r},")
+
+
+def _worded(value: Text) -> bool:
+    if isinstance(value, list):
+        return any(map(_worded, value))
+    return value is not None and bool(value.strip())

@@ -1,0 +1,97 @@
+"""What stands around features: collections, members, and the counts that collections declare."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ods_pipeline.errors import GmlRefused, Unproven
+from ods_pipeline.portal.gml.batches import Declared
+from ods_pipeline.portal.gml.markup import Context, local
+
+MEMBERS = frozenset({"featureMember", "featureMembers", "member", "members"})
+#: What describes a collection, and is no data of it.
+DESCRIPTIVE = frozenset(
+    {
+        "metaDataProperty",
+        "name",
+        "description",
+        "descriptionReference",
+        "identifier",
+        "location",
+    }
+)
+_VERSIONS = {"http://www.opengis.net/wfs": "1.1.0", "http://www.opengis.net/wfs/2.0": "2.0.0"}
+# What answers that are no features have for a root, beside exception reports.
+_PROTOCOL = ("http://www.opengis.net/", "http://www.w3.org/", "http://schemas.xmlsoap.org/")
+
+
+@dataclass
+class Level:
+    """An element around features: a collection, or a member of one (which declares nothing)."""
+
+    collection: bool
+    declared: Declared
+    context: Context
+    began: int
+
+
+def is_collection(name: str) -> bool:
+    """Whether an element is a feature collection: WFS's, GML's or one derived from it."""
+    return local(name).endswith("FeatureCollection")
+
+
+def declared(name: str, attributes: Mapping[str, str]) -> Declared:
+    """What a collection's start tag says.
+
+    Raises:
+        GmlRefused: A count is no number.
+    """
+    matched = attributes.get("numberMatched", attributes.get("numberOfFeatures", ""))
+    return Declared(
+        matched=_count(matched),
+        returned=_count(attributes.get("numberReturned", "")),
+        next=attributes.get("next", ""),
+        version=_VERSIONS.get(name.rpartition(" ")[0], ""),
+    )
+
+
+def _count(text: str) -> int | None:
+    text = text.strip()
+    if not text or text == "unknown":
+        return None
+    if not (text.isascii() and text.isdecimal() and len(text) < 19):
+        raise GmlRefused(f"the document counts its features as {text[:40]!r}")
+    return int(text)
+
+
+def verify(said: Declared, features: int) -> None:
+    """Hold a collection's counts against its features.
+
+    A server that matched more than it returned gives one page of several, which is the caller's to
+    judge; 1.1.0 knows no pages.
+
+    Raises:
+        Unproven: They are fewer or more than it says.
+    """
+    promised = said.returned
+    if promised is None and (said.version != "2.0.0" or (said.matched or 0) < features):
+        promised = said.matched
+    if promised is not None and promised != features:
+        raise Unproven(
+            f"the document says that it holds {promised} features and holds {features}: "
+            "it is not whole"
+        )
+
+
+def lone(name: str, attributes: Mapping[str, str], identity: str | None) -> None:
+    """Accept a root element as a feature of its own, or say what it is instead.
+
+    Raises:
+        GmlRefused: It is no feature.
+    """
+    shown = local(name)
+    if shown.lower() == "html":
+        raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
+    if name.startswith(_PROTOCOL) or identity is None:
+        raise GmlRefused(f"this is no feature collection: its root element is {shown}")

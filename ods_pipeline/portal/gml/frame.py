@@ -1,0 +1,196 @@
+"""A GML document as a GeoDataFrame: every geometry property a geometry column, nothing guessed.
+
+The whole document is at hand here, so that links in it are followed, and ambiguous orders of axes
+are decided with all coordinates seen. Reading it is `collection`'s work.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import pyarrow as pa
+
+from ods_pipeline.dataset import GEOGRAPHIC, Field
+from ods_pipeline.errors import ConfigurationError, OdsPipelineError, Unproven
+from ods_pipeline.portal.gml.axes import AxisOrder, Judge
+from ods_pipeline.portal.gml.batches import Declared, FeatureBatch
+from ods_pipeline.portal.gml.collection import Collection, MixedSystems
+from ods_pipeline.portal.gml.links import linked
+from ods_pipeline.portal.gml.reader import Linked, LinkMet
+from ods_pipeline.portal.gml.srs import CRS84
+from ods_pipeline.portal.gml.typing import fields_of, typed_columns
+
+if TYPE_CHECKING:
+    import geopandas
+
+_CHUNK = 1 << 20
+Source = str | os.PathLike[str] | bytes | BinaryIO
+
+
+def read_gml(
+    source: Source,
+    *,
+    schema: Iterable[Field] | pa.Schema | None = None,
+    feature_type: str = "",
+    axis_order: AxisOrder = "auto",
+) -> geopandas.GeoDataFrame:
+    """Read a GML document (GML 2, 3.1.1 or 3.2) whole, or not at all.
+
+    Args:
+        source: A path, the bytes, or a binary file.
+        schema: A dataset's fields, or an Arrow schema, to type the properties by; without it they
+            stay text, as they are in the document. Properties that it does not name stay text.
+        feature_type: The only type to read, where the document holds several.
+        axis_order: The order of axes where the srsName leaves it open (`EPSG:4326`, or none):
+            `auto` goes by values beyond ±90, and takes longitude first where that tells nothing.
+
+    Returns:
+        Every geometry property as a geometry column, x or longitude first, in its CRS; in
+        OGC:CRS84 where one property's geometries have several. `geo_shape`, else the first one
+        with polygons, else the first, is the active one. `gml_id` when features have ids.
+
+    Raises:
+        ServiceException: The document is or holds an exception report.
+        Unproven: It is cut off, or holds fewer or more features than it says.
+        GmlRefused: It holds anything that cannot be read rightly.
+        TypeMismatch: A value is not of the schema's type.
+    """
+    read = _Document(_opener(source), feature_type, axis_order).read()
+    return _framed(read, fields_of(schema))
+
+
+def _opener(source: Source) -> Callable[[], Iterator[bytes]]:
+    """A way to read the source from its beginning, as often as need be."""
+    if isinstance(source, bytes | bytearray | memoryview):
+        data = bytes(source)
+        return lambda: _chunks(io.BytesIO(data))
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        return lambda: _chunks_of(path)
+    if not callable(getattr(source, "read", None)):
+        raise ConfigurationError("read_gml takes a path, bytes or a binary file")
+    first = source.read()
+    if not isinstance(first, bytes):
+        raise ConfigurationError("read_gml takes binary files: open it with mode 'rb'")
+    return lambda: _chunks(io.BytesIO(first))
+
+
+def _chunks_of(path: str) -> Iterator[bytes]:
+    try:
+        with open(path, "rb") as file:
+            yield from _chunks(file)
+    except OSError as error:
+        raise OdsPipelineError(f"{path} cannot be read: {error.strerror}") from error
+
+
+def _chunks(file: BinaryIO) -> Iterator[bytes]:
+    while chunk := file.read(_CHUNK):
+        yield chunk
+
+
+class _Document:
+    """A document that can be read again where the first reading shows what it takes."""
+
+    def __init__(
+        self, opened: Callable[[], Iterator[bytes]], feature_type: str, axis_order: AxisOrder
+    ) -> None:
+        self._opened = opened
+        self._type = feature_type
+        self._judge = Judge(axis_order, whole=True)
+        self._linked: Linked = {}
+        self._crs = ""
+
+    def read(self) -> list[FeatureBatch]:
+        try:
+            batches = self._batches()
+        except LinkMet:
+            if self._linked:
+                raise
+            self._linked = linked(self._opened)
+            return self.read()
+        except MixedSystems:
+            self._crs = CRS84
+            return self.read()
+        return self._batches() if self._judge.revise() else batches
+
+    def _batches(self) -> list[FeatureBatch]:
+        collection = Collection(
+            self._opened(),
+            feature_type=self._type,
+            crs=self._crs,
+            judge=self._judge,
+            linked=self._linked,
+        )
+        batches = list(collection)
+        _whole(collection.declared, collection.rows)
+        return batches
+
+
+def _whole(said: Declared, rows: int) -> None:
+    """A document at hand is the whole layer, or a page that says so.
+
+    Raises:
+        Unproven: More features match than are in it.
+    """
+    if said.matched is not None and said.matched > (said.returned or 0) and said.matched > rows:
+        if said.next:
+            return
+        raise Unproven(
+            f"the document says that {said.matched} features match, and holds {rows}: "
+            "it is not whole"
+        )
+
+
+def _framed(batches: list[FeatureBatch], fields: list[Field]) -> geopandas.GeoDataFrame:
+    import geopandas
+    import pandas as pd
+
+    columns: dict[str, Any] = typed_columns(batches, fields)
+    geometric = _geometric(batches, fields)
+    ids = pa.chunked_array([batch.ids for batch in batches], pa.string())
+    if ids.null_count < len(ids):
+        columns = {_id_name({*columns, *geometric}): ids, **columns}
+    table = pa.table(columns) if columns else None
+    rows = sum(batch.rows for batch in batches)
+    frame = table.to_pandas() if table is not None else pd.DataFrame(index=range(rows))
+    for name, (wkb, crs) in geometric.items():
+        values = wkb.to_numpy(zero_copy_only=False)
+        frame[name] = geopandas.GeoSeries.from_wkb(values, index=frame.index, crs=crs or None)
+    active = _active(batches, geometric)
+    return geopandas.GeoDataFrame(frame, geometry=active)
+
+
+def _geometric(
+    batches: list[FeatureBatch], fields: list[Field]
+) -> dict[str, tuple[pa.ChunkedArray, str]]:
+    names = [name for batch in batches for name in batch.geometries]
+    names += [field.name for field in fields if field.type in GEOGRAPHIC]
+    found: dict[str, tuple[pa.ChunkedArray, str]] = {}
+    for name in dict.fromkeys(names):
+        parts = [batch.geometries.get(name) for batch in batches]
+        arrays = [
+            part.wkb if part else pa.nulls(batch.rows, pa.binary())
+            for part, batch in zip(parts, batches, strict=True)
+        ]
+        crs = next((part.crs for part in parts if part and part.crs), "")
+        found[name] = (pa.chunked_array(arrays, pa.binary()), crs)
+    return found
+
+
+def _id_name(taken: set[str]) -> str:
+    return "_gml_id" if "gml_id" in taken else "gml_id"
+
+
+def _active(batches: list[FeatureBatch], geometric: dict[str, Any]) -> str | None:
+    """The geometry that readers see first: a shape before a point."""
+    if "geo_shape" in geometric:
+        return "geo_shape"
+    for batch in batches:
+        for name, found in batch.geometries.items():
+            kinds = {value[1] + 256 * value[2] for value in found.wkb.to_pylist() if value}
+            if {kind % 1000 for kind in kinds} & {3, 6}:
+                return name
+    return next(iter(geometric), None)

@@ -1,0 +1,20 @@
+"""How large the parts of an honest document may be; beyond, it is refused rather than stored.
+
+The bounds are far above what real layers hold: a country's coastline takes some megabytes.
+"""
+
+from __future__ import annotations
+
+#: Elements within elements.
+DEPTH = 100
+#: Bytes of one tag, with its attributes; also of one comment or instruction.
+TAG = 1 << 20
+#: Bytes of one text, such as a value or a `posList`.
+TEXT = 64 << 20
+#: Bytes of one feature.
+FEATURE = 256 << 20
+#: Different property names in one document.
+PROPERTIES = 10_000
+#: Rows of a batch, and the bytes of the document that they take; a block more may come.
+ROWS = 16_384
+BYTES = 16 << 20

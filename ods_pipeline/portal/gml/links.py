@@ -1,0 +1,150 @@
+"""Geometry that stands elsewhere in the same document: found in a reading of its own.
+
+Only whoever has the whole document can follow such links, since they may point backwards and
+forwards. What lies outside the document is never fetched.
+"""
+
+from __future__ import annotations
+
+import pyexpat
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+
+from ods_pipeline.errors import GmlRefused
+from ods_pipeline.portal.gml import document, limits
+from ods_pipeline.portal.gml.markup import END, GML, TELLING, TEXT, XLINK_HREF, Mark, is_gml
+from ods_pipeline.portal.gml.names import Mender
+
+_ID = (f"{GML} id", f"{GML}/3.2 id", f"{GML}/3.3 id", "gid")
+_DEEPEST = 10  # links that lead to links
+
+
+def linked(chunks: Callable[[], Iterable[bytes]]) -> dict[str, tuple[list[Mark], list[str]]]:
+    """The elements that the document's own links point to, by id, as marks and texts.
+
+    Args:
+        chunks: Gives the document's bytes anew each time.
+
+    Raises:
+        GmlRefused: Links lead round in a circle, or to nothing.
+    """
+    targets = _Targets()
+    _parse(chunks(), targets.open_to_find, lambda _name: None, lambda _text: None)
+    collected = _Collector(targets.wanted)
+    _parse(chunks(), collected.open, collected.close, collected.text)
+    return {key: _resolved(key, collected.found, 0) for key in collected.found}
+
+
+def _parse(
+    chunks: Iterable[bytes],
+    opened: Callable[[str, Mapping[str, str]], object],
+    closed: Callable[[str], object],
+    said: Callable[[str], object],
+) -> None:
+    parser = pyexpat.ParserCreate("utf-8", " ")
+    parser.buffer_text = True
+    parser.StartElementHandler = opened
+    parser.EndElementHandler = closed
+    parser.CharacterDataHandler = said
+    parser.StartDoctypeDeclHandler = _refuse
+    mender = Mender()
+    for block in document.blocks(chunks):
+        parser.Parse(mender.feed(block))
+    parser.Parse(mender.rest(), True)
+
+
+def _refuse(*_: object) -> None:
+    raise GmlRefused("the document has a DOCTYPE, which no GML needs: it may hide entities")
+
+
+class _Targets:
+    def __init__(self) -> None:
+        self.wanted: set[str] = set()
+
+    def open_to_find(self, _name: str, attributes: Mapping[str, str]) -> None:
+        href = attributes.get(XLINK_HREF, "")
+        if href.startswith("#"):
+            self.wanted.add(href[1:])
+
+
+class _Link(str):
+    """A mark for a link to another element."""
+
+
+class _Collector:
+    """Writes down the wanted elements, with the srsName and dimension around them."""
+
+    def __init__(self, wanted: set[str]) -> None:
+        self.found: dict[str, tuple[list[Mark], list[str]]] = {}
+        self._wanted = wanted
+        self._around: list[dict[str, str]] = [{}]
+        self._open: list[tuple[int, str]] = []
+        self._said: list[str] = []
+
+    def open(self, name: str, attributes: Mapping[str, str]) -> None:
+        self._flush()
+        inherited = {
+            **self._around[-1],
+            **{k: v for k, v in attributes.items() if k in ("srsName", "srsDimension")},
+        }
+        self._around.append(inherited)
+        if len(self._around) > limits.DEPTH:
+            raise GmlRefused("the document's elements are nested too deeply")
+        identity = next((attributes[key] for key in _ID if key in attributes), None)
+        if identity in self._wanted and is_gml(name):
+            self._open.append((len(self._around), identity))
+            self.found[identity] = ([], [])
+            attributes = {**inherited, **attributes}
+        telling = tuple((key, attributes[key]) for key in attributes if key in TELLING)
+        for marks, _ in self._writing():
+            marks.append(name)
+            if telling:
+                marks.append(telling)
+            if XLINK_HREF in attributes:
+                marks.append(_Link(attributes[XLINK_HREF]))
+
+    def close(self, _name: str) -> None:
+        self._flush()
+        for marks, _ in self._writing():
+            marks.append(END)
+        if self._open and self._open[-1][0] == len(self._around):
+            self._open.pop()
+        self._around.pop()
+
+    def text(self, said: str) -> None:
+        if self._open:
+            self._said.append(said)
+
+    def _flush(self) -> None:
+        said = "".join(self._said)
+        self._said.clear()
+        if said and not said.isspace():
+            for marks, texts in self._writing():
+                marks.append(TEXT)
+                texts.append(said)
+
+    def _writing(self) -> Iterator[tuple[list[Mark], list[str]]]:
+        return (self.found[identity] for _, identity in self._open)
+
+
+def _resolved(
+    key: str, found: Mapping[str, tuple[list[Mark], list[str]]], depth: int
+) -> tuple[list[Mark], list[str]]:
+    """An element with the links in it replaced by what they point to."""
+    if depth > _DEEPEST:
+        raise GmlRefused(f"the links from {key!r} lead round in a circle")
+    marks: list[Mark] = []
+    texts: list[str] = []
+    rest: Iterator[str] = iter(found[key][1])
+    for mark in found[key][0]:
+        if isinstance(mark, _Link):
+            target = mark.removeprefix("#")
+            if not mark.startswith("#") or target not in found:
+                raise GmlRefused(f"geometry stands elsewhere, and is not fetched: {mark[:200]}")
+            more: tuple[Sequence[Mark], Sequence[str]] = _resolved(target, found, depth + 1)
+            marks.extend(more[0])
+            texts.extend(more[1])
+        else:
+            marks.append(mark)
+            if mark == TEXT:
+                texts.append(next(rest))
+    return marks, texts

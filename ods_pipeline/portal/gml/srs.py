@@ -1,0 +1,135 @@
+"""What an `srsName` means: which CRS, and whether its coordinates begin with the north.
+
+Forms that leave the order open are marked as ambiguous; `axes` decides those.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from functools import lru_cache
+
+import pyproj
+
+from ods_pipeline.errors import GmlRefused
+
+CRS84 = "OGC:CRS84"
+
+# Degrees of these are taken as degrees of WGS 84, as everybody does: the frames are a metre apart
+# at most, and PROJ's transformation between them changes nothing.
+SAME_AS_CRS84 = frozenset({CRS84, "EPSG:4326", "EPSG:4979", "EPSG:4258", "EPSG:4171"})
+
+_ONE = r"(?P<authority>[^:,/#?&]+):(?:[^:,]*:)?(?P<code>[^:,/#?&]+)"
+_DEFINED = [
+    re.compile(rf"urn:(?:x-)?(?:ogc|opengis):(?:def:)?crs:{_ONE}", re.IGNORECASE),
+    re.compile(
+        r"https?://www\.opengis\.net/def/crs/(?P<authority>[^/]+)/[^/]+/(?P<code>[^/]+)/?",
+        re.IGNORECASE,
+    ),
+]
+_COMPOUND = re.compile(r"urn:(?:x-)?ogc:def:crs((?:,crs:[^:,]+:[^:,]*:[^:,]+){2})", re.IGNORECASE)
+_SHORT = [
+    re.compile(r"https?://www\.opengis\.net/gml/srs/(?P<authority>epsg)(?:\.xml)?#(?P<code>\d+)"),
+    re.compile(r"(?P<authority>[A-Za-z]\w*):(?P<code>\w+)"),
+]
+_LON_LAT = re.compile(r"(CRS|OGC):(CRS)?(?P<code>84|83|27)", re.IGNORECASE)
+# The number that web maps used before theirs had one.
+_ALIASES = {"EPSG:900913": "EPSG:3857"}
+
+
+@dataclass(frozen=True)
+class Srs:
+    """A reference system as a geometry names it.
+
+    Attributes:
+        name: The `srsName`; empty where there is none.
+        crs: Its CRS, such as `EPSG:2154`; empty where unknown.
+        north_first: Whether the coordinates come as latitude or northing first; for an ambiguous
+            form, whether they would by the CRS's definition.
+        ambiguous: Whether the form leaves the order open, because servers use it both ways.
+        dimension: Number of axes of the CRS.
+        degrees: Whether its coordinates are longitudes and latitudes; unknown counts as yes.
+    """
+
+    name: str
+    crs: str
+    north_first: bool
+    ambiguous: bool
+    dimension: int
+    degrees: bool
+
+
+NONE = Srs("", "", north_first=True, ambiguous=True, dimension=2, degrees=True)
+
+
+@lru_cache(maxsize=256)
+def srs(name: str) -> Srs:
+    """Read an `srsName`.
+
+    Raises:
+        GmlRefused: No CRS of this name is known.
+    """
+    name = name.strip()
+    if not name:
+        return NONE
+    crs, short = _named(name)
+    known = _definition(crs, name)
+    axes = known.axis_info
+    north = len(axes) > 1 and _swapped(axes[0], axes[1])
+    return Srs(
+        name=name,
+        crs=crs,
+        # A short form of a projected CRS means x, y, whatever the definition's order is.
+        north_first=north and (known.is_geographic or not short),
+        ambiguous=north and short and known.is_geographic,
+        dimension=len(axes),
+        degrees=known.is_geographic,
+    )
+
+
+def _named(name: str) -> tuple[str, bool]:
+    """The CRS that a name means, and whether the form is a short one."""
+    for form in _DEFINED:
+        found = form.fullmatch(name)
+        if found:
+            return _crs(found["authority"], found["code"]), False
+    compound = _COMPOUND.fullmatch(name)
+    if compound:
+        (first, code), (_, height) = re.findall(r"crs:([^:,]+):[^:,]*:([^:,]+)", compound[1])
+        return f"{_crs(first, code)}+{height}", False
+    for form in [_LON_LAT, *_SHORT]:
+        found = form.fullmatch(name)
+        if found:
+            return _crs(found.groupdict().get("authority", "CRS"), found["code"]), True
+    raise GmlRefused(f"the srsName {name!r} is of no known form")
+
+
+def _crs(authority: str, code: str) -> str:
+    authority = authority.upper()
+    if authority in {"OGC", "CRS"}:
+        digits = code.upper().removeprefix("CRS")
+        return f"OGC:CRS{digits}"
+    crs = f"{authority}:{code}"
+    return _ALIASES.get(crs, crs)
+
+
+def _definition(crs: str, name: str) -> pyproj.CRS:
+    try:
+        return pyproj.CRS.from_user_input(crs)
+    except pyproj.exceptions.CRSError as error:
+        raise GmlRefused(f"the srsName {name!r} names a CRS that PROJ does not know") from error
+
+
+def _swapped(first: pyproj._crs.Axis, second: pyproj._crs.Axis) -> bool:
+    """Whether maps draw the axes the other way round, by PROJ's own rule."""
+    directions = (first.direction.lower(), second.direction.lower())
+    if directions == ("north", "east"):
+        return True
+    # Around a pole all directions are north or south: only the names tell.
+    return first.name.lower().startswith("northing") and second.name.lower().startswith("easting")
+
+
+@lru_cache(maxsize=64)
+def to_crs84(crs: str) -> pyproj.Transformer:
+    """The way from a CRS, x first, to longitude and latitude."""
+    return pyproj.Transformer.from_crs(crs, CRS84, always_xy=True)

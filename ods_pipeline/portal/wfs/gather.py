@@ -1,0 +1,234 @@
+"""All features of one layer, however many answers it takes to have them.
+
+WFS 1.1.0 gives one answer. In 2.0.0 pages are followed, and a layer that a server caps is put
+together from bounding boxes. Whether that is all is proven by whoever counts the rows.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ods_pipeline.errors import GmlRefused, ServiceException, Unproven
+from ods_pipeline.portal.wfs.operations import Bounds, type_name
+from ods_pipeline.portal.wfs.service import Wfs
+from ods_pipeline.portal.wfs.tiles import WORLD, around, quarters
+
+if TYPE_CHECKING:
+    from ods_pipeline.portal.gml import AxisOrder, Declared, FeatureBatch
+
+# What to do about a layer of which WFS 1.1.0 gave a part.
+CAPPED = (
+    "either it was edited while it was read, or the portal caps what its WFS gives, and then the "
+    "layer cannot be had whole through WFS 1.1.0; read it in version 2.0.0, or its records in the "
+    "Parquet export (sync without --features)"
+)
+_MOST_BOXES = 1000
+_DEEPEST = 20
+_FRUITLESS = 30
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is read, and how.
+
+    Attributes:
+        type_name: Feature type, or the dataset's identifier.
+        properties: Names of properties; all without it.
+        extent: West, south, east and north of the layer as the catalog says; None if unknown.
+        axis_order: Order of coordinates where their reference system leaves it open.
+        received: Told the size of each piece that arrives, in bytes.
+    """
+
+    type_name: str
+    properties: Sequence[str] = ()
+    extent: Bounds | None = None
+    axis_order: AxisOrder = "auto"
+    received: Callable[[int], object] = lambda size: None
+
+
+class Gathering:
+    """The features of a layer, batch by batch.
+
+    Attributes:
+        notes: Decisions that were taken on the way, one sentence each.
+    """
+
+    def __init__(self, wfs: Wfs, asked: Asked) -> None:
+        self._wfs, self._asked = wfs, asked
+        self._seen: set[int] = set()
+        self._nameless = False
+        self._matched: int | None = None
+        self.notes: list[str] = []
+
+    def batches(self) -> Iterator[FeatureBatch]:
+        """All features, to be read once; geometry is longitude and latitude.
+
+        Raises:
+            Unproven: An answer is not whole, or the server caps the layer and boxes do not help.
+            ServiceException: The server reports one, at the beginning or amid the features.
+            GmlRefused: An answer cannot be read rightly.
+        """
+        rows = 0
+        modern = self._wfs.version != "1.1.0"
+        for batch in self._pages(None):
+            rows += batch.rows
+            if modern:
+                self._remember(batch)
+            yield batch
+        if modern:
+            matched, hits = self._matched, self._hits(None)
+            total = matched if hits is None else hits
+            if total is not None and 0 < rows < total:
+                yield from self._boxes(rows, total, honest=matched == total)
+
+    def _pages(self, bbox: Bounds | None) -> Iterator[FeatureBatch]:
+        body = self._wfs.features(
+            self._asked.type_name, properties=self._asked.properties, bbox=bbox
+        )
+        followed: set[str] = set()
+        while True:
+            link = yield from self._answer(body)
+            if not link or self._wfs.version == "1.1.0":
+                return
+            if link in followed:
+                raise GmlRefused("the WFS's pages lead in a circle", portal=self._wfs.client.slug)
+            followed.add(link)
+            body = self._wfs.page(link)
+
+    def _answer(
+        self, body: AbstractContextManager[Iterator[bytes]]
+    ) -> Generator[FeatureBatch, None, str]:
+        """The features of one answer; gives the address of the next page, if it has one."""
+        # Here and not above: its geometry libraries cost half a second that records do not need.
+        from ods_pipeline.portal.gml import Collection
+
+        with body as chunks:
+            collection = Collection(
+                self._counted(chunks),
+                axis_order=self._asked.axis_order,
+                extent=self._asked.extent,
+                crs="OGC:CRS84",
+                # Its counts are judged here: a server that caps may count what it holds back.
+                hits=True,
+            )
+            yield from collection
+        self._judge(collection.declared, collection.rows)
+        self.notes += [note for note in collection.axis_notes if note not in self.notes]
+        return collection.declared.next
+
+    def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
+        for chunk in chunks:
+            self._asked.received(len(chunk))
+            yield chunk
+
+    def _judge(self, said: Declared, rows: int) -> None:
+        """Hold an answer's counts against its features; fewer than 2.0.0 counts may be a cap."""
+        self._matched = said.matched
+        promised = said.matched if said.returned is None else said.returned
+        if promised is None or promised == rows:
+            return
+        if self._wfs.version == "1.1.0" or promised < rows:
+            raise Unproven(
+                f"the WFS says that its answer holds {promised} features, and {rows} are in it; "
+                + (CAPPED if promised > rows else "it was probably edited this minute: run again"),
+                portal=self._wfs.client.slug,
+            )
+
+    def _hits(self, bbox: Bounds | None) -> int | None:
+        try:
+            return self._wfs.hits(self._asked.type_name, bbox=bbox)
+        except ServiceException:
+            return None
+
+    def _remember(self, batch: FeatureBatch) -> list[bool]:
+        """Which features of a batch were not seen before; from now on they were."""
+        fresh: list[bool] = []
+        for identifier in batch.ids.to_pylist():
+            self._nameless = self._nameless or identifier is None
+            # Eight bytes for each feature; what collides is missed by the count at the end.
+            mark = hash(identifier)
+            fresh.append(mark not in self._seen)
+            self._seen.add(mark)
+        return fresh
+
+    def _boxes(self, cap: int, total: int, *, honest: bool) -> Iterator[FeatureBatch]:
+        """The features that a capped answer left out, from boxes small enough for the cap."""
+        self._require_hope(cap, total)
+        rows, fruitless = cap, 0
+        extent = self._extent()
+        waiting = deque((box, 1) for box in [*quarters(extent), *around(extent)])
+        for _ in range(_MOST_BOXES):
+            if rows >= total or not waiting or fruitless > _FRUITLESS:
+                break
+            box, depth = waiting.popleft()
+            came = fresh = 0
+            for batch in self._pages(box):
+                new = _only(batch, self._remember(batch))
+                came, fresh = came + batch.rows, fresh + new.rows
+                yield new
+            rows += fresh
+            # Full boxes without news: it was an edit in the meantime, and no cap, after all.
+            fruitless = 0 if fresh else fruitless + (came > 0)
+            if depth < _DEEPEST and self._holds_more(box, came, cap, honest):
+                waiting.extend((part, depth + 1) for part in quarters(box))
+        if rows < total:
+            why = "features without a geometry are in no box"
+            raise self._short(cap, total, f"by bounding boxes {rows} came ({why})")
+        self.notes.append(
+            f"the WFS gives {cap} of {total} features at once; the rest was read by bounding boxes"
+        )
+
+    def _require_hope(self, cap: int, total: int) -> None:
+        if self._nameless or len(self._seen) < cap:
+            raise self._short(cap, total, "its features have no identifiers to tell them by")
+        if total > cap * _MOST_BOXES / 4:
+            raise self._short(cap, total, f"boxes would take more than {_MOST_BOXES} requests")
+
+    def _holds_more(self, box: Bounds, came: int, cap: int, honest: bool) -> bool:
+        """Whether a box has features that its answer left out."""
+        if 2 * came < cap:
+            # The server gave more than twice that before; where its counts differ, they are wrong.
+            return False
+        expected = self._matched if honest else self._hits(box)
+        return came >= cap if expected is None else came < expected
+
+    def _extent(self) -> Bounds:
+        try:
+            said = self._wfs.capabilities(("FeatureTypeList",)).feature_type(
+                type_name(self._asked.type_name)
+            )
+        except ServiceException:
+            said = None
+        bounds = said.bounds if said else None
+        # The whole world is what servers say that have not looked.
+        return (None if bounds == WORLD else bounds) or self._asked.extent or WORLD
+
+    def _short(self, cap: int, total: int, why: str) -> Unproven:
+        return Unproven(
+            f"the WFS gives {cap} of {total} features at once, and {why}: the layer cannot be had "
+            "whole through WFS; its records can, in the Parquet export (sync without --features)",
+            portal=self._wfs.client.slug,
+            url=self._wfs.url(self._asked.type_name),
+        )
+
+
+def _only(batch: FeatureBatch, kept: list[bool]) -> FeatureBatch:
+    if all(kept):
+        return batch
+    mask = pa.array(kept, pa.bool_())
+    return replace(
+        batch,
+        ids=batch.ids.filter(mask),
+        texts={name: column.filter(mask) for name, column in batch.texts.items()},
+        geometries={
+            name: replace(shapes, wkb=shapes.wkb.filter(mask))
+            for name, shapes in batch.geometries.items()
+        },
+        rows=sum(kept),
+    )

@@ -1,0 +1,40 @@
+"""The sample portal for a command that was given no other: started for it, or found running.
+
+What the portal serves is `emulator`'s business.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import click
+import requests
+
+from ods_pipeline.emulator import Emulator
+
+PORT = 8765
+
+
+@contextlib.contextmanager
+def sample_portal() -> Iterator[str]:
+    """The sample portal at its usual address, so that its tables are found again; else anywhere."""
+    click.echo("ODS_PORTAL is not set: using the sample portal of this package", err=True)
+    if _answers(f"http://127.0.0.1:{PORT}/_emulator"):
+        yield f"http://127.0.0.1:{PORT}"
+        return
+    try:
+        emulator = Emulator(port=PORT)
+    except OSError:
+        emulator = Emulator()
+    with emulator:
+        yield emulator.url
+
+
+def _answers(url: str) -> bool:
+    with requests.Session() as session:
+        session.trust_env = False  # No proxy stands between this machine and itself.
+        try:
+            return session.get(url, timeout=1).ok
+        except requests.RequestException:
+            return False
