@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(addprefix -,$(notdir $(PYTHON)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-servers check bench clean browser
+.PHONY: help demo dev test test-servers check bench clean programs
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made
@@ -26,10 +26,10 @@ dev: $(STAMP) ## Open Dagster's UI, with the sample portal beside it unless ODS_
 	VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" \
 	  DAGSTER_HOME="$(CURDIR)" $(BIN)/dg dev
 
-test: $(STAMP) ## Run the tests, except those that need a browser
+test: $(STAMP) ## Run the tests, except those that need a browser or a map server
 	@$(BIN)/python -m pytest -m "not servers" -n auto --maxprocesses 4 --dist worksteal
 
-test-servers: $(STAMP) browser ## Run the tests in a real browser, installing Chromium first (Debian)
+test-servers: $(STAMP) programs ## Run the tests with real browsers and map servers, installing those first (Debian)
 	@$(BIN)/python -m pytest -m servers
 
 check: $(STAMP) ## Lint, formatting, types
@@ -71,14 +71,22 @@ $(STAMP): pyproject.toml constraints.txt
 	"$(BIN)/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
 	touch "$@"
 
-browser:
+# Each program and the Debian package that has it; the map servers are not on every PATH.
+NEEDED := chromium:chromium chromedriver:chromium-driver mapserv:cgi-mapserver \
+  qgis_mapserv.fcgi:qgis-server
+
+programs:
 	@set -e; \
-	if command -v chromium >/dev/null && command -v chromedriver >/dev/null; then exit 0; fi; \
+	PATH="$$PATH:/usr/lib/cgi-bin"; missing=; \
+	for pair in $(NEEDED); do \
+	  command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
+	done; \
+	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then root=; else root="sudo -n"; fi; \
 	if ! command -v apt-get >/dev/null || ! $$root true 2>/dev/null; then \
-	  echo "The browser tests need chromium and chromedriver: install them, then try again." >&2; exit 1; \
+	  echo "These tests need programs of the Debian packages$$missing: install them, then try again." >&2; exit 1; \
 	fi; \
-	echo "Installing Debian packages: chromium chromium-driver"; \
+	echo "Installing Debian packages:$$missing"; \
 	$$root apt-get update -qq; \
 	$$root env DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends \
-	  chromium chromium-driver >/dev/null
+	  $$missing >/dev/null
