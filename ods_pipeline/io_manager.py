@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import LakeError
 from ods_pipeline.resources import LakeResource, explained
 from ods_pipeline.tables import reading
+from ods_pipeline.tables.frames import lossless
 from ods_pipeline.tables.lake import Lake
 
 
@@ -92,7 +93,7 @@ def read(path: Path, wanted: Any) -> Any:
     if name == "GeoDataFrame":
         return _with_geometry(path)
     table = pq.read_table(path, partitioning=None)
-    return table.to_pandas() if name == "DataFrame" else table
+    return table.to_pandas(types_mapper=lossless) if name == "DataFrame" else table
 
 
 def stream(path: Path) -> pa.RecordBatchReader:
@@ -114,4 +115,4 @@ def _with_geometry(path: Path) -> Any:
         )
     import geopandas
 
-    return geopandas.read_parquet(path)
+    return geopandas.read_parquet(path, to_pandas_kwargs={"types_mapper": lossless})

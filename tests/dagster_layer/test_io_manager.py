@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from ods_pipeline.emulator import Emulator
-from tests.dagster_layer.world import RECORDS, World, publish, world
+from tests.dagster_layer.world import FIELDS, RECORDS, World, publish, world
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster's own call, whenever a resource has one inside; goes when it no longer warns.
@@ -67,6 +67,17 @@ def test_a_partition_is_read_as_annotated(landed: World, wanted: type) -> None:
     (kind, found), _ = read(landed, wanted, "trees")
     assert kind is wanted
     assert count(found) == len(RECORDS)
+
+
+@pytest.mark.parametrize("wanted", [pd.DataFrame, gpd.GeoDataFrame])
+def test_an_integer_beside_a_null_keeps_its_last_bit(landed: World, wanted: type) -> None:
+    many = 2**53 + 1
+    records = [{**RECORDS[0], "people": many}, {**RECORDS[1], "people": None}]
+    landed.portal.publish("trees", fields=FIELDS, records=records)
+    landed.run("records", over="trees")
+    (_, found), _ = read(landed, wanted, "trees")
+    assert found["people"].iloc[0] == many
+    assert found["people"].isna().tolist() == [False, True]
 
 
 def test_a_reader_streams_the_same_rows(landed: World) -> None:
