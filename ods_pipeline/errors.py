@@ -11,6 +11,7 @@
     │   ├── QuotaExhausted        429 for longer than it is worth waiting (exit status 3)
     │   ├── ServiceException      the WFS sent an exception report, before or amid the features
     │   └── PortalFailure         5xx, or a reply that is not what its status promises
+    │       └── ServiceFailure    both: an exception report with status 5xx
     ├── DataError                 the data arrived and cannot be trusted
     │   ├── TypeMismatch          a value is not of its field's declared type
     │   ├── SchemaMismatch        the export's columns are not the dataset's fields
@@ -147,6 +148,10 @@ class ServiceException(PortalError):
             f"the WFS reports {code or 'an exception'}{about}{said}", portal=portal, url=url
         )
         self.code, self.locator, self.text = code, locator, text
+
+
+class ServiceFailure(ServiceException, PortalFailure):
+    """An exception report of a server that failed (status 500 and above): it may pass."""
 
 
 class DataError(OdsPipelineError):

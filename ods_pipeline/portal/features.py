@@ -10,7 +10,7 @@ import contextlib
 import json
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import shapely
@@ -24,12 +24,14 @@ from ods_pipeline.errors import (
     Unproven,
 )
 from ods_pipeline.portal.client import Client
-from ods_pipeline.portal.exports import Export
+from ods_pipeline.portal.exports import Export, Query
 from ods_pipeline.portal.feature_columns import FeatureColumns
+from ods_pipeline.portal.odsql import quoted_field
 from ods_pipeline.portal.proof import Proof, live_count
 from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.gather import CAPPED, Asked, Gathering
 from ods_pipeline.portal.wfs.operations import Bounds
+from ods_pipeline.tables.frames import lossless
 from ods_pipeline.tables.geometry import primary
 from ods_pipeline.tables.schema import arrow_schema
 
@@ -150,18 +152,27 @@ def extent(dataset: Dataset) -> Bounds | None:
 class FeatureProof(Proof):
     """What features were compared with.
 
+    A server that caps its answers may cap its number of hits as well, so hits alone prove nothing.
+
     Attributes:
-        counted: `hits` for the number that the WFS gives of the same query; `records` where it
-            gives none and the number of records was taken.
+        rows: Features that arrived.
+        live_count: Records that the portal counted afterwards.
+        hits: Number that the WFS gives of the same query; None where it gives none.
+        placed: Records with a geometry, where it is these that the features are.
     """
 
-    counted: Literal["hits", "records"] = "hits"
+    hits: int | None = None
+    placed: int | None = None
 
     def __str__(self) -> str:
         """For people, and for the receipt."""
-        if self.counted == "hits":
-            return f"{self.rows} features = hits {self.live_count}"
-        return f"{self.rows} features = live count {self.live_count} of records, for want of hits"
+        hits = "" if self.hits is None else f" = hits {self.hits}"
+        if self.placed is None:
+            return f"{self.rows} features{hits} = live count {self.live_count}"
+        return (
+            f"{self.rows} features{hits} = the {self.placed} of {self.live_count} records "
+            "that have a geometry"
+        )
 
 
 def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0") -> FeatureProof:
@@ -171,32 +182,41 @@ def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0
         AccessDenied: None came of a dataset that has records: they are restricted.
         Unproven: The numbers differ.
     """
-    try:
-        total = Wfs(client, version).hits(dataset.dataset_id)
-    except ServiceException:
-        total = None
-    counted: Literal["hits", "records"] = "records" if total is None else "hits"
-    if total is None:
-        total = live_count(client, dataset.dataset_id)
     where = {"portal": client.slug, "dataset": dataset.dataset_id}
-    if rows == total == 0 and dataset.records_count:
+    hits = _hits(client, dataset, version)
+    if hits is not None and rows != hits:
+        told = f"{rows} features came where the WFS counts {hits}"
+        raise Unproven(f"{told}; {_advice(rows, hits, version)}", **where)
+    records = live_count(client, dataset.dataset_id)
+    if rows == records == 0 and dataset.records_count:
         raise AccessDenied(
             f"the portal's WFS shows 0 of the {dataset.records_count} records that its catalog "
             "counts; they are restricted or being republished",
             **where,
         )
-    if rows != total:
-        raise Unproven(_difference(rows, total, counted, version), **where)
-    return FeatureProof(rows, total, counted)
+    if rows == records:
+        return FeatureProof(rows, records, hits)
+    placed = live_count(client, dataset.dataset_id, Query(where=_has_geometry(dataset)))
+    if rows == placed:
+        return FeatureProof(rows, records, hits, placed)
+    told = f"{rows} features came where the portal counts {records} records, {placed} with geometry"
+    raise Unproven(f"{told}; {_advice(rows, records, version)}", **where)
 
 
-def _difference(rows: int, total: int, counted: str, version: Version) -> str:
-    told = f"{rows} features came where the portal counts {total}"
-    if counted == "records":
-        return f"{told} records and its WFS gives no number of its own; nothing was kept of them"
-    if rows > total or version != "1.1.0":
-        return f"{told}; nothing was kept of them"
-    return f"{told}; {CAPPED}"
+def _hits(client: Client, dataset: Dataset, version: Version) -> int | None:
+    try:
+        return Wfs(client, version).hits(dataset.dataset_id)
+    except ServiceException:
+        return None
+
+
+def _has_geometry(dataset: Dataset) -> str:
+    return " or ".join(f"{quoted_field(field.name)} is not null" for field in dataset.geographic)
+
+
+def _advice(rows: int, counted: int, version: Version) -> str:
+    capped = version == "1.1.0" and rows < counted
+    return CAPPED if capped else "nothing was kept of them"
 
 
 def frame(table: pa.Table, fields: Sequence[Field]) -> geopandas.GeoDataFrame:
@@ -210,7 +230,7 @@ def frame(table: pa.Table, fields: Sequence[Field]) -> geopandas.GeoDataFrame:
 
     present = [field for field in fields if field.name in table.schema.names]
     shapes = [field.name for field in present if field.type in GEOGRAPHIC]
-    made = table.to_pandas()
+    made = table.to_pandas(types_mapper=lossless)
     for name in shapes:
         made[name] = geopandas.GeoSeries.from_wkb(table[name].to_pandas(), crs="OGC:CRS84")
     return geopandas.GeoDataFrame(made, geometry=primary(present) or None)

@@ -70,12 +70,13 @@ def test_a_partition_is_read_as_annotated(landed: World, wanted: type) -> None:
 
 
 @pytest.mark.parametrize("wanted", [pd.DataFrame, gpd.GeoDataFrame])
-def test_an_integer_beside_a_null_keeps_its_last_bit(landed: World, wanted: type) -> None:
+def test_an_integer_beside_a_null_keeps_its_last_bit(there: World, wanted: type) -> None:
     many = 2**53 + 1
     records = [{**RECORDS[0], "people": many}, {**RECORDS[1], "people": None}]
-    landed.portal.publish("trees", fields=FIELDS, records=records)
-    landed.run("records", over="trees")
-    (_, found), _ = read(landed, wanted, "trees")
+    there.portal.publish("trees", fields=FIELDS, records=records)
+    there.look()
+    there.run("records", over="trees")
+    (_, found), _ = read(there, wanted, "trees")
     assert found["people"].iloc[0] == many
     assert found["people"].isna().tolist() == [False, True]
 

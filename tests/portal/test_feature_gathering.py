@@ -74,7 +74,7 @@ def test_a_capped_layer_is_read_whole_by_bounding_boxes_each_feature_once(
         emulator.describe("d", bbox=BOX)
         layer = Portal(emulator.url).features("d", "2.0.0")
         assert Counter(layer["n"]) == Counter(range(300))
-        assert layer.attrs["proof"] == "300 features = hits 300"
+        assert layer.attrs["proof"] == "300 features = hits 300 = live count 300"
         assert "40 of 300 features at once" in layer.attrs["notes"][-1]
         assert 8 <= len(set(asked_with(emulator, "bbox"))) < 100
 

@@ -1,5 +1,6 @@
 """Features: the same columns, values and geometries as the records, proven or refused."""
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,7 +29,7 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.portal import features
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.portal.wfs import VERSIONS, Version
+from ods_pipeline.portal.wfs import VERSIONS, Version, Wfs, type_name
 from tests.portal.generated import Generated, datasets, every_type
 
 PLENTY = 10**9
@@ -84,7 +85,8 @@ def test_a_layer_is_a_geodataframe_like_a_landed_partition(sample: Portal, tmp_p
     for name in ("geom", "geo_point_2d"):
         assert isinstance(layer[name], geopandas.GeoSeries)
         assert layer[name].crs == "OGC:CRS84"
-    assert layer.attrs["proof"] == f"{len(layer)} features = hits {len(layer)}"
+    rows = len(layer)
+    assert layer.attrs["proof"] == f"{rows} features = hits {rows} = live count {rows}"
     assert layer.attrs["notes"] == []
     layer.to_parquet(tmp_path / "layer.parquet")
     back = geopandas.read_parquet(tmp_path / "layer.parquet")
@@ -246,9 +248,9 @@ def test_a_spoiled_answer_is_an_error_and_never_a_shorter_layer(
 
 def test_the_number_of_features_is_the_proof_and_of_records_where_there_is_none() -> None:
     for quirks, said in [
-        (WfsQuirks(), "3 features = hits 3"),
-        (WfsQuirks(hits="refused"), "3 features = live count 3 of records, for want of hits"),
-        (WfsQuirks(hits="unknown"), "3 features = live count 3 of records, for want of hits"),
+        (WfsQuirks(), "3 features = hits 3 = live count 3"),
+        (WfsQuirks(hits="refused"), "3 features = live count 3"),
+        (WfsQuirks(hits="unknown"), "3 features = live count 3"),
     ]:
         with of(quirks) as emulator:
             emulator.publish("d", fields=PLACE, records=[HERE] * 3)
@@ -257,7 +259,7 @@ def test_the_number_of_features_is_the_proof_and_of_records_where_there_is_none(
 
 
 def test_a_wrong_number_of_features_is_never_taken() -> None:
-    for off, said in [(1, "3 features came where the portal counts 4"), (-1, "counts 2; nothing")]:
+    for off, said in [(1, "3 features came where the WFS counts 4"), (-1, "counts 2; nothing")]:
         with of(WfsQuirks(hits_off=off, counts="absent")) as emulator:
             emulator.publish("d", fields=PLACE, records=[HERE] * 3)
             for version in VERSIONS:
@@ -265,6 +267,24 @@ def test_a_wrong_number_of_features_is_never_taken() -> None:
                     Portal(emulator.url).features("d", version)
                 if version == "1.1.0":
                     assert said in str(failure.value)
+
+
+def test_a_server_that_caps_its_hits_as_well_does_not_prove_a_part() -> None:
+    with of(WfsQuirks(hits_off=-2, counts="absent")) as emulator:
+        emulator.publish("d", fields=PLACE, records=[HERE] * 5)
+        emulator.fail("/api/wfs.*(?<!hits)$", Fault.short_rows(2), times=None)
+        with pytest.raises(
+            Unproven, match=r"3 features came where the portal counts 5 records.*cap"
+        ):
+            Portal(emulator.url).features("d")
+
+
+def test_records_without_a_geometry_may_be_no_features() -> None:
+    with of(WfsQuirks(hits="refused")) as emulator:
+        emulator.publish("d", fields=PLACE, records=[HERE, HERE, {}])
+        portal = Portal(emulator.url)
+        proof = features.prove(portal.client, portal.dataset("d"), 2)
+        assert str(proof) == "2 features = the 2 of 3 records that have a geometry"
 
 
 def test_a_layer_of_nothing_is_empty_and_typed(emulator: Emulator) -> None:
@@ -326,3 +346,52 @@ def test_fields_that_were_added_or_retyped_in_the_meantime_are_not_landed(
             list(export.batches)
         assert isinstance(failure.value, DataError)
         assert not isinstance(failure.value, GmlRefused)
+
+
+def test_get_and_post_give_the_same_features_and_the_same_number_of_them(
+    sample: Portal, layers: Sequence[Dataset]
+) -> None:
+    def whole(wfs: Wfs, dataset_id: str) -> str:
+        with wfs.features(dataset_id) as chunks:
+            return re.sub(r'timeStamp="[^"]*"', "", b"".join(chunks).decode())
+
+    for dataset in layers:
+        asked, posted = sample.wfs(), sample.wfs(method="POST")
+        assert whole(asked, dataset.dataset_id) == whole(posted, dataset.dataset_id)
+        assert asked.hits(dataset.dataset_id) == posted.hits(dataset.dataset_id)
+        assert asked.describe(dataset.dataset_id) == posted.describe(dataset.dataset_id)
+    sections = ["OperationsMetadata", "FeatureTypeList"]
+    assert asked.capabilities(sections) == posted.capabilities(sections)
+
+
+def test_the_capabilities_name_every_layer_and_its_extent(
+    sample: Portal, layers: Sequence[Dataset]
+) -> None:
+    for version in VERSIONS:
+        read = sample.wfs(version).capabilities(["FeatureTypeList"])
+        assert read.version == version
+        for dataset in layers:
+            found = read.feature_type(type_name(dataset.dataset_id))
+            assert found is not None
+            assert found.title == dataset.title
+            stated = features.extent(dataset)
+            assert stated is None or found.bounds == pytest.approx(stated)
+            (described,) = sample.wfs(version).describe(dataset.dataset_id).values()
+            assert [item.name for item in described] == [field.name for field in dataset.fields]
+            geometries = [item.name for item in described if item.geometry]
+            assert geometries == [field.name for field in dataset.geographic]
+
+
+def test_stored_queries_are_listed_and_described_in_two(sample: Portal) -> None:
+    wfs = sample.wfs("2.0.0")
+    assert wfs.stored_queries()[0].id.endswith("GetFeatureById")
+    assert wfs.describe_stored_queries()[0].parameters
+
+
+def test_names_that_are_none_in_xml_are_read_like_others(emulator: Emulator) -> None:
+    fields = [*PLACE, {"name": "2024", "type": "int"}]
+    for name in ("2024-arbres", "arbres@autre-portail", "9"):
+        emulator.publish(name, fields=fields, records=[{**HERE, "2024": 7}] * 3)
+        for version in VERSIONS:
+            layer = Portal(emulator.url).features(name, version)
+            assert list(layer["2024"]) == [7, 7, 7]

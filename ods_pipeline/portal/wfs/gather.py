@@ -105,7 +105,7 @@ class Gathering:
         self, body: AbstractContextManager[Iterator[bytes]]
     ) -> Generator[FeatureBatch, None, str]:
         """The features of one answer; gives the address of the next page, if it has one."""
-        # Here and not above: its geometry libraries cost half a second that records do not need.
+        # Here and not above: its libraries cost a tenth of a second that records have no use for.
         from ods_pipeline.portal.gml import Collection
 
         with body as chunks:

@@ -18,18 +18,16 @@ from ods_pipeline.errors import (
     PortalFailure,
     RequestRefused,
     ServiceException,
+    ServiceFailure,
 )
 from ods_pipeline.portal import replies
 from ods_pipeline.portal.wfs.documents import Root, Unreadable, root_of, text_of, tree_of
 
 _REPORTS = frozenset({"ExceptionReport", "ServiceExceptionReport"})
 _BEGINNING = 1 << 16
-_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body|title|script)\b", re.IGNORECASE)
+_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_OF_PAGES = frozenset({"html", "head", "body"})
 _STATUS = {"ForbiddenAccess": 403, "NotFoundResource": 404}
-
-
-class ServiceFailure(ServiceException, PortalFailure):
-    """An exception report of a server that failed (status 500 and above): it may pass."""
 
 
 def opening(
@@ -64,7 +62,7 @@ def opening(
     if root is not None and root.name in _REPORTS:
         rest = replies.at_most(_BEGINNING, chunks) if len(head) < _BEGINNING else b""
         raise _reported(bytes(head) + rest, status, where)
-    problem = _problem(status, headers, head, chunks, where)
+    problem = _problem(status, headers, head, root, chunks, where)
     if problem:
         raise problem
     return bytes(head)
@@ -74,6 +72,7 @@ def _problem(
     status: int,
     headers: Mapping[str, str],
     head: bytearray,
+    root: Root | None,
     chunks: Iterator[bytes],
     where: dict[str, str],
 ) -> PortalError | None:
@@ -81,14 +80,13 @@ def _problem(
     if begins[:1] in {b"{", b"["}:
         body = begins + replies.at_most(_BEGINNING, chunks)
         return _of_json(status, headers, body, where)
-    page = _PAGE.search(begins[:1024]) or not begins.startswith(b"<")
-    if status == 200 and page and "html" in headers.get("Content-Type", "html").lower():
-        return replies.unexpected({"Content-Type": "html"}, **where)
-    if status == 200 and _PAGE.match(begins):
-        return replies.unexpected({"Content-Type": "html"}, **where)
     if status != 200:
         return _of_status(status, headers, begins, where)
-    return None if begins else PortalFailure("the WFS sent an empty reply; try later", **where)
+    if not begins:
+        return PortalFailure("the WFS sent an empty reply; try later", **where)
+    page = _PAGE.search(begins[:1024]) if root is None else root.name.lower() in _OF_PAGES
+    kind = headers if root is None and not page else {"Content-Type": "html" if page else ""}
+    return replies.unexpected(kind, **where)
 
 
 def _of_json(

@@ -218,6 +218,12 @@ def test_a_document_that_is_none_is_refused_in_one_sentence(body: bytes) -> None
         assert "no such document of a WFS" in str(failure)
 
 
+def test_xml_that_says_that_it_is_a_page_is_read_all_the_same() -> None:
+    body = recorded("mapserver_wfs11_cap.xml").replace(b"ows:Title", b"Title")
+    with service(lambda _: Told(body, type="text/html")) as served:
+        assert Wfs(Client(served.url)).capabilities().feature_types
+
+
 def test_a_login_behind_a_redirect_is_a_web_page() -> None:
     def answer(asked):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
         if asked.path == "/api/wfs":
