@@ -1,4 +1,4 @@
-"""The README is run: every command, query and snippet that it shows, against the sample portal."""
+"""What the README and the page on features show is run: each command, query and snippet."""
 
 import os
 import re
@@ -17,7 +17,7 @@ import ods_pipeline
 from ods_pipeline.emulator import Emulator
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text()
+README = (ROOT / "README.md").read_text() + (ROOT / "docs" / "features.md").read_text()
 DOMAIN = "data.economie.gouv.fr"
 COMMANDS = Path(sys.executable).parent
 
@@ -111,7 +111,7 @@ def test_the_emulator_is_edited_over_http_as_the_readme_says(portal: Emulator) -
             assert reply.status == 200
 
 
-def test_the_demo_ends_with_queries_and_a_run_of_one_request(tmp_path: Path) -> None:
+def test_the_demo_ends_with_queries_a_run_of_one_request_and_a_map(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "ods_pipeline.demo"],
         cwd=tmp_path,
@@ -120,9 +120,11 @@ def test_the_demo_ends_with_queries_and_a_run_of_one_request(tmp_path: Path) -> 
         check=False,
     )
     assert done.returncode == 0, done.stderr
-    assert "12 landed, 2 skipped" in done.stdout
-    assert "12 unchanged, 2 skipped; 1 request" in done.stdout
+    assert "19 landed, 3 skipped" in done.stdout
+    assert "19 unchanged, 3 skipped; 1 request" in done.stdout
     assert "GEOMETRY('OGC:CRS84')" in done.stdout
+    assert sum("\u2800" < character <= "\u28ff" for character in done.stdout) > 100
+    assert (tmp_path / "data" / "demo" / "map.png").read_bytes().startswith(b"\x89PNG")
     assert done.stderr == ""
 
 
