@@ -25,6 +25,7 @@ BIG = (
     Field("seen_at", "datetime", "Seen at", None),
     Field("location", "geo_point_2d", "Location", None),
 )
+SHAPE = Field("shape", "geo_shape", "Shape", None)
 
 
 def small_relation(number: int, rows: int) -> str:
@@ -39,7 +40,7 @@ def small_relation(number: int, rows: int) -> str:
     )
 
 
-def big_relation(rows: int) -> str:
+def big_relation(rows: int, vertices: int = 0) -> str:
     """Millions of rows, never held anywhere."""
     return (
         "SELECT i AS c0, lpad((i % 999983)::VARCHAR, 6, '0') AS c1,"
@@ -49,8 +50,24 @@ def big_relation(rows: int) -> str:
         " DATE '2000-01-01' + (i % 9000)::INT AS c5,"
         " TIMESTAMP '2020-01-01' + to_seconds(i * 13) AS c6,"
         " {'lon': -5 + (i % 12007) / 1000.0::DOUBLE, 'lat': 42 + (i % 8009) / 1000.0::DOUBLE} AS c7"
-        f" FROM range({rows}) t(i)"
+        f"{polygon(vertices) if vertices else ''} FROM range({rows}) t(i)"
     )
+
+
+def polygon(vertices: int) -> str:
+    """One more column: polygons of so many vertices around the points, some with a hole."""
+
+    def ring(radius: float) -> str:
+        turn = f"2 * pi() * (k % {vertices}) / {vertices}"
+        x = f"-5 + (i % 12007) / 1000.0::DOUBLE + {radius} * cos({turn})"
+        y = f"42 + (i % 8009) / 1000.0::DOUBLE + {radius} * sin({turn})"
+        position = f"'[' || ({x}) || ', ' || ({y}) || ']'"
+        positions = f"list_transform(range({vertices + 1}), lambda k: {position})"
+        return f"'[' || array_to_string({positions}, ', ') || ']'"
+
+    hole = f"CASE WHEN i % 100 = 0 THEN ', ' || {ring(0.0001)} ELSE '' END"
+    rings = f"{ring(0.0003)} || {hole}"
+    return f""", '{{"coordinates": [' || {rings} || '], "type": "Polygon"}}' AS c8"""
 
 
 def small(number: int, rows: int, moment: str) -> Dataset:
@@ -69,10 +86,18 @@ def small(number: int, rows: int, moment: str) -> Dataset:
     )
 
 
-def big(dataset_id: str, relation: str, rows: int, moment: str) -> Dataset:
+def big(dataset_id: str, relation: str, rows: int, moment: str, *, shapes: bool = False) -> Dataset:
     """One dataset of millions of rows."""
-    title = f"Made-up dataset of {rows} rows"
-    return _dataset(dataset_id, BIG, relation, title=title, records_count=rows, moment=moment)
+    fields = (*BIG, SHAPE) if shapes else BIG
+    return _dataset(
+        dataset_id,
+        fields,
+        relation,
+        title=f"Made-up dataset of {rows} rows",
+        records_count=rows,
+        geometry_types=["Point", "Polygon"] if shapes else ["Point"],
+        moment=moment,
+    )
 
 
 def _dataset(

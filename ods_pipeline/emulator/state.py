@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ods_pipeline.emulator.clock import Clock
 from ods_pipeline.emulator.errors import unknown_dataset
@@ -26,7 +26,7 @@ class Quirks:
     files: str = "url"
     short_dates: str = "date"
     empty_row_group: bool = True
-    wfs: WfsQuirks = WfsQuirks()
+    wfs: WfsQuirks = field(default_factory=WfsQuirks)
 
 
 class State:
@@ -56,12 +56,15 @@ class State:
     def nested(self, dataset: Dataset) -> int:
         """How deep geometry collections are in each other; looked up once for each relation."""
         shapes = [c.sql for c in dataset.columns() if c.type == "geo_shape"]
-        key = dataset.relation + "".join(shapes)
-        if key not in self._nested:
+        if shapes and dataset.relation not in self._nested:
             deepest = ", ".join(["0", *map(nesting, shapes)])
             sql = f"SELECT greatest({deepest}) FROM {dataset.relation} AS r"
-            self._nested[key] = self.store.number(sql) if shapes else 0
-        return self._nested[key]
+            self._nested[dataset.relation] = self.store.number(sql)
+        return self._nested.get(dataset.relation, 0)
+
+    def without_collections(self, relation: str) -> None:
+        """Spare the look into rows that are known to hold none."""
+        self._nested[relation] = 0
 
     def datasets(self) -> list[Dataset]:
         """All datasets in the order of their first publication."""

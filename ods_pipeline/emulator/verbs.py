@@ -161,10 +161,12 @@ class Verbs:
         for number in range(count):
             self.state.put(made_up.small(number, rows, moment))
 
-    def make_big(self, dataset_id: str, rows: int = 5_000_000) -> Dataset:
-        """Add one dataset of many rows, computed when read."""
-        relation = self.state.store.define(made_up.big_relation(rows))
-        dataset = made_up.big(dataset_id, relation, rows, self.state.clock.tick())
+    def make_big(self, dataset_id: str, rows: int = 5_000_000, vertices: int = 0) -> Dataset:
+        """Add one dataset of many rows, computed when read; with polygons if they have vertices."""
+        relation = self.state.store.define(made_up.big_relation(rows, vertices))
+        self.state.without_collections(relation)
+        moment = self.state.clock.tick()
+        dataset = made_up.big(dataset_id, relation, rows, moment, shapes=vertices > 0)
         self.state.put(dataset)
         return dataset
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from ods_pipeline.emulator.model import Dataset
@@ -27,7 +27,7 @@ def capabilities(request: Request, state: State, asked: Asked) -> list[bytes]:
     """The whole document, or the sections asked for."""
     dialect = asked.dialect
     wanted = _sections(asked)
-    written = {
+    written: dict[str, Callable[[], str]] = {
         "ServiceIdentification": lambda: _service(dialect),
         "ServiceProvider": lambda: _provider(request),
         "OperationsMetadata": lambda: _operations(request, dialect, state.quirks.wfs),

@@ -131,9 +131,7 @@ def _document(
         # Nothing more comes: the document is never ended.
         yield _inline(broken, asked.dialect)
         return
-    yield b"</gml:featureMembers>\n</wfs:FeatureCollection>\n" if together else (
-        b"</wfs:FeatureCollection>\n"
-    )
+    yield (b"</gml:featureMembers>\n" if together else b"") + b"</wfs:FeatureCollection>\n"
 
 
 def _interrupted(request: Request, asked: Asked, pieces: Iterator[Piece]) -> Iterator[Piece]:
@@ -151,11 +149,14 @@ def _interrupted(request: Request, asked: Asked, pieces: Iterator[Piece]) -> Ite
 
 
 def _whole(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines put together again where a text of a feature holds a line break."""
+    """Lines put together again where a text of a feature holds a line break.
+
+    Only after a whole feature does a line end with an end tag.
+    """
     held = b""
     for line in lines:
         held += line
-        if line.endswith(b"Member>\n") or line.endswith(b"</wfs:member>\n"):
+        if line.endswith(b">\n") and line.rpartition(b"<")[2].startswith(b"/"):
             yield held
             held = b""
     if held:

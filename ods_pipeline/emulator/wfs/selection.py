@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 from ods_pipeline.emulator.model import Dataset
@@ -46,6 +47,13 @@ class Box:
         return f'{{"type": "Polygon", "coordinates": [{ring}]}}'
 
 
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(text)
+    return number
+
+
 def box(text: str) -> Box:
     """A ``bbox`` parameter; without a reference system the axes are those of the default one."""
     parts = text.split(",", 4)
@@ -53,7 +61,7 @@ def box(text: str) -> Box:
     if crs not in LATITUDE_FIRST + LONGITUDE_FIRST:
         raise invalid("bbox", f"Coordinate reference system {crs} is not supported.")
     try:
-        a, b, c, d = map(float, parts[:4])
+        a, b, c, d = (_finite(part) for part in parts[:4])
     except ValueError:
         raise invalid("bbox", "bbox must be four numbers and a reference system.") from None
     return Box(b, a, d, c) if crs in LATITUDE_FIRST else Box(a, b, c, d)

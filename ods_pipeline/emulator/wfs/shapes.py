@@ -20,6 +20,7 @@ SRS = {
     "none_latlon": ("", True),
 }
 NUMBER = r"([^\[\],]+)"
+SOLID = rf"^\[+{NUMBER},{NUMBER},{NUMBER}\]"
 # Collections in collections: the plan of a query grows threefold with each.
 DEEPEST = 3
 CURVED = {
@@ -58,9 +59,11 @@ class Shapes:
         name = f"v{depth}"
         coordinates = f"json_extract({name}, '$.coordinates')::VARCHAR"
         kind = f"json_extract_string({name}, '$.type')"
-        read = f"{{'k': {kind}, 't': {coordinates}, 'g': {name}}}"
+        # The whole text is only carried along where there may be collections.
+        whole = (f", 'g': {name}", f", 'g': {name}.g") if depth else ("", "")
+        read = f"{{'k': {kind}, 't': {coordinates}{whole[0]}}}"
         z = _has_z(f"{name}.t")
-        flat = f"{{'k': {name}.k, 'z': {z}, 't': {self._flat(name)}, 'g': {name}.g}}"
+        flat = f"{{'k': {name}.k, 'z': {z}, 't': {self._flat(name)}{whole[1]}}}"
         for step in (read, flat, self._any(name, depth)):
             texts = f"list_transform({texts}, lambda {name}: {step})"
         return texts
@@ -92,8 +95,9 @@ class Shapes:
     def _any(self, name: str, depth: int) -> str:
         text = f"{name}.t"
         z = f"CASE WHEN {name}.z THEN ' srsDimension=\"3\"' ELSE '' END"
+        position = f"replace({text}, '[]', '')"
         return (
-            f"CASE {name}.k WHEN 'Point' THEN {self._point(text, self._head('Point', z))}"
+            f"CASE {name}.k WHEN 'Point' THEN {self._point(position, self._head('Point', z))}"
             f" WHEN 'LineString' THEN {self._line(_inside(text, 1), self._head('LineString', z))}"
             f" WHEN 'Polygon' THEN {self._polygon(_inside(text, 2), self._head('Polygon', z))}"
             f" WHEN 'MultiPoint' THEN {self._multi_point(text, z)}"
@@ -177,7 +181,7 @@ def _replaced(text: str, pattern: str, by: str) -> str:
 
 def _has_z(text: str) -> str:
     """Whether the first position has three numbers."""
-    return f"regexp_matches({text}, {quoted(rf'^\[+{NUMBER},{NUMBER},{NUMBER}\]')})"
+    return f"regexp_matches({text}, {quoted(SOLID)})"
 
 
 def _inside(text: str, brackets: int) -> str:
