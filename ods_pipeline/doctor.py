@@ -9,8 +9,15 @@ import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.errors import (
+    GmlRefused,
+    NotAPortal,
+    OdsPipelineError,
+    RequestRefused,
+    ServiceException,
+)
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.portal.wfs import VERSIONS, Version
 from ods_pipeline.tables.lake import Lake, explained
 from ods_pipeline.warehouse.base import open_warehouse, shown
 
@@ -25,8 +32,11 @@ class Finding:
 
 
 def examine(portal: Portal, lake: Lake, warehouse: str) -> Iterator[Finding]:
-    """Look at portal, quota, lake and warehouse, in that order; three requests at most."""
-    yield _finding("portal", lambda: _catalog(portal))
+    """Look at portal, WFS, quota, lake and warehouse, in that order; five requests at most."""
+    reached = _finding("portal", lambda: _catalog(portal))
+    yield reached
+    if reached.good:
+        yield _finding("wfs", lambda: _wfs(portal))
     yield _finding("quota", lambda: _quota(portal))
     yield Finding("credentials", True, "none set; public datasets need none")
     yield _finding("lake", lambda: _lake(lake))
@@ -47,6 +57,22 @@ def _catalog(portal: Portal) -> str:
         f"{portal.client.address.base} speaks Explore API v2.1: "
         f"{len(datasets)} datasets, {visible} of them with records that you may read"
     )
+
+
+def _wfs(portal: Portal) -> str:
+    """Not to have one is no fault: a portal without it still gives all records."""
+    spoken = [version for version in VERSIONS if _speaks(portal, version)]
+    if not spoken:
+        return "the portal answers in no version of WFS, so --features has nothing to read"
+    return f"the portal speaks WFS {' and '.join(spoken)}, for --features"
+
+
+def _speaks(portal: Portal, version: Version) -> bool:
+    try:
+        portal.wfs(version).capabilities(["OperationsMetadata"])
+    except (NotAPortal, RequestRefused, ServiceException, GmlRefused):
+        return False
+    return True
 
 
 def _quota(portal: Portal) -> str:

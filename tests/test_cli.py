@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
-from tests.desk import FIELDS, rows
+from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, rows
 
 COMMAND = Path(sys.executable).parent / "ods-pipeline"
 Typed = Callable[..., subprocess.CompletedProcess[str]]
@@ -113,12 +113,34 @@ def test_verify_finds_a_flipped_byte_and_says_what_to_do(typed: Typed, tmp_path:
     assert "towns: its bytes are not those that were published; delete" in done.stdout
 
 
+def test_doctor_says_where_a_portal_has_no_wfs(typed: Typed, portal: Emulator) -> None:
+    portal.fail("/api/wfs", Fault.status(404), times=None)
+    done = typed("doctor")
+    assert done.returncode == 0
+    assert "ok   wfs: the portal answers in no version of WFS" in done.stdout
+
+
+def test_features_land_beside_the_records_and_are_in_the_summary(
+    typed: Typed, portal: Emulator
+) -> None:
+    portal.publish("towns", TOWN_FIELDS, TOWNS, {"title": "Towns"})
+    planned = typed("plan", "--features").stdout
+    assert re.search(r"^towns \(features\) +new ", planned, re.M)
+    told = json.loads(typed("sync", "--features", "--json").stdout)["datasets"]
+    assert [(item["dataset_id"], item["kind"], item["action"]) for item in told] == [
+        ("roads", "records", "landed"),
+        ("towns", "records", "landed"),
+        ("towns", "features", "landed"),
+    ]
+    assert typed("sync", "--features", "--wfs-version", "2.0.0", "--full").returncode == 0
+
+
 def test_doctor_has_a_line_for_everything(typed: Typed) -> None:
     good = typed("doctor")
     assert good.returncode == 0
-    assert (
-        len(re.findall(r"^ok   (portal|quota|credentials|lake|warehouse):", good.stdout, re.M)) == 5
-    )
+    subjects = re.findall(r"^ok   (\w+):", good.stdout, re.M)
+    assert subjects == ["portal", "wfs", "quota", "credentials", "lake", "warehouse"]
+    assert "speaks WFS 1.1.0 and 2.0.0" in good.stdout
     bad = typed("doctor", ODS_PORTAL="http://127.0.0.1:1")
     assert bad.returncode == 1
     assert bad.stdout.startswith("BAD  portal: http://127.0.0.1:1 cannot be reached")
