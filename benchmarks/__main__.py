@@ -20,6 +20,8 @@ _NAMES = [task.name for task in TASKS]
 
 @click.command()
 @click.option("--rows", default=1_000_000, show_default=True, help="Rows of the exports.")
+@click.option("--points", default=500_000, show_default=True, help="Points of the GML.")
+@click.option("--polygons", default=100_000, show_default=True, help="Polygons of the GML.")
 @click.option("--sync-rows", default=5_000_000, show_default=True, help="Rows of what is synced.")
 @click.option("--datasets", default=5_000, show_default=True, help="Datasets of the large portal.")
 @click.option("--rounds", default=3, show_default=True, help="Runs of each; medians are shown.")
@@ -29,6 +31,8 @@ _NAMES = [task.name for task in TASKS]
 @click.option("--save", metavar="NAME", help="Keep the JSON as benchmarks/results/NAME.json.")
 def main(
     rows: int,
+    points: int,
+    polygons: int,
     sync_rows: int,
     datasets: int,
     rounds: int,
@@ -41,7 +45,13 @@ def main(
     # A task needs what others left in its folder.
     folders = {task.folder or task.name for task in TASKS if not only or task.name in only}
     tasks = tuple(task for task in TASKS if (task.folder or task.name) in folders)
-    sizes = {"rows": rows, "sync_rows": sync_rows, "datasets": datasets}
+    sizes = {
+        "rows": rows,
+        "points": points,
+        "polygons": polygons,
+        "sync_rows": sync_rows,
+        "datasets": datasets,
+    }
     console, done = show.console(), []
     for result in measured(tasks, sizes, rounds, lambda text: click.echo(text, err=True)):
         done.append(result)

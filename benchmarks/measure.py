@@ -19,7 +19,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks import outcome, portal
-from benchmarks.portal import Portal
+from benchmarks.portal import DOCUMENT, LAYERS, Portal
 from benchmarks.tasks import Program, Task
 
 
@@ -98,7 +98,7 @@ def measured(
     """
     with TemporaryDirectory() as root:
         for (kind, size), some in groupby(tasks, lambda task: (task.portal, sizes[task.size])):
-            with portal.opened(kind, size) as opened:
+            with portal.opened(kind, size, Path(root)) as opened:
                 for task in some:
                     folder = Path(root, task.folder or task.name)
                     yield _done(task, size, opened, folder, 1 if task.once else rounds, told)
@@ -120,14 +120,16 @@ def _done(
             if not task.folder:
                 shutil.rmtree(own, ignore_errors=True)
             own.mkdir(parents=True, exist_ok=True)
-            rows = size if task.portal == "big" else None
-            runs[program].append(_run(program, opened, own, rows))
+            if opened.document:
+                # Everybody's own, or GDAL finds the schema that it wrote beside it the last time.
+                (own / DOCUMENT).symlink_to(opened.document)
+            runs[program].append(_run(program, opened, own, task, size))
     if not task.folder:
         shutil.rmtree(folder)
     return Measured(task, size, tuple(Result(p.name, tuple(some)) for p, some in runs.items()))
 
 
-def _run(program: Program, opened: Portal, folder: Path, rows: int | None) -> Run:
+def _run(program: Program, opened: Portal, folder: Path, task: Task, size: int) -> Run:
     opened.requests()
     command = [sys.executable, "-m", "benchmarks.child", program.function, opened.url, str(folder)]
     started = time.perf_counter()
@@ -142,6 +144,12 @@ def _run(program: Program, opened: Portal, folder: Path, rows: int | None) -> Ru
         cpu_s=round(told["cpu_s"], 3),
         peak_mb=round(told["peak_mb"], 1),
         requests=opened.requests(),
-        lost=tuple(outcome.lost(Path(made), rows)) if made and rows else None,
+        lost=_lost(Path(made), task, size) if made else None,
         problem=told.get("problem", ""),
     )
+
+
+def _lost(made: Path, task: Task, size: int) -> tuple[str, ...] | None:
+    if task.portal == "many":
+        return None
+    return tuple(outcome.lost(made, size, len(LAYERS.get(task.portal, ("location",)))))

@@ -9,9 +9,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.portal import DATASET
+from benchmarks.portal import DATASET, DOCUMENT
 
 if TYPE_CHECKING:
+    import pyarrow as pa
     import requests
 
 _API = "/api/explore/v2.1/catalog"
@@ -84,6 +85,31 @@ def duckdb_table_csv(url: str, folder: Path) -> Path:
     return _table(f"read_csv('{_downloaded(url, folder, 'csv')}', delim = ';')", folder)
 
 
+def pyogrio_gml(url: str, folder: Path) -> Path:
+    """GDAL's reader as Arrow, which asks the portal that the document names for its schema."""
+    import pyogrio
+
+    _, table = pyogrio.read_arrow(folder / DOCUMENT)
+    return _geoparquet(table, folder)
+
+
+def pyogrio_gml_alone(url: str, folder: Path) -> Path:
+    """The same where no schema is to be had: GDAL looks through the whole document first."""
+    import pyogrio
+
+    _, table = pyogrio.read_arrow(folder / DOCUMENT, DOWNLOAD_SCHEMA="NO")
+    return _geoparquet(table, folder)
+
+
+def geopandas_gml(url: str, folder: Path) -> Path:
+    """A GeoDataFrame, as everybody does it."""
+    import geopandas
+
+    target = folder / "out.parquet"
+    geopandas.read_file(folder / DOCUMENT).to_parquet(target, compression="zstd")
+    return target
+
+
 def load_each(url: str, folder: Path) -> Path:
     """Every dataset's export through pandas into a table of its own."""
     import io
@@ -134,6 +160,25 @@ def _copied(source: str, folder: Path) -> Path:
 
     target = folder / "out.parquet"
     duckdb.sql(f"COPY (FROM {source}) TO '{target}' (FORMAT parquet, COMPRESSION zstd)")
+    return target
+
+
+def _geoparquet(table: pa.Table, folder: Path) -> Path:
+    """Arrow's columns of geometry as GeoParquet describes them, which neither library does."""
+    import json
+
+    import pyarrow.parquet as pq
+
+    columns = {}
+    for field in table.schema:
+        known = field.metadata or {}
+        if known.get(b"ARROW:extension:name") == b"geoarrow.wkb":
+            crs = json.loads(known.get(b"ARROW:extension:metadata") or b"{}").get("crs")
+            columns[field.name] = {"encoding": "WKB", "geometry_types": [], "crs": crs}
+    geo = {"version": "1.1.0", "primary_column": list(columns)[-1], "columns": columns}
+    target = folder / "out.parquet"
+    described = table.replace_schema_metadata({"geo": json.dumps(geo)})
+    pq.write_table(described, target, compression="zstd")
     return target
 
 

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from importlib import metadata
 from typing import Any
 
+import pyogrio
 from rich.console import Console
 from rich.table import Table
 
@@ -24,7 +25,7 @@ _COLUMNS = (
     "peak ×",
     "lost on the way",
 )
-_LIBRARIES = ("ods-pipeline", "pyarrow", "pandas", "duckdb", "requests")
+_LIBRARIES = ("ods-pipeline", "pyarrow", "pandas", "geopandas", "pyogrio", "duckdb", "requests")
 
 
 def cells(measured: Measured, result: Result) -> tuple[str, ...]:
@@ -92,7 +93,7 @@ def document(done: Sequence[Measured]) -> dict[str, Any]:
             "architecture": platform.machine(),
             "python": platform.python_version(),
         },
-        "versions": {name: metadata.version(name) for name in _LIBRARIES},
+        "versions": _versions(),
         "broken": [text for measured in done for text in measured.broken()],
         "tasks": [
             {
@@ -104,6 +105,11 @@ def document(done: Sequence[Measured]) -> dict[str, Any]:
             for measured in done
         ],
     }
+
+
+def _versions() -> dict[str, str]:
+    found = {name: metadata.version(name) for name in _LIBRARIES}
+    return {**found, "GDAL": pyogrio.__gdal_version_string__}
 
 
 def console() -> Console:

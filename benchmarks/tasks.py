@@ -38,7 +38,7 @@ class Task:
     """One thing that is done by several.
 
     Attributes:
-        portal: `big` or `many`.
+        portal: `big`, `many`, `points` or `polygons`.
         title: With `{size}` for the number of rows or datasets.
         size: The option of the command line that says how large.
         programs: Ours first.
@@ -58,6 +58,12 @@ class Task:
 
 _PLAIN = "download alone"
 _SMALL = Bound(memory_mb=300)
+_GML = (
+    Program(OURS, "ours:land_gml"),
+    Program("pyogrio read_arrow", "peers:pyogrio_gml"),
+    Program("pyogrio, without a schema", "peers:pyogrio_gml_alone"),
+    Program("GeoPandas", "peers:geopandas_gml"),
+)
 
 TASKS = (
     Task(
@@ -84,6 +90,22 @@ TASKS = (
             Program("DuckDB COPY", "peers:duckdb_csv"),
             Program(_PLAIN, "peers:download_csv"),
         ),
+    ),
+    Task(
+        "gml-points",
+        "points",
+        "GML of {size} points to a GeoParquet file",
+        "points",
+        _GML,
+        _SMALL,
+    ),
+    Task(
+        "gml-polygons",
+        "polygons",
+        "GML of {size} polygons, each with its point, to a GeoParquet file",
+        "polygons",
+        _GML,
+        _SMALL,
     ),
     Task(
         "sync-parquet",
