@@ -49,6 +49,8 @@ class Judge:
 
     Attributes:
         notes: One sentence for each decision.
+        mapserver: Whether MapServer wrote the document, which puts the latitude first where others
+            that write the short form put the longitude; of weight where nothing proves anything.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class Judge:
         self._tallies: dict[str, _Tally] = {}
         self._decided: dict[str, AxisOrder] = {}
         self.notes: list[str] = []
+        self.mapserver = False
 
     def observe(self, srs: Srs, first: Numbers, second: Numbers) -> None:
         """Take in coordinates of an ambiguous form, in the document's order."""
@@ -110,20 +113,24 @@ class Judge:
 
     def _decide(self, name: str, tally: _Tally) -> None:
         shown = f"the srsName {name!r}" if name else "geometry without srsName"
-        order, reason = self._verdict(tally)
+        order, reason = self._verdict(tally) or self._usual(name)
         self._decided[name] = order
         self.notes.append(
             f"{shown} leaves the order of its axes open: read as {_READ_AS[order]} {reason}"
         )
 
-    def _verdict(self, tally: _Tally) -> tuple[AxisOrder, str]:
-        if self._option != "auto":
-            return self._option, "as asked"
-        return tally.verdict() or ("lonlat", "by default")
+    def _verdict(self, tally: _Tally) -> tuple[AxisOrder, str] | None:
+        return tally.verdict() if self._option == "auto" else (self._option, "as asked")
+
+    def _usual(self, name: str) -> tuple[AxisOrder, str]:
+        if name and self.mapserver:
+            return "latlon", "as MapServer means it"
+        return "lonlat", "by default"
 
     def _confirm(self, name: str, tally: _Tally) -> None:
-        order, (now, reason) = self._decided[name], self._verdict(tally)
-        if now != order and reason != "by default":
+        order, verdict = self._decided[name], self._verdict(tally)
+        if verdict is not None and verdict[0] != order:
+            now = verdict[0]
             raise Unproven(
                 f"the srsName {name!r} leaves the order of its axes open, and the layer was begun "
                 f"as {_READ_AS[order]}, but later coordinates prove {_READ_AS[now]}: "

@@ -6,35 +6,20 @@ them and asking for the bytes are others' work.
 
 from __future__ import annotations
 
-import pyexpat
 from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from ods_pipeline.errors import GmlRefused, OdsPipelineError, Unproven
+from ods_pipeline.errors import GmlRefused
 from ods_pipeline.portal.gml import document, limits
 from ods_pipeline.portal.gml.axes import AxisOrder, Extent, Judge
 from ods_pipeline.portal.gml.batches import Declared, FeatureBatch, Geometries
-from ods_pipeline.portal.gml.columns import Column
 from ods_pipeline.portal.gml.geometry import Batch
-from ods_pipeline.portal.gml.reader import Linked, Reader
-from ods_pipeline.portal.gml.reports import glimpse
+from ods_pipeline.portal.gml.lane import Lane
+from ods_pipeline.portal.gml.parsing import Parsing
+from ods_pipeline.portal.gml.reader import Reader
+from ods_pipeline.portal.gml.scribe import Linked
 from ods_pipeline.portal.gml.srs import CRS84
-
-# What is wrong with the document itself, rather than that it stops or goes on where it should not.
-_REFUSED = {
-    pyexpat.errors.XML_ERROR_UNDEFINED_ENTITY: "an entity that XML does not define",
-    pyexpat.errors.XML_ERROR_UNBOUND_PREFIX: "a namespace prefix that is declared nowhere",
-    pyexpat.errors.XML_ERROR_DUPLICATE_ATTRIBUTE: "an element with the same attribute twice",
-}
-_CUT = frozenset(
-    {
-        pyexpat.errors.XML_ERROR_NO_ELEMENTS,
-        pyexpat.errors.XML_ERROR_UNCLOSED_TOKEN,
-        pyexpat.errors.XML_ERROR_PARTIAL_CHAR,
-        pyexpat.errors.XML_ERROR_UNCLOSED_CDATA_SECTION,
-    }
-)
 
 
 class MixedSystems(GmlRefused):
@@ -43,17 +28,6 @@ class MixedSystems(GmlRefused):
 
 class Collection:
     """A feature collection (or a lone feature) read batch by batch in flat memory.
-
-    Args:
-        chunks: The document's bytes, in pieces of any size.
-        axis_order: The order of axes of ambiguous forms of srsName; `auto` lets the first batch's
-            coordinates decide.
-        extent: West, south, east and north of the layer in degrees, where known: it settles most
-            ambiguous orders.
-        crs: `OGC:CRS84` to bring all geometry to it; empty to keep the document's.
-        feature_type: The only type to read, where the document holds several.
-        hits: Whether the document is asked for its counts alone, which are then not held against
-            its features.
 
     Attributes:
         rows: Features given so far.
@@ -71,14 +45,27 @@ class Collection:
         judge: Judge | None = None,
         linked: Linked | None = None,
     ) -> None:
+        """Prepare to read.
+
+        Args:
+            chunks: The document's bytes, in pieces of any size.
+            axis_order: The order of axes of ambiguous forms of srsName; `auto` lets the first
+                batch's coordinates decide.
+            extent: West, south, east and north of the layer in degrees, where known: it settles
+                most ambiguous orders.
+            crs: `OGC:CRS84` to bring all geometry to it; empty to keep the document's.
+            feature_type: The only type to read, where the document holds several.
+            hits: Whether the document is asked for its counts alone, which are then not held
+                against its features.
+            judge: Who decides the order of axes instead, where it was decided before.
+            linked: Geometry that links in the document point to.
+        """
         self.rows = 0
         self._chunks = chunks
         self._judge = judge or Judge(axis_order, extent)
         self._crs = crs
         self._systems: dict[str, str] = {}
         self._reader = Reader(feature_type, linked or {}, hits=hits)
-        self._fed = 0
-        self._begun = 0
 
     @property
     def declared(self) -> Declared:
@@ -99,33 +86,17 @@ class Collection:
             GmlRefused: It holds anything that cannot be read rightly.
         """
         reader = self._reader
+        lane = Lane(Parsing(reader))
+        size = 0
         for block in document.blocks(self._chunks):
-            self._feed(reader.mender.feed(block))
-            self._check_sizes()
-            if reader.rows >= limits.ROWS or self._fed - self._begun >= limits.BYTES:
-                if reader.rows:
-                    yield self._batch()
-        self._feed(reader.mender.rest(), last=True)
-        reader.check_type()
+            lane.feed(block)
+            size += len(block)
+            if reader.rows and (reader.rows >= limits.ROWS or size >= limits.BYTES):
+                size = 0
+                yield self._batch()
+        lane.finish()
         if reader.rows:
             yield self._batch()
-
-    def _feed(self, data: bytes, *, last: bool = False) -> None:
-        try:
-            self._reader.parser.Parse(data, last)
-        except pyexpat.ExpatError as error:
-            offset = max(0, self._reader.parser.ErrorByteIndex - self._fed)
-            raise _refusal(error, data[offset:], last=last) from error
-        self._fed += len(data)
-
-    def _check_sizes(self) -> None:
-        reader = self._reader
-        if self._fed - reader.parser.CurrentByteIndex > limits.TAG + document.BLOCK:
-            raise GmlRefused("the document has a tag or comment of more than a megabyte")
-        if sum(map(len, reader.text)) > limits.TEXT:
-            raise GmlRefused(f"the document has a text of more than {limits.TEXT >> 20} megabytes")
-        if self._fed - max(reader.ended, self._begun) > limits.FEATURE:
-            raise GmlRefused(f"a feature takes more than {limits.FEATURE >> 20} megabytes")
 
     def _batch(self) -> FeatureBatch:
         reader = self._reader
@@ -137,6 +108,7 @@ class Collection:
         }
         for batch in read.values():
             batch.observe(self._judge)
+        self._judge.mapserver = reader.mapserver
         self._judge.settle()
         made = FeatureBatch(
             ids=pa.array(reader.ids[:rows], pa.string()),
@@ -145,7 +117,6 @@ class Collection:
             rows=rows,
         )
         self.rows += rows
-        self._begun = self._fed
         reader.begin_batch()
         return made
 
@@ -165,21 +136,6 @@ class Collection:
         for crs in found:
             self._systems[name] = crs
         return Geometries(batch.written(self._judge, ""), self._systems.get(name, ""))
-
-
-def _refusal(error: pyexpat.ExpatError, rest: bytes, *, last: bool) -> OdsPipelineError:
-    """The parser's refusal in our words; an exception report in what follows says more."""
-    reported = glimpse(rest)
-    if reported is not None:
-        return reported
-    said = pyexpat.ErrorString(error.code)
-    if said in _REFUSED:
-        return GmlRefused(f"the document has {_REFUSED[said]} (line {error.lineno})")
-    if last and said in _CUT:
-        return Unproven("the document ends before its last element does: it was cut off")
-    if said == pyexpat.errors.XML_ERROR_JUNK_AFTER_DOC_ELEMENT:
-        return Unproven(f"something follows the end of the document (line {error.lineno})")
-    return Unproven(f"the document breaks XML's rules in line {error.lineno}: {said}")
 
 
 def hits_in(chunks: Iterable[bytes], *, feature_type: str = "") -> int | None:

@@ -5,12 +5,13 @@ What an element means is the reader's to say, and what a column's type should be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 
 import pyarrow as pa
 
 from ods_pipeline.errors import GmlRefused
 from ods_pipeline.portal.gml.geometry import Batch
+from ods_pipeline.portal.gml.markup import blank
 from ods_pipeline.portal.gml.plans import Plan
 
 Text = str | list[str | None] | None
@@ -21,13 +22,11 @@ class Column:
 
     Attributes:
         name: What it is called in the table.
-        element: Its element's full name.
         geometric: Whether it has held a geometry yet.
     """
 
-    def __init__(self, name: str, element: str) -> None:
+    def __init__(self, name: str) -> None:
         self.name = name
-        self.element = element
         self.geometric = False
         self.values: list[Text] = []
         self._plans: list[Plan | None] = []
@@ -42,7 +41,7 @@ class Column:
             GmlRefused: The property holds geometries elsewhere.
         """
         if self.geometric:
-            if text and not text.isspace():
+            if text and not blank(text):
                 raise GmlRefused(f"the property {self.name!r} holds both text and geometry")
             return
         values = self.values
@@ -56,6 +55,21 @@ class Column:
             self._repeated = True
             before = values[row]
             values[row] = [*before, text] if isinstance(before, list) else [before, text]
+
+    def put_all(self, row: int, texts: Sequence[str | None]) -> None:
+        """Take one text per feature, from a row on that has none yet."""
+        self.values.extend([None] * (row - len(self.values)))
+        self.values.extend(texts)
+
+    def place_all(self, row: int, plans: Sequence[Plan | None], texts: Iterable[str]) -> None:
+        """Take one geometry per feature, from a row on that has none yet."""
+        self._plans.extend([None] * (row - len(self._plans)))
+        self._plans.extend(plans)
+        self._texts.extend(texts)
+
+    def plan_of(self, row: int) -> Plan | None:
+        """The plan of a feature's geometry."""
+        return self._plans[row] if row < len(self._plans) else None
 
     def place(self, row: int, plan: Plan, texts: Sequence[str]) -> None:
         """Take a geometry.
@@ -102,4 +116,4 @@ class Column:
 def _worded(value: Text) -> bool:
     if isinstance(value, list):
         return any(map(_worded, value))
-    return value is not None and bool(value.strip())
+    return value is not None and not blank(value)

@@ -22,6 +22,7 @@ DESCRIPTIVE = frozenset(
     }
 )
 _VERSIONS = {"http://www.opengis.net/wfs": "1.1.0", "http://www.opengis.net/wfs/2.0": "2.0.0"}
+_SCHEMAS = "http://www.w3.org/2001/XMLSchema-instance schemaLocation"
 # What answers that are no features have for a root, beside exception reports.
 _PROTOCOL = ("http://www.opengis.net/", "http://www.w3.org/", "http://schemas.xmlsoap.org/")
 
@@ -84,7 +85,13 @@ def verify(said: Declared, features: int) -> None:
         )
 
 
-def lone(name: str, attributes: Mapping[str, str], identity: str | None) -> None:
+def by_mapserver(attributes: Mapping[str, str]) -> bool:
+    """Whether a root element is MapServer's for WFS 1.1.0, which has its own idea of axis order."""
+    where = attributes.get(_SCHEMAS, "")
+    return "http://mapserver.gis.umn.edu/mapserver" in where and "VERSION=1.1.0" in where
+
+
+def lone(name: str, identity: str | None) -> None:
     """Accept a root element as a feature of its own, or say what it is instead.
 
     Raises:

@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 _NUMERIC = re.compile(r"[\d+\-.eE\s]*", re.ASCII)
+_PAIRS = re.compile(r"\s*[^\s,]+,[^\s,]+(?:\s+[^\s,]+,[^\s,]+)*+\s*", re.ASCII)
 
 
 class Unreadable(ValueError):
@@ -134,7 +135,13 @@ def scalar(text: str) -> float:
 
 
 def _shown(text: str) -> str:
+    text = " ".join(text[:200].split())
     return repr(text if len(text) <= 60 else text[:57] + "…")
+
+
+def spaced_pairs(text: str) -> str | None:
+    """The numbers of GML 2's `x,y x,y`; None where it is anything but pairs."""
+    return text.replace(",", " ") if _PAIRS.fullmatch(text) else None
 
 
 def bulk(texts: Sequence[str]) -> tuple[Numbers, np.ndarray[Any, np.dtype[np.int64]]] | None:

@@ -50,11 +50,11 @@ def around(centre: Numbers, radius: float, start: float, end: float) -> Numbers:
     """The arc around a centre, from one angle to another, in degrees from the x axis to the y axis.
 
     Raises:
-        Unreadable: There is no one centre, or the radius is none.
+        Unreadable: There is no one centre, no radius, or more than one turn.
     """
-    if len(centre) != 1 or radius <= 0:
-        raise Unreadable("has an arc without one centre and a radius")
     turn = math.radians(end - start)
+    if len(centre) != 1 or radius <= 0 or abs(turn) > 2 * math.pi + STEP:
+        raise Unreadable("has an arc that is not part of one circle")
     steps = max(2, math.ceil(abs(turn) / STEP - 1e-9) + 1)
     angles = math.radians(start) + turn * np.linspace(0, 1, steps)
     ring = np.repeat(centre, steps, axis=0)
@@ -85,6 +85,8 @@ def _centre(one: Numbers, two: Numbers, three: Numbers) -> tuple[float, float] |
     (ax, ay), (bx, by) = two[:2] - one[:2], three[:2] - one[:2]
     area = 2 * (ax * by - ay * bx)
     first, second = ax * ax + ay * ay, bx * bx + by * by
+    if not math.isfinite(first + second + area):
+        raise Unreadable("has a curve that goes beyond all bounds")
     if abs(area) <= 1e-12 * max(first, second):
         return None
     x, y = (by * first - ay * second) / area, (ax * second - bx * first) / area

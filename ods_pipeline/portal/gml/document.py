@@ -111,3 +111,14 @@ def _look(head: bytes) -> None:
 
 def _shown(start: bytes) -> str:
     return " ".join(start.decode("utf-8", "replace").split())[:120]
+
+
+def refuse_doctype(name: str, *_: object) -> None:
+    """Refuse the place where XML hides entities.
+
+    Raises:
+        GmlRefused: Always.
+    """
+    if name.lower() == "html":
+        raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
+    raise GmlRefused("the document has a DOCTYPE, which no GML needs: it may hide entities")

@@ -19,7 +19,7 @@ from ods_pipeline.portal.gml.axes import AxisOrder, Judge
 from ods_pipeline.portal.gml.batches import Declared, FeatureBatch
 from ods_pipeline.portal.gml.collection import Collection, MixedSystems
 from ods_pipeline.portal.gml.links import linked
-from ods_pipeline.portal.gml.reader import Linked, LinkMet
+from ods_pipeline.portal.gml.scribe import Linked, LinkMet
 from ods_pipeline.portal.gml.srs import CRS84
 from ods_pipeline.portal.gml.typing import fields_of, typed_columns
 
@@ -100,14 +100,14 @@ class _Document:
         self._opened = opened
         self._type = feature_type
         self._judge = Judge(axis_order, whole=True)
-        self._linked: Linked = {}
+        self._linked: Linked | None = None
         self._crs = ""
 
     def read(self) -> list[FeatureBatch]:
         try:
             batches = self._batches()
         except LinkMet:
-            if self._linked:
+            if self._linked is not None:
                 raise
             self._linked = linked(self._opened)
             return self.read()

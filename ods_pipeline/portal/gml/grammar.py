@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from ods_pipeline.portal.gml.coordinates import Coordinates, Unreadable
-from ods_pipeline.portal.gml.markup import Node
+from ods_pipeline.portal.gml.markup import Node, small
 from ods_pipeline.portal.gml.shapes import (
     COLLECTION,
     LINE,
@@ -140,7 +140,7 @@ class _Grammar:
 
     def _around(self, node: Node) -> Segment:
         numbers = {"radius", "startAngle", "endAngle"}
-        positions = [child for child in node.only(*numbers, *_POSITIONS)]
+        positions = node.only(*numbers, *_POSITIONS)
         given = {child.name: child for child in positions if child.name in numbers}
         circle = node.name == "CircleByCenterPoint"
         if set(given) - {"radius"} != (set() if circle else numbers - {"radius"}):
@@ -164,11 +164,11 @@ class _Grammar:
                 continue
             run = self._run(child)
             last = runs[-1] if runs else None
-            if last and run and last.form == run.form == "pos":
-                if last.dimension == run.dimension:
-                    runs[-1] = Coordinates((*last.slots, *run.slots), "pos", run.dimension)
-                    continue
-            if run:
+            if run is None:
+                continue
+            if last and last.form == run.form == "pos" and last.dimension == run.dimension:
+                runs[-1] = Coordinates((*last.slots, *run.slots), "pos", run.dimension)
+            else:
                 runs.append(run)
         return tuple(runs)
 
@@ -188,10 +188,8 @@ class _Grammar:
 def _written(node: Node, usual: int) -> Coordinates:
     slots, given = tuple(node.slots), node.attributes
     if node.name == "posList":
-        count = given.get("count", "-1")
-        return Coordinates(
-            slots, "list", node.dimension, usual, int(count) if count.isdecimal() else -1
-        )
+        count = small(given.get("count", ""))
+        return Coordinates(slots, "list", node.dimension, usual, -1 if count is None else count)
     if node.name == "coordinates":
         return Coordinates(
             slots,

@@ -17,4 +17,4 @@ FEATURE = 256 << 20
 PROPERTIES = 10_000
 #: Rows of a batch, and the bytes of the document that they take; a block more may come.
 ROWS = 16_384
-BYTES = 16 << 20
+BYTES = 8 << 20

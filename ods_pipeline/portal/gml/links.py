@@ -9,9 +9,9 @@ from __future__ import annotations
 import pyexpat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
-from ods_pipeline.errors import GmlRefused
+from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml import document, limits
-from ods_pipeline.portal.gml.markup import END, GML, TELLING, TEXT, XLINK_HREF, Mark, is_gml
+from ods_pipeline.portal.gml.markup import END, GML, TELLING, TEXT, XLINK_HREF, Mark, blank, is_gml
 from ods_pipeline.portal.gml.names import Mender
 
 _ID = (f"{GML} id", f"{GML}/3.2 id", f"{GML}/3.3 id", "gid")
@@ -25,6 +25,7 @@ def linked(chunks: Callable[[], Iterable[bytes]]) -> dict[str, tuple[list[Mark],
         chunks: Gives the document's bytes anew each time.
 
     Raises:
+        Unproven: The document breaks off, or breaks XML's rules.
         GmlRefused: Links lead round in a circle, or to nothing.
     """
     targets = _Targets()
@@ -45,15 +46,15 @@ def _parse(
     parser.StartElementHandler = opened
     parser.EndElementHandler = closed
     parser.CharacterDataHandler = said
-    parser.StartDoctypeDeclHandler = _refuse
+    parser.StartDoctypeDeclHandler = document.refuse_doctype
     mender = Mender()
-    for block in document.blocks(chunks):
-        parser.Parse(mender.feed(block))
-    parser.Parse(mender.rest(), True)
-
-
-def _refuse(*_: object) -> None:
-    raise GmlRefused("the document has a DOCTYPE, which no GML needs: it may hide entities")
+    try:
+        for block in document.blocks(chunks):
+            parser.Parse(mender.feed(block))
+        parser.Parse(mender.rest(), True)
+    except pyexpat.ExpatError as error:
+        reason = pyexpat.ErrorString(error.code)
+        raise Unproven(f"the document breaks XML's rules, or was cut off: {reason}") from error
 
 
 class _Targets:
@@ -117,7 +118,7 @@ class _Collector:
     def _flush(self) -> None:
         said = "".join(self._said)
         self._said.clear()
-        if said and not said.isspace():
+        if not blank(said):
             for marks, texts in self._writing():
                 marks.append(TEXT)
                 texts.append(said)

@@ -6,6 +6,7 @@ Elements of GML are known by their local names in any namespace of GML. What the
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -13,6 +14,8 @@ from ods_pipeline.portal.gml.coordinates import Unreadable
 
 #: Marks beside element names and attributes: a text stands here, an element ends here.
 TEXT, END = 0, 1
+
+_SMALL = re.compile(r"\d{1,9}", re.ASCII)
 
 #: A start tag is its name, followed by the attributes that matter, if it has any.
 Mark = str | int | tuple[tuple[str, str], ...]
@@ -50,6 +53,17 @@ def is_gml(name: str) -> bool:
 def local(name: str) -> str:
     """The name without its namespace."""
     return name.rpartition(" ")[2]
+
+
+def blank(text: str) -> bool:
+    """Whether a text holds white space alone, as XML knows it."""
+    return not text.strip(" \t\r\n")
+
+
+def small(text: str) -> int | None:
+    """A count or a dimension; None where the text is no reasonable one."""
+    text = text.strip()
+    return int(text) if _SMALL.fullmatch(text) else None
 
 
 @dataclass(frozen=True)
@@ -110,7 +124,7 @@ def tree(context: Context, marks: Sequence[Mark]) -> Node:
     aside = 0
     for place, mark in enumerate(marks):
         if isinstance(mark, str):
-            aside += bool(aside) or local(mark) in ASIDE
+            aside += bool(aside) or (len(path) > 1 and local(mark) in ASIDE)
             path.append(_node(mark, _attributes(marks, place + 1), path[-1], kept=not aside))
         elif mark == TEXT:
             slot += 1
@@ -133,11 +147,11 @@ def _node(name: str, attributes: dict[str, str], parent: Node, *, kept: bool) ->
     if kept and not is_gml(name):
         raise Unreadable(f"has {local(name)} in {parent.name}, which is no GML")
     declared = attributes.get("srsDimension") or attributes.get("dimension") or ""
-    if declared and not declared.strip().isdecimal():
-        raise Unreadable(f"declares a dimension of {declared!r}")
+    if declared and small(declared) is None:
+        raise Unreadable(f"declares a dimension of {declared[:60]!r}")
     return Node(
         name=local(name),
         attributes=attributes,
         srs=attributes.get("srsName", "").strip() or parent.srs,
-        dimension=int(declared) if declared else parent.dimension,
+        dimension=small(declared) or parent.dimension,
     )

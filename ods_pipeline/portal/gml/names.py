@@ -44,15 +44,25 @@ class Mender:
                 position = self._mend_plain(data, position, done)
         return done[0] if len(done) == 1 else b"".join(done)
 
+    @property
+    def idle(self) -> bool:
+        """Whether nothing waits, and the next byte stands outside of comments and the like."""
+        return not self._held and not self._until
+
+    def _good(self, name: bytes) -> bytes:
+        return (self._mark + name.hex()).encode()
+
     def rest(self) -> bytes:
         """What still waits when the document has ended."""
         return self._held
 
-    def original(self, name: str) -> str:
-        """A local name as the document has it."""
-        if not name.startswith(self._mark):
-            return name
-        return bytes.fromhex(name.removeprefix(self._mark)).decode()
+    def original(self, text: str) -> str:
+        """A name, or a sentence with names in it, as the document has them."""
+        if self._mark not in text:
+            return text
+        return re.sub(
+            self._mark + "([0-9a-f]+)", lambda found: bytes.fromhex(found[1]).decode(), text
+        )
 
     def _pass_opaque(self, data: bytes, position: int, done: list[bytes]) -> int:
         end = data.find(self._until, position)
@@ -79,7 +89,7 @@ class Mender:
                 return start + len(opening)
         bad = _BAD.match(data, start)
         if bad is not None:
-            done.append(b"<" + bad[1] + (self._mark + bad[2].hex()).encode())
+            done.append(b"<" + bad[1] + self._good(bad[2]))
             return bad.end()
         if len(data) - start < _LONGEST_NAME and _CUT.match(data, start):
             self._held = data[start:]

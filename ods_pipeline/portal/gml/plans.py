@@ -10,9 +10,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from ods_pipeline.portal.gml import grammar, wkb
-from ods_pipeline.portal.gml.coordinates import Unreadable
-from ods_pipeline.portal.gml.markup import Context, Mark, Node, tree
-from ods_pipeline.portal.gml.shapes import POINT, Path, Shape
+from ods_pipeline.portal.gml.coordinates import Coordinates, Unreadable
+from ods_pipeline.portal.gml.markup import TEXT, Context, Mark, Node, tree
+from ods_pipeline.portal.gml.shapes import POINT, Path, Segment, Shape
 from ods_pipeline.portal.gml.srs import Srs, srs
 
 # Beyond this many marks a kind is hardly met again, and the key would be large.
@@ -22,19 +22,25 @@ _KEPT = 4096
 
 @dataclass(frozen=True)
 class Plain:
-    """What there is to know where every path of a geometry is one text: nearly always.
+    """What there is to know where the paths of a geometry are nothing but points: nearly always.
 
     Attributes:
         flat: WKB before each path, without heights.
         high: The same with heights.
-        dimensions: Numbers per point of each path; 0 where the text itself tells (a `pos`).
         types: Type of each path's geometry: point, line or polygon.
+        texts: How many texts each path has.
+        dimensions: Numbers per point of each path; 0 where the texts themselves tell.
+        pointwise: Whether each text of a path is one point.
+        pairs: Whether the texts are GML 2's pairs, with commas.
     """
 
     flat: tuple[bytes, ...]
     high: tuple[bytes, ...]
-    dimensions: tuple[int, ...]
     types: tuple[int, ...]
+    texts: tuple[int, ...]
+    dimensions: tuple[int, ...]
+    pointwise: tuple[bool, ...]
+    pairs: bool
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,8 +91,26 @@ def _plan(context: Context, marks: Sequence[Mark]) -> Plan:
         raise Unreadable(f"has coordinates in {' and in '.join(sorted(names))}")
     system = srs(names.pop())
     shape = grammar.shape(node, context.dimension or system.dimension)
-    texts = sum(mark == 0 for mark in marks if isinstance(mark, int))
+    if system.degrees or system.north_first:
+        _refuse_bearings(shape, system)
+    texts = sum(mark == TEXT for mark in marks)
     return Plan(shape, system, texts, _plain(shape, texts))
+
+
+def _refuse_bearings(shape: Shape, system: Srs) -> None:
+    """Refuse arcs around a centre where radius and angles can mean more than one thing.
+
+    In degrees a radius is none; where the north comes first, GML and its readers do not agree on
+    where an angle of zero points to.
+    """
+    for _, path in _paths(shape):
+        if any(segment.kind == "around" for segment in _segments(path)):
+            raise Unreadable(f"has an arc around a centre, which is not read in {system.name!r}")
+
+
+def _segments(path: Path) -> Iterator[Segment]:
+    for segment in path.segments:
+        yield from _segments(segment) if isinstance(segment, Path) else [segment]
 
 
 def _nodes(node: Node) -> Iterator[Node]:
@@ -97,12 +121,27 @@ def _nodes(node: Node) -> Iterator[Node]:
 
 def _plain(shape: Shape, texts: int) -> Plain | None:
     paths = list(_paths(shape))
+    runs = [run for _, path in paths if (run := _only_run(path)) is not None]
+    slots = [slot for run in runs for slot in run.slots]
     flat, high = wkb.headers(shape, high=False), wkb.headers(shape, high=True)
-    dimensions = [_dimension(path, type_, slot) for slot, (type_, path) in enumerate(paths)]
-    if not paths or len(paths) != texts or not flat or not high or None in dimensions:
+    if not paths or len(runs) < len(paths) or slots != list(range(texts)) or not flat or not high:
         return None
-    known = tuple(number for number in dimensions if number is not None)
-    return Plain(tuple(flat), tuple(high), known, tuple(type_ for type_, _ in paths))
+    if any(
+        type_ == POINT and run.form == "list" for (type_, _), run in zip(paths, runs, strict=True)
+    ):
+        return None
+    forms = {run.form for run in runs}
+    if "tuples" in forms and len(forms) > 1:
+        return None
+    return Plain(
+        tuple(flat),
+        tuple(high),
+        types=tuple(type_ for type_, _ in paths),
+        texts=tuple(len(run.slots) for run in runs),
+        dimensions=tuple(map(_dimension, runs)),
+        pointwise=tuple(run.form == "pos" for run in runs),
+        pairs="tuples" in forms,
+    )
 
 
 def _paths(shape: Shape) -> Iterator[tuple[int, Path]]:
@@ -111,17 +150,23 @@ def _paths(shape: Shape) -> Iterator[tuple[int, Path]]:
         yield from _paths(part)
 
 
-def _dimension(path: Path, type_: int, slot: int) -> int | None:
-    """Numbers per point of a path that is one text, the next one; None for any other path."""
+def _only_run(path: Path) -> Coordinates | None:
+    """The points of a path that is one run of them in the usual form; None for any other."""
     if path.reverse or len(path.segments) != 1:
         return None
     (segment,) = path.segments
-    if isinstance(segment, Path) or segment.kind != "line" or len(segment.runs) != 1:
-        # A curve of one piece is that piece.
-        return _dimension(segment, type_, slot) if isinstance(segment, Path) else None
-    (run,) = segment.runs
-    if run.slots != (slot,) or run.count >= 0:
+    if isinstance(segment, Path):
+        return _only_run(segment)  # a curve of one piece is that piece
+    if segment.kind != "line" or len(segment.runs) != 1:
         return None
-    if run.form == "list" and type_ != POINT:
-        return run.dimension or run.usual
-    return run.dimension if run.form == "pos" and type_ == POINT else None
+    (run,) = segment.runs
+    if run.form == "tuples":
+        usual = (run.decimal, run.within, run.between) == (".", ",", " ")
+        return run if usual and len(run.slots) == 1 else None
+    return run if run.form == "pos" or (run.form == "list" and run.count < 0) else None
+
+
+def _dimension(run: Coordinates) -> int:
+    if run.form == "tuples":
+        return 2
+    return run.dimension or (run.usual if run.form == "list" else 0)

@@ -49,6 +49,8 @@ def glimpse(data: bytes) -> ServiceException | None:
         return None
     rest = data[start.start() :]
     code, locator, said = (form.search(rest) for form in (_CODE, _LOCATOR, _SAID))
-    texts = [found[1].decode("utf-8", "replace") if found else "" for found in (code, locator, said)]
+    texts = [
+        found[1].decode("utf-8", "replace") if found else "" for found in (code, locator, said)
+    ]
     clean = [" ".join(unescape(text).split())[:_SHOWN] for text in texts]
     return ServiceException(clean[0], clean[1], clean[2])

@@ -73,7 +73,10 @@ def draw(shape: Shape, texts: Sequence[str]) -> Drawn:
     Raises:
         Unreadable: They make no such shape.
     """
-    drawn = _draw(shape, texts)
+    with np.errstate(all="ignore"):
+        drawn = _draw(shape, texts)
+    if not all(np.isfinite(array).all() for array in drawn.arrays()):
+        raise Unreadable("has a curve that goes beyond all bounds")
     dimensions = {array.shape[1] for array in drawn.arrays() if len(array)}
     if len(dimensions) > 1:
         raise Unreadable("has points with and without a height")

@@ -19,15 +19,15 @@ CRS84 = "OGC:CRS84"
 # at most, and PROJ's transformation between them changes nothing.
 SAME_AS_CRS84 = frozenset({CRS84, "EPSG:4326", "EPSG:4979", "EPSG:4258", "EPSG:4171"})
 
-_ONE = r"(?P<authority>[^:,/#?&]+):(?:[^:,]*:)?(?P<code>[^:,/#?&]+)"
+_ONE = r"(?P<authority>[A-Za-z]\w*):(?:[^:,]*:)?(?P<code>[\w.-]+)"
 _DEFINED = [
     re.compile(rf"urn:(?:x-)?(?:ogc|opengis):(?:def:)?crs:{_ONE}", re.IGNORECASE),
     re.compile(
-        r"https?://www\.opengis\.net/def/crs/(?P<authority>[^/]+)/[^/]+/(?P<code>[^/]+)/?",
+        r"https?://www\.opengis\.net/def/crs/(?P<authority>[A-Za-z]\w*)/[^/]+/(?P<code>[\w.-]+)/?",
         re.IGNORECASE,
     ),
 ]
-_COMPOUND = re.compile(r"urn:(?:x-)?ogc:def:crs((?:,crs:[^:,]+:[^:,]*:[^:,]+){2})", re.IGNORECASE)
+_COMPOUND = re.compile(r"urn:(?:x-)?ogc:def:crs((?:,crs:[A-Za-z]\w*:[^:,]*:\w+){2})", re.IGNORECASE)
 _SHORT = [
     re.compile(r"https?://www\.opengis\.net/gml/srs/(?P<authority>epsg)(?:\.xml)?#(?P<code>\d+)"),
     re.compile(r"(?P<authority>[A-Za-z]\w*):(?P<code>\w+)"),
@@ -101,7 +101,7 @@ def _named(name: str) -> tuple[str, bool]:
         found = form.fullmatch(name)
         if found:
             return _crs(found.groupdict().get("authority", "CRS"), found["code"]), True
-    raise GmlRefused(f"the srsName {name!r} is of no known form")
+    raise GmlRefused(f"the srsName {name[:200]!r} is of no known form")
 
 
 def _crs(authority: str, code: str) -> str:
@@ -117,7 +117,9 @@ def _definition(crs: str, name: str) -> pyproj.CRS:
     try:
         return pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:
-        raise GmlRefused(f"the srsName {name!r} names a CRS that PROJ does not know") from error
+        raise GmlRefused(
+            f"the srsName {name[:200]!r} names a CRS that PROJ does not know"
+        ) from error
 
 
 def _swapped(first: pyproj._crs.Axis, second: pyproj._crs.Axis) -> bool:

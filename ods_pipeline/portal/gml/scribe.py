@@ -1,0 +1,176 @@
+"""Handlers for what a reader does not look into: geometry, which it writes down, and asides.
+
+Each takes the parser over at an element and gives it back when that element ends.
+"""
+
+from __future__ import annotations
+
+import pyexpat
+from collections.abc import Callable, Mapping, Sequence
+
+from ods_pipeline.errors import GmlRefused
+from ods_pipeline.portal.gml import limits
+from ods_pipeline.portal.gml.markup import (
+    END,
+    TELLING,
+    TEXT,
+    XLINK_HREF,
+    Context,
+    Mark,
+    blank,
+    small,
+)
+from ods_pipeline.portal.gml.reports import Report
+
+Attributes = Mapping[str, str]
+#: Geometry that links point to: by id, the marks and texts of the element.
+Linked = Mapping[str, tuple[Sequence[Mark], Sequence[str]]]
+
+
+class LinkMet(GmlRefused):
+    """A geometry stands elsewhere in the document."""
+
+
+class _Handlers:
+    """The parser's handlers for the time of one element."""
+
+    def __init__(self, parser: pyexpat.XMLParserType, text: list[str]) -> None:
+        self._parser = parser
+        self._text = text
+        self._depth = 0
+        self._then: Callable[[], None] = _nothing
+
+    def _take_over(self, then: Callable[[], None]) -> None:
+        self._before = self._parser.StartElementHandler, self._parser.EndElementHandler
+        self._depth = 1
+        self._then = then
+        self._parser.StartElementHandler = self._open
+        self._parser.EndElementHandler = self._close
+
+    def _give_back(self) -> None:
+        self._parser.StartElementHandler, self._parser.EndElementHandler = self._before
+        self._then()
+
+    def _deeper(self) -> None:
+        self._depth += 1
+        if self._depth > limits.DEPTH:
+            raise GmlRefused("the document's elements are nested too deeply")
+
+    def _open(self, name: str, attributes: Attributes) -> None:
+        raise NotImplementedError
+
+    def _close(self, _name: str) -> None:
+        raise NotImplementedError
+
+
+class Scribe(_Handlers):
+    """Writes down the markup and the texts of a geometry.
+
+    Attributes:
+        marks: Its tags.
+        texts: Its texts, blank ones left out.
+    """
+
+    def __init__(self, parser: pyexpat.XMLParserType, text: list[str], linked: Linked) -> None:
+        super().__init__(parser, text)
+        self.marks: list[Mark] = []
+        self.texts: list[str] = []
+        self._linked = linked
+
+    def begin(self, name: str, attributes: Attributes, then: Callable[[], None]) -> None:
+        """Write down from this start tag to its end tag."""
+        self.marks.clear()
+        self.texts.clear()
+        self._take_over(then)
+        self._note(name, attributes)
+
+    def follow(self, href: str) -> None:
+        """Put the geometry that a link points to in the link's place.
+
+        Raises:
+            LinkMet: It is somewhere else in the document.
+            GmlRefused: It is elsewhere.
+        """
+        found = self._linked.get(href.removeprefix("#")) if href.startswith("#") else None
+        if found is None:
+            kind = LinkMet if href.startswith("#") else GmlRefused
+            raise kind(f"links to geometry that stands elsewhere: {href[:200]}")
+        self.marks.extend(found[0])
+        self.texts.extend(found[1])
+
+    def _open(self, name: str, attributes: Attributes) -> None:
+        if self._text:
+            self._take_text()
+        self._deeper()
+        self._note(name, attributes)
+
+    def _note(self, name: str, attributes: Attributes) -> None:
+        self.marks.append(name)
+        if attributes:
+            telling = tuple((key, attributes[key]) for key in attributes if key in TELLING)
+            if telling:
+                self.marks.append(telling)
+            if XLINK_HREF in attributes:
+                self.follow(attributes[XLINK_HREF])
+
+    def _close(self, _name: str) -> None:
+        if self._text:
+            self._take_text()
+        self.marks.append(END)
+        self._depth -= 1
+        if not self._depth:
+            self._give_back()
+
+    def _take_text(self) -> None:
+        said = "".join(self._text)
+        self._text.clear()
+        if not blank(said):
+            self.marks.append(TEXT)
+            self.texts.append(said)
+
+
+class Aside(_Handlers):
+    """Passes over an element, but for the box in it that says in which CRS things are."""
+
+    def begin(self, then: Callable[[Context | None], None]) -> None:
+        """Pass over the element that was just opened."""
+        self._context: Context | None = None
+        self._take_over(lambda: then(self._context))
+
+    def _open(self, _name: str, attributes: Attributes) -> None:
+        self._text.clear()
+        self._deeper()
+        if "srsName" in attributes:
+            dimension = small(attributes.get("srsDimension", "")) or 0
+            self._context = Context(attributes["srsName"].strip(), dimension)
+
+    def _close(self, _name: str) -> None:
+        self._text.clear()
+        self._depth -= 1
+        if not self._depth:
+            self._give_back()
+
+
+class Reporter(_Handlers):
+    """Reads an exception report, and raises it."""
+
+    def begin(self) -> None:
+        """Read the report whose root was just opened."""
+        self._report = Report()
+        self._take_over(_nothing)
+
+    def _open(self, name: str, attributes: Attributes) -> None:
+        self._text.clear()
+        self._deeper()
+        self._report.open(name, attributes)
+
+    def _close(self, _name: str) -> None:
+        self._report.say("".join(self._text))
+        self._text.clear()
+        self._depth -= 1
+        if not self._depth:
+            raise self._report.exception()
+
+
+def _nothing() -> None:
+    """What follows on most elements."""

@@ -1,0 +1,176 @@
+"""The fast lane and the XML parser must not be told apart, whatever the document."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import shapely
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.portal.gml import collection
+from ods_pipeline.portal.gml import document as blocks
+from ods_pipeline.portal.gml.parsing import Parsing
+from ods_pipeline.portal.gml.template import Template
+from tests.portal.gml.documents import Feature, Style, document, read
+from tests.portal.gml.shapes import EMPTY, SHAPES
+
+STYLES = [
+    Style(),
+    Style(gap="\n    ", ids=True),
+    Style(members="featureMember", bounded=True, gap="\n"),
+    Style("2.0.0", "member", ids=True, bounded=True),
+    Style("2.0.0", "member", form="coordinates", srs="EPSG:4326", gap=" "),
+    Style(form="pos", srs=""),
+]
+TEXT = st.sampled_from(["", " ", "a", "Élysée & fils", "<b>", "]]>", "𝄞", "x" * 40, "\n"])
+NAMES = ["name", "code", "2nd", "geo_shape2"][:2]
+FEATURES = st.builds(
+    Feature,
+    id=st.none() | st.sampled_from(["x.1", "x.2", "é", "a b", "a&b"]),
+    texts=st.fixed_dictionaries({name: st.none() | TEXT for name in NAMES}),
+    shapes=st.fixed_dictionaries(
+        {
+            "geo_point_2d": st.none()
+            | st.tuples(st.integers(-9, 9), st.integers(-9, 9)).map(shapely.Point),
+            "geo_shape": st.none() | SHAPES | EMPTY,
+        }
+    ),
+)
+# What may happen to a document on its way, and what hides in one.
+PIECES = st.sampled_from(
+    [b"", b"<", b">", b"&", b"&amp;", b"&#65;", b"&#0;", b"&nope;", b"]]>", b"\xff", b"\x00", b"\r",
+     b"\x0b", b"<!--x-->", b"<![CDATA[x]]>", b"<?x y?>", b"'", b'"', b"</ods:trees>", b"<ods:name>",
+     b"<gml:pos>1 2</gml:pos>", b"\xef\xbf\xbf", b"\xc2\xa0", b" ", b"\n", b"/", b"7", b"=", b":",
+     b' gml:id="z"', b' xsi:nil="true"', b' xlink:href="#x.1"', b"<2x>", b"<!DOCTYPE x>",
+     b"<ExceptionReport/>", b"</gml:featureMembers><gml:featureMembers>", b'xmlns:ods="u" ']
+)  # fmt: skip
+
+
+class Parsed:
+    """Takes the place of the lane, and leaves everything to the parser."""
+
+    def __init__(self, parsing: Parsing) -> None:
+        self.feed, self.finish = parsing.feed, parsing.finish
+
+
+@contextmanager
+def parsed_only() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(collection, "Lane", Parsed)
+        yield
+
+
+@contextmanager
+def in_blocks_of(size: int) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(blocks, "BLOCK", size)
+        patch.setattr(blocks, "_PROLOG", size)
+        yield
+
+
+def outcome(body: bytes) -> Any:
+    try:
+        return read(body)
+    except OdsPipelineError as error:
+        return type(error), str(error)
+
+
+def assert_same(body: bytes, block: int) -> None:
+    with in_blocks_of(block):
+        fast = outcome(body)
+        with parsed_only():
+            exact = outcome(body)
+    assert fast == exact
+
+
+@settings(max_examples=200)
+@given(
+    st.lists(FEATURES, min_size=2, max_size=4),
+    st.lists(st.integers(0, 3), min_size=8, max_size=20),
+    st.sampled_from(STYLES),
+    st.integers(200, 2000),
+)
+def test_the_lane_reads_what_the_parser_reads(
+    kinds: list[Feature], order: list[int], style: Style, block: int
+) -> None:
+    features = [kinds[number % len(kinds)] for number in order]
+    assert_same(document(features, style), block)
+
+
+@settings(max_examples=400)
+@given(
+    st.lists(FEATURES, min_size=1, max_size=3),
+    st.sampled_from(STYLES),
+    st.floats(0, 1),
+    st.integers(0, 12),
+    PIECES,
+    st.integers(300, 1500),
+)
+@example([Feature("x", {"name": "a"})], STYLES[0], 0.8, 0, b"\xff", 400)
+def test_the_lane_notices_all_that_the_parser_notices(
+    kinds: list[Feature], style: Style, place: float, gone: int, piece: bytes, block: int
+) -> None:
+    body = document(kinds * 5, style)
+    start = int(place * len(body))
+    assert_same(body[:start] + piece + body[start + gone :], block)
+
+
+@settings(max_examples=200)
+@given(st.lists(FEATURES, min_size=1, max_size=3), st.sampled_from(STYLES), st.data())
+def test_a_thing_that_hides_between_tags_is_found_by_both(
+    kinds: list[Feature], style: Style, data: st.DataObject
+) -> None:
+    body = document(kinds * 5, style)
+    places = [place for place in range(len(body)) if body[place : place + 1] in b"<>"]
+    place = data.draw(st.sampled_from(places)) + data.draw(st.integers(0, 1))
+    piece = data.draw(PIECES)
+    assert_same(body[:place] + piece + body[place:], data.draw(st.integers(300, 1500)))
+
+
+def taken(body: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Count the features that went through the lane."""
+    count = 0
+    plain = Template.read
+
+    def counting(self: Template, text: str, position: int, reader: Any) -> int:
+        nonlocal count
+        before = reader.rows
+        end = plain(self, text, position, reader)
+        count += reader.rows - before
+        return end
+
+    monkeypatch.setattr(Template, "read", counting)
+    with in_blocks_of(2000):
+        read(body)
+    return count
+
+
+@pytest.mark.parametrize("style", STYLES, ids=str)
+def test_nearly_all_features_of_an_ordinary_layer_take_the_lane(
+    style: Style, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    features = [
+        Feature(
+            f"x.{n}",
+            {"name": f"é{n}", "code": None if n % 3 else "a & b"},
+            {"geo_point_2d": shapely.Point(n, 1), "geo_shape": shapely.box(0, 0, n + 1, n % 7 + 1)},
+        )
+        for n in range(300)
+    ]
+    assert taken(document(features, style), monkeypatch) > 250
+
+
+def test_a_property_whose_tag_varies_loses_no_geometry() -> None:
+    body = document(
+        [Feature(f"x.{n}", {}, {"s": shapely.box(0, 0, n + 1, n % 5 + 1)}) for n in range(60)]
+    )
+    marked = body.split(b"<ods:s>")
+    varied = b"".join(
+        part + (b"<ods:s>" if n % 3 else b'<ods:s note="1">') for n, part in enumerate(marked[:-1])
+    )
+    assert_same(varied + marked[-1], 500)
+    with in_blocks_of(500):
+        assert None not in read(varied + marked[-1])["s"]
