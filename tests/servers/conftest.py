@@ -28,5 +28,6 @@ def pages(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         opened = Pages(driver, project.url)
         opened.graph()
         opened.box("catalog", "Materialized", seconds=200)
-        opened.box("table", "100% filled", seconds=200)
+        for loaded in ("table", "layer"):
+            opened.box(loaded, "100% filled", seconds=200)
         yield opened

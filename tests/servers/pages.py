@@ -97,6 +97,22 @@ class Pages:
         for text in texts:
             self.wait(rf"\n{asset}\nLatest event\n(?:(?!Latest event).)*{text}", seconds)
 
+    def picture(self, name: str, seconds: float = 30) -> tuple[int, int]:
+        """Click long Markdown open, and wait until a picture in it is drawn: its width and height.
+
+        Raises:
+            AssertionError: It is not in time.
+        """
+        self.wait(r"\[Show Markdown\]", seconds)
+        self.driver.find_element("xpath", "//*[text()='[Show Markdown]']").click()
+        script = "const i = document.querySelector(`img[alt='${arguments[0]}']`);"
+        size = "return i && i.complete ? [i.naturalWidth, i.naturalHeight] : null"
+        end = time.monotonic() + seconds
+        while not (drawn := self.driver.execute_script(script + size, name)):
+            assert time.monotonic() < end, f"{self.driver.current_url} shows no picture {name!r}"
+            time.sleep(0.3)
+        return int(drawn[0]), int(drawn[1])
+
     def _retried(self, step: Callable[[], None], seconds: float) -> None:
         end = time.monotonic() + seconds
         while True:

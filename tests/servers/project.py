@@ -27,6 +27,8 @@ type: ods_pipeline.OpendatasoftPortal
 attributes:
   portal: {url}
   name: {name}
+  features:
+    include: [public-trees, velib-emplacement-des-stations, world-administrative-boundaries]
   sensor:
     minimum_interval_seconds: 5
     running: true

@@ -15,12 +15,26 @@ LOAD = 150
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(420)]
 
 
-def test_the_graph_leads_from_the_dataset_to_catalog_records_and_table(pages: Pages) -> None:
+def test_the_graph_leads_from_the_dataset_to_all_that_is_made_of_it(pages: Pages) -> None:
     pages.graph()
     pages.box("dataset", "100% filled", "12 partitions", "opendatasoft")
     pages.box("catalog", "Materialized", "Parquet", "DuckDB")
     pages.box("records", "2 / 2 Passed", "100% filled", "12 partitions", "Parquet")
     pages.box("table", "100% filled", "12 partitions", "DuckDB")
+    pages.box("features", "2 / 2 Passed", "100% filled", "3 partitions", "Parquet")
+    pages.box("layer", "100% filled", "3 partitions", "DuckDB")
+
+
+@pytest.mark.parametrize("asset", ["features", "layer"])
+def test_a_layer_is_shown_as_a_map(pages: Pages, asset: str) -> None:
+    pages.partition(asset, "world-administrative-boundaries")
+    pages.says(r"\ndagster/partition_row_count\n52\n")
+    assert pages.picture("map") == (340, 220)
+
+
+def test_a_layer_says_how_it_was_proven(pages: Pages) -> None:
+    pages.partition("features", "world-administrative-boundaries")
+    pages.says(r"\nproof\n52 features = hits 52 = live count 52\n", r"\ngeo_shape\ngeometry\n")
 
 
 def test_a_loaded_dataset_shows_its_rows_its_columns_and_why_it_was_fetched(pages: Pages) -> None:
