@@ -99,7 +99,6 @@ class Brought:
             "bytes": done.bytes if done else 0,
             "seconds": round(done.seconds, 3) if done else 0.0,
             "same_content": bool(done and not done.changed),
-            **({"note": done.note} if done and done.note else {}),
             **({"schema_change": str(self.change)} if str(self.change) else {}),
             **of_map(self.path, self.receipt.kind),
             **of_partition(self.path, self.receipt, self.page),

@@ -22,6 +22,7 @@ from ods_pipeline.errors import (
     Unproven,
 )
 from ods_pipeline.lane import RECORDS, Lane
+from ods_pipeline.portal.exports import Export
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.geometry import primary
 from ods_pipeline.tables.lake import Lake, explained
@@ -45,14 +46,12 @@ class Landing:
             change, in which the portal's date moved and the content did not.
         bytes: Size of what was received, unpacked.
         seconds: Wall time.
-        note: What the reader should know, such as another export than the one asked for.
     """
 
     receipt: Receipt
     changed: bool
     bytes: int
     seconds: float
-    note: str = ""
 
 
 def land(
@@ -98,7 +97,7 @@ def land(
 
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            receipt, note = _once(portal, dataset, lake, lane, count, publish, previous)
+            receipt = _once(portal, dataset, lake, lane, count, publish, previous)
             break
         except _PASSING as error:
             hopeless = attempt == _ATTEMPTS or getattr(error, "repeated", False)
@@ -111,7 +110,7 @@ def land(
     same = previous is not None and (
         (previous.content_hash, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
     )
-    return Landing(receipt, not same, total, time.monotonic() - started, note)
+    return Landing(receipt, not same, total, time.monotonic() - started)
 
 
 def redescribe(dataset: Dataset, lake: Lake, previous: Receipt, *, lane: Lane = RECORDS) -> Receipt:
@@ -129,6 +128,7 @@ def redescribe(dataset: Dataset, lake: Lake, previous: Receipt, *, lane: Lane = 
         format=previous.format,
         fetched_at=previous.fetched_at,
         proof=previous.proof,
+        note=previous.note,
     )
     target = lake.partition(lane.kind, dataset.dataset_id)
     return rewrite(lake, target, lane.schema(dataset), known, primary(dataset.fields))
@@ -142,7 +142,7 @@ def _once(
     received: Callable[[int], object],
     publish: bool,
     previous: Receipt | None,
-) -> tuple[Receipt, str]:
+) -> Receipt:
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition(lane.kind, dataset.dataset_id)
     with (
@@ -162,10 +162,14 @@ def _once(
             source_url=export.url,
             fetched_at=fetched_at,
             proof=str(proof),
+            note=_note(export, lane),
         )
-        whole = writer.publish(receipt) if publish else writer.summary(receipt)
+        return writer.publish(receipt) if publish else writer.summary(receipt)
+
+
+def _note(export: Export, lane: Lane) -> str:
     other = f"read as {export.format}: {lane.reads} joins its lists"
-    return whole, export.note or (other if export.format != lane.reads else "")
+    return "; ".join([*export.notes, *([other] if export.format != lane.reads else [])])
 
 
 def _require_rows(dataset: Dataset, rows: int, previous: Receipt | None) -> None:

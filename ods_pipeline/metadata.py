@@ -91,6 +91,7 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
         "licence": receipt.license,
         "attribution": receipt.attribution,
         "proof": receipt.proof,
+        "note": receipt.note,
         "format": receipt.format,
         "data_processed": receipt.data_processed,
         "fetched_at": receipt.fetched_at,

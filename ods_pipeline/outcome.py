@@ -80,7 +80,7 @@ def landed_outcome(step: Planned, landing: Landing, *, verify: bool) -> Outcome:
         rows=landing.receipt.rows,
         bytes=landing.bytes,
         seconds=landing.seconds,
-        note=landing.note,
+        note=landing.receipt.note,
     )
 
 

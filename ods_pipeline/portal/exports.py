@@ -130,11 +130,6 @@ class Export:
     batches: Iterator[pa.RecordBatch]
     notes: Sequence[str] = ()
 
-    @property
-    def note(self) -> str:
-        """The notes as one line."""
-        return "; ".join(self.notes)
-
 
 @contextlib.contextmanager
 def opened(

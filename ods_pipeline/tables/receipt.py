@@ -31,6 +31,7 @@ class Receipt:
         metadata_hash: Identity of labels, licence and other description.
         body_sha256: SHA-256 of all bytes of the file before its footer.
         proof: What the rows were compared with, for people.
+        note: What was decided on the way, such as an order of axes that was left open.
     """
 
     portal: str
@@ -56,6 +57,7 @@ class Receipt:
     metadata_hash: str = ""
     body_sha256: str = ""
     proof: str = ""
+    note: str = ""
 
     @classmethod
     def of(cls, dataset: Dataset, kind: str, **known: str) -> Receipt:

@@ -1,8 +1,8 @@
 """Which of two numbers is the latitude, where the srsName does not say.
 
 `EPSG:4326` is written by GeoServer and QGIS with the longitude first and by MapServer with the
-latitude first, so the coordinates themselves are asked: do they lie in the layer's extent, are
-they beyond a pole? Unambiguous forms never come here.
+latitude first, so the coordinates themselves are asked: do they lie in the layer's extent, or
+where their reference system is used, are they beyond a pole? Unambiguous forms never come here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, Literal
 import numpy as np
 
 from ods_pipeline.errors import Unproven
-from ods_pipeline.portal.gml.srs import Srs
+from ods_pipeline.portal.gml.srs import Srs, to_crs84
 
 AxisOrder = Literal["auto", "latlon", "lonlat"]
 Extent = tuple[float, float, float, float]
@@ -21,13 +21,20 @@ Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 _POLE = 90.0
 _NEAR = 0.01  # degrees by which an extent may be rounded
-_READ_AS: dict[str, str] = {"latlon": "latitude, longitude", "lonlat": "longitude, latitude"}
+_READ_AS: dict[tuple[AxisOrder, bool], str] = {
+    ("latlon", True): "latitude, longitude",
+    ("lonlat", True): "longitude, latitude",
+    ("latlon", False): "northing, easting",
+    ("lonlat", False): "easting, northing",
+}
 
 
 @dataclass
 class _Tally:
     """What the coordinates of one form have shown so far."""
 
+    degrees: bool
+    place: str
     inside_lonlat: int = 0
     inside_latlon: int = 0
     first_beyond: int = 0
@@ -37,7 +44,7 @@ class _Tally:
         """The order that the coordinates prove, with the proof."""
         if self.inside_lonlat != self.inside_latlon:
             more = self.inside_lonlat > self.inside_latlon
-            return ("lonlat" if more else "latlon"), "because it then lies in the layer's extent"
+            return ("lonlat" if more else "latlon"), f"because it then lies in {self.place}"
         if bool(self.first_beyond) != bool(self.second_beyond):
             order: AxisOrder = "lonlat" if self.first_beyond else "latlon"
             return order, "because the other number goes beyond ±90"
@@ -73,14 +80,18 @@ class Judge:
 
     def observe(self, srs: Srs, first: Numbers, second: Numbers) -> None:
         """Take in coordinates of an ambiguous form, in the document's order."""
-        tally = self._tallies.setdefault(srs.name, _Tally())
+        place = "the layer's extent" if self._extent else f"the area that {srs.crs} is made for"
+        tally = self._tallies.setdefault(srs.name, _Tally(srs.degrees, place))
         if self._option != "auto" or not len(first):
             return
-        tally.first_beyond += int(np.count_nonzero(np.abs(first) > _POLE))
-        tally.second_beyond += int(np.count_nonzero(np.abs(second) > _POLE))
-        if self._extent is not None:
-            tally.inside_lonlat += _inside(first, second, self._extent)
-            tally.inside_latlon += _inside(second, first, self._extent)
+        if srs.degrees:
+            tally.first_beyond += int(np.count_nonzero(np.abs(first) > _POLE))
+            tally.second_beyond += int(np.count_nonzero(np.abs(second) > _POLE))
+        # In degrees nearly anything lies somewhere in the area of a whole continent's system.
+        extent = self._extent or (None if srs.degrees else srs.area)
+        if extent is not None:
+            tally.inside_lonlat += _inside(srs, first, second, extent)
+            tally.inside_latlon += _inside(srs, second, first, extent)
 
     def settle(self) -> None:
         """Decide the forms of a batch, or hold its coordinates against what is decided.
@@ -115,9 +126,8 @@ class Judge:
         shown = f"the srsName {name!r}" if name else "geometry without srsName"
         order, reason = self._verdict(tally) or self._usual(name)
         self._decided[name] = order
-        self.notes.append(
-            f"{shown} leaves the order of its axes open: read as {_READ_AS[order]} {reason}"
-        )
+        read_as = _READ_AS[order, tally.degrees]
+        self.notes.append(f"{shown} leaves the order of its axes open: read as {read_as} {reason}")
 
     def _verdict(self, tally: _Tally) -> tuple[AxisOrder, str] | None:
         return tally.verdict() if self._option == "auto" else (self._option, "as asked")
@@ -133,13 +143,16 @@ class Judge:
             now = verdict[0]
             raise Unproven(
                 f"the srsName {name!r} leaves the order of its axes open, and the layer was begun "
-                f"as {_READ_AS[order]}, but later coordinates prove {_READ_AS[now]}: "
+                f"as {_READ_AS[order, tally.degrees]}, but later coordinates prove "
+                f"{_READ_AS[now, tally.degrees]}: "
                 f"read it with axis_order={now!r}"
             )
 
 
-def _inside(lon: Numbers, lat: Numbers, extent: Extent) -> int:
+def _inside(srs: Srs, x: Numbers, y: Numbers, extent: Extent) -> int:
+    """How many points would lie in an extent if these were their coordinates."""
     west, south, east, north = extent
+    lon, lat = (x, y) if srs.degrees else to_crs84(srs.crs).transform(x, y)
     within = (lat >= south - _NEAR) & (lat <= north + _NEAR)
     within &= (lon >= west - _NEAR) & (lon <= east + _NEAR)
     return int(np.count_nonzero(within))

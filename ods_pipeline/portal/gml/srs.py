@@ -49,6 +49,7 @@ class Srs:
         ambiguous: Whether the form leaves the order open, because servers use it both ways.
         dimension: Number of axes of the CRS.
         degrees: Whether its coordinates are longitudes and latitudes; unknown counts as yes.
+        area: West, south, east and north of where it is used, in degrees; None if unknown.
     """
 
     name: str
@@ -57,6 +58,7 @@ class Srs:
     ambiguous: bool
     dimension: int
     degrees: bool
+    area: tuple[float, float, float, float] | None = None
 
 
 NONE = Srs("", "", north_first=True, ambiguous=True, dimension=2, degrees=True)
@@ -79,11 +81,12 @@ def srs(name: str) -> Srs:
     return Srs(
         name=name,
         crs=crs,
-        # A short form of a projected CRS means x, y, whatever the definition's order is.
-        north_first=north and (known.is_geographic or not short),
-        ambiguous=north and short and known.is_geographic,
+        north_first=north,
+        # MapServer goes by the definition here too, QGIS Server begins with x: in metres as well.
+        ambiguous=north and short,
         dimension=len(axes),
         degrees=known.is_geographic,
+        area=known.area_of_use.bounds if known.area_of_use else None,
     )
 
 

@@ -123,6 +123,16 @@ def test_the_layers_extent_settles_an_open_order(name: str) -> None:
         assert "because it then lies in the layer's extent" in collection.axis_notes[0]
 
 
+@pytest.mark.parametrize("place", ["5335000 4468000", "4468000 5335000"])
+def test_metres_under_a_short_name_lie_where_their_system_is_used(place: str) -> None:
+    # QGIS Server writes the easting first, MapServer 1.1.0 the northing; Munich is at both.
+    read = points("EPSG:31468", [tuple(map(float, place.split()))])
+    (found,) = flat(list(read))["p"]
+    assert shapely.from_wkb(found).wkt == "POINT (4468000 5335000)"
+    assert "easting" in read.axis_notes[0]
+    assert "in the area that EPSG:31468 is made for" in read.axis_notes[0]
+
+
 @pytest.mark.parametrize("name", AMBIGUOUS)
 def test_a_value_beyond_the_poles_settles_an_open_order(name: str) -> None:
     assert point(name, "10 -120") == (-120, 10)

@@ -5,6 +5,7 @@ What the server is told to serve is for the modules beside it.
 
 from __future__ import annotations
 
+import json
 import re
 import threading
 from collections.abc import Iterator, Mapping
@@ -16,6 +17,8 @@ from typing import cast
 from tests.servers.wfs.fastcgi import Address, asked
 
 PATH = "/api/wfs"
+# Each layer has as many rows, one of them without a geometry.
+ROWS, PLACED = 6, 5
 _BLANK_LINE = re.compile(rb"\r?\n\r?\n")
 
 
@@ -42,6 +45,8 @@ def bridged(program: Address, parameters: Mapping[str, str]) -> Iterator[str]:
 
         def _answer(self, body: bytes) -> None:
             path, _, query = self.path.partition("?")
+            if path.endswith("/records"):
+                return self._count(query)
             if path != PATH:
                 return self.send_error(404)
             host, port = cast(Address, self.server.server_address)
@@ -62,6 +67,15 @@ def bridged(program: Address, parameters: Mapping[str, str]) -> Iterator[str]:
             with closing(asked(program, told, body)) as printed:
                 self._pass_on(printed)
             return None
+
+        def _count(self, query: str) -> None:
+            """A portal counts the records of a layer, all of them or those that have a place."""
+            counted = json.dumps({"total_count": PLACED if "not+null" in query else ROWS}).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(counted)))
+            self.end_headers()
+            self.wfile.write(counted)
 
         def _pass_on(self, printed: Iterator[bytes]) -> None:
             head = b""

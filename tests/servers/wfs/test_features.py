@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
+import shapely
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import Unproven
@@ -47,7 +48,7 @@ def test_a_layer_has_the_columns_and_values_that_its_records_would(
     assert rows.schema.names == expected.schema.names
     assert rows.cast(expected.schema).equals(expected)
     proof = prove(Client(mapserver_url), dataset_of(layer), rows.num_rows, version)
-    assert str(proof) == "5 features = hits 5"
+    assert str(proof) == "5 features = hits 5 = the 5 of 6 records that have a geometry"
 
 
 def test_a_layer_that_comes_in_pages_is_whole(capped_url: str) -> None:
@@ -62,15 +63,22 @@ def test_a_layer_that_comes_in_pages_is_whole(capped_url: str) -> None:
 
 def test_a_count_that_is_capped_itself_proves_nothing(capped_url: str) -> None:
     layer = EVERY_SHAPE[0]
-    rows = features(capped_url, layer, "2.0.0").num_rows
+    some = features(capped_url, layer, "1.1.0").num_rows
+    with pytest.raises(Unproven, match="2 features came where the portal counts 6 records, 5 with"):
+        prove(Client(capped_url), dataset_of(layer), some, "1.1.0")
 
-    with pytest.raises(Unproven, match="5 features came where the portal counts 2"):
-        prove(Client(capped_url), dataset_of(layer), rows, "2.0.0")
+    whole = features(capped_url, layer, "2.0.0").num_rows
+    with pytest.raises(Unproven, match="5 features came where the WFS counts 2"):
+        prove(Client(capped_url), dataset_of(layer), whole, "2.0.0")
 
 
+@both_versions
 @pytest.mark.parametrize("layer", IN_METRES, ids=lambda layer: layer.name)
-def test_a_layer_in_metres_is_landed_in_degrees(mapserver_url: str, layer: Layer) -> None:
-    rows = features(mapserver_url, layer, "2.0.0")
+def test_a_layer_in_metres_is_landed_in_degrees_where_it_belongs(
+    mapserver_url: str, layer: Layer, version: Version
+) -> None:
+    rows = features(mapserver_url, layer, version)
 
     assert rows.num_rows == 5
-    assert rows["geom"].null_count == 0
+    shapes = shapely.from_wkb(rows["geom"].to_numpy())
+    assert shapely.within(shapes, shapely.box(WEST, SOUTH, EAST, NORTH)).all()
