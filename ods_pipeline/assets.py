@@ -13,15 +13,18 @@ from ods_pipeline.automation import refresh_on_change_or_age
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.metadata import of_load, of_partition
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.resources import explained
+from ods_pipeline.resources import (
+    WAIT_FOR_THE_WAREHOUSE,
+    explained,
+    lake_of,
+    portal_of,
+    warehouse_of,
+)
 from ods_pipeline.settings import Settings
 from ods_pipeline.sync import publish_catalog
 from ods_pipeline.tables.lake import Lake
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.warehouse.base import Load, Warehouse
-
-#: The command line holds the warehouse for as long as it runs: waited for, some 20 minutes at most.
-WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)
+from ods_pipeline.warehouse.base import Load
 
 
 def dataset_spec(settings: Settings) -> dg.AssetSpec:
@@ -33,24 +36,6 @@ def dataset_spec(settings: Settings) -> dg.AssetSpec:
         kinds={"opendatasoft"},
         description=f"The datasets of {settings.address.base}, by the version of what it declares.",
     )
-
-
-def portal_of(context: Any, settings: Settings) -> Portal:
-    """The portal's client among a run's resources."""
-    portal: Portal = getattr(context.resources, settings.resource("portal")).portal
-    return portal
-
-
-def lake_of(context: Any, settings: Settings) -> Lake:
-    """The portal's lake among a run's resources."""
-    lake: Lake = getattr(context.resources, settings.resource("lake")).lake
-    return lake
-
-
-def warehouse_of(context: Any, settings: Settings) -> Warehouse:
-    """The warehouse among a run's resources, opened."""
-    warehouse: Warehouse = getattr(context.resources, settings.resource("warehouse")).open()
-    return warehouse
 
 
 def catalog_asset(settings: Settings) -> dg.AssetsDefinition:

@@ -94,6 +94,13 @@ _wfs_version = click.option(
     show_default=True,
     help="Version of WFS; 2.0.0 can split a layer that the portal gives in part.",
 )
+_axis_order = click.option(
+    "--axis-order",
+    type=click.Choice(["auto", "latlon", "lonlat"]),
+    default="auto",
+    show_default=True,
+    help="Order of coordinates where the WFS leaves it open.",
+)
 
 
 @cli.command()
@@ -110,6 +117,7 @@ _wfs_version = click.option(
 )
 @_features
 @_wfs_version
+@_axis_order
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON summary.")
 @click.pass_obj
 def sync(
@@ -120,6 +128,7 @@ def sync(
     format_: Any,
     features: bool,
     wfs_version: Any,
+    axis_order: Any,
     as_json: bool,
 ) -> None:
     """Bring lake and warehouse up to date with the portal.
@@ -144,7 +153,7 @@ def sync(
         job.lake.spool()
         opened = contextlib.nullcontext() if verify else open_warehouse(places.warehouse)
         with opened as warehouse, report.progress() as watcher:
-            options = Options(full, verify, format_, features, wfs_version)
+            options = Options(full, verify, format_, features, wfs_version, axis_order)
             outcomes = Run(job.portal, job.lake, warehouse, options, watcher)(datasets)
         summary = report.Summary(
             job.portal.client.address.base,

@@ -46,6 +46,10 @@ class Layers(dg.Model, dg.Resolvable):
         Literal["1.1.0", "2.0.0"],
         Field(description="Version of WFS; 2.0.0 can split a layer that comes in part."),
     ] = "1.1.0"
+    axis_order: Annotated[
+        Literal["auto", "latlon", "lonlat"],
+        Field(description="Order of coordinates where the srsName leaves it open; auto decides."),
+    ] = "auto"
 
 
 class Watching(dg.Model, dg.Resolvable):
@@ -124,6 +128,7 @@ class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
             layers=tuple(self.features.include),
             not_layers=tuple(self.features.exclude),
             wfs_version=self.features.version,
+            axis_order=self.features.axis_order,
             datasets_per_run=self.datasets_per_run,
             data_dir=self.data_dir,
             warehouse=self.warehouse,

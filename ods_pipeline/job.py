@@ -11,14 +11,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from ods_pipeline.assets import (
-    WAIT_FOR_THE_WAREHOUSE,
-    catalog_metadata,
-    lake_of,
-    landed_catalog,
-    portal_of,
-    warehouse_of,
-)
+from ods_pipeline.assets import catalog_metadata, landed_catalog
 from ods_pipeline.bring import Brought, Mode, RunMode, bring, load_partition
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DataError, DatasetNotFound, OdsPipelineError
@@ -27,7 +20,13 @@ from ods_pipeline.lane_assets import verdict_of
 from ods_pipeline.outcome import shown
 from ods_pipeline.partitions import moves
 from ods_pipeline.progress import each, event, named, summed_up
-from ods_pipeline.resources import explained
+from ods_pipeline.resources import (
+    WAIT_FOR_THE_WAREHOUSE,
+    explained,
+    lake_of,
+    portal_of,
+    warehouse_of,
+)
 from ods_pipeline.sensor import stamp, version_events
 from ods_pipeline.settings import Settings, loadable
 from ods_pipeline.tables.lake import Lake, receipt

@@ -30,8 +30,8 @@ from ods_pipeline.tables.partition import PartitionWriter, rewrite
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.verdict import Kind, Verdict
 
-# A second try costs a whole download, so it is spent on failures that pass: a broken connection,
-# or a publisher who was at work while we read.
+# A second try costs a whole download, so it is spent on failures that may pass: a broken
+# connection, a server that breaks off amid its features, a publisher at work while we read.
 _PASSING = (PortalFailure, PortalUnreachable, SchemaMismatch, ServiceException, Unproven)
 _ATTEMPTS = 2
 

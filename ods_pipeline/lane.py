@@ -1,7 +1,7 @@
 """The two lanes by which a dataset's rows come: records through an export, features through WFS.
 
-Landing, planning and Dagster treat both alike; what differs between them is said here and nowhere
-else. How either is read is `portal`'s knowledge.
+How the two differ in being asked for, typed and proven is said here, so that landing and planning
+treat them alike. How either is read is `portal`'s knowledge.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -23,6 +24,9 @@ from ods_pipeline.portal.wfs import Version
 from ods_pipeline.tables.lake import PartitionKind
 from ods_pipeline.tables.schema import arrow_schema
 
+if TYPE_CHECKING:
+    from ods_pipeline.portal.gml import AxisOrder
+
 
 @dataclass(frozen=True)
 class Lane:
@@ -32,11 +36,13 @@ class Lane:
         kind: `records` or `features`; the folder of the partitions, and what the table is called.
         format: Export that records are read from first.
         version: Version of WFS that features are asked for in.
+        axis_order: Order of the features' coordinates where their reference system leaves it open.
     """
 
     kind: PartitionKind = "records"
     format: Format = "parquet"
     version: Version = "1.1.0"
+    axis_order: AxisOrder = "auto"
 
     @property
     def reads(self) -> str:
@@ -67,7 +73,13 @@ class Lane:
         """Ask for all rows of a dataset; see `portal.exports` and `portal.features`."""
         if self.kind == "records":
             return exports.opened(client, dataset, self.format, spool=spool, received=received)
-        return features.opened(client, dataset, version=self.version, received=received)
+        return features.opened(
+            client,
+            dataset,
+            version=self.version,
+            received=received,
+            axis_order=self.axis_order,
+        )
 
     def prove(self, client: Client, dataset: Dataset, rows: int) -> Proof:
         """Compare the rows that arrived with what the portal counts at this moment.

@@ -10,7 +10,6 @@ from typing import Any
 import dagster as dg
 
 from ods_pipeline import checks
-from ods_pipeline.assets import WAIT_FOR_THE_WAREHOUSE, lake_of, portal_of, warehouse_of
 from ods_pipeline.automation import refresh_on_change
 from ods_pipeline.bring import RunMode, bring, load_partition
 from ods_pipeline.dataset import Dataset
@@ -18,7 +17,13 @@ from ods_pipeline.errors import DatasetNotFound
 from ods_pipeline.lane import Lane
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.progress import each, interrupted, materialized
-from ods_pipeline.resources import explained
+from ods_pipeline.resources import (
+    WAIT_FOR_THE_WAREHOUSE,
+    explained,
+    lake_of,
+    portal_of,
+    warehouse_of,
+)
 from ods_pipeline.settings import Settings
 
 _LANDED = {

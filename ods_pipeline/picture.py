@@ -118,23 +118,38 @@ def draw(axes: Any, shapes: np.ndarray[Any, Any], dot: float = 4) -> None:
         shapes: Geometries in degrees, none of them missing or empty.
         dot: Area of a point in square points.
     """
-    from matplotlib.collections import LineCollection, PolyCollection
+    from matplotlib.collections import LineCollection, PathCollection
 
     west, south, east, north = shapely.total_bounds(shapes)
-    shapes = shapely.simplify(shapely.force_2d(shapes), max(east - west, north - south) / 800)
-    parts = shapely.get_parts(shapely.get_parts(shapes))
+    parts = shapely.simplify(shapely.force_2d(shapes), max(east - west, north - south) / 800)
+    while (shapely.get_type_id(parts) >= shapely.GeometryType.MULTIPOINT).any():
+        parts = shapely.get_parts(parts)
     kinds = shapely.get_type_id(parts)
     points = shapely.get_coordinates(parts[kinds == shapely.GeometryType.POINT])
     lines = [shapely.get_coordinates(line) for line in parts[np.isin(kinds, (1, 2))]]
-    rings = shapely.get_exterior_ring(parts[kinds == shapely.GeometryType.POLYGON])
-    outlines = [shapely.get_coordinates(ring) for ring in rings]
+    # Matplotlib leaves those rings open that turn the other way.
+    areas = shapely.orient_polygons(parts[kinds == shapely.GeometryType.POLYGON])
     axes.add_collection(
-        PolyCollection(outlines, facecolors=_INK + "30", edgecolors=_INK, linewidths=0.5)
+        PathCollection(
+            [_outline(area) for area in areas],
+            facecolors=_INK + "30",
+            edgecolors=_INK,
+            linewidths=0.5,
+        )
     )
     axes.add_collection(LineCollection(lines, colors=_INK, linewidths=0.7))
     axes.scatter(points[:, 0], points[:, 1], s=dot, c=_INK, linewidths=0)
-    margin = 0.02 * max(east - west, north - south, 0.01)
+    # Beside a number that is no degree, a hundredth of one is nothing.
+    farthest = max(abs(west), abs(south), abs(east), abs(north))
+    margin = 0.02 * max(east - west, north - south, 0.01, farthest * 1e-9)
     axes.set_xlim(west - margin, east + margin)
     axes.set_ylim(south - margin, north + margin)
     # A degree of longitude is shorter than one of latitude, but not to nothing at the poles.
     axes.set_aspect(1 / max(np.cos(np.radians((south + north) / 2)), 0.2))
+
+
+def _outline(area: Any) -> Any:
+    from matplotlib.path import Path as Outline
+
+    rings = shapely.get_rings(area)
+    return Outline.make_compound_path(*(Outline(shapely.get_coordinates(ring)) for ring in rings))

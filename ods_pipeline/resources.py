@@ -8,6 +8,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -15,8 +16,12 @@ from pydantic import Field, PrivateAttr
 from ods_pipeline.errors import OdsPipelineError, WarehouseLocked
 from ods_pipeline.places import data_folder
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.settings import Settings
 from ods_pipeline.tables.lake import Lake
 from ods_pipeline.warehouse.base import Warehouse, open_warehouse
+
+#: The command line holds the warehouse for as long as it runs: waited for, some 20 minutes at most.
+WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 
 
 class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -122,3 +127,21 @@ def explained() -> Iterator[None]:
         yield
     except OdsPipelineError as error:
         raise failure(error) from None
+
+
+def portal_of(context: Any, settings: Settings) -> Portal:
+    """The portal's client among a run's resources."""
+    portal: Portal = getattr(context.resources, settings.resource("portal")).portal
+    return portal
+
+
+def lake_of(context: Any, settings: Settings) -> Lake:
+    """The portal's lake among a run's resources."""
+    lake: Lake = getattr(context.resources, settings.resource("lake")).lake
+    return lake
+
+
+def warehouse_of(context: Any, settings: Settings) -> Warehouse:
+    """The warehouse among a run's resources, opened."""
+    warehouse: Warehouse = getattr(context.resources, settings.resource("warehouse")).open()
+    return warehouse

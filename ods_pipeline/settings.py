@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
+from typing import TYPE_CHECKING
 
 import dagster as dg
 
@@ -19,6 +20,9 @@ from ods_pipeline.portal.exports import Format
 from ods_pipeline.portal.wfs import Version
 from ods_pipeline.tables.verdict import verdict
 from ods_pipeline.warehouse.names import schema_name
+
+if TYPE_CHECKING:
+    from ods_pipeline.portal.gml import AxisOrder
 
 _UNFIT_FOR_A_KEY = re.compile(r"[\x00-\x1f]|\.\.\.|^$")
 
@@ -36,6 +40,7 @@ class Settings:
         layers: Identifiers or globs of the geographic datasets to read through WFS as well.
         not_layers: Identifiers or globs of those to leave out, whatever `layers` says.
         wfs_version: Version of WFS to ask for.
+        axis_order: Order of features' coordinates where their reference system leaves it open.
         datasets_per_run: Datasets that share a run where several are asked for at once.
         data_dir: Root of the lake; empty where the resource is to resolve it.
         warehouse: URL of the warehouse; empty where the resource is to resolve it.
@@ -54,6 +59,7 @@ class Settings:
     layers: tuple[str, ...] = ()
     not_layers: tuple[str, ...] = ()
     wfs_version: Version = "1.1.0"
+    axis_order: AxisOrder = "auto"
     datasets_per_run: int = 25
     data_dir: str = ""
     warehouse: str = ""
@@ -94,7 +100,7 @@ class Settings:
     def lanes(self) -> tuple[Lane, ...]:
         """The ways by which rows come: exports, and WFS where layers are chosen."""
         records = Lane("records", format=self.format)
-        features = Lane("features", version=self.wfs_version)
+        features = Lane("features", version=self.wfs_version, axis_order=self.axis_order)
         return (records, features) if self.layers else (records,)
 
     def partitions_of(self, lane: Lane) -> dg.DynamicPartitionsDefinition:

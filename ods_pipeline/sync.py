@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
@@ -30,6 +31,9 @@ from ods_pipeline.tables.verdict import Kind
 from ods_pipeline.warehouse.base import Held, Warehouse
 from ods_pipeline.warehouse.names import table_name
 
+if TYPE_CHECKING:
+    from ods_pipeline.portal.gml import AxisOrder
+
 
 @dataclass(frozen=True)
 class Options:
@@ -41,6 +45,7 @@ class Options:
         format: Export to read first.
         features: Read the geographic datasets through WFS as well.
         wfs_version: Version of WFS to ask for.
+        axis_order: Order of features' coordinates where their reference system leaves it open.
         workers: Datasets that are fetched at once.
     """
 
@@ -49,15 +54,15 @@ class Options:
     format: Format = "parquet"
     features: bool = False
     wfs_version: Version = "1.1.0"
+    axis_order: AxisOrder = "auto"
     workers: int = 4
 
     @property
     def lanes(self) -> tuple[Lane, ...]:
         """The ways by which rows come in this run, records first."""
         records = Lane("records", format=self.format)
-        return (
-            (records, Lane("features", version=self.wfs_version)) if self.features else (records,)
-        )
+        features = Lane("features", version=self.wfs_version, axis_order=self.axis_order)
+        return (records, features) if self.features else (records,)
 
 
 class Watcher:

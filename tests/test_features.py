@@ -8,7 +8,7 @@ import geopandas as gpd
 import pyarrow.parquet as pq
 import pytest
 
-from ods_pipeline.emulator import Emulator, Fault
+from ods_pipeline.emulator import Emulator, Fault, Quirks, WfsQuirks
 from ods_pipeline.errors import NothingToLand, OdsPipelineError, QuotaExhausted
 from ods_pipeline.landing import land
 from ods_pipeline.lane import FEATURES
@@ -82,6 +82,20 @@ def test_a_dataset_that_is_geographic_no_more_keeps_its_layer(desk: Desk) -> Non
         "it is geographic no more; what is landed stays",
     )
     assert desk.loaded("towns__features") == len(TOWNS)
+
+
+def test_an_order_of_axes_that_the_server_leaves_open_can_be_said(tmp_path: Path) -> None:
+    north = [{"code": "1", "n": 1, "where": {"lon": 2.5, "lat": 48}}]
+    with Emulator(sample=False, quirks=Quirks(wfs=WfsQuirks(srs="none_latlon"))) as emulator:
+        emulator.publish("towns", fields=TOWN_FIELDS, records=north)
+        desk = Desk(emulator, tmp_path)
+        outcome = desk.sync(features=True, axis_order="latlon")["towns (features)"]
+        assert outcome.note.endswith("read as latitude, longitude as asked")
+        path = desk.lake.partition("features", "towns")
+        assert gpd.read_parquet(path).geometry.iloc[0].wkt == "POINT (2.5 48)"
+        told = receipt(path)
+        assert told
+        assert told.note == outcome.note
 
 
 def test_a_comparison_of_features_lands_nothing_and_says_what_differs(desk: Desk) -> None:

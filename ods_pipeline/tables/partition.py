@@ -26,7 +26,7 @@ from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import columns_hash
 
 ROWS_PER_GROUP = 65_536
-BYTES_PER_GROUP = 32 << 20
+BYTES_PER_GROUP = 16 << 20
 
 
 class _Hashed:
