@@ -12,6 +12,7 @@ import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -21,7 +22,7 @@ from ods_pipeline.places import Places
 from ods_pipeline.portal.address import Address
 from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
-from ods_pipeline.tables.lake import file_name, receipt
+from ods_pipeline.tables.lake import PartitionKind, file_name, receipt
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import columns_hash
 
@@ -33,6 +34,7 @@ class Audit:
     """What a file's examination came to.
 
     Attributes:
+        kind: `records`, `features` or `catalog`, as the file says of itself.
         problem: What is wrong in one sentence; empty for a file that is as it was published.
     """
 
@@ -40,6 +42,7 @@ class Audit:
     path: Path
     rows: int
     problem: str = ""
+    kind: str = ""
 
 
 def audited(places: Places, names: Sequence[str] = ()) -> list[Audit]:
@@ -54,7 +57,9 @@ def audited(places: Places, names: Sequence[str] = ()) -> list[Audit]:
     """
     portal = Address.parse(places.portal).slug if places.portal else "*"
     lake = places.data_dir / "lake"
-    paths = sorted([*lake.glob(f"{portal}/catalog.parquet"), *lake.glob(f"{portal}/*/*.parquet")])
+    # By name: what is unfinished lies beside them, and may be another process's at this moment.
+    kinds = [f"{portal}/{kind}/*.parquet" for kind in get_args(PartitionKind)]
+    paths = sorted(p for name in (f"{portal}/catalog.parquet", *kinds) for p in lake.glob(name))
     if names:
         # By file name, so that the rest of a large lake is not read for one dataset.
         wanted = {file_name(name): name for name in names}
@@ -82,8 +87,12 @@ def audit(path: Path) -> Audit:
         if now and now != found:
             return audit(path)  # Published anew while it was read.
         said = error.message if isinstance(error, LakeError) else f"it cannot be read: {error}"
-        return Audit(found.dataset_id or path.stem, path, found.rows, _again(said, path))
-    return Audit(found.dataset_id or path.stem, path, found.rows)
+        return _told(path, found, _again(said, path))
+    return _told(path, found)
+
+
+def _told(path: Path, found: Receipt, problem: str = "") -> Audit:
+    return Audit(found.dataset_id or path.stem, path, found.rows, problem, found.kind)
 
 
 def _again(problem: str, path: Path) -> str:
@@ -91,6 +100,9 @@ def _again(problem: str, path: Path) -> str:
 
 
 def _examine(path: Path, found: Receipt) -> None:
+    kind, name = path.parent.name, path.stem
+    if found.kind != "catalog" and (kind, name) != (found.kind, file_name(found.dataset_id)):
+        raise LakeError(f"it says that it holds the {found.kind} of {found.dataset_id}")
     if _body_digest(path) != found.body_sha256:
         raise LakeError("its bytes are not those that were published")
     content = ContentHash()

@@ -146,6 +146,8 @@ def sync(
 
     if full and verify:
         raise click.UsageError("--full lands everything and --verify nothing; choose one")
+    if not features and (wfs_version, axis_order) != ("1.1.0", "auto"):
+        raise click.UsageError("--wfs-version and --axis-order say how: add --features")
     # The C library's allocator gives memory back that Arrow's own keeps: about 60 MB less at peak.
     pa.set_memory_pool(pa.system_memory_pool())
     started = time.monotonic()

@@ -67,9 +67,9 @@ def main() -> None:
     _map(_FOLDER / "lake" / portal.url.removeprefix("http://").replace(":", "_"))
     click.echo(
         "\nNext:\n"
-        "  ODS_PORTAL=data.economie.gouv.fr .venv/bin/ods-pipeline plan   your own portal\n"
-        "  make dev                                                       assets in Dagster's UI\n"
-        f"  duckdb {_FOLDER}/warehouse.duckdb                             the tables, in any client"
+        f"  your own portal           ODS_PORTAL=data.economie.gouv.fr {_command()} plan\n"
+        "  assets in Dagster's UI    make dev\n"
+        f"  the tables in any client  duckdb {_FOLDER}/warehouse.duckdb"
     )
 
 
@@ -82,6 +82,13 @@ def _run(environment: dict[str, str], *arguments: str) -> None:
     sys.stdout.flush()
     command = [sys.executable, "-m", "ods_pipeline.cli", *arguments]
     subprocess.run(command, env={**os.environ, **environment}, check=True)  # noqa: S603
+
+
+def _command() -> str:
+    """What to type for the command line of this environment."""
+    found = Path(sys.executable).with_name("ods-pipeline")
+    here = Path.cwd()
+    return str(found.relative_to(here) if found.is_relative_to(here) else found)
 
 
 def _map(lake: Path) -> None:

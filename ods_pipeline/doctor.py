@@ -8,8 +8,10 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import get_args
 
 from ods_pipeline.errors import (
+    DatasetNotFound,
     GmlRefused,
     NotAPortal,
     OdsPipelineError,
@@ -18,7 +20,7 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import VERSIONS, Version
-from ods_pipeline.tables.lake import Lake, explained
+from ods_pipeline.tables.lake import Lake, PartitionKind, explained
 from ods_pipeline.warehouse.base import open_warehouse, shown
 
 
@@ -70,7 +72,7 @@ def _wfs(portal: Portal) -> str:
 def _speaks(portal: Portal, version: Version) -> bool:
     try:
         portal.wfs(version).capabilities(["OperationsMetadata"])
-    except (NotAPortal, RequestRefused, ServiceException, GmlRefused):
+    except (NotAPortal, DatasetNotFound, RequestRefused, ServiceException, GmlRefused):
         return False
     return True
 
@@ -85,8 +87,9 @@ def _quota(portal: Portal) -> str:
 def _lake(lake: Lake) -> str:
     with lake.incoming("doctor") as path, explained(path):
         path.write_bytes(b"written to see whether it can be")
+    landed = " and ".join(f"{len(lake.receipts(k))} {k}" for k in get_args(PartitionKind))
     free = shutil.disk_usage(lake.root).free / 1e9
-    return f"{lake.root} can be written, {free:.1f} GB free, {len(lake.receipts('records'))} landed"
+    return f"{lake.root} can be written, {free:.1f} GB free, {landed} landed"
 
 
 def _warehouse(url: str) -> str:

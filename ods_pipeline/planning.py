@@ -64,7 +64,7 @@ def plan(
         receipts: What is landed, by dataset.
         names: Datasets to look at; all of them without it.
         lane: The way by which their rows come; a dataset that neither comes nor came by it is
-            left out.
+            left out, unless it was named.
         full: Whether what is landed is to be ignored.
     """
     catalog = {dataset.dataset_id: dataset for dataset in datasets}
@@ -72,15 +72,21 @@ def plan(
     for name in sorted(set(names) or {*catalog, *receipts}):
         dataset, landed = catalog.get(name), receipts.get(name)
         carried = dataset is not None and lane.carries(dataset)
-        if lane.kind == "features" and not carried and landed is None:
+        if lane.kind == "features" and not carried and landed is None and not (dataset and names):
             continue
         decided = verdict(landed, dataset, full=full)
         if decided.kind is Kind.UNKNOWN:
             decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog)}")
         if dataset and not carried:
-            decided = Verdict(Kind.WITHDRAWN, "it is geographic no more; what is landed stays")
+            decided = Verdict(Kind.NO_GEOMETRY, _flat(landed))
         steps.append(Planned(lane, name, dataset, landed, decided, named=bool(names)))
     return steps
+
+
+def _flat(landed: Receipt | None) -> str:
+    if landed:
+        return "it is geographic no more; what is landed stays"
+    return "it has no geographic field, so WFS has no layer of it"
 
 
 def _hint(name: str, known: Iterable[str]) -> str:

@@ -127,6 +127,8 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             context.log.warning(str(error))
             return dg.SkipReason(str(error))
         instance = context.instance
+        if settings.layers and not settings.carried(settings.lanes[-1], catalog):
+            context.log.warning("no geographic dataset is one of those that `features` includes")
         found = report(catalog, known(instance, settings.partitions), Cursor.parse(context.cursor))
         requests: list[Any] = []
         for partitions, moved in moves(instance, settings, catalog):

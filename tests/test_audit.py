@@ -68,6 +68,25 @@ def test_a_file_with_other_rows_under_the_old_receipt_is_found(partition: Path) 
     assert "not those that were published" in audit(partition).problem
 
 
+def test_a_file_under_another_ones_name_is_found(tmp_path: Path) -> None:
+    publish(tmp_path, "one.test", "a")
+    (one,) = tmp_path.glob("lake/one.test/records/a.parquet")
+    for kind, name in (("features", "a"), ("records", "b")):
+        other = one.parent.parent / kind / f"{name}.parquet"
+        other.parent.mkdir(exist_ok=True)
+        other.write_bytes(one.read_bytes())
+        assert "it says that it holds the records of a" in audit(other).problem
+    assert not audit(one).problem
+
+
+def test_what_another_process_has_begun_is_not_examined(tmp_path: Path) -> None:
+    publish(tmp_path, "one.test", "a")
+    with Lake.of(tmp_path, "one.test").incoming("b.parquet") as begun:
+        begun.write_bytes(b"PAR1")
+        found = audited(Places("", tmp_path, ""))
+    assert [(item.dataset_id, item.kind, item.problem) for item in found] == [("a", "records", "")]
+
+
 def test_an_audit_covers_one_portal_or_all_and_names_what_is_not_landed(tmp_path: Path) -> None:
     publish(tmp_path, "one.test", "a")
     publish(tmp_path, "one.test", "b")

@@ -53,7 +53,7 @@ def test_a_second_run_with_features_is_one_request(desk: Desk) -> None:
 
 def test_a_name_chooses_records_and_features_of_that_dataset(desk: Desk) -> None:
     assert set(actions(desk, "towns")) == {"towns", "towns (features)"}
-    assert set(actions(desk, "codes")) == {"codes"}
+    assert actions(desk, "codes") == {"codes": "landed", "codes (features)": "skipped"}
 
 
 def test_an_edited_label_reaches_the_layer_without_a_fetch(desk: Desk) -> None:

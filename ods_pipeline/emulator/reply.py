@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
+from urllib.parse import quote
 
 from ods_pipeline.emulator.errors import ApiError
 
@@ -75,5 +76,6 @@ def of_error(error: ApiError) -> Reply:
 
 def of_file(name: str, content_type: str, body: Iterable[Piece], *, zippable: bool = True) -> Reply:
     """A download."""
-    disposition = ("content-disposition", f'attachment; filename="{name}"')
+    told = f'filename="{name}"' if name.isascii() else f"filename*=UTF-8''{quote(name)}"
+    disposition = ("content-disposition", f"attachment; {told}")
     return Reply(200, body, content_type, (disposition, *COMMON), zippable=zippable)

@@ -23,12 +23,15 @@ class Kind(StrEnum):
     FULL = "full"
     RESTRICTED = "restricted"
     NO_RECORDS = "no records"
+    NO_GEOMETRY = "no geometry"
     WITHDRAWN = "withdrawn"
     UNKNOWN = "unknown"
 
 
 _FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FULL})
-_SKIPPED = frozenset({Kind.RESTRICTED, Kind.NO_RECORDS, Kind.WITHDRAWN, Kind.UNKNOWN})
+_SKIPPED = frozenset(
+    {Kind.RESTRICTED, Kind.NO_RECORDS, Kind.NO_GEOMETRY, Kind.WITHDRAWN, Kind.UNKNOWN}
+)
 
 
 @dataclass(frozen=True)
