@@ -17,6 +17,7 @@ from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.portal import exports
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import Query
+from ods_pipeline.portal.odsql import quoted_field
 from ods_pipeline.tables.columns import JoinedLists, joiners
 
 _MOST = 1_000_000
@@ -31,7 +32,8 @@ class Lists:
 
     def __init__(self, client: Client, dataset: Dataset) -> None:
         self._client, self._dataset = client, dataset
-        self._repeated: set[str] = set()
+        # How each field's lists come: a form that was settled on holds for the whole layer.
+        self._forms: dict[str, str] = {}
         self._known: dict[str, Known] = {}
 
     def read(self, column: pa.Array, field: Field) -> pa.Array:
@@ -44,43 +46,63 @@ class Lists:
         Raises:
             JoinedLists: A text may be more than one list.
         """
+        form = self._forms.get(field.name, "")
         if pa.types.is_list(column.type):
-            self._repeated.add(field.name)
+            if form == "literal":
+                raise self._doubt(field)
+            self._forms[field.name] = "repeated"
             return column
         texts = [text for text in pc.unique(column).to_pylist() if text]
-        literals = _literals(texts)
-        if literals is not None:
-            return _looked_up(column, literals)
-        joined = {text for text in texts if any(joiner in text for joiner in joiners(field))}
-        if not joined or field.name in self._repeated:
+        if form == "repeated" or not texts:
             return _looked_up(column, {text: (text,) for text in texts})
-        return _looked_up(column, {text: self._told(text, field, joined) for text in texts})
+        literals = _literals(texts)
+        if form == "literal" or (not form and len(literals) == len(texts)):
+            if len(literals) < len(texts):
+                raise self._doubt(field)
+            self._forms[field.name] = "literal"
+            return _looked_up(column, literals)
+        self._forms[field.name] = "joined"
+        joined = {text for text in texts if any(joiner in text for joiner in joiners(field))}
+        doubtful = joined.union(literals)
+        return _looked_up(column, {text: self._told(text, field, doubtful) for text in texts})
 
-    def _told(self, text: str, field: Field, joined: set[str]) -> tuple[str, ...]:
-        if text not in joined:
+    def _told(self, text: str, field: Field, doubtful: set[str]) -> tuple[str, ...]:
+        if text not in doubtful:
             return (text,)
         if field.name not in self._known:
             self._known[field.name] = _joined_as(self._held(field), field)
         values = self._known[field.name].get(text)
         if values is None:
-            raise JoinedLists(
-                f"the WFS joins the values of field {field.name!r} into one text that may be more "
-                "than one list; read the dataset's records instead, or leave the field out",
-                portal=self._client.slug,
-                dataset=self._dataset.dataset_id,
-            )
+            raise self._doubt(field)
         return values
 
     def _held(self, field: Field) -> set[tuple[str, ...]]:
         """Every list that the records hold; an export of this one field."""
         held: set[tuple[str, ...]] = set()
-        query = Query(select=[f"`{field.name}`"])
+        query = Query(select=[quoted_field(field.name)])
         with exports.opened(self._client, self._dataset, "csv", query) as export:
             for batch in export.batches:
                 held.update(tuple(values) for values in batch.column(0).to_pylist() if values)
                 if len(held) > _MOST:
-                    return set()
+                    raise self._refusal(
+                        f"the WFS joins the values of field {field.name!r} into one text, and the "
+                        f"records hold more than {_MOST:,} different lists, too many to tell them "
+                        "apart by"
+                    )
         return held
+
+    def _doubt(self, field: Field) -> JoinedLists:
+        return self._refusal(
+            f"the WFS joins the values of field {field.name!r} into one text that may be more "
+            "than one list"
+        )
+
+    def _refusal(self, why: str) -> JoinedLists:
+        return JoinedLists(
+            f"{why}; read the dataset's records instead, or leave the field out",
+            portal=self._client.slug,
+            dataset=self._dataset.dataset_id,
+        )
 
 
 def _joined_as(held: set[tuple[str, ...]], field: Field) -> Known:
@@ -94,15 +116,14 @@ def _joined_as(held: set[tuple[str, ...]], field: Field) -> Known:
     return known
 
 
-def _literals(texts: Sequence[str]) -> Known | None:
-    """The lists that texts such as `['a', 'b']` stand for; None where one of them is no literal."""
+def _literals(texts: Sequence[str]) -> Known:
+    """The lists that texts such as `['a', 'b']` stand for; without those that are no literals."""
     found: Known = {}
     for text in texts:
         values = literal(text) if text.startswith("[") and text.endswith("]") else None
-        if not isinstance(values, list) or not all(isinstance(v, str | None) for v in values):
-            return None
-        found[text] = tuple(value or "" for value in values)
-    return found or None
+        if isinstance(values, list) and all(isinstance(v, str | None) for v in values):
+            found[text] = tuple(value or "" for value in values)
+    return found
 
 
 def literal(text: str) -> object:

@@ -47,9 +47,9 @@ def opening(
     """
     if status != 200:
         raise failure(status, headers, at_most(_ERROR_BYTES, chunks), **where)
-    page = unexpected(headers, **where)
-    if page:
-        raise page
+    problem = unexpected(headers, **where)
+    if problem:
+        raise problem
     return b""
 
 
@@ -155,8 +155,12 @@ def reset_time(headers: Mapping[str, str], said: Mapping[str, Any]) -> datetime 
 
 def unexpected(headers: Mapping[str, str], *, portal: str, url: str) -> PortalError | None:
     """The error of a reply that is a web page although its status is 200; None for data."""
-    if "html" not in headers.get("Content-Type", "").lower():
-        return None
+    html = "html" in headers.get("Content-Type", "").lower()
+    return page(portal=portal, url=url) if html else None
+
+
+def page(*, portal: str, url: str) -> NotAPortal:
+    """The error of a web page that came instead of data."""
     return NotAPortal(
         "a web page came instead of data: a login page, a firewall's, or no Opendatasoft portal; "
         "open the address in a browser to see",

@@ -198,6 +198,16 @@ def test_the_next_page_may_be_this_one_or_elsewhere_or_not_told() -> None:
     assert found["missing"] is None
 
 
+def test_pages_may_overlap_and_have_the_right_numbers_all_the_same() -> None:
+    with portal_with(page=5, next_link="overlap") as portal:
+        reply = features(portal, "shapes", "2.0.0")
+        following = requests.get(str(ET.fromstring(reply.content).get("next")), timeout=10)
+        root = ET.fromstring(following.content)
+        assert (root.get("numberMatched"), root.get("numberReturned")) == ("10", "5")
+        assert root.get("next") is None
+        assert ids(reply.content) + ids(following.content) == EVERY[:5] + EVERY[4:9]
+
+
 def test_a_stubborn_portal_answers_in_its_own_version() -> None:
     with portal_with(version="2.0.0") as portal:
         root = ET.fromstring(features(portal, "shapes", "1.1.0").content)

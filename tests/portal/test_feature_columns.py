@@ -9,9 +9,10 @@ import shapely
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.emulator import Emulator, Quirks, WfsQuirks
 from ods_pipeline.errors import SchemaMismatch, TypeMismatch
-from ods_pipeline.portal import features
+from ods_pipeline.portal import feature_lists, features
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.feature_columns import FeatureColumns
+from ods_pipeline.portal.feature_lists import Lists
 from ods_pipeline.portal.gml import FeatureBatch, Geometries
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.columns import JoinedLists
@@ -51,6 +52,54 @@ def test_joined_text_that_could_be_two_lists_is_refused_by_name() -> None:
     with pytest.raises(JoinedLists, match=said):
         listed([["a,b"], ["a", "b"]], "joined")
     assert listed([["a,b"], ["a", "b"]], "repeated") == [["a,b"], ["a", "b"]]
+
+
+LITERAL = "['a']"
+
+
+@pytest.mark.parametrize("form", ["repeated", "joined"])
+def test_a_value_that_looks_like_a_list_is_one_value_where_the_records_say_so(form: str) -> None:
+    for lists in ([[LITERAL], ["b"]], [[LITERAL], ["b", "c"]], [["[]"], ["b"]]):
+        assert listed(lists, form) == lists
+
+
+@pytest.mark.parametrize(
+    "batches",
+    [
+        [[LITERAL, "b"]],
+        [[LITERAL], ["b"]],
+        [["b"], [LITERAL]],
+        [[LITERAL], [["b", "c"]]],
+    ],
+    ids=["in one batch", "after literals", "before literals", "repeated after literals"],
+)
+def test_lists_in_several_forms_are_refused_wherever_the_batches_end(batches: list[Any]) -> None:
+    with Emulator(sample=False) as emulator:
+        emulator.publish("d", fields=FIELDS, records=[{"tags": ["a"]}, {"tags": ["b"]}])
+        dataset = Portal(emulator.url).dataset("d")
+        lists = Lists(Client(emulator.url), dataset)
+        *before, last = (pa.array(batch) for batch in batches)
+        for column in before:
+            lists.read(column, dataset.fields[1])
+        with pytest.raises(JoinedLists, match="more than one list"):
+            lists.read(last, dataset.fields[1])
+
+
+def test_repeated_elements_are_verbatim_from_the_first_on() -> None:
+    lists = Lists(Client("portal.invalid"), of(("tags", "text")))
+    field = Field("tags", "text")
+    assert lists.read(pa.array([["a", "b"]]), field).to_pylist() == [["a", "b"]]
+    assert lists.read(pa.array([LITERAL, "a,b", None]), field).to_pylist() == [
+        [LITERAL],
+        ["a,b"],
+        None,
+    ]
+
+
+def test_more_lists_than_can_be_compared_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(feature_lists, "_MOST", 2)
+    with pytest.raises(JoinedLists, match="records hold more than 2 different lists, too many"):
+        listed([["a", "b"], ["c"], ["d"]], "joined")
 
 
 def test_joined_text_that_no_record_holds_is_refused() -> None:

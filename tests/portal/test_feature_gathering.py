@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault, Quirks, WfsQuirks
-from ods_pipeline.errors import GmlRefused, OdsPipelineError, Unproven
+from ods_pipeline.errors import GmlRefused, OdsPipelineError, QuotaExhausted, Unproven
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.portal.wfs import gather
 from ods_pipeline.portal.wfs.tiles import WORLD, around, quarters
 
 FIELDS = [
@@ -57,6 +58,20 @@ def test_pages_that_lead_in_a_circle_or_elsewhere_are_refused() -> None:
             assert failure.value.url
 
 
+def test_pages_that_overlap_are_refused_though_their_number_is_right() -> None:
+    for page, count in [(2, 4), (7, 50)]:
+        with (
+            portal_of(WfsQuirks(page=page, next_link="overlap"), scattered(count)) as emulator,
+            pytest.raises(Unproven, match=f"of the {count} features .* came twice"),
+        ):
+            Portal(emulator.url).features("d", "2.0.0")
+
+
+def test_records_that_are_the_same_may_be_named_alike_in_one_answer() -> None:
+    with portal_of(WfsQuirks(ids="record"), scattered(1) * 3) as emulator:
+        assert len(Portal(emulator.url).features("d", "2.0.0")) == 3
+
+
 @pytest.mark.parametrize(
     "quirks",
     [
@@ -94,6 +109,34 @@ def test_a_layer_that_would_take_thousands_of_boxes_is_not_begun() -> None:
         assert not asked_with(emulator, "bbox")
 
 
+def test_boxes_stop_at_the_number_of_requests_that_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(gather, "_MOST_REQUESTS", 100)
+    records = [*scattered(80, spread=0.001), *scattered(20)]
+    with portal_of(WfsQuirks(cap=8, counts="unknown"), records) as emulator:
+        emulator.describe("d", bbox=BOX)
+        with pytest.raises(Unproven, match="boxes would take more than 100 requests"):
+            Portal(emulator.url).features("d", "2.0.0")
+        wfs = [r for r in emulator.requests if r.path == "/api/wfs"]
+        assert 100 <= len(wfs) <= 110
+
+
+@pytest.mark.parametrize("fault", [Fault.html(), Fault.status(403), Fault.exception_report()])
+def test_capabilities_that_are_not_to_be_had_leave_the_catalogs_extent(fault: Fault) -> None:
+    with portal_of(WfsQuirks(cap=40), scattered(100)) as emulator:
+        emulator.describe("d", bbox=BOX)
+        emulator.fail("GetCapabilities", fault, times=None)
+        assert len(Portal(emulator.url).features("d", "2.0.0")) == 100
+
+
+def test_a_quota_that_ends_at_the_capabilities_ends_the_layer() -> None:
+    with portal_of(WfsQuirks(cap=40), scattered(100)) as emulator:
+        emulator.fail("GetCapabilities", Fault.quota(), times=None)
+        with pytest.raises(QuotaExhausted):
+            Portal(emulator.url).features("d", "2.0.0")
+
+
 def test_features_beyond_the_extent_that_the_portal_states_are_found_too() -> None:
     far = [
         {"n": 100 + place, "shape": {"type": "Point", "coordinates": [lon, lat]}}
@@ -117,7 +160,7 @@ def test_a_layer_that_boxes_cannot_have_whole_says_so_and_where_it_is_to_be_had(
     quirks: WfsQuirks, records: list[dict[str, Any]]
 ) -> None:
     with portal_of(quirks, records) as emulator:
-        said = "cannot be had whole through WFS; its records can, in the Parquet export"
+        said = "cannot be had whole through WFS; the dataset's records can, by the Parquet export"
         with pytest.raises(Unproven, match=said):
             Portal(emulator.url).features("d", "2.0.0")
         assert len(emulator.requests) < 100
@@ -126,7 +169,7 @@ def test_a_layer_that_boxes_cannot_have_whole_says_so_and_where_it_is_to_be_had(
 @pytest.mark.parametrize("told", ["honest", "lying"])
 def test_a_cap_in_one_one_names_the_other_version_and_the_parquet_export(told: str) -> None:
     with portal_of(WfsQuirks(cap=40, cap_count=told), scattered(60)) as emulator:
-        with pytest.raises(Unproven, match=r"version 2\.0\.0, or its records in the Parquet"):
+        with pytest.raises(Unproven, match=r"--wfs-version 2\.0\.0.*or use .* records"):
             Portal(emulator.url).features("d")
         assert not asked_with(emulator, "bbox")
 

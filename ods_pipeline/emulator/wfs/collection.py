@@ -58,7 +58,7 @@ def features(request: Request, state: State, asked: Asked) -> Iterator[Piece]:
         return iter([_hits(request, asked, matched, quirks).encode()])
     given = share(asked, matched, quirks)
     head = _head(request, asked, _counts(request, asked, given, quirks))
-    pieces = _members(request, state, asked, selections, _kept(request, given))
+    pieces = _members(request, state, asked, selections, _kept(request, given, quirks))
     return _document(asked, quirks, head, _interrupted(request, asked, pieces))
 
 
@@ -79,10 +79,11 @@ def _open(chosen: Layer) -> Layer:
     return chosen
 
 
-def _kept(request: Request, given: Share) -> Share:
-    """What is left when a fault keeps features back: the counts are those of before."""
+def _kept(request: Request, given: Share, quirks: WfsQuirks) -> Share:
+    """What really comes, by a fault or a quirk: the counts are those of before."""
     withheld = given.rows if request.withheld is None else request.withheld
-    return Share(given.matched, given.start, max(0, given.rows - withheld))
+    back = 1 if quirks.next_link == "overlap" and given.start else 0
+    return Share(given.matched, given.start - back, max(0, given.rows - withheld))
 
 
 def composed(selection: Selection, state: State, base: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ods_pipeline.emulator.model import Dataset, Field
+from ods_pipeline.emulator.model import Dataset
 from ods_pipeline.emulator.state import State
 from ods_pipeline.emulator.wfs.asked import Wanted
 from ods_pipeline.emulator.wfs.refusals import invalid
@@ -20,11 +20,6 @@ class Layer:
     dataset: Dataset
     places: tuple[int, ...]
 
-    @property
-    def fields(self) -> tuple[Field, ...]:
-        """The fields wanted."""
-        return tuple(self.dataset.fields[place] for place in self.places)
-
 
 def geographic(dataset: Dataset) -> bool:
     """Only what has a geometry is a layer."""
@@ -36,11 +31,11 @@ def layers(state: State) -> list[Dataset]:
     return [dataset for dataset in state.datasets() if geographic(dataset)]
 
 
-def found(state: State, type_name: str, locator: str = "typeName") -> Dataset:
+def found(state: State, type_name: str) -> Dataset:
     """The dataset of a feature type; the prefix is text and may be left out."""
     dataset = state.find(type_name.removeprefix(PREFIX))
     if dataset is None or not geographic(dataset):
-        raise invalid(locator, f"Feature type {type_name} does not exist.")
+        raise invalid("typeName", f"Feature type {type_name} does not exist.")
     return dataset
 
 

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element
 
-from ods_pipeline.portal.wfs.documents import Unreadable, text_of, tree_of
+from ods_pipeline.portal.wfs.documents import Unreadable, local, text_of, tree_of
 
 _GEOMETRY = re.compile(
     r"(?:Multi)?(?:Geometry|Geometric\w*|Point|LineString|Curve|Polygon|Surface|Solid|Envelope|Box)"
@@ -69,7 +69,7 @@ def feature_types_in(body: bytes) -> Mapping[str, tuple[Property, ...]]:
     for item in root.iterfind("element"):
         declared = item.find("complexType")
         if declared is None:
-            declared = types.get(_local(item.get("type", "")))
+            declared = types.get(local(item.get("type", "")))
         if declared is not None:
             found[item.get("name", "")] = tuple(map(_property, declared.iterfind(".//element")))
     return found
@@ -80,14 +80,14 @@ def _property(item: Element) -> Property:
     if not declared:
         base = next((r.get("base", "") for r in item.iter("restriction")), "")
         declared = base or item.get("ref", "")
-    prefix, _, local = declared.rpartition(":")
+    prefix, _, plain = declared.rpartition(":")
     # Schema's own types have no prefix or XML Schema's; none of them is called like a geometry.
     return Property(
-        name=item.get("name") or _local(item.get("ref", "")),
-        type=local,
+        name=item.get("name") or local(item.get("ref", "")),
+        type=plain,
         nillable=item.get("nillable") == "true" or item.get("minOccurs") == "0",
         repeated=item.get("maxOccurs", "1") not in {"0", "1"},
-        geometry=bool(prefix and _GEOMETRY.fullmatch(local)),
+        geometry=bool(prefix and _GEOMETRY.fullmatch(plain)),
     )
 
 
@@ -117,7 +117,3 @@ def _returned(item: Element) -> tuple[str, ...]:
     for query in item.iterfind("QueryExpressionText"):
         listed += query.get("returnFeatureTypes", "").split()
     return tuple(filter(None, listed))
-
-
-def _local(name: str) -> str:
-    return name.rpartition(":")[2]

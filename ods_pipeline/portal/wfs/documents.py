@@ -51,8 +51,8 @@ def root_of(head: bytes) -> Root | None:
     def started(name: str, attributes: dict[str, str]) -> None:
         prefix = name.rpartition(":")[0]
         namespace = attributes.get(f"xmlns:{prefix}" if prefix else "xmlns", "")
-        plain = {_local(key): value for key, value in attributes.items()}
-        found.append(Root(namespace, _local(name), plain))
+        plain = {local(key): value for key, value in attributes.items()}
+        found.append(Root(namespace, local(name), plain))
         raise _Seen
 
     parser = _parser()
@@ -80,12 +80,12 @@ def tree_of(body: bytes) -> Element:
         depth += 1
         if depth > _DEEPEST:
             raise Unreadable("it is nested too deeply")
-        builder.start(_local(name), {_local(key): value for key, value in attributes.items()})
+        builder.start(local(name), {local(key): value for key, value in attributes.items()})
 
     def ended(name: str) -> None:
         nonlocal depth
         depth -= 1
-        builder.end(_local(name))
+        builder.end(local(name))
 
     parser = _parser()
     parser.StartElementHandler, parser.EndElementHandler = started, ended
@@ -95,6 +95,11 @@ def tree_of(body: bytes) -> Element:
     except expat.ExpatError as error:
         raise Unreadable(str(error)) from error
     return builder.close()
+
+
+def local(name: str) -> str:
+    """A name without its prefix."""
+    return name.rpartition(":")[2]
 
 
 def text_of(element: Element, name: str) -> str:
@@ -117,7 +122,3 @@ def _parser() -> expat.XMLParserType:
 
 def _refuse_doctype(*_: object) -> None:
     raise Unreadable("it has a document type, which no WFS reply has")
-
-
-def _local(name: str) -> str:
-    return name.rpartition(":")[2]

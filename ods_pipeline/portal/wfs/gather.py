@@ -14,8 +14,15 @@ from typing import TYPE_CHECKING
 
 import pyarrow as pa
 
-from ods_pipeline.errors import GmlRefused, ServiceException, Unproven
+from ods_pipeline.errors import (
+    GmlRefused,
+    PortalError,
+    QuotaExhausted,
+    ServiceException,
+    Unproven,
+)
 from ods_pipeline.portal.wfs.operations import Bounds, type_name
+from ods_pipeline.portal.wfs.seen import News, Seen
 from ods_pipeline.portal.wfs.service import Wfs
 from ods_pipeline.portal.wfs.tiles import WORLD, around, quarters
 
@@ -25,10 +32,11 @@ if TYPE_CHECKING:
 # What to do about a layer of which WFS 1.1.0 gave a part.
 CAPPED = (
     "either it was edited while it was read, or the portal caps what its WFS gives, and then the "
-    "layer cannot be had whole through WFS 1.1.0; read it in version 2.0.0, or its records in the "
-    "Parquet export (sync without --features)"
+    "layer cannot be had whole through WFS 1.1.0; read it in version 2.0.0 (`--wfs-version 2.0.0`, "
+    '`version: "2.0.0"` among the `features` settings, or `version="2.0.0"` in Python), or use the '
+    "dataset's records, which come by the Parquet export"
 )
-_MOST_BOXES = 1000
+_MOST_REQUESTS = 1000
 _DEEPEST = 20
 _FRUITLESS = 30
 
@@ -52,6 +60,23 @@ class Asked:
     received: Callable[[int], object] = lambda size: None
 
 
+@dataclass(frozen=True)
+class Cap:
+    """What the server gives of a layer at once.
+
+    Attributes:
+        rows: Features that came.
+        total: Features that it counts.
+        pages: Requests that they took.
+        honest: Whether answers count what they leave out.
+    """
+
+    rows: int
+    total: int
+    pages: int
+    honest: bool
+
+
 class Gathering:
     """The features of a layer, batch by batch.
 
@@ -61,9 +86,9 @@ class Gathering:
 
     def __init__(self, wfs: Wfs, asked: Asked) -> None:
         self._wfs, self._asked = wfs, asked
-        self._seen: set[int] = set()
-        self._nameless = False
+        self._seen = Seen()
         self._matched: int | None = None
+        self._requests = 0
         self.notes: list[str] = []
 
     def batches(self) -> Iterator[FeatureBatch]:
@@ -79,13 +104,16 @@ class Gathering:
         for batch in self._pages(None):
             rows += batch.rows
             if modern:
-                self._remember(batch)
+                self._seen.add(batch.ids)
             yield batch
         if modern:
-            matched, hits = self._matched, self._hits(None)
+            pages, matched = self._requests, self._matched
+            if pages > 1:
+                self._require_each_once(rows)
+            hits = self._hits(None)
             total = matched if hits is None else hits
             if total is not None and 0 < rows < total:
-                yield from self._boxes(rows, total, honest=matched == total)
+                yield from self._boxes(Cap(rows, total, pages, honest=matched == total))
 
     def _pages(self, bbox: Bounds | None) -> Iterator[FeatureBatch]:
         body = self._wfs.features(
@@ -108,6 +136,7 @@ class Gathering:
         # Here and not above: its libraries cost a tenth of a second that records have no use for.
         from ods_pipeline.portal.gml import Collection
 
+        self._requests += 1
         with body as chunks:
             collection = Collection(
                 self._counted(chunks),
@@ -115,7 +144,7 @@ class Gathering:
                 extent=self._asked.extent,
                 crs="OGC:CRS84",
                 # Its counts are judged here: a server that caps may count what it holds back.
-                hits=True,
+                counted=False,
             )
             yield from collection
         self._judge(collection.declared, collection.rows)
@@ -141,87 +170,102 @@ class Gathering:
             )
 
     def _hits(self, bbox: Bounds | None) -> int | None:
+        self._requests += 1
         try:
             return self._wfs.hits(self._asked.type_name, bbox=bbox)
         except ServiceException:
             return None
 
-    def _remember(self, batch: FeatureBatch) -> list[bool]:
-        """Which features of a batch were not seen before; from now on they were."""
-        fresh: list[bool] = []
-        for identifier in batch.ids.to_pylist():
-            self._nameless = self._nameless or identifier is None
-            # Eight bytes for each feature; what collides is missed by the count at the end.
-            mark = hash(identifier)
-            fresh.append(mark not in self._seen)
-            self._seen.add(mark)
-        return fresh
+    def _require_each_once(self, rows: int) -> None:
+        """See that pages do not overlap, which they can do although their number is right.
 
-    def _boxes(self, cap: int, total: int, *, honest: bool) -> Iterator[FeatureBatch]:
+        One answer is of one moment, and a server may name features alike that are the same.
+        """
+        different = self._seen.count()
+        if not self._seen.nameless and different < rows:
+            raise Unproven(
+                f"of the {rows} features that the WFS gives, {rows - different} came twice, so "
+                "that others may be missing; it was probably edited this minute: run again",
+                portal=self._wfs.client.slug,
+            )
+
+    def _boxes(self, cap: Cap) -> Iterator[FeatureBatch]:
         """The features that a capped answer left out, from boxes small enough for the cap."""
-        self._require_hope(cap, total)
-        rows, fruitless = cap, 0
+        self._require_hope(cap)
+        rows, fruitless, limit = cap.rows, 0, self._requests + _MOST_REQUESTS
         extent = self._extent()
         waiting = deque((box, 1) for box in [*quarters(extent), *around(extent)])
-        for _ in range(_MOST_BOXES):
-            if rows >= total or not waiting or fruitless > _FRUITLESS:
-                break
+        while rows < cap.total and waiting and fruitless <= _FRUITLESS:
+            if self._requests >= limit:
+                raise self._too_many(cap)
             box, depth = waiting.popleft()
             came = fresh = 0
             for batch in self._pages(box):
-                new = _only(batch, self._remember(batch))
+                if self._requests > limit:
+                    raise self._too_many(cap)
+                new = _only(batch, self._seen.take(batch.ids))
                 came, fresh = came + batch.rows, fresh + new.rows
                 yield new
             rows += fresh
             # Full boxes without news: it was an edit in the meantime, and no cap, after all.
             fruitless = 0 if fresh else fruitless + (came > 0)
-            if depth < _DEEPEST and self._holds_more(box, came, cap, honest):
+            if depth < _DEEPEST and self._holds_more(box, came, cap):
                 waiting.extend((part, depth + 1) for part in quarters(box))
-        if rows < total:
+        if rows < cap.total:
             why = "features without a geometry are in no box"
-            raise self._short(cap, total, f"by bounding boxes {rows} came ({why})")
+            raise self._short(cap, f"by bounding boxes {rows} came ({why})")
         self.notes.append(
-            f"the WFS gives {cap} of {total} features at once; the rest was read by bounding boxes"
+            f"the WFS gives {cap.rows} of {cap.total} features at once; the rest was read by "
+            "bounding boxes"
         )
 
-    def _require_hope(self, cap: int, total: int) -> None:
-        if self._nameless or len(self._seen) < cap:
-            raise self._short(cap, total, "its features have no identifiers to tell them by")
-        if total > cap * _MOST_BOXES / 4:
-            raise self._short(cap, total, f"boxes would take more than {_MOST_BOXES} requests")
+    def _require_hope(self, cap: Cap) -> None:
+        if self._seen.nameless or self._seen.count() < cap.rows:
+            raise self._short(cap, "its features have no identifiers to tell them by")
+        # A box that is full costs what the first answer did, and its number where counts are wrong.
+        each = cap.pages + (not cap.honest)
+        if cap.total * each > cap.rows * _MOST_REQUESTS / 4:
+            raise self._too_many(cap)
 
-    def _holds_more(self, box: Bounds, came: int, cap: int, honest: bool) -> bool:
+    def _too_many(self, cap: Cap) -> Unproven:
+        return self._short(cap, f"boxes would take more than {_MOST_REQUESTS} requests")
+
+    def _holds_more(self, box: Bounds, came: int, cap: Cap) -> bool:
         """Whether a box has features that its answer left out."""
-        if 2 * came < cap:
+        if 2 * came < cap.rows:
             # The server gave more than twice that before; where its counts differ, they are wrong.
             return False
-        expected = self._matched if honest else self._hits(box)
-        return came >= cap if expected is None else came < expected
+        expected = self._matched if cap.honest else self._hits(box)
+        return came >= cap.rows if expected is None else came < expected
 
     def _extent(self) -> Bounds:
+        """Where the layer lies, as its WFS says, else as the catalog does."""
+        self._requests += 1
         try:
             said = self._wfs.capabilities(("FeatureTypeList",)).feature_type(
                 type_name(self._asked.type_name)
             )
-        except ServiceException:
+        except QuotaExhausted:
+            raise
+        except PortalError:
             said = None
         bounds = said.bounds if said else None
         # The whole world is what servers say that have not looked.
         return (None if bounds == WORLD else bounds) or self._asked.extent or WORLD
 
-    def _short(self, cap: int, total: int, why: str) -> Unproven:
+    def _short(self, cap: Cap, why: str) -> Unproven:
         return Unproven(
-            f"the WFS gives {cap} of {total} features at once, and {why}: the layer cannot be had "
-            "whole through WFS; its records can, in the Parquet export (sync without --features)",
+            f"the WFS gives {cap.rows} of {cap.total} features at once, and {why}: the layer "
+            "cannot be had whole through WFS; the dataset's records can, by the Parquet export",
             portal=self._wfs.client.slug,
             url=self._wfs.url(self._asked.type_name),
         )
 
 
-def _only(batch: FeatureBatch, kept: list[bool]) -> FeatureBatch:
-    if all(kept):
+def _only(batch: FeatureBatch, kept: News) -> FeatureBatch:
+    if kept.all():
         return batch
-    mask = pa.array(kept, pa.bool_())
+    mask = pa.array(kept)
     return replace(
         batch,
         ids=batch.ids.filter(mask),
@@ -230,5 +274,5 @@ def _only(batch: FeatureBatch, kept: list[bool]) -> FeatureBatch:
             name: replace(shapes, wkb=shapes.wkb.filter(mask))
             for name, shapes in batch.geometries.items()
         },
-        rows=sum(kept),
+        rows=int(kept.sum()),
     )

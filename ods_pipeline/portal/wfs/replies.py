@@ -10,7 +10,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
-from xml.etree.ElementTree import Element
 
 from ods_pipeline.errors import (
     NotAPortal,
@@ -21,9 +20,10 @@ from ods_pipeline.errors import (
     ServiceFailure,
 )
 from ods_pipeline.portal import replies
-from ods_pipeline.portal.wfs.documents import Root, Unreadable, root_of, text_of, tree_of
+from ods_pipeline.portal.wfs.documents import Root, Unreadable, root_of, tree_of
 
-_REPORTS = frozenset({"ExceptionReport", "ServiceExceptionReport"})
+# OWS's reports are called so, and the older ones ServiceExceptionReport.
+_REPORT = "ExceptionReport"
 _BEGINNING = 1 << 16
 _PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 _OF_PAGES = frozenset({"html", "head", "body"})
@@ -49,44 +49,38 @@ def opening(
         QuotaExhausted: The quota is spent.
         PortalError: It is a web page, a JSON error, or empty.
     """
-    head = bytearray()
-    root: Root | None = None
+    head, root = _beginning(chunks)
+    if root is not None and root.name.endswith(_REPORT):
+        rest = replies.at_most(_BEGINNING, chunks) if len(head) < _BEGINNING else b""
+        raise _reported(head + rest, status, where)
+    begins = head[:_BEGINNING].removeprefix(b"\xef\xbb\xbf").lstrip()
+    if begins[:1] in {b"{", b"["}:
+        raise _of_json(status, headers, begins + replies.at_most(_BEGINNING, chunks), where)
+    if status != 200:
+        raise _of_status(status, headers, begins, where)
+    if not begins:
+        raise PortalFailure("the WFS sent an empty reply; try later", **where)
+    if _PAGE.search(begins[:1024]) if root is None else root.name.lower() in _OF_PAGES:
+        raise replies.page(**where)
+    # Some send XML as HTML, so the header counts only where the content tells nothing.
+    problem = replies.unexpected(headers, **where) if root is None else None
+    if problem:
+        raise problem
+    return head
+
+
+def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Root | None]:
+    """As many bytes as tell the outermost element, and that; without it where it is no XML."""
+    head = b""
     for chunk in chunks:
         head += chunk
         try:
-            root = root_of(bytes(head))
+            root = root_of(head)
         except Unreadable:
             break
         if root or len(head) >= _BEGINNING:
-            break
-    if root is not None and root.name in _REPORTS:
-        rest = replies.at_most(_BEGINNING, chunks) if len(head) < _BEGINNING else b""
-        raise _reported(bytes(head) + rest, status, where)
-    problem = _problem(status, headers, head, root, chunks, where)
-    if problem:
-        raise problem
-    return bytes(head)
-
-
-def _problem(
-    status: int,
-    headers: Mapping[str, str],
-    head: bytearray,
-    root: Root | None,
-    chunks: Iterator[bytes],
-    where: dict[str, str],
-) -> PortalError | None:
-    begins = bytes(head[:_BEGINNING]).removeprefix(b"\xef\xbb\xbf").lstrip()
-    if begins[:1] in {b"{", b"["}:
-        body = begins + replies.at_most(_BEGINNING, chunks)
-        return _of_json(status, headers, body, where)
-    if status != 200:
-        return _of_status(status, headers, begins, where)
-    if not begins:
-        return PortalFailure("the WFS sent an empty reply; try later", **where)
-    page = _PAGE.search(begins[:1024]) if root is None else root.name.lower() in _OF_PAGES
-    kind = headers if root is None and not page else {"Content-Type": "html" if page else ""}
-    return replies.unexpected(kind, **where)
+            return head, root
+    return head, None
 
 
 def _of_json(
@@ -127,17 +121,13 @@ def _reported(body: bytes, status: int, where: dict[str, str]) -> ServiceExcepti
         report = tree_of(body)
     except Unreadable:
         return kind("", "", "its exception report cannot be read", **where)
-    code, locator, text = exception_in(report)
-    return kind(code, locator, text, **where)
+    # Here and not above: the package around it costs a tenth of a second.
+    from ods_pipeline.portal.gml.reports import Report
 
-
-def exception_in(report: Element) -> tuple[str, str, str]:
-    """Code, locator and text of an exception report, in OWS's form or the older one."""
+    read = Report()
     for item in report.iter():
-        if item.tag == "Exception":
-            texts = (" ".join((t.text or "").split()) for t in item.iter("ExceptionText"))
-            return item.get("exceptionCode", ""), item.get("locator", ""), " ".join(texts)
-        if item.tag == "ServiceException":
-            text = " ".join("".join(item.itertext()).split())
-            return item.get("code", ""), item.get("locator", ""), text
-    return "", "", text_of(report, "ExceptionText")
+        read.open(item.tag, item.attrib)
+    for text in report.itertext():
+        read.say(text)
+    said = read.exception()
+    return kind(said.code, said.locator, said.text, **where)

@@ -202,9 +202,11 @@ class Wfs:
 
     def _require(self, version: str) -> None:
         if version.split(".")[:2] != self.version.split(".")[:2]:
+            came = f"in WFS {version}" if version else "without saying in which version of WFS"
+            known = next((v for v in VERSIONS if v.split(".")[:2] == version.split(".")[:2]), "")
+            advice = f"; to read what it speaks, ask with version={known!r}" if known else ""
             raise RequestRefused(
-                f"the portal answers in WFS {version or 'of no version'} where {self.version} was "
-                f"asked for; to read what it speaks, ask with version={version!r}",
+                f"the portal answers {came} where {self.version} was asked for{advice}",
                 portal=self.client.slug,
                 url=operations.endpoint(self.client.address.base),
             )

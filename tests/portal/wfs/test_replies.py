@@ -140,6 +140,16 @@ def test_a_report_is_known_by_its_root_and_not_by_its_content_type(type: str) ->
         assert failure.text == "Service must be WFS or CSW."
 
 
+def test_a_report_of_several_exceptions_is_told_whole() -> None:
+    body = b"""<o:ExceptionReport xmlns:o="http://www.opengis.net/ows"><o:Exception
+        exceptionCode="A" locator="x"><o:ExceptionText>one</o:ExceptionText>
+        <o:ExceptionText>two</o:ExceptionText></o:Exception><o:Exception exceptionCode="B">
+        <o:ExceptionText>three</o:ExceptionText></o:Exception></o:ExceptionReport>"""
+    failure, _ = failed(Told(body))
+    assert isinstance(failure, ServiceException)
+    assert (failure.code, failure.locator, failure.text) == ("A", "x", "one two three")
+
+
 def test_a_report_without_a_word_or_cut_off_is_still_one() -> None:
     failure, _ = failed(Told(b"<ExceptionReport/>"))
     assert isinstance(failure, ServiceException)

@@ -52,6 +52,21 @@ def test_another_version_than_the_one_asked_for_is_an_error_that_names_both(
 
 
 @pytest.mark.parametrize(
+    ("came", "said"),
+    [
+        ("1.0.0", "answers in WFS 1.0.0 where 1.1.0 was asked for ("),
+        ("", "answers without saying in which version of WFS where 1.1.0 was asked for ("),
+        ("2.0.2", "answers in WFS 2.0.2 where 1.1.0 was asked for; .* version='2.0.0' ("),
+    ],
+)
+def test_only_a_version_that_can_be_asked_for_is_advised(came: str, said: str) -> None:
+    body = f'<WFS_Capabilities version="{came}"/>'.encode()
+    pattern = said.replace("(", r"\(")
+    with service(lambda _: Told(body)) as served, pytest.raises(RequestRefused, match=pattern):
+        Wfs(Client(served.url)).capabilities()
+
+
+@pytest.mark.parametrize(
     ("body", "version", "count"),
     [
         (recorded("mapserver_wfs11_get_feature_hits.xml"), "1.1.0", 21),
