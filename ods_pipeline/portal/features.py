@@ -21,8 +21,10 @@ from ods_pipeline.errors import (
     ConfigurationError,
     OdsPipelineError,
     ServiceException,
+    TypeMismatch,
     Unproven,
 )
+from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import Export, Query
 from ods_pipeline.portal.feature_columns import FeatureColumns
@@ -32,7 +34,7 @@ from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.gather import CAPPED, Asked, Gathering
 from ods_pipeline.portal.wfs.operations import Bounds
 from ods_pipeline.tables.frames import lossless
-from ods_pipeline.tables.geometry import primary
+from ods_pipeline.tables.geometry import primary, wkb
 from ods_pipeline.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
@@ -112,7 +114,14 @@ def opened(
     wfs = Wfs(client, version)
     # Asked for by name only where some are left out: a list of all would be a longer URL.
     names = [field.name for field in fields] if select else []
-    asked = Asked(dataset.dataset_id, names, extent(dataset), axis_order, received)
+    asked = Asked(
+        dataset.dataset_id,
+        names,
+        extent(dataset),
+        lambda: whereabouts(client, dataset),
+        axis_order,
+        received,
+    )
     gathering = Gathering(wfs, asked)
     url = wfs.url(dataset.dataset_id, names)
     typing = FeatureColumns(client, dataset, fields, columns)
@@ -146,6 +155,29 @@ def extent(dataset: Dataset) -> Bounds | None:
     west, south, east, north = map(float, bounds)
     # An empty geometry has bounds that are no numbers, which fail this too.
     return (west, south, east, north) if -90 <= south <= north <= 90 else None
+
+
+def whereabouts(client: Client, dataset: Dataset) -> Bounds | None:
+    """West, south, east and north of a hundred of a dataset's records; one request.
+
+    Returns:
+        None where no record has a geometry that can be read.
+
+    Raises:
+        PortalError: The portal does not answer.
+    """
+    field = min(dataset.geographic, key=lambda item: item.type != "geo_point_2d")
+    name = quoted_field(field.name)
+    query = {"select": name, "where": f"{name} is not null", "limit": 100}
+    path = dataset_path(dataset.dataset_id, "/records")
+    body = client.json(path, query)
+    texts = [json.dumps(record.get(field.name)) for record in body.get("results", ())]
+    try:
+        shapes = shapely.from_wkb(wkb(pa.array(texts, pa.string()), field).to_pylist())
+    except TypeMismatch:
+        return None
+    west, south, east, north = map(float, shapely.total_bounds(shapes))
+    return (west, south, east, north) if west <= east else None
 
 
 @dataclass(frozen=True)

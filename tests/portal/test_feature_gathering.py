@@ -9,7 +9,7 @@ import pytest
 from ods_pipeline.emulator import Emulator, Fault, Quirks, WfsQuirks
 from ods_pipeline.errors import GmlRefused, OdsPipelineError, QuotaExhausted, Unproven
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.portal.wfs import gather
+from ods_pipeline.portal.wfs import Version, gather
 from ods_pipeline.portal.wfs.tiles import WORLD, around, quarters
 
 FIELDS = [
@@ -62,7 +62,7 @@ def test_pages_that_overlap_are_refused_though_their_number_is_right() -> None:
     for page, count in [(2, 4), (7, 50)]:
         with (
             portal_of(WfsQuirks(page=page, next_link="overlap"), scattered(count)) as emulator,
-            pytest.raises(Unproven, match=f"of the {count} features .* came twice"),
+            pytest.raises(Unproven, match=r"features that the WFS gives, \d+ came twice"),
         ):
             Portal(emulator.url).features("d", "2.0.0")
 
@@ -197,3 +197,26 @@ def test_quarters_and_what_is_around_them_cover_the_world_once() -> None:
     area = sum((e - w) * (n - s) for w, s, e, n in [*quarters(box), *around(box)])
     assert area == 360 * 180
     assert around(WORLD) == []
+
+
+@pytest.mark.parametrize("counts", ["told", "unknown"])
+def test_pages_that_never_end_are_refused_after_a_few(counts: str) -> None:
+    quirks = WfsQuirks(page=7, next_link="endless", counts=counts)
+    with portal_of(quirks, scattered(50)) as emulator:
+        with pytest.raises(Unproven, match=r"do not end|came twice"):
+            Portal(emulator.url).features("d", "2.0.0")
+        assert len(emulator.requests) < 20
+
+
+@pytest.mark.parametrize("version", ["1.1.0", "2.0.0"])
+@pytest.mark.parametrize("srs", ["short_latlon", "none_latlon", "short_lonlat", "none_lonlat"])
+def test_without_an_extent_in_the_catalog_the_records_settle_an_open_order(
+    version: Version, srs: str
+) -> None:
+    with portal_of(WfsQuirks(srs=srs), scattered(50)) as emulator:
+        portal = Portal(emulator.url)
+        layer = portal.features("d", version)
+        records = portal.records("d")
+        for name in ("here", "shape"):
+            assert layer[name].to_wkb().tolist() == records[name].to_pylist()
+        assert "lies in the layer's extent" in layer.attrs["notes"][0]

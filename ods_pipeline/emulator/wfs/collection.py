@@ -196,10 +196,14 @@ def _counts(request: Request, asked: Asked, given: Share, quirks: WfsQuirks) -> 
 def _next(request: Request, asked: Asked, given: Share, quirks: WfsQuirks) -> dict[str, str]:
     """The link to the next page, where replies are pages and there is one."""
     left = min(given.matched - given.end, (asked.limit or given.matched) - given.rows)
-    if not quirks.page or left <= 0 or quirks.next_link == "missing":
+    endless = quirks.next_link == "endless"
+    if not quirks.page or (left <= 0 and not endless) or quirks.next_link == "missing":
         return {}
-    kept = [(k, v) for k, v in request.pairs if k.lower() not in ("startindex", "count")]
+    kept = [(k, v) for k, v in request.pairs if k.lower() not in ("startindex", "count", "k")]
     start = given.start if quirks.next_link == "loop" else given.end
+    if endless:
+        start, turn = 0, int(dict(request.pairs).get("k", "0"))
+        kept.append(("k", str(turn + 1)))
     kept += [("startIndex", str(start))] + ([("count", str(left))] if asked.limit else [])
     base = "http://elsewhere.invalid" if quirks.next_link == "elsewhere" else request.base
     return {"next": f"{base}{PATH}?{urlencode(kept)}"}

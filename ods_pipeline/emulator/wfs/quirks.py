@@ -34,8 +34,9 @@ class WfsQuirks:
     ``cap``: the most features ever given; ``cap_count``: ``honest`` counts those given,
     ``lying`` those matched.
     ``page``: features on a page of 2.0.0; ``next_link``: ``good``, ``loop`` (the same page
-    again), ``overlap`` (every page but the first begins with a feature of the one before, as when
-    rows come in another order each time), ``elsewhere`` (another host) or ``missing``.
+    again), ``endless`` (the same, at ever new addresses), ``overlap`` (every page but the first
+    begins with a feature of the one before, as when rows come in another order each time),
+    ``elsewhere`` (another host) or ``missing``.
     ``exception_status``: the HTTP status of an ExceptionReport.
     ``version``: answer in this version whatever is asked; empty obeys.
     """
@@ -94,6 +95,6 @@ CHOICES = {
     "counts": ("told", "absent", "unknown"),
     "hits": ("told", "refused", "unknown"),
     "cap_count": ("honest", "lying"),
-    "next_link": ("good", "loop", "overlap", "elsewhere", "missing"),
+    "next_link": ("good", "loop", "endless", "overlap", "elsewhere", "missing"),
     "version": ("", "1.1.0", "2.0.0"),
 }

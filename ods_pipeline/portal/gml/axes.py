@@ -7,16 +7,18 @@ where their reference system is used, are they beyond a pole? Unambiguous forms 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-from ods_pipeline.errors import Unproven
+from ods_pipeline.errors import ConfigurationError, Unproven
 from ods_pipeline.portal.gml.srs import Srs, to_crs84
 
 AxisOrder = Literal["auto", "latlon", "lonlat"]
 Extent = tuple[float, float, float, float]
+Whereabouts = Extent | Callable[[], Extent | None] | None
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 _POLE = 90.0
@@ -61,18 +63,27 @@ class Judge:
     """
 
     def __init__(
-        self, option: AxisOrder = "auto", extent: Extent | None = None, *, whole: bool = False
+        self, option: AxisOrder = "auto", extent: Whereabouts = None, *, whole: bool = False
     ) -> None:
         """Make a judge.
 
         Args:
             option: The order to take; `auto` looks at the coordinates.
-            extent: West, south, east and north of the layer in degrees, where known.
+            extent: West, south, east and north of the layer in degrees, where known; or what finds
+                them out, which is asked only if an order is open.
             whole: Gather all coordinates before the verdict; until then the order is provisional.
+
+        Raises:
+            ConfigurationError: There is no such order.
         """
+        if option not in get_args(AxisOrder):
+            known = ", ".join(map(repr, get_args(AxisOrder)))
+            raise ConfigurationError(f"axis_order is one of {known}, not {option!r}")
         self._option = option
         self._extent = extent
         self._whole = whole
+        self._provisional = whole
+        self._doubted = False
         self._tallies: dict[str, _Tally] = {}
         self._decided: dict[str, AxisOrder] = {}
         self.notes: list[str] = []
@@ -80,6 +91,8 @@ class Judge:
 
     def observe(self, srs: Srs, first: Numbers, second: Numbers) -> None:
         """Take in coordinates of an ambiguous form, in the document's order."""
+        if callable(self._extent):
+            self._extent = self._extent()
         place = "the layer's extent" if self._extent else f"the area that {srs.crs} is made for"
         tally = self._tallies.setdefault(srs.name, _Tally(srs.degrees, place))
         if self._option != "auto" or not len(first):
@@ -108,13 +121,19 @@ class Judge:
             self._tallies.clear()
 
     def revise(self) -> bool:
-        """With the whole document seen, decide anew; whether that changes anything."""
+        """With the whole document seen, decide anew; whether it has to be read again."""
         before = dict(self._decided)
         self.notes.clear()
         for name, tally in self._tallies.items():
             self._decide(name, tally)
         self._tallies.clear()
-        return before != self._decided
+        self._provisional = False
+        return self._doubted or before != self._decided
+
+    def doubts(self, srs: Srs) -> bool:
+        """Whether what does not fit may fit yet: the order is provisional, and will be revised."""
+        self._doubted = self._doubted or (self._provisional and srs.ambiguous)
+        return self._provisional and srs.ambiguous
 
     def swaps(self, srs: Srs) -> bool:
         """Whether coordinates have to be turned round to begin with x or longitude."""

@@ -11,11 +11,11 @@ from collections.abc import Iterable, Iterator
 import pyarrow as pa
 
 from ods_pipeline.errors import GmlRefused
-from ods_pipeline.portal.gml import document, limits
-from ods_pipeline.portal.gml.axes import AxisOrder, Extent, Judge
+from ods_pipeline.portal.gml import decoding, limits
+from ods_pipeline.portal.gml.axes import AxisOrder, Judge, Whereabouts
 from ods_pipeline.portal.gml.batches import Declared, FeatureBatch, Geometries
+from ods_pipeline.portal.gml.fast.bypass import Bypass
 from ods_pipeline.portal.gml.geometry import Batch
-from ods_pipeline.portal.gml.lane import Lane
 from ods_pipeline.portal.gml.parsing import Parsing
 from ods_pipeline.portal.gml.reader import Reader
 from ods_pipeline.portal.gml.scribe import Linked
@@ -38,10 +38,10 @@ class Collection:
         chunks: Iterable[bytes],
         *,
         axis_order: AxisOrder = "auto",
-        extent: Extent | None = None,
+        extent: Whereabouts = None,
         crs: str = "",
         feature_type: str = "",
-        hits: bool = False,
+        counted: bool = True,
         judge: Judge | None = None,
         linked: Linked | None = None,
     ) -> None:
@@ -55,8 +55,7 @@ class Collection:
                 most ambiguous orders.
             crs: `OGC:CRS84` to bring all geometry to it; empty to keep the document's.
             feature_type: The only type to read, where the document holds several.
-            hits: Whether the document is asked for its counts alone, which are then not held
-                against its features.
+            counted: Whether the document's counts are held against its features.
             judge: Who decides the order of axes instead, where it was decided before.
             linked: Geometry that links in the document point to.
         """
@@ -65,7 +64,7 @@ class Collection:
         self._judge = judge or Judge(axis_order, extent)
         self._crs = crs
         self._systems: dict[str, str] = {}
-        self._reader = Reader(feature_type, linked or {}, hits=hits)
+        self._reader = Reader(feature_type, linked or {}, counted=counted)
 
     @property
     def declared(self) -> Declared:
@@ -86,15 +85,15 @@ class Collection:
             GmlRefused: It holds anything that cannot be read rightly.
         """
         reader = self._reader
-        lane = Lane(Parsing(reader))
+        bypass = Bypass(Parsing(reader))
         size = 0
-        for block in document.blocks(self._chunks):
-            lane.feed(block)
+        for block in decoding.blocks(self._chunks):
+            bypass.feed(block)
             size += len(block)
             if reader.rows and (reader.rows >= limits.ROWS or size >= limits.BYTES):
                 size = 0
                 yield self._batch()
-        lane.finish()
+        bypass.finish()
         if reader.rows:
             yield self._batch()
 
@@ -146,7 +145,7 @@ def hits_in(chunks: Iterable[bytes], *, feature_type: str = "") -> int | None:
         Unproven: It does not end properly.
         GmlRefused: It is no feature collection.
     """
-    collection = Collection(chunks, feature_type=feature_type, hits=True)
+    collection = Collection(chunks, feature_type=feature_type, counted=False)
     for _ in collection:
         pass
     return collection.declared.matched

@@ -1,6 +1,6 @@
-"""One property of the features of a batch, as it fills; text or geometry, whichever comes.
+"""The properties of the features of a batch, as they fill; text or geometry, whichever comes.
 
-What an element means is the reader's to say, and what a column's type should be its user's.
+What stands in an element is the reader's to say, and what a column's type should be its user's.
 """
 
 from __future__ import annotations
@@ -10,9 +10,15 @@ from collections.abc import Callable, Iterable, Sequence
 import pyarrow as pa
 
 from ods_pipeline.errors import GmlRefused
+from ods_pipeline.portal.gml import limits
+from ods_pipeline.portal.gml.coordinates import Unreadable
 from ods_pipeline.portal.gml.geometry import Batch
-from ods_pipeline.portal.gml.markup import blank
+from ods_pipeline.portal.gml.markup import blank, is_gml, local
+from ods_pipeline.portal.gml.names import Mender
 from ods_pipeline.portal.gml.plans import Plan
+
+_NEVER_DATA = frozenset({"boundedBy", "metaDataProperty", "location", "descriptionReference"})
+_NAMED_BY_GML = frozenset({"name", "description", "identifier"})
 
 Text = str | list[str | None] | None
 
@@ -38,11 +44,11 @@ class Column:
         """Take a text, or None for nil.
 
         Raises:
-            GmlRefused: The property holds geometries elsewhere.
+            Unreadable: The property holds geometries elsewhere.
         """
         if self.geometric:
             if text and not blank(text):
-                raise GmlRefused(f"the property {self.name!r} holds both text and geometry")
+                raise Unreadable("holds both text and geometry")
             return
         values = self.values
         missing = row - len(values)
@@ -75,7 +81,7 @@ class Column:
         """Take a geometry.
 
         Raises:
-            GmlRefused: The property has one already, or holds text elsewhere.
+            Unreadable: The property has one already, or holds text elsewhere.
         """
         if not self.geometric:
             self._become_geometric()
@@ -84,13 +90,13 @@ class Column:
         if missing > 0:
             plans.extend([None] * missing)
         elif missing < 0:
-            raise GmlRefused(f"the property {self.name!r} has more than one geometry in a feature")
+            raise Unreadable("has more than one geometry")
         plans.append(plan)
         self._texts.extend(texts)
 
     def _become_geometric(self) -> None:
         if self._worded or any(map(_worded, self.values)):
-            raise GmlRefused(f"the property {self.name!r} holds both text and geometry")
+            raise Unreadable("holds both text and geometry")
         self.geometric = True
         self.values.clear()
 
@@ -111,6 +117,34 @@ class Column:
         end = len(self._texts) - sum(plan.texts for plan in self._plans if plan)
         texts, self._texts = self._texts[:end], self._texts[end:]
         return Batch(plans, texts, lambda row: f"{where(row)}, property {self.name!r},")
+
+
+class Columns(dict[str, Column | None]):
+    """The properties met so far, by element name; None for what is no data."""
+
+    def __init__(self, mender: Mender) -> None:
+        super().__init__()
+        self._mender = mender
+        self._called: set[str] = set()
+
+    def __missing__(self, name: str) -> Column | None:
+        """Make a property that is met for the first time.
+
+        Raises:
+            GmlRefused: Another one has its name, or there are too many.
+        """
+        shown = self._mender.original(local(name))
+        column = None
+        if not (is_gml(name) and shown in _NEVER_DATA):
+            called = f"gml_{shown}" if is_gml(name) and shown in _NAMED_BY_GML else shown
+            if called in self._called:
+                raise GmlRefused(f"two namespaces have a property {called!r}")
+            self._called.add(called)
+            if len(self) >= limits.PROPERTIES:
+                raise GmlRefused(f"there are more than {limits.PROPERTIES} different properties")
+            column = Column(called)
+        self[name] = column
+        return column
 
 
 def _worded(value: Text) -> bool:

@@ -1,4 +1,4 @@
-"""What stands around features: collections, members, and the counts that collections declare."""
+"""What stands around features: collections, their members and counts, and which type is read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml.batches import Declared
-from ods_pipeline.portal.gml.markup import Context, local
+from ods_pipeline.portal.gml.markup import GML, Context, local
+from ods_pipeline.portal.gml.names import Mender
 
 MEMBERS = frozenset({"featureMember", "featureMembers", "member", "members"})
 #: What describes a collection, and is no data of it.
@@ -22,6 +23,7 @@ DESCRIPTIVE = frozenset(
     }
 )
 _VERSIONS = {"http://www.opengis.net/wfs": "1.1.0", "http://www.opengis.net/wfs/2.0": "2.0.0"}
+_IDS = (f"{GML} id", f"{GML}/3.2 id", f"{GML}/3.3 id", "fid")
 _SCHEMAS = "http://www.w3.org/2001/XMLSchema-instance schemaLocation"
 # What answers that are no features have for a root, beside exception reports.
 _PROTOCOL = ("http://www.opengis.net/", "http://www.w3.org/", "http://schemas.xmlsoap.org/")
@@ -91,7 +93,7 @@ def by_mapserver(attributes: Mapping[str, str]) -> bool:
     return "http://mapserver.gis.umn.edu/mapserver" in where and "VERSION=1.1.0" in where
 
 
-def lone(name: str, identity: str | None) -> None:
+def lone(name: str, known: str | None) -> None:
     """Accept a root element as a feature of its own, or say what it is instead.
 
     Raises:
@@ -100,5 +102,64 @@ def lone(name: str, identity: str | None) -> None:
     shown = local(name)
     if shown.lower() == "html":
         raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
-    if name.startswith(_PROTOCOL) or identity is None:
+    if name.startswith(_PROTOCOL) or known is None:
         raise GmlRefused(f"this is no feature collection: its root element is {shown}")
+
+
+def identity(attributes: Mapping[str, str]) -> str | None:
+    """The id of a feature; None without."""
+    for key in _IDS:
+        if key in attributes:
+            return attributes[key]
+    return None
+
+
+class Choice:
+    """The feature type that is read: the one asked for, else the only one.
+
+    Attributes:
+        taken: Its element's full name, once a feature of it was met.
+    """
+
+    def __init__(self, asked: str, mender: Mender) -> None:
+        """Choose.
+
+        Args:
+            asked: Name of the type, with or without a prefix; empty for the only one.
+            mender: Who knows what names were called in the document.
+        """
+        self.taken = ""
+        self._asked = asked.rpartition(":")[2]
+        self._mender = mender
+        self._others: set[str] = set()
+
+    def wants(self, name: str) -> bool:
+        """Whether features of this name are read.
+
+        Raises:
+            GmlRefused: They are of a second type, and none was asked for.
+        """
+        if name == self.taken:
+            return True
+        shown = self._mender.original(local(name))
+        if self._asked and shown != self._asked:
+            self._others.add(shown)
+            return False
+        if self.taken:
+            first = self._mender.original(local(self.taken))
+            raise GmlRefused(
+                f"the document holds features of more than one type, {first!r} and {shown!r}: "
+                "name one with feature_type="
+            )
+        self.taken = name
+        return True
+
+    def check(self) -> None:
+        """With the document read, see that the type asked for was in it.
+
+        Raises:
+            GmlRefused: There are features of other types only.
+        """
+        if self._others and not self.taken:
+            types = ", ".join(sorted(self._others))
+            raise GmlRefused(f"the document holds no {self._asked!r}, but {types}")

@@ -88,7 +88,7 @@ def _tuples(run: Coordinates, text: str) -> list[list[float]]:
     if len({run.decimal, run.within, run.between}) < 3 or len(run.within + run.between) != 2:
         raise Unreadable("has coordinates whose separators are the same")
     if run.between.isspace() and not run.within.isspace():
-        text = re.sub(rf"\s*{re.escape(run.within)}\s*", run.within, text)
+        text = run.within.join(part.strip() for part in text.split(run.within))
     rows = text.split(None if run.between.isspace() else run.between)
     rows = [row for row in map(str.strip, rows) if row]
     separator = None if run.within.isspace() else run.within

@@ -20,7 +20,7 @@ def arc_string(points: Numbers) -> Numbers:
     """Arcs through three points each, every one beginning where the last ended.
 
     Raises:
-        Unreadable: The number of points is not odd, or below three.
+        Unreadable: The number of points is not odd, or below three, or an arc ends where it begins.
     """
     if len(points) < 3 or len(points) % 2 == 0:
         raise Unreadable(f"has arcs through {len(points)} points, which is not an odd number ≥ 3")
@@ -66,6 +66,8 @@ def around(centre: Numbers, radius: float, start: float, end: float) -> Numbers:
 
 
 def _arc(first: Numbers, middle: Numbers, last: Numbers) -> Numbers:
+    if np.array_equal(first[:2], last[:2]):
+        raise Unreadable("has an arc that ends where it begins, and is a circle or nothing")
     centre = _centre(first, middle, last)
     if centre is None:
         return np.stack([first, middle, last])

@@ -9,19 +9,26 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
 from ods_pipeline.dataset import GEOGRAPHIC, Field
-from ods_pipeline.errors import ConfigurationError, OdsPipelineError, Unproven
+from ods_pipeline.errors import (
+    ConfigurationError,
+    DataError,
+    OdsPipelineError,
+    ServiceException,
+    Unproven,
+)
 from ods_pipeline.portal.gml.axes import AxisOrder, Judge
 from ods_pipeline.portal.gml.batches import Declared, FeatureBatch
 from ods_pipeline.portal.gml.collection import Collection, MixedSystems
 from ods_pipeline.portal.gml.links import linked
+from ods_pipeline.portal.gml.properties import fields_of, typed_columns
 from ods_pipeline.portal.gml.scribe import Linked, LinkMet
 from ods_pipeline.portal.gml.srs import CRS84
-from ods_pipeline.portal.gml.typing import fields_of, typed_columns
 
 if TYPE_CHECKING:
     import geopandas
@@ -45,12 +52,14 @@ def read_gml(
             stay text, as they are in the document. Properties that it does not name stay text.
         feature_type: The only type to read, where the document holds several.
         axis_order: The order of axes where the srsName leaves it open (`EPSG:4326`, or none):
-            `auto` goes by values beyond ±90, and takes longitude first where that tells nothing.
+            `auto` goes by where the coordinates can lie, and where that tells nothing takes
+            longitude first, save in what MapServer wrote under a short srsName.
 
     Returns:
         Every geometry property as a geometry column, x or longitude first, in its CRS; in
         OGC:CRS84 where one property's geometries have several. `geo_shape`, else the first one
         with polygons, else the first, is the active one. `gml_id` when features have ids.
+        `attrs["notes"]` has a sentence for each order of axes that was decided.
 
     Raises:
         ServiceException: The document is or holds an exception report.
@@ -58,8 +67,23 @@ def read_gml(
         GmlRefused: It holds anything that cannot be read rightly.
         TypeMismatch: A value is not of the schema's type.
     """
-    read = _Document(_opener(source), feature_type, axis_order).read()
-    return _framed(read, fields_of(schema))
+    fields = fields_of(schema)
+    read = _Document(_opener(source), feature_type, axis_order)
+    with _named(source):
+        frame = _framed(read.batches(), fields)
+    frame.attrs["notes"] = read.notes
+    return frame
+
+
+@contextmanager
+def _named(source: Source) -> Iterator[None]:
+    """Let refusals say which file they are about."""
+    try:
+        yield
+    except (DataError, ServiceException) as error:
+        if isinstance(source, str | os.PathLike):
+            error.url = error.url or os.fspath(source)
+        raise
 
 
 def _opener(source: Source) -> Callable[[], Iterator[bytes]]:
@@ -103,17 +127,21 @@ class _Document:
         self._linked: Linked | None = None
         self._crs = ""
 
-    def read(self) -> list[FeatureBatch]:
+    @property
+    def notes(self) -> list[str]:
+        return list(self._judge.notes)
+
+    def batches(self) -> list[FeatureBatch]:
         try:
             batches = self._batches()
         except LinkMet:
             if self._linked is not None:
                 raise
             self._linked = linked(self._opened)
-            return self.read()
+            return self.batches()
         except MixedSystems:
             self._crs = CRS84
-            return self.read()
+            return self.batches()
         return self._batches() if self._judge.revise() else batches
 
     def _batches(self) -> list[FeatureBatch]:

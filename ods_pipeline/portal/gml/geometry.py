@@ -1,4 +1,7 @@
-"""A batch of geometries, from texts to WKB: the usual ones all at once, the others one by one."""
+"""A batch of geometries, from texts to WKB: the usual ones all at once, the others one by one.
+
+Points are put to where they belong on the way: x or longitude first, in the CRS that is asked.
+"""
 
 from __future__ import annotations
 
@@ -11,13 +14,15 @@ from ods_pipeline.errors import GmlRefused
 from ods_pipeline.portal.gml import wkb
 from ods_pipeline.portal.gml.axes import Judge
 from ods_pipeline.portal.gml.coordinates import Numbers, Unreadable, spaced_pairs
-from ods_pipeline.portal.gml.groups import Group, grouped
-from ods_pipeline.portal.gml.placing import placed
+from ods_pipeline.portal.gml.groups import Group, Truths, grouped
 from ods_pipeline.portal.gml.plans import Plan
 from ods_pipeline.portal.gml.shapes import Drawn, draw
-from ods_pipeline.portal.gml.srs import Srs
+from ods_pipeline.portal.gml.srs import SAME_AS_CRS84, Srs, to_crs84
 
 Where = Callable[[int], str]
+
+# Publishers reach the pole by computing, as in -90.00000000000003.
+_ROUNDED = 1 + 1e-9
 
 
 class Batch:
@@ -95,7 +100,7 @@ class Batch:
         """
         arrays, rows = [], []
         for group in self._groups:
-            group.points = self._placed(group.points, group.srs, judge, crs, int(group.rows[0]))
+            group.points = self._placed(group.points, group.srs, judge, crs, group.row_of)
             arrays.append(group.written())
             rows.append(group.rows)
         if len(arrays) == 1 and len(arrays[0]) == self._length:
@@ -112,16 +117,22 @@ class Batch:
 
     def _one(self, row: int, plan: Plan, drawn: Drawn, judge: Judge, crs: str) -> bytes:
         def turned(part: Drawn) -> Drawn:
-            paths = tuple(self._placed(path, plan.srs, judge, crs, row) for path in part.paths)
+            paths = tuple(
+                self._placed(path, plan.srs, judge, crs, lambda _: row) for path in part.paths
+            )
             return Drawn(part.type, paths, tuple(map(turned, part.parts)))
 
         return wkb.encoded(turned(drawn))
 
-    def _placed(self, points: Numbers, srs: Srs, judge: Judge, crs: str, row: int) -> Numbers:
+    def _placed(
+        self, points: Numbers, srs: Srs, judge: Judge, crs: str, row_of: Callable[[int], int]
+    ) -> Numbers:
         try:
             return placed(points, srs, judge.swaps(srs), crs)
-        except Unreadable as error:
-            raise GmlRefused(f"{self._where(row)} {error}") from error
+        except Misplaced as error:
+            if judge.doubts(srs):
+                return points
+            raise GmlRefused(f"{self._where(row_of(error.place))} {error}") from error
 
 
 def _plainly(plan: Plan, texts: Sequence[str]) -> Sequence[str] | None:
@@ -132,3 +143,51 @@ def _plainly(plan: Plan, texts: Sequence[str]) -> Sequence[str] | None:
         return texts
     pairs = [spaced_pairs(text) for text in texts]
     return None if None in pairs else [text for text in pairs if text is not None]
+
+
+class Misplaced(Unreadable):
+    """A point that has no place where it should be.
+
+    Attributes:
+        place: Its number among the points.
+    """
+
+    def __init__(self, said: str, wrong: Truths) -> None:
+        super().__init__(said)
+        self.place = int(wrong.argmax())
+
+
+def placed(points: Numbers, srs: Srs, swap: bool, crs: str) -> Numbers:
+    """Points with x or longitude first.
+
+    Args:
+        points: One per row, in the document's order.
+        srs: Their reference system.
+        swap: Whether the document's order is the other one.
+        crs: `OGC:CRS84` to bring them there; empty to leave them in their CRS.
+
+    Raises:
+        Misplaced: One has no place there.
+    """
+    if swap:
+        points = points[:, [1, 0, 2][: points.shape[1]]]
+    if not len(points):
+        return points
+    lon, lat = points[:, 0], points[:, 1]
+    if srs.pole and (beyond := np.abs(lat) > srs.pole * _ROUNDED).any():
+        said = f"has the latitude {lat[beyond][0]:.15g}, which is beyond the pole"
+        hint = ": its axes may be in the other order, see axis_order" if srs.ambiguous else ""
+        raise Misplaced(said + hint, beyond)
+    if not crs or srs.crs in SAME_AS_CRS84:
+        return points
+    if not srs.crs:
+        wrong = (np.abs(lon) > 180) | (np.abs(lat) > 90)
+        if wrong.any():
+            raise Misplaced("has no srsName, and coordinates that are no degrees", wrong)
+        return points
+    moved = points.copy()
+    moved[:, 0], moved[:, 1] = to_crs84(srs.crs).transform(lon, lat)
+    finite = np.isfinite(moved).all(axis=1)
+    if not finite.all():
+        raise Misplaced(f"has coordinates that lie nowhere in {srs.crs}", ~finite)
+    return moved

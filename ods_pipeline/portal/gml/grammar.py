@@ -7,6 +7,7 @@ them; splines, solids and topology are refused by name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 
 from ods_pipeline.portal.gml.coordinates import Coordinates, Unreadable
 from ods_pipeline.portal.gml.markup import Node, small
@@ -158,19 +159,22 @@ class _Grammar:
     def _runs(self, node: Node, *names: str) -> tuple[Coordinates, ...]:
         """The points in an element; neighbouring `pos` make one run."""
         runs: list[Coordinates] = []
+        # A line may have thousands of `pos`, so their slots are gathered before they are put in.
+        slots: list[list[int]] = []
         for child in node.only(*names):
             if child.name in ("pointProperty", "pointRep"):
-                runs += self._runs(_one(child, None), *_POSITIONS)
-                continue
-            run = self._run(child)
-            last = runs[-1] if runs else None
-            if run is None:
-                continue
-            if last and last.form == run.form == "pos" and last.dimension == run.dimension:
-                runs[-1] = Coordinates((*last.slots, *run.slots), "pos", run.dimension)
+                inner = self._runs(_one(child, None), *_POSITIONS)
             else:
-                runs.append(run)
-        return tuple(runs)
+                run = self._run(child)
+                inner = () if run is None else (run,)
+            for run in inner:
+                last = runs[-1] if runs else None
+                if last and last.form == run.form == "pos" and last.dimension == run.dimension:
+                    slots[-1] += run.slots
+                else:
+                    runs.append(run)
+                    slots.append([*run.slots])
+        return tuple(replace(run, slots=tuple(all_)) for run, all_ in zip(runs, slots, strict=True))
 
     def _run(self, node: Node) -> Coordinates | None:
         if node.name == "coord":

@@ -59,6 +59,11 @@ class Group:
             return self._as_points(heads[0])
         return self._joined(high)
 
+    def row_of(self, place: int) -> int:
+        """The row of the geometry that one of the points belongs to."""
+        paths = np.repeat(self.rows, [len(_plain(plan).types) for plan in self.plans])
+        return int(np.repeat(paths, self.lengths)[place])
+
     def _as_points(self, head: bytes) -> pa.Array:
         kind = _HIGH_POINT if self.points.shape[1] > 2 else _POINT
         packed = np.empty(len(self.points), kind)

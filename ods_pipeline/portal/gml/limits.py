@@ -9,7 +9,7 @@ from __future__ import annotations
 DEPTH = 100
 #: Bytes of one tag, with its attributes; also of one comment or instruction.
 TAG = 1 << 20
-#: Bytes of one text, such as a value or a `posList`.
+#: Characters of one text, such as a value or a `posList`.
 TEXT = 64 << 20
 #: Bytes of one feature.
 FEATURE = 256 << 20

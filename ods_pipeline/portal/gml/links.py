@@ -10,7 +10,7 @@ import pyexpat
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 from ods_pipeline.errors import GmlRefused, Unproven
-from ods_pipeline.portal.gml import document, limits
+from ods_pipeline.portal.gml import decoding, limits
 from ods_pipeline.portal.gml.markup import END, GML, TELLING, TEXT, XLINK_HREF, Mark, blank, is_gml
 from ods_pipeline.portal.gml.names import Mender
 
@@ -46,10 +46,10 @@ def _parse(
     parser.StartElementHandler = opened
     parser.EndElementHandler = closed
     parser.CharacterDataHandler = said
-    parser.StartDoctypeDeclHandler = document.refuse_doctype
+    parser.StartDoctypeDeclHandler = decoding.refuse_doctype
     mender = Mender()
     try:
-        for block in document.blocks(chunks):
+        for block in decoding.blocks(chunks):
             parser.Parse(mender.feed(block))
         parser.Parse(mender.rest(), True)
     except pyexpat.ExpatError as error:

@@ -88,7 +88,7 @@ class Mender:
                 done.append(opening)
                 return start + len(opening)
         bad = _BAD.match(data, start)
-        if bad is not None:
+        if bad is not None and _is_text(bad[2]):
             done.append(b"<" + bad[1] + self._good(bad[2]))
             return bad.end()
         if len(data) - start < _LONGEST_NAME and _CUT.match(data, start):
@@ -96,3 +96,11 @@ class Mender:
             return len(data)
         done.append(b"<")
         return start + 1
+
+
+def _is_text(name: bytes) -> bool:
+    try:
+        name.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

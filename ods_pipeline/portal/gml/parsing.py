@@ -8,7 +8,7 @@ from __future__ import annotations
 import pyexpat
 
 from ods_pipeline.errors import GmlRefused, OdsPipelineError, Unproven
-from ods_pipeline.portal.gml import document, limits
+from ods_pipeline.portal.gml import decoding, limits
 from ods_pipeline.portal.gml.reader import Reader
 from ods_pipeline.portal.gml.reports import glimpse
 
@@ -71,11 +71,11 @@ class Parsing:
 
     def _check_sizes(self) -> None:
         reader = self.reader
-        if self.fed - reader.parser.CurrentByteIndex > limits.TAG + document.BLOCK:
+        if self.fed - reader.parser.CurrentByteIndex > limits.TAG + decoding.BLOCK:
             raise GmlRefused("the document has a tag or comment of more than a megabyte")
         if reader.text and sum(map(len, reader.text)) > limits.TEXT:
             raise GmlRefused(f"the document has a text of more than {limits.TEXT >> 20} megabytes")
-        if self.fed - reader.ended > limits.FEATURE:
+        if self.fed - max(reader.ended, reader.skipped) > limits.FEATURE:
             raise GmlRefused(f"a feature takes more than {limits.FEATURE >> 20} megabytes")
 
     def _refusal(self, error: pyexpat.ExpatError, rest: bytes, *, last: bool) -> OdsPipelineError:

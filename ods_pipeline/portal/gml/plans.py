@@ -91,7 +91,7 @@ def _plan(context: Context, marks: Sequence[Mark]) -> Plan:
         raise Unreadable(f"has coordinates in {' and in '.join(sorted(names))}")
     system = srs(names.pop())
     shape = grammar.shape(node, context.dimension or system.dimension)
-    if system.degrees or system.north_first:
+    if system.north_first or not system.metres:
         _refuse_bearings(shape, system)
     texts = sum(mark == TEXT for mark in marks)
     return Plan(shape, system, texts, _plain(shape, texts))
@@ -100,8 +100,8 @@ def _plan(context: Context, marks: Sequence[Mark]) -> Plan:
 def _refuse_bearings(shape: Shape, system: Srs) -> None:
     """Refuse arcs around a centre where radius and angles can mean more than one thing.
 
-    In degrees a radius is none; where the north comes first, GML and its readers do not agree on
-    where an angle of zero points to.
+    A radius is read in metres, which degrees and feet are not; where the north comes first, GML and
+    its readers do not agree on where an angle of zero points to.
     """
     for _, path in _paths(shape):
         if any(segment.kind == "around" for segment in _segments(path)):

@@ -12,20 +12,24 @@ import pyexpat
 from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml import containers, limits
 from ods_pipeline.portal.gml.batches import Declared
-from ods_pipeline.portal.gml.choice import Choice
-from ods_pipeline.portal.gml.columns import Column
-from ods_pipeline.portal.gml.containers import Level
+from ods_pipeline.portal.gml.columns import Column, Columns
+from ods_pipeline.portal.gml.containers import Choice, Level
 from ods_pipeline.portal.gml.coordinates import Unreadable
-from ods_pipeline.portal.gml.document import refuse_doctype
-from ods_pipeline.portal.gml.markup import GML, XLINK_HREF, XSI_NIL, Context, blank, is_gml, local
+from ods_pipeline.portal.gml.decoding import refuse_doctype
+from ods_pipeline.portal.gml.markup import XLINK_HREF, XSI_NIL, Context, blank, is_gml, local
 from ods_pipeline.portal.gml.names import Mender
 from ods_pipeline.portal.gml.plans import Plans
 from ods_pipeline.portal.gml.reports import REPORTS
-from ods_pipeline.portal.gml.scribe import Aside, Attributes, Linked, Reporter, Scribe
+from ods_pipeline.portal.gml.scribe import (
+    TIMES,
+    Aside,
+    Attributes,
+    Instant,
+    Linked,
+    Reporter,
+    Scribe,
+)
 
-_IDS = (f"{GML} id", f"{GML}/3.2 id", f"{GML}/3.3 id", "fid")
-_NEVER_DATA = frozenset({"boundedBy", "metaDataProperty", "location", "descriptionReference"})
-_NAMED_BY_GML = frozenset({"name", "description", "identifier"})
 _TRUE = frozenset({"true", "1"})
 
 
@@ -36,7 +40,7 @@ class Reader:
         parser: The XML parser, whose events come here.
         choice: Which feature type is read.
         mender: Makes names readable before they come here.
-        columns: Properties met so far, by element name; None for what is no data.
+        columns: Properties met so far, by element name.
         ids: Ids of the features of this batch.
         rows: Features in this batch.
         before: Features in earlier batches.
@@ -45,6 +49,7 @@ class Reader:
         levels: The elements around features that are open.
         ended: Where the end tag of the last feature, or of the member that holds just it, began,
             in bytes fed.
+        skipped: Where the end tag of the last feature of another type began.
         of_member: Whether that was a member's.
         wrapped: Whether every feature has a member of its own.
         declared: What the root says.
@@ -52,30 +57,30 @@ class Reader:
         text: Text since the last tag.
     """
 
-    def __init__(self, feature_type: str, linked: Linked, *, hits: bool) -> None:
-        self.columns: dict[str, Column | None] = {}
+    def __init__(self, feature_type: str, linked: Linked, *, counted: bool) -> None:
         self.ids: list[str | None] = []
         self.rows = self.before = self.features = 0
         self.trail: list[Column | None] = []
         self.levels: list[Level] = []
-        self.ended = 0
+        self.ended = self.skipped = 0
         self.wrapped = self.of_member = False
         self.declared = Declared()
         self.mapserver = False
         self.text: list[str] = []
         self.mender = Mender()
+        self.columns = Columns(self.mender)
         self.parser = self._parser()
         self.choice = Choice(feature_type, self.mender)
-        self._called: set[str] = set()
-        self._hits = hits
+        self._counted = counted
         self._plans = Plans()
         self._context = Context()
         self._column: Column | None = None
         self._row = 0
-        self._placed = False
+        self._held = ""
         self._nil = False
         self._scribe = Scribe(self.parser, self.text, linked)
         self._aside = Aside(self.parser, self.text)
+        self._instant = Instant(self.parser, self.text)
 
     def _parser(self) -> pyexpat.XMLParserType:
         parser = pyexpat.ParserCreate("utf-8", " ")
@@ -134,7 +139,7 @@ class Reader:
         elif is_gml(name) and local(name) in containers.MEMBERS:
             self._enter(Declared(), collection=False)
         else:
-            containers.lone(self.mender.original(name), _identity(attributes))
+            containers.lone(self.mender.original(name), containers.identity(attributes))
             self._begin_feature(name, attributes)
 
     def _enter(self, said: Declared, *, collection: bool) -> None:
@@ -150,7 +155,7 @@ class Reader:
             if self.wrapped:
                 self.of_member = True
                 self.ended = self.parser.CurrentByteIndex
-        elif not self._hits:
+        elif self._counted:
             containers.verify(level.declared, features)
 
     def _bound_level(self, context: Context | None) -> None:
@@ -172,13 +177,16 @@ class Reader:
     def _begin_feature(self, name: str, attributes: Attributes) -> None:
         self.features += 1
         if name != self.choice.taken and not self.choice.wants(name):
-            self._aside.begin(_whatever)
+            self._aside.begin(self._skip)
             return
         self._row = self.rows
         self.trail.clear()
-        self.ids.append(_identity(attributes) if attributes else None)
+        self.ids.append(containers.identity(attributes) if attributes else None)
         self.parser.StartElementHandler = self._open_property
         self.parser.EndElementHandler = self._close_property
+
+    def _skip(self, _context: Context | None) -> None:
+        self.skipped = self.parser.CurrentByteIndex
 
     def _end_feature(self) -> None:
         self._nothing_said(f"between the properties of {self.named(self._row)}")
@@ -193,36 +201,22 @@ class Reader:
 
     def _open_property(self, name: str, attributes: Attributes) -> None:
         if self._column is not None:
-            self._begin_geometry(self._column, name, attributes)
+            self._begin_element(self._column, name, attributes)
             return
         if self.text:
             self._nothing_said(f"between the properties of {self.named(self._row)}")
-        column = self.columns[name] if name in self.columns else self._new_column(name)
+        column = self.columns[name]
         self.trail.append(column)
         if column is None:
             bounds = local(name) == "boundedBy"
             self._aside.begin(self._bound_feature if bounds else _whatever)
             return
         self._column = column
-        self._placed = self._nil = False
+        self._held, self._nil = "", False
         if attributes:
             self._nil = attributes.get(XSI_NIL, "").strip() in _TRUE
             if XLINK_HREF in attributes:
                 self._follow(column, attributes[XLINK_HREF])
-
-    def _new_column(self, name: str) -> Column | None:
-        shown = self.mender.original(local(name))
-        column = None
-        if not (is_gml(name) and shown in _NEVER_DATA):
-            called = f"gml_{shown}" if is_gml(name) and shown in _NAMED_BY_GML else shown
-            if called in self._called:
-                raise GmlRefused(f"two namespaces have a property {called!r}")
-            self._called.add(called)
-            if len(self.columns) >= limits.PROPERTIES:
-                raise GmlRefused(f"there are more than {limits.PROPERTIES} different properties")
-            column = Column(called)
-        self.columns[name] = column
-        return column
 
     def _bound_feature(self, context: Context | None) -> None:
         self._context = context or self._context
@@ -235,32 +229,50 @@ class Reader:
         self._column = None
         text = self.text
         if not text:
-            if not self._placed:
-                column.put(self._row, None if self._nil else "")
+            if not self._held:
+                self._put(column, None if self._nil else "")
             return
         said = text[0] if len(text) == 1 else "".join(text)
         text.clear()
-        if not self._placed:
-            column.put(self._row, None if self._nil and blank(said) else said)
+        if not self._held:
+            self._put(column, None if self._nil and blank(said) else said)
         elif not blank(said):
-            raise self._refused(column, "has text beside its geometry")
+            raise self._refused(column, f"has text beside its {self._held}")
+
+    def _put(self, column: Column, said: str | None) -> None:
+        try:
+            column.put(self._row, said)
+        except Unreadable as error:
+            raise self._refused(column, str(error)) from error
 
     def _refused(self, column: Column, said: str) -> GmlRefused:
         said = self.mender.original(said)
         return GmlRefused(f"{self.named(self._row)}, property {column.name!r}, {said}")
 
-    def _begin_geometry(self, column: Column, name: str, attributes: Attributes) -> None:
+    def _begin_element(self, column: Column, name: str, attributes: Attributes) -> None:
         if not is_gml(name):
             shown = self.mender.original(local(name))
             raise self._refused(column, f"holds {shown}, which is neither text nor geometry")
-        if self._placed:
-            raise self._refused(column, "has more than one geometry")
+        if self._held:
+            raise self._refused(column, f"has more than one {self._held}")
         if self.text:
             said = "".join(self.text)
             self.text.clear()
             if not blank(said):
-                raise self._refused(column, "has text beside its geometry")
-        self._scribe.begin(name, attributes, self._place)
+                raise self._refused(column, "has text beside an element")
+        if local(name) in TIMES:
+            self._instant.begin(name, attributes, self._date)
+        else:
+            self._scribe.begin(name, attributes, self._place)
+
+    def _date(self) -> None:
+        column = self._column
+        if column is None:
+            raise AssertionError("a date outside of properties")
+        if self._instant.wrong:
+            raise self._refused(column, self._instant.wrong)
+        self._put(column, self._instant.said)
+        self._held = "date"
 
     def _follow(self, column: Column, href: str) -> None:
         self._scribe.marks.clear()
@@ -280,14 +292,7 @@ class Reader:
             column.place(self._row, plan, self._scribe.texts)
         except Unreadable as error:
             raise self._refused(column, str(error)) from error
-        self._placed = True
-
-
-def _identity(attributes: Attributes) -> str | None:
-    for key in _IDS:
-        if key in attributes:
-            return attributes[key]
-    return None
+        self._held = "geometry"
 
 
 def _whatever(_context: Context | None) -> None:

@@ -1,4 +1,4 @@
-"""Handlers for what a reader does not look into: geometry, which it writes down, and asides.
+"""Handlers for what a reader does not look into: geometry, which it writes down, dates and asides.
 
 Each takes the parser over at an element and gives it back when that element ends.
 """
@@ -18,6 +18,8 @@ from ods_pipeline.portal.gml.markup import (
     Context,
     Mark,
     blank,
+    is_gml,
+    local,
     small,
 )
 from ods_pipeline.portal.gml.reports import Report
@@ -25,10 +27,12 @@ from ods_pipeline.portal.gml.reports import Report
 Attributes = Mapping[str, str]
 #: Geometry that links point to: by id, the marks and texts of the element.
 Linked = Mapping[str, tuple[Sequence[Mark], Sequence[str]]]
+#: Elements of GML that hold a date.
+TIMES = frozenset({"timePosition", "TimeInstant"})
 
 
 class LinkMet(GmlRefused):
-    """A geometry stands elsewhere in the document."""
+    """What a link stands for is elsewhere in the document."""
 
 
 class _Handlers:
@@ -94,7 +98,7 @@ class Scribe(_Handlers):
         found = self._linked.get(href.removeprefix("#")) if href.startswith("#") else None
         if found is None:
             kind = LinkMet if href.startswith("#") else GmlRefused
-            raise kind(f"links to geometry that stands elsewhere: {href[:200]}")
+            raise kind(f"links elsewhere, which is not followed: {href[:200]}")
         self.marks.extend(found[0])
         self.texts.extend(found[1])
 
@@ -127,6 +131,56 @@ class Scribe(_Handlers):
         if not blank(said):
             self.marks.append(TEXT)
             self.texts.append(said)
+
+
+class Instant(_Handlers):
+    """Reads a date that stands in elements of GML, which is how MapServer 2.0.0 writes one.
+
+    Attributes:
+        said: Its text.
+        wrong: Why it is no plain date; empty where it is one.
+    """
+
+    def begin(self, name: str, attributes: Attributes, then: Callable[[], None]) -> None:
+        """Read the `timePosition`, or the `TimeInstant` around one, that was just opened."""
+        self.said: str | None = None
+        self.wrong = ""
+        self._take_over(then)
+        self._look(name, attributes)
+
+    def _open(self, name: str, attributes: Attributes) -> None:
+        self._hear()
+        self._deeper()
+        self._look(name, attributes)
+
+    def _look(self, name: str, attributes: Attributes) -> None:
+        shown = local(name)
+        if is_gml(name) and shown == "timePosition" and self.said is None:
+            self.said = ""
+        elif self._depth > 1 or shown != "TimeInstant":
+            self.wrong = f"has {shown} in a date"
+        if "indeterminatePosition" in attributes:
+            self.wrong = f"has the date {attributes['indeterminatePosition'][:60]!r}"
+        if XLINK_HREF in attributes:
+            self.wrong = "has a date that links elsewhere"
+
+    def _hear(self) -> None:
+        said = "".join(self._text)
+        self._text.clear()
+        if not blank(said):
+            self.wrong = self.wrong or "has text beside its date"
+
+    def _close(self, name: str) -> None:
+        if local(name) == "timePosition":
+            self.said = "".join(self._text)
+            self._text.clear()
+        else:
+            self._hear()
+        self._depth -= 1
+        if not self._depth:
+            if self.said is None:
+                self.wrong = self.wrong or "has a date without a position"
+            self._give_back()
 
 
 class Aside(_Handlers):

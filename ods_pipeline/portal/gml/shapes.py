@@ -17,6 +17,7 @@ from ods_pipeline.portal.gml.coordinates import Coordinates, Numbers, Unreadable
 POINT, LINE, POLYGON = 1, 2, 3
 MULTI_POINT, MULTI_LINE, MULTI_POLYGON, COLLECTION = 4, 5, 6, 7
 
+_MEETING = 1e-9  # of a coordinate: a millimetre and less, which is rounding
 _RING = 4  # points of the smallest ring, the first one repeated
 
 
@@ -102,14 +103,15 @@ def trace(path: Path, texts: Sequence[str]) -> Numbers:
     """The points of a path, in its order."""
     whole: list[Numbers] = []
     for segment in path.segments:
-        points = trace(segment, texts) if isinstance(segment, Path) else _segment(segment, texts)
-        if whole and len(whole[-1]) and len(points):
-            if whole[-1].shape[1] != points.shape[1]:
+        piece = trace(segment, texts) if isinstance(segment, Path) else _segment(segment, texts)
+        if whole and len(whole[-1]) and len(piece):
+            if whole[-1].shape[1] != piece.shape[1]:
                 raise Unreadable("has points with and without a height")
-            if np.array_equal(whole[-1][-1], points[0]):
-                points = points[1:]
-        if len(points):
-            whole.append(points)
+            if not np.allclose(whole[-1][-1], piece[0], rtol=_MEETING, atol=0):
+                raise Unreadable("has a curve whose pieces do not meet")
+            piece = piece[1:]
+        if len(piece):
+            whole.append(piece)
     line = np.concatenate(whole) if whole else np.empty((0, 2))
     return line[::-1] if path.reverse else line
 
@@ -140,14 +142,14 @@ def _box(corners: Numbers) -> Numbers:
     return np.array(ring, np.float64)
 
 
-def ring(points: Numbers) -> Numbers:
+def ring(line: Numbers) -> Numbers:
     """A ring, closed where the publisher left it open; empty stays empty.
 
     Raises:
         Unreadable: It has too few points to enclose anything.
     """
-    if len(points) and not np.array_equal(points[0, :2], points[-1, :2]):
-        points = np.concatenate([points, points[:1]])
-    if 0 < len(points) < _RING:
-        raise Unreadable(f"has a ring of {len(points)} points, which encloses nothing")
-    return points
+    if len(line) and not np.array_equal(line[0, :2], line[-1, :2]):
+        line = np.concatenate([line, line[:1]])
+    if 0 < len(line) < _RING:
+        raise Unreadable(f"has a ring of {len(line)} points, which encloses nothing")
+    return line

@@ -5,6 +5,7 @@ Forms that leave the order open are marked as ambiguous; `axes` decides those.
 
 from __future__ import annotations
 
+import math
 import re
 from dataclasses import dataclass
 from functools import lru_cache
@@ -49,7 +50,9 @@ class Srs:
         ambiguous: Whether the form leaves the order open, because servers use it both ways.
         dimension: Number of axes of the CRS.
         degrees: Whether its coordinates are longitudes and latitudes; unknown counts as yes.
+        metres: Whether its coordinates are metres.
         area: West, south, east and north of where it is used, in degrees; None if unknown.
+        pole: The largest latitude, in the CRS's unit; None where there are no latitudes.
     """
 
     name: str
@@ -58,7 +61,9 @@ class Srs:
     ambiguous: bool
     dimension: int
     degrees: bool
+    metres: bool = False
     area: tuple[float, float, float, float] | None = None
+    pole: float | None = None
 
 
 NONE = Srs("", "", north_first=True, ambiguous=True, dimension=2, degrees=True)
@@ -76,8 +81,10 @@ def srs(name: str) -> Srs:
         return NONE
     crs, short = _named(name)
     known = _definition(crs, name)
+    if known.is_geocentric:
+        raise GmlRefused(f"the srsName {name[:200]!r} counts from the centre of the Earth: no map")
     axes = known.axis_info
-    north = len(axes) > 1 and _swapped(axes[0], axes[1])
+    north = len(axes) > 1 and _north_first(known)
     return Srs(
         name=name,
         crs=crs,
@@ -86,7 +93,9 @@ def srs(name: str) -> Srs:
         ambiguous=north and short,
         dimension=len(axes),
         degrees=known.is_geographic,
+        metres=all(axis.unit_name == "metre" for axis in axes),
         area=known.area_of_use.bounds if known.area_of_use else None,
+        pole=math.pi / 2 / axes[0].unit_conversion_factor if known.is_geographic else None,
     )
 
 
@@ -125,8 +134,9 @@ def _definition(crs: str, name: str) -> pyproj.CRS:
         ) from error
 
 
-def _swapped(first: pyproj._crs.Axis, second: pyproj._crs.Axis) -> bool:
+def _north_first(crs: pyproj.CRS) -> bool:
     """Whether maps draw the axes the other way round, by PROJ's own rule."""
+    first, second = crs.axis_info[:2]
     directions = (first.direction.lower(), second.direction.lower())
     if directions == ("north", "east"):
         return True

@@ -49,6 +49,7 @@ class Asked:
         type_name: Feature type, or the dataset's identifier.
         properties: Names of properties; all without it.
         extent: West, south, east and north of the layer as the catalog says; None if unknown.
+        look: Looks where the layer is, if the catalog does not say and an order of axes is open.
         axis_order: Order of coordinates where their reference system leaves it open.
         received: Told the size of each piece that arrives, in bytes.
     """
@@ -56,6 +57,7 @@ class Asked:
     type_name: str
     properties: Sequence[str] = ()
     extent: Bounds | None = None
+    look: Callable[[], Bounds | None] = lambda: None
     axis_order: AxisOrder = "auto"
     received: Callable[[int], object] = lambda size: None
 
@@ -120,19 +122,23 @@ class Gathering:
             self._asked.type_name, properties=self._asked.properties, bbox=bbox
         )
         followed: set[str] = set()
+        rows = 0
         while True:
-            link = yield from self._answer(body)
+            link, came = yield from self._answer(body)
+            rows += came
             if not link or self._wfs.version == "1.1.0":
                 return
             if link in followed:
                 raise GmlRefused("the WFS's pages lead in a circle", portal=self._wfs.client.slug)
             followed.add(link)
+            if bbox is None:
+                self._require_an_end(rows, came, len(followed))
             body = self._wfs.page(link)
 
     def _answer(
         self, body: AbstractContextManager[Iterator[bytes]]
-    ) -> Generator[FeatureBatch, None, str]:
-        """The features of one answer; gives the address of the next page, if it has one."""
+    ) -> Generator[FeatureBatch, None, tuple[str, int]]:
+        """The features of one answer; gives the address of the next page and their number."""
         # Here and not above: its libraries cost a tenth of a second that records have no use for.
         from ods_pipeline.portal.gml import Collection
 
@@ -141,7 +147,7 @@ class Gathering:
             collection = Collection(
                 self._counted(chunks),
                 axis_order=self._asked.axis_order,
-                extent=self._asked.extent,
+                extent=self._asked.extent or self._asked.look,
                 crs="OGC:CRS84",
                 # Its counts are judged here: a server that caps may count what it holds back.
                 counted=False,
@@ -149,7 +155,7 @@ class Gathering:
             yield from collection
         self._judge(collection.declared, collection.rows)
         self.notes += [note for note in collection.axis_notes if note not in self.notes]
-        return collection.declared.next
+        return collection.declared.next, collection.rows
 
     def _counted(self, chunks: Iterator[bytes]) -> Iterator[bytes]:
         for chunk in chunks:
@@ -175,6 +181,19 @@ class Gathering:
             return self._wfs.hits(self._asked.type_name, bbox=bbox)
         except ServiceException:
             return None
+
+    def _require_an_end(self, rows: int, came: int, pages: int) -> None:
+        """See that pages lead somewhere: a server may name a next one for ever."""
+        matched = self._matched
+        if not came or (matched is not None and rows >= matched):
+            raise Unproven(
+                f"the WFS's pages do not end: it names another one after {rows} features, the last "
+                f"with {came}; its records can be had by the Parquet export",
+                portal=self._wfs.client.slug,
+            )
+        # Sorting what came costs, so it is done after 4, 8, 16, … pages.
+        if pages > 3 and not pages & (pages - 1):
+            self._require_each_once(rows)
 
     def _require_each_once(self, rows: int) -> None:
         """See that pages do not overlap, which they can do although their number is right.

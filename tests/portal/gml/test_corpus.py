@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -26,13 +27,13 @@ POINT, FLIPPED = "POINT (7.7 48.5)", "POINT (48.5 7.7)"
 
 @dataclass(frozen=True)
 class Read:
-    """What a document holds; `gdal` is False where GDAL is known to read it wrongly."""
+    """What a document holds; `gdal` is what GDAL does wrong with it, if anything."""
 
     rows: int = 1
     shapes: Mapping[str, list[str | None]] = field(default_factory=dict)
     crs: str | None = "EPSG:4326"
     texts: Mapping[str, list[Any]] = field(default_factory=dict)
-    gdal: bool = True
+    gdal: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -44,13 +45,18 @@ class Refused:
     says: str
 
 
-def one(shape: str | None, crs: str | None = "EPSG:4326", *, gdal: bool = True) -> Read:
+def one(shape: str | None, crs: str | None = "EPSG:4326", *, gdal: str = "") -> Read:
     return Read(1, {"geo_shape": [shape]}, crs, {"name": ["a"]}, gdal)
 
 
-def two(*shapes: str | None, names: str = "ab", gdal: bool = True) -> Read:
+def two(*shapes: str | None, names: str = "ab", gdal: str = "") -> Read:
     return Read(2, {"geo_shape": [*shapes]}, texts={"name": [*names]}, gdal=gdal)
 
+
+# Too many vertices to be told here: the comparison with GDAL is about them.
+CURVED = Read(1, {}, "EPSG:2154", {"name": ["a"]})
+NO_LAYER = "finds no layer"
+TURNED = "takes the latitude for the longitude"
 
 CUT = Refused(Unproven, "ends before its last element")
 FEWER = Refused(Unproven, "it is not whole")
@@ -61,16 +67,16 @@ TYPES = Refused(GmlRefused, "more than one type, .*feature_type=")
 
 VARIANTS: dict[str, Read | Refused] = {
     "cdata": Read(1, {"geo_shape": [POINT]}, texts={"name": ["a <b> & c"]}),
-    "circle": one(None, "EPSG:2154"),
+    "circle": CURVED,
     "compositecurve": one(LINE),
-    "curve_arc": one(None, "EPSG:2154"),
+    "curve_arc": CURVED,
     "curve_segments": one("LINESTRING (7 48, 8 49, 9 50)"),
     "dash_typename": one(POINT),
     "digit_typename": one(POINT),
-    "dim3_dimension_attr": one(HIGH_LINE, gdal=False),
+    "dim3_dimension_attr": one(HIGH_LINE, gdal="takes points of three numbers for points of two"),
     "dim3_on_geom": one(HIGH_LINE),
     "dim3_on_poslist": one(HIGH_LINE),
-    "empty_fc": Read(0, gdal=False),
+    "empty_fc": Read(0, gdal=NO_LAYER),
     "empty_geom_elem": two(POINT, None),
     "empty_multisurface": two("MULTIPOLYGON EMPTY", HOLE, names="aa"),
     "empty_string": Read(1, {"geo_shape": [POINT]}, texts={"name": [""], "n2": [""]}),
@@ -117,10 +123,10 @@ VARIANTS: dict[str, Read | Refused] = {
     "truncated": CUT,
     "two_geoms_ods": Read(1, {"geo_point_2d": [POINT], "geo_shape": [HOLE]}),
     "types_guess": Read(1, {"geo_shape": [POINT]}, texts={"i": ["007"], "insee": ["01001"]}),
-    "xlink": two("POINT (7 48)", "POINT (7 48)", gdal=False),
+    "xlink": two("POINT (7 48)", "POINT (7 48)", gdal="does not follow the link"),
 }
 REAL: dict[str, Read | Refused] = {
-    "ol_gml_gml32-complex": Refused(GmlRefused, "'attributeA', links to .*extern/1"),
+    "ol_gml_gml32-complex": Refused(GmlRefused, "'attributeA', links elsewhere.*extern/1"),
     "ol_gml_more-geoms": Read(
         1, {"center": ["POINT (2 1)"]}, texts={"zoning": ["I-L"], "finord": [""]}
     ),
@@ -134,9 +140,9 @@ REAL: dict[str, Read | Refused] = {
     ),
     "ol_gml_only-boundedby": FEWER,
     "ol_gml_repeated-name": Read(1, texts={"zoning": ["I-L"], "gml_id": ["zoning.1"]}),
-    "ol_gml_topp-states-gml": Read(10, gdal=False),
+    "ol_gml_topp-states-gml": Read(10, gdal="finds 16 features, and no geometry"),
     "ol_gml_topp-states-wfs": Read(3),
-    "ol_wfs_EmptyFeatureCollection": Read(0, gdal=False),
+    "ol_wfs_EmptyFeatureCollection": Read(0, gdal=NO_LAYER),
     "ol_wfs_GetFeatureMultiple": Refused(GmlRefused, "root element is GetFeature"),
     "ol_wfs_NumberOfFeatures": FEWER,
     "ol_wfs_boundedBy": Read(1, crs="EPSG:28992", texts={"NULZONES": [" "]}),
@@ -156,12 +162,12 @@ PROTOCOL: dict[str, Read | Refused] = {
     "mapserver_wfs11_exception": Refused(ServiceException, "MissingParameterValue"),
     "mapserver_wfs11_exception_invalid_srsname": Refused(ServiceException, "about srsname"),
     # EPSG:4326 with the latitude first: MapServer says by its root that it means that.
-    "mapserver_wfs11_get_feature": Read(21, gdal=False),
-    "mapserver_wfs11_get_feature_id": Read(4, gdal=False),
+    "mapserver_wfs11_get_feature": Read(21, gdal=TURNED),
+    "mapserver_wfs11_get_feature_id": Read(4, gdal=TURNED),
     "mapserver_wfs11_get_feature_hits": FEWER,
     "mapserver_wfs_200_allgeoms_getfeature": TYPES,
     "mapserver_wfs_200_allgeoms_getfeaturebyid": Read(
-        1, {"msGeometry": ["POINT (2 49)"]}, gdal=False
+        1, {"msGeometry": ["POINT (2 49)"]}, gdal=NO_LAYER
     ),
     "mapserver_wfsogr11_ogrgml": Refused(GmlRefused, "multipart"),
     "ogcclient_exception-report-1-1-0": FOO,
@@ -219,9 +225,8 @@ def test_a_document_is_read_rightly(path: Path, said: Read) -> None:
     for name in geometric(frame):
         assert frame[name].crs == said.crs
     for name, expected in said.shapes.items():
-        if expected != [None]:
-            found = [None if shape is None else shape.wkt for shape in frame[name]]
-            assert found == expected
+        found = [None if shape is None else shape.wkt for shape in frame[name]]
+        assert found == expected
     for name, values in said.texts.items():
         assert [plain(value) for value in frame[name]] == values
 
@@ -232,22 +237,22 @@ def test_a_document_is_refused_for_its_reason(path: Path, said: Refused) -> None
         read_gml(path.read_bytes())
 
 
-@pytest.mark.parametrize(
-    "path", [path for path, said in READ if said.gdal and said.shapes], ids=named
-)
+@pytest.mark.parametrize("path", [path for path, said in READ if not said.gdal], ids=named)
 def test_geometry_is_gdals_where_gdal_is_right(path: Path) -> None:
     ours = read_gml(path)
     theirs = pyogrio.read_dataframe(path.read_bytes())
     # GDAL keeps one geometry of a feature: the last one.
-    mine = ours[geometric(ours)[-1]]
-    for one, other in zip(mine, theirs.geometry, strict=True):
+    mine = [ours[name] for name in geometric(ours)[-1:]]
+    others = [theirs.geometry] if "geometry" in theirs else []
+    for one, other in zip(chain(*mine), chain(*others), strict=True):
         if one is None or one.is_empty:
             assert other is None or other.is_empty
         else:
             assert one.geom_type == other.geom_type
             assert one.has_z == other.has_z
             assert shapely.hausdorff_distance(one, other, densify=0.1) < 0.002
-            assert one.equals_exact(other, 0) or "arc" in path.stem or "circle" in path.stem
+            # GDAL loses the last of seventeen digits.
+            assert one.equals_exact(other, 1e-12) or "arc" in path.stem or "circle" in path.stem
 
 
 def test_mapserver_is_right_where_gdal_is_not() -> None:

@@ -186,9 +186,9 @@ def test_a_document_with_links_that_is_cut_off_is_an_error() -> None:
 @pytest.mark.parametrize(
     ("inner", "says"),
     [
-        ('<ods:a xlink:href="#none"/>', "links to geometry that stands elsewhere: #none"),
-        ('<ods:a xlink:href="https://portal.test/g"/>', "elsewhere: https://portal.test/g"),
-        ('<ods:a xlink:href="file:///etc/passwd"/>', "elsewhere: file:///etc/passwd"),
+        ('<ods:a xlink:href="#none"/>', "links elsewhere, which is not followed: #none"),
+        ('<ods:a xlink:href="https://portal.test/g"/>', "not followed: https://portal.test/g"),
+        ('<ods:a xlink:href="file:///etc/passwd"/>', "not followed: file:///etc/passwd"),
         (
             '<ods:a><gml:MultiPoint gml:id="g"><gml:pointMember xlink:href="#g"/></gml:MultiPoint>'
             '</ods:a><ods:b xlink:href="#g"/>',
@@ -225,12 +225,21 @@ def test_a_lone_feature_is_a_collection_of_one() -> None:
     ("inner", "says"),
     [
         ("<ods:a><ods:b>1</ods:b></ods:a>", "'a', holds b, which is neither text nor geometry"),
-        (f"<ods:a>x{POINT.format('')}</ods:a>", "'a', has text beside its geometry"),
+        (f"<ods:a>x{POINT.format('')}</ods:a>", "'a', has text beside an element"),
         (f"<ods:a>{POINT.format('')}x</ods:a>", "'a', has text beside its geometry"),
         (f"<ods:a>{POINT.format('')}{POINT.format('')}</ods:a>", "'a', has more than one geometry"),
-        (f"<ods:a>{POINT.format('')}</ods:a>" * 2, "'a' has more than one geometry in a feature"),
-        (f"<ods:a>x</ods:a><ods:a>{POINT.format('')}</ods:a>", "holds both text and geometry"),
-        (f"<ods:a>{POINT.format('')}</ods:a><ods:a>x</ods:a>", "holds both text and geometry"),
+        (
+            f"<ods:a>{POINT.format('')}</ods:a>" * 2,
+            "'x.1', property 'a', has more than one geometry",
+        ),
+        (
+            f"<ods:a>x</ods:a><ods:a>{POINT.format('')}</ods:a>",
+            "'x.1', property 'a', holds both text and geometry",
+        ),
+        (
+            f"<ods:a>{POINT.format('')}</ods:a><ods:a>x</ods:a>",
+            "'x.1', property 'a', holds both text and geometry",
+        ),
     ],
 )
 def test_a_property_that_is_neither_one_nor_the_other_is_refused(inner: str, says: str) -> None:
@@ -247,9 +256,24 @@ def test_nil_is_null_and_empty_is_empty() -> None:
     assert frame["c"].isna().all()
 
 
+def test_an_order_that_was_guessed_is_noted_in_the_frame() -> None:
+    inner = '<ods:s><gml:Point srsName="EPSG:4326"><gml:pos>7 48</gml:pos></gml:Point></ods:s>'
+    (note,) = read_gml(around(inner)).attrs["notes"]
+    assert "'EPSG:4326' leaves the order of its axes open: read as longitude, latitude" in note
+    assert read_gml(BODY).attrs["notes"] == []
+
+
+def test_a_refusal_names_the_file(tmp_path: Path) -> None:
+    path = tmp_path / "trees.gml"
+    for body in (BODY[:-20], around("<ods:a><ods:b/></ods:a>"), b"<ExceptionReport/>"):
+        path.write_bytes(body)
+        with pytest.raises(OdsPipelineError, match=r"\(/.*/trees\.gml\)$"):
+            read_gml(path)
+
+
 def test_a_list_in_one_batch_makes_the_column_one_of_lists(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("ods_pipeline.portal.gml.limits.ROWS", 1)
-    monkeypatch.setattr("ods_pipeline.portal.gml.document.BLOCK", 500)
+    monkeypatch.setattr("ods_pipeline.portal.gml.decoding.BLOCK", 500)
     features = [Feature("x", {"tag": "a" * 600}), Feature("y", {"tag": ["b", "c"]})]
     frame = read_gml(document(features, Style(members="featureMember")))
     assert [list(value) for value in frame["tag"]] == [["a" * 600], ["b", "c"]]

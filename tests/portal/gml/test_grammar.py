@@ -164,6 +164,11 @@ WRONG = {
     '<gml:coordinates cs="," ts=",">1,2</gml:coordinates>': "separators are the same",
     "<gml:coord><gml:X>1</gml:X></gml:coord>": "not X, Y and at most Z",
     "<gml:posList>1 2 3 4<gml:pos/></gml:posList>": "pos in posList",
+    '<gml:pos srsName="EPSG:2154">1 2</gml:pos><gml:pos srsName="EPSG:3857">3 4</gml:pos>': (
+        "coordinates in EPSG:2154 and in EPSG:3857"
+    ),
+    "<gml:coordinates>1,2</gml:coordinates><gml:pos>3 4 5</gml:pos>": "with and without a height",
+    "<gml:pointProperty/>": "0 elements in pointProperty instead of one",
     "1 2<gml:posList>1 2 3 4</gml:posList>": "text directly in LineString",
     "<gml:foo/><gml:posList>1 2 3 4</gml:posList>": "foo in LineString",
     "<ods:foo/><gml:posList>1 2 3 4</gml:posList>": "foo in LineString, which is no GML",
@@ -182,6 +187,33 @@ REFUSED = {
         "</gml:startAngle><gml:endAngle>1e9</gml:endAngle></gml:ArcByCenterPoint>"
     ): "not part of one circle",
     f'<gml:Point srsDimension="{"9" * 5000}"><gml:pos>1 2</gml:pos></gml:Point>': "dimension of '9",
+    curve(line("0 0 1 1", "Circle")): "a circle through 2 points instead of three",
+    curve(line("0 0 1 0 0 1e-300", "Circle")): "three points that lie on one line",
+    curve(
+        "<gml:ArcByCenterPoint><gml:pos>3 4</gml:pos><gml:radius>2</gml:radius>"
+        "</gml:ArcByCenterPoint>"
+    ): "a ArcByCenterPoint without its angles",
+    curve(
+        "<gml:CircleByCenterPoint><gml:pos>3 4</gml:pos><gml:radius uom='km'>2</gml:radius>"
+        "</gml:CircleByCenterPoint>"
+    ): "a CircleByCenterPoint whose radius cannot be read",
+    curve(
+        "<gml:CircleByCenterPoint><gml:pos>1e308 4</gml:pos><gml:radius>1.7e308</gml:radius>"
+        "</gml:CircleByCenterPoint>"
+    ): "a curve that goes beyond all bounds",
+    curve(
+        line("0 0 1 1", "LineStringSegment"),
+        "<gml:LineStringSegment><gml:posList srsDimension='3'>1 1 5 2 2 5</gml:posList>"
+        "</gml:LineStringSegment>",
+    ): "points with and without a height",
+    "<gml:Envelope><gml:lowerCorner>1 2</gml:lowerCorner></gml:Envelope>": (
+        "a box that is not given by two corners"
+    ),
+    f"<gml:Polygon><gml:exterior><gml:LinearRing/></gml:exterior><gml:interior>{ring(SQUARE)}"
+    "</gml:interior></gml:Polygon>": "holes in an empty polygon",
+    "<gml:OrientableSurface><gml:baseSurface/></gml:OrientableSurface>": (
+        "0 elements in OrientableSurface instead of one"
+    ),
     curve(line("0 0 1 1 2 2", "Circle")): "three points that lie on one line",
     "<gml:MultiPoint><gml:pointMember><gml:LineString/></gml:pointMember></gml:MultiPoint>": (
         "other geometry in a MultiPoint"

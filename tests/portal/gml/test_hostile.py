@@ -9,7 +9,8 @@ import pytest
 
 from ods_pipeline.errors import GmlRefused, OdsPipelineError, Unproven
 from ods_pipeline.portal.gml import Collection, limits
-from tests.portal.gml.documents import around, read
+from tests.portal.gml.documents import Feature, around, document, read
+from tests.portal.gml.test_fast import in_blocks_of
 
 LAUGHS = (
     '<?xml version="1.0"?><!DOCTYPE lolz [<!ENTITY a "lol">'
@@ -88,6 +89,9 @@ def test_a_thousand_times_a_thousand_properties_are_refused() -> None:
         around("<ods:name>").replace(b"<ods:name>", b"<ods:name>\xff</ods:name>"),
         around("<ods:name>").replace(b"<ods:name>", b"<ods:name>\xc3</ods:name>"),
         around("<ods:name>").replace(b"<ods:name>", b"<ods:name>\xed\xa0\x80</ods:name>"),
+        around("<ods:2>").replace(b"<ods:2>", b"<ods:2\xff/>"),
+        around("<ods:2>").replace(b"<ods:2>", b"<ods:2\xed\xa0\x80/>"),
+        around("<ods:2>").replace(b"<ods:2>", b"<\xff@ />"),
         around("<ods:name a=1>x</ods:name>"),
         around("<ods:name><b></ods:name>"),
         around("<ods:a></ods:b>"),
@@ -96,6 +100,17 @@ def test_a_thousand_times_a_thousand_properties_are_refused() -> None:
 def test_bytes_that_are_no_xml_are_an_error(body: bytes) -> None:
     with pytest.raises((Unproven, GmlRefused)):
         read(body)
+
+
+def test_features_of_other_types_may_be_as_many_as_they_like(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    body = document([Feature(f"x.{n}", {"name": "a"}) for n in range(500)])
+    wanted = b"<ods:roads><ods:name>b</ods:name></ods:roads></gml:featureMembers>"
+    body = body.replace(b"</gml:featureMembers>", wanted)
+    monkeypatch.setattr(limits, "FEATURE", 5000)
+    with in_blocks_of(1000):
+        assert read(body, feature_type="roads")["name"] == ["b"]
 
 
 LAYER = """

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml import read_gml
 from tests.portal.gml.documents import around, read
-from tests.portal.gml.test_lane import in_blocks_of
+from tests.portal.gml.test_fast import in_blocks_of
 
 NAME = st.from_regex(r"[0-9a-z_@.\-][0-9a-z_@.\-]{0,8}", fullmatch=True)
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from ods_pipeline.errors import GmlRefused, OdsPipelineError, ServiceException, Unproven
 from ods_pipeline.portal.gml import Collection, Declared, hits_in, read_gml
 from tests.portal.gml.documents import Feature, Style, around, chunked, document, read
-from tests.portal.gml.test_lane import in_blocks_of
+from tests.portal.gml.test_fast import in_blocks_of
 
 SMALL = document(
     [
@@ -157,6 +157,42 @@ def test_features_are_counted_against_what_the_document_says(
     else:
         with pytest.raises(Unproven, match="it is not whole"):
             read(body)
+
+
+@pytest.mark.parametrize(
+    ("instead", "says"),
+    [
+        ('<gml:featureMember xlink:href="#x.2"/>', "a member stands elsewhere: #x.2"),
+        ("<ods:trees/>", "the collection holds trees, which is no feature"),
+        ("<ods:2trees/>", "the collection holds 2trees, which is no feature"),
+    ],
+)
+def test_a_feature_that_is_not_where_it_belongs_is_refused(instead: str, says: str) -> None:
+    body = around("").replace(b"<gml:featureMember>", instead.encode() + b"<gml:featureMember>")
+    with pytest.raises(GmlRefused, match=says):
+        read(body)
+
+
+@pytest.mark.parametrize(
+    ("encoding", "error", "says"),
+    [
+        ("ebcdic-cp-be", GmlRefused, "in the encoding ebcdic-cp-be, which is not read"),
+        ("iso-8859-12", GmlRefused, "in the encoding iso-8859-12, which is not known"),
+        ("us-ascii", Unproven, "the document is not ascii, as it says, to its end"),
+    ],
+)
+def test_an_encoding_that_is_none_or_does_not_hold_is_an_error(
+    encoding: str, error: type[OdsPipelineError], says: str
+) -> None:
+    head = f'<?xml version="1.0" encoding="{encoding}"?>'.encode()
+    with pytest.raises(error, match=says):
+        read(head + around("<ods:name>é</ods:name>"))
+
+
+def test_a_document_that_stops_within_a_character_is_an_error() -> None:
+    body = ('<?xml version="1.0"?>' + around("").decode()).encode("utf-16")
+    with pytest.raises(Unproven, match="the document is not utf-16-le, as it says, to its end"):
+        read(body[:-1])
 
 
 def test_a_page_that_names_the_next_one_is_read_and_the_caller_told() -> None:

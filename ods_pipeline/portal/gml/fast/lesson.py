@@ -121,6 +121,10 @@ class Lesson:
         names = [_name(element[0]) for element in elements]
         if len(columns) != len(elements) or len(set(names)) < len(names):
             raise Unlearnable
+        # Two prefixes may stand for one namespace: then two names are one property.
+        data = [id(column) for column in columns if column is not None]
+        if len(set(data)) < len(data):
+            raise Unlearnable
         return [
             self._item(name, element, column)
             for name, element, column in zip(names, elements, columns, strict=True)
@@ -144,6 +148,9 @@ class Lesson:
             item.forms[f"{start}()"] = True
         elif len(element) == 2 + (element[1][0] != "<"):
             item.forms[f"{start}({_TEXT}){end}"] = True
+        elif _is_date(element):
+            parts = (_open_id(t, _ID) if t[0] == "<" else f"({_TEXT})" for t in element)
+            item.forms[SPACE.join(parts)] = True
         else:
             raise Unlearnable
         return item
@@ -167,6 +174,14 @@ def _odd(token: str) -> bool:
     if token[0] != "<":
         return False
     return token[1] in "!?" or "'" in token or "&" in token or token.count('"') % 2 > 0
+
+
+def _is_date(element: list[str]) -> bool:
+    """Whether a property has one text in elements of GML, which the parser took for a date."""
+    middle = len(element) // 2
+    return len(element) % 2 == 1 and [
+        place for place, token in enumerate(element) if token[0] != "<"
+    ] == [middle]
 
 
 def _name(tag: str) -> str:

@@ -1,10 +1,10 @@
-"""A fast lane for features that are marked up like others before them.
+"""A way past the XML parser for features that are marked up like others before them.
 
 Every document is read by the XML parser, feature by feature, until a `template` for its features is
 known. From then on, whatever the template matches is read by it, and the rest by the parser. The
 result is the same, because:
 
-- The lane opens only where the parser has just seen a feature end, with nothing pending, so that
+- It opens only where the parser has just seen a feature end, with nothing pending, so that
   what follows stands between two features.
 - A template matches one whole feature: literally the tags of one that the parser has found to be
   well-formed, and therefore balanced. Taken out of the document, it leaves the parser's view
@@ -17,7 +17,8 @@ result is the same, because:
 - A geometry is read by the plan that was made for exactly its markup; what its texts hold is
   checked later, as for any other geometry.
 
-What is cut off, garbled or different in any way does not match, and the parser decides.
+What is cut off, garbled or different in any way does not match, and the parser decides. So it does
+where the name of the features' type is none that XML allows (`names`): their ends are not found.
 """
 
 from __future__ import annotations
@@ -25,18 +26,18 @@ from __future__ import annotations
 import numpy as np
 
 from ods_pipeline.portal.gml.containers import Level
-from ods_pipeline.portal.gml.lesson import Unlearnable
+from ods_pipeline.portal.gml.fast.lesson import Unlearnable
+from ods_pipeline.portal.gml.fast.template import Template
 from ods_pipeline.portal.gml.markup import Context
 from ods_pipeline.portal.gml.parsing import Parsing
-from ods_pipeline.portal.gml.template import Template
 
 _BLANK = 32  # the space; what comes before it is no character of XML, save for three
 _LESSONS = 60  # after which a template is as good as it gets
-_PATIENCE = 400  # features that the parser had to read before the lane may be given up
+_PATIENCE = 400  # features that the parser had to read before the bypass may be given up
 _LONGEST = 4 << 20  # bytes that wait for a feature's end; a longer one is left to the parser
 
 
-class Lane:
+class Bypass:
     """Feeds a document to the parser, or past it.
 
     Args:
@@ -88,7 +89,9 @@ class Lane:
     def _look_for_end(self, block: bytes) -> None:
         """With some features read, see what their end tag is, from the end of the block."""
         reader = self._reader
-        start = reader.ended - (self._parsing.fed - len(block))
+        # From the block's end: what it begins with may have waited in the mender.
+        waiting = len(reader.mender.rest())
+        start = len(block) - waiting - (self._parsing.fed - reader.ended)
         # After two features it is known whether each has a member of its own.
         if reader.features < 2 or start < 0 or reader.wrapped != reader.of_member:
             return
@@ -118,11 +121,13 @@ class Lane:
 
     def _parse(self, feature: str) -> None:
         """Let the parser read up to an end tag, and learn from it."""
-        whole = self._between
+        whole, rows = self._between, self._reader.rows
         self._parsing.feed(feature.encode())
         self._between = self._parsing.just_ended(self._end)
         self._parsed += 1
-        if whole and self._between and self._lessons < _LESSONS:
+        # A feature of a type that is not asked for ends like another, and is no row.
+        read = whole and self._between and self._reader.rows == rows + 1
+        if read and self._lessons < _LESSONS:
             self._learn(feature)
         if self._parsed > _PATIENCE and self._reader.features < 2 * self._parsed:
             self._open = False

@@ -2,8 +2,8 @@
 
 Features of a layer differ in little but their values. A template is a regular expression for one
 whole feature: every tag literally as it was met, ids and texts open, each property optional.
-Features that it matches are read without the parser (`lane` says why that is sound); those that it
-does not match are left to it, and teach the template. How one feature is taken to pieces is
+Features that it matches are read without the parser (`bypass` says why that is sound); those that
+it does not match are left to it, and teach the template. How one feature is taken to pieces is
 `lesson`'s work.
 """
 
@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-from ods_pipeline.portal.gml.lesson import SPACE, Item, Lesson, Unlearnable, taken_apart
+from ods_pipeline.portal.gml.fast.lesson import SPACE, Item, Lesson, Unlearnable, taken_apart
 from ods_pipeline.portal.gml.plans import Plan
 from ods_pipeline.portal.gml.reader import Reader
 
@@ -247,8 +247,11 @@ def _merged(known: list[Item], met: list[Item]) -> bool:
     """Put the properties of a feature among those known, in their order.
 
     Raises:
-        Unlearnable: The order contradicts what is known, or elements differ that are no data.
+        Unlearnable: The order contradicts what is known, elements differ that are no data, or a
+            name and a property are not each other's alone, as prefixes allow.
     """
+    if not _one_to_one([*known, *met]):
+        raise Unlearnable
     places = {item.name: place for place, item in enumerate(known)}
     order = [places[item.name] for item in met if item.name in places]
     fixed = [(item.name, item.forms) for item in known if item.column is None]
@@ -265,3 +268,9 @@ def _merged(known: list[Item], met: list[Item]) -> bool:
             known.insert(place, item)
             changed, place = True, place + 1
     return changed
+
+
+def _one_to_one(items: list[Item]) -> bool:
+    """Whether each name stands for one property, and each property has one name."""
+    pairs = {(item.name, id(item.column)) for item in items if item.column is not None}
+    return len(pairs) == len({name for name, _ in pairs}) == len({column for _, column in pairs})
