@@ -43,7 +43,9 @@ class ContentHash:
         names = [f"c{number}" for number in range(len(plain))]
         rows = pa.Table.from_arrays(plain, names=names)
         self._engine.register("rows", rows)
-        columns = ", ".join(names)
+        # The engine hashes an empty list like a missing one.
+        lengths = [f"len({n})" for n, c in zip(names, plain, strict=True) if _is_list(c)]
+        columns = ", ".join([*names, *lengths])
         sums = self._summed(
             f"SELECT sum(hash({columns})::HUGEINT), sum(hash({columns}, 1)::HUGEINT) FROM rows"  # noqa: S608
         )
@@ -72,6 +74,10 @@ def _engine() -> duckdb.DuckDBPyConnection:
     # end, or the binding reports a leak on stderr.
     atexit.register(_engine.cache_clear)
     return duckdb.connect(config={"threads": 1})
+
+
+def _is_list(column: pa.Array) -> bool:
+    return bool(pa.types.is_list(column.type))
 
 
 def _plain(column: pa.Array) -> pa.Array:

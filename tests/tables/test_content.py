@@ -79,6 +79,6 @@ def test_values_that_change_places_between_rows_are_another_content() -> None:
 
 def test_null_and_empty_are_told_apart() -> None:
     texts = [digest([{"text": value}]) for value in (None, "")]
-    lists = [digest([{"tags": value}]) for value in (None, [""], ["", ""])]
+    lists = [digest([{"tags": value}]) for value in (None, [], [""], ["", ""])]
     assert len(set(texts)) == 2
-    assert len(set(lists)) == 3
+    assert len(set(lists)) == 4
