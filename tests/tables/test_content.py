@@ -60,10 +60,14 @@ def test_neither_the_order_of_rows_nor_the_size_of_batches_counts(
 @settings(deadline=None, max_examples=25)
 @given(ROWS, ROWS)
 def test_other_rows_have_another_hash(one: list[Any], other: list[Any]) -> None:
-    same = sorted(map(repr, one)) == sorted(map(repr, other))
+    same = sorted(map(_written, one)) == sorted(map(_written, other))
     # The engine holds zero and minus zero for equal.
     if "-0.0" not in repr((one, other)):
         assert (digest(one) == digest(other)) == same
+
+
+def _written(row: dict[str, Any]) -> str:
+    return repr(sorted(row.items()))
 
 
 def test_a_row_more_of_the_same_is_another_content() -> None:
