@@ -74,13 +74,13 @@ class Judge:
             whole: Gather all coordinates before the verdict; until then the order is provisional.
 
         Raises:
-            ConfigurationError: There is no such order.
+            ConfigurationError: There is no such order, or the extent is none.
         """
         if option not in get_args(AxisOrder):
             known = ", ".join(map(repr, get_args(AxisOrder)))
             raise ConfigurationError(f"axis_order is one of {known}, not {option!r}")
         self._option = option
-        self._extent = extent
+        self._extent = extent if callable(extent) else _checked(extent)
         self._whole = whole
         self._provisional = whole
         self._doubted = False
@@ -92,14 +92,14 @@ class Judge:
     def observe(self, srs: Srs, first: Numbers, second: Numbers) -> None:
         """Take in coordinates of an ambiguous form, in the document's order."""
         if callable(self._extent):
-            self._extent = self._extent()
+            self._extent = _checked(self._extent())
         place = "the layer's extent" if self._extent else f"the area that {srs.crs} is made for"
         tally = self._tallies.setdefault(srs.name, _Tally(srs.degrees, place))
         if self._option != "auto" or not len(first):
             return
         if srs.degrees:
-            tally.first_beyond += int(np.count_nonzero(np.abs(first) > _POLE))
-            tally.second_beyond += int(np.count_nonzero(np.abs(second) > _POLE))
+            tally.first_beyond += _beyond(srs, first)
+            tally.second_beyond += _beyond(srs, second)
         # In degrees nearly anything lies somewhere in the area of a whole continent's system.
         extent = self._extent or (None if srs.degrees else srs.area)
         if extent is not None:
@@ -166,6 +166,24 @@ class Judge:
                 f"{_READ_AS[now, tally.degrees]}: "
                 f"read it with axis_order={now!r}"
             )
+
+
+def _checked(extent: Extent | None) -> Extent | None:
+    """An extent, or what is wrong with it."""
+    if extent is None:
+        return None
+    try:
+        west, south, east, north = map(float, extent)
+    except (TypeError, ValueError) as error:
+        said = f"an extent is west, south, east and north in degrees, not {extent!r}"
+        raise ConfigurationError(said) from error
+    return west, south, east, north
+
+
+def _beyond(srs: Srs, numbers: Numbers) -> int:
+    """How many numbers are a longitude and cannot be a latitude."""
+    pole, size = srs.pole or _POLE, np.abs(numbers)
+    return int(np.count_nonzero((size > pole) & (size <= 2 * pole)))
 
 
 def _inside(srs: Srs, x: Numbers, y: Numbers, extent: Extent) -> int:

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 
 import pyarrow as pa
 
-from ods_pipeline.errors import GmlRefused
+from ods_pipeline.errors import ConfigurationError, GmlRefused
 from ods_pipeline.portal.gml import decoding, limits
 from ods_pipeline.portal.gml.axes import AxisOrder, Judge, Whereabouts
 from ods_pipeline.portal.gml.batches import Declared, FeatureBatch, Geometries
@@ -58,7 +58,12 @@ class Collection:
             counted: Whether the document's counts are held against its features.
             judge: Who decides the order of axes instead, where it was decided before.
             linked: Geometry that links in the document point to.
+
+        Raises:
+            ConfigurationError: An argument is none of those that there are.
         """
+        if crs not in ("", CRS84):
+            raise ConfigurationError(f"crs is {CRS84!r} or empty, not {crs!r}")
         self.rows = 0
         self._chunks = chunks
         self._judge = judge or Judge(axis_order, extent)
@@ -87,19 +92,35 @@ class Collection:
         reader = self._reader
         bypass = Bypass(Parsing(reader))
         size = 0
-        for block in decoding.blocks(self._chunks):
-            bypass.feed(block)
-            size += len(block)
-            if reader.rows and (reader.rows >= limits.ROWS or size >= limits.BYTES):
+        for piece in self._pieces():
+            bypass.feed(piece)
+            size += len(piece)
+            cells = reader.rows * len(reader.columns)
+            if reader.rows >= limits.ROWS or size >= limits.BYTES or cells >= limits.CELLS:
                 size = 0
-                yield self._batch()
+                yield from self._batches()
         bypass.finish()
-        if reader.rows:
+        yield from self._batches()
+
+    def _pieces(self) -> Iterator[bytes]:
+        """The document's blocks, smaller ones where features have very many properties."""
+        for block in decoding.blocks(self._chunks):
+            start = 0
+            while start < len(block):
+                columns = len(self._reader.columns) + 1
+                end = start + limits.CELLS // columns * limits.SMALLEST
+                yield block[start:end]
+                start = end
+
+    def _batches(self) -> Iterator[FeatureBatch]:
+        """The features read so far; of many properties a block may hold too many for one batch."""
+        while self._reader.rows:
             yield self._batch()
 
     def _batch(self) -> FeatureBatch:
         reader = self._reader
-        rows, columns = reader.rows, [column for column in reader.columns.values() if column]
+        rows = min(reader.rows, max(1, limits.CELLS // max(1, len(reader.columns))))
+        columns = [column for column in reader.columns.values() if column]
         read = {
             column.name: column.geometries(rows, reader.named)
             for column in columns
@@ -111,12 +132,12 @@ class Collection:
         self._judge.settle()
         made = FeatureBatch(
             ids=pa.array(reader.ids[:rows], pa.string()),
-            texts={column.name: column.texts(rows) for column in columns if not column.geometric},
+            texts={column.name: column.texts(rows) for column in columns if column.textual},
             geometries={name: self._geometries(name, batch) for name, batch in read.items()},
             rows=rows,
         )
         self.rows += rows
-        reader.begin_batch()
+        reader.begin_batch(rows)
         return made
 
     def _geometries(self, name: str, batch: Batch) -> Geometries:

@@ -17,8 +17,9 @@ from ods_pipeline.portal.gml.markup import blank, is_gml, local
 from ods_pipeline.portal.gml.names import Mender
 from ods_pipeline.portal.gml.plans import Plan
 
-_NEVER_DATA = frozenset({"boundedBy", "metaDataProperty", "location", "descriptionReference"})
-_NAMED_BY_GML = frozenset({"name", "description", "identifier"})
+_NEVER_DATA = frozenset({"boundedBy", "metaDataProperty", "descriptionReference"})
+_NAMED_BY_GML = frozenset({"name", "description", "identifier", "location"})
+_DESCRIBED = frozenset({"LocationString", "LocationKeyWord", "Null"})
 
 Text = str | list[str | None] | None
 
@@ -39,6 +40,19 @@ class Column:
         self._texts: list[str] = []
         self._repeated = False
         self._worded = False
+
+    @property
+    def textual(self) -> bool:
+        """Whether it is a column of texts."""
+        return not self.geometric
+
+    def follows(self, _href: str) -> bool:
+        """Whether a link stands for its value."""
+        return True
+
+    def passes(self, _element: str) -> bool:
+        """Whether an element in it is passed over."""
+        return False
 
     def put(self, row: int, text: str | None) -> None:
         """Take a text, or None for nil.
@@ -119,6 +133,29 @@ class Column:
         return Batch(plans, texts, lambda row: f"{where(row)}, property {self.name!r},")
 
 
+class Location(Column):
+    """GML's own `location`: data where it is a geometry, and nothing where it is described."""
+
+    @property
+    def textual(self) -> bool:
+        """Its texts are no data."""
+        return False
+
+    def follows(self, href: str) -> bool:
+        """Whether a link is followed: where a thing lies may be said by a gazetteer elsewhere."""
+        return href.startswith("#")
+
+    def passes(self, element: str) -> bool:
+        """Whether an element in it is none that could be a geometry."""
+        return not is_gml(element) or local(element) in _DESCRIBED
+
+    def put(self, row: int, text: str | None) -> None:
+        """Pass over a text."""
+
+    def put_all(self, row: int, texts: Sequence[str | None]) -> None:
+        """Pass over texts."""
+
+
 class Columns(dict[str, Column | None]):
     """The properties met so far, by element name; None for what is no data."""
 
@@ -142,7 +179,7 @@ class Columns(dict[str, Column | None]):
             self._called.add(called)
             if len(self) >= limits.PROPERTIES:
                 raise GmlRefused(f"there are more than {limits.PROPERTIES} different properties")
-            column = Column(called)
+            column = (Location if called == "gml_location" and is_gml(name) else Column)(called)
         self[name] = column
         return column
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ods_pipeline.errors import GmlRefused, Unproven
+from ods_pipeline.errors import ConfigurationError, GmlRefused, Unproven
 from ods_pipeline.portal.gml.batches import Declared
 from ods_pipeline.portal.gml.markup import GML, Context, local
 from ods_pipeline.portal.gml.names import Mender
@@ -40,8 +40,11 @@ class Level:
 
 
 def is_collection(name: str) -> bool:
-    """Whether an element is a feature collection: WFS's, GML's or one derived from it."""
-    return local(name).endswith("FeatureCollection")
+    """Whether an element is a feature collection: WFS's, GML's or an application's.
+
+    Features' own types may have names that end so.
+    """
+    return local(name) == "FeatureCollection"
 
 
 def declared(name: str, attributes: Mapping[str, str]) -> Declared:
@@ -68,11 +71,11 @@ def _count(text: str) -> int | None:
     return int(text)
 
 
-def verify(said: Declared, features: int) -> None:
+def verify(said: Declared, features: int, *, inner: bool = False) -> None:
     """Hold a collection's counts against its features.
 
     A server that matched more than it returned gives one page of several, which is the caller's to
-    judge; 1.1.0 knows no pages.
+    judge, save for a collection within another; 1.1.0 knows no pages.
 
     Raises:
         Unproven: They are fewer or more than it says.
@@ -84,6 +87,12 @@ def verify(said: Declared, features: int) -> None:
         raise Unproven(
             f"the document says that it holds {promised} features and holds {features}: "
             "it is not whole"
+        )
+
+    if inner and not said.next and (said.matched or 0) > features:
+        raise Unproven(
+            f"a collection in the document says that {said.matched} features match, and holds "
+            f"{features}: it is not whole"
         )
 
 
@@ -127,7 +136,12 @@ class Choice:
         Args:
             asked: Name of the type, with or without a prefix; empty for the only one.
             mender: Who knows what names were called in the document.
+
+        Raises:
+            ConfigurationError: The type is no name.
         """
+        if not isinstance(asked, str):
+            raise ConfigurationError(f"feature_type is a name, or empty, not {asked!r}")
         self.taken = ""
         self._asked = asked.rpartition(":")[2]
         self._mender = mender

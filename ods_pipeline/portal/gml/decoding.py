@@ -7,6 +7,7 @@ at.
 from __future__ import annotations
 
 import codecs
+import pyexpat
 import re
 from collections.abc import Iterable, Iterator
 
@@ -111,6 +112,15 @@ def _look(head: bytes) -> None:
 
 def _shown(start: bytes) -> str:
     return " ".join(start.decode("utf-8", "replace").split())[:120]
+
+
+def parser() -> pyexpat.XMLParserType:
+    """A parser for what leaves here, which names elements `namespace local`."""
+    made = pyexpat.ParserCreate("utf-8", " ")
+    made.buffer_text = True
+    made.buffer_size = 1 << 20
+    made.StartDoctypeDeclHandler = refuse_doctype
+    return made
 
 
 def refuse_doctype(name: str, *_: object) -> None:

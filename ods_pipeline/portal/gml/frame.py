@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import io
 import os
+import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import pyarrow as pa
 
@@ -66,10 +67,11 @@ def read_gml(
         Unproven: It is cut off, or holds fewer or more features than it says.
         GmlRefused: It holds anything that cannot be read rightly.
         TypeMismatch: A value is not of the schema's type.
+        ConfigurationError: An argument is none that can be read, or read by.
     """
     fields = fields_of(schema)
-    read = _Document(_opener(source), feature_type, axis_order)
-    with _named(source):
+    with _named(source), _opened(source) as opened:
+        read = _Document(opened, feature_type, axis_order)
         frame = _framed(read.batches(), fields)
     frame.attrs["notes"] = read.notes
     return frame
@@ -82,24 +84,57 @@ def _named(source: Source) -> Iterator[None]:
         yield
     except (DataError, ServiceException) as error:
         if isinstance(source, str | os.PathLike):
-            error.url = error.url or os.fspath(source)
+            error.url = error.url or os.fsdecode(source)
         raise
 
 
-def _opener(source: Source) -> Callable[[], Iterator[bytes]]:
+@contextmanager
+def _opened(source: Source) -> Iterator[Callable[[], Iterator[bytes]]]:
     """A way to read the source from its beginning, as often as need be."""
+    if not isinstance(source, str | os.PathLike):
+        data = _data(source)
+        yield lambda: _chunks(io.BytesIO(data))
+        return
+    path = os.fsdecode(source)
+    if "\0" in path:
+        raise ConfigurationError("read_gml takes a path, and in a path there is no NUL")
+    if not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path):
+        yield lambda: _chunks_of(path)
+        return
+    with tempfile.TemporaryFile() as kept:
+        yield _Once(_chunks_of(path), kept).chunks
+
+
+class _Once:
+    """What can be read once alone, such as a pipe, kept in a file as it is read."""
+
+    def __init__(self, chunks: Iterator[bytes], kept: IO[bytes]) -> None:
+        self._chunks = chunks
+        self._kept = kept
+
+    def chunks(self) -> Iterator[bytes]:
+        position = 0
+        while True:
+            self._kept.seek(position)
+            chunk = self._kept.read(_CHUNK)
+            if not chunk:
+                chunk = next(self._chunks, b"")
+                self._kept.write(chunk)
+            if not chunk:
+                return
+            position += len(chunk)
+            yield chunk
+
+
+def _data(source: bytes | BinaryIO) -> bytes:
     if isinstance(source, bytes | bytearray | memoryview):
-        data = bytes(source)
-        return lambda: _chunks(io.BytesIO(data))
-    if isinstance(source, str | os.PathLike):
-        path = os.fspath(source)
-        return lambda: _chunks_of(path)
+        return bytes(source)
     if not callable(getattr(source, "read", None)):
         raise ConfigurationError("read_gml takes a path, bytes or a binary file")
     first = source.read()
     if not isinstance(first, bytes):
         raise ConfigurationError("read_gml takes binary files: open it with mode 'rb'")
-    return lambda: _chunks(io.BytesIO(first))
+    return first
 
 
 def _chunks_of(path: str) -> Iterator[bytes]:

@@ -16,10 +16,13 @@ from ods_pipeline.portal.gml.axes import Judge
 from ods_pipeline.portal.gml.coordinates import Numbers, Unreadable, spaced_pairs
 from ods_pipeline.portal.gml.groups import Group, Truths, grouped
 from ods_pipeline.portal.gml.plans import Plan
-from ods_pipeline.portal.gml.shapes import Drawn, draw
+from ods_pipeline.portal.gml.shapes import LINE, POINT, POLYGON, Drawn, draw
 from ods_pipeline.portal.gml.srs import SAME_AS_CRS84, Srs, to_crs84
 
 Where = Callable[[int], str]
+
+# Empty, these are no geometry; an aggregate of nothing is one.
+_SINGLE = frozenset({POINT, LINE, POLYGON})
 
 # Publishers reach the pole by computing, as in -90.00000000000003.
 _ROUNDED = 1 + 1e-9
@@ -68,9 +71,11 @@ class Batch:
 
     def _draw(self, row: int, plan: Plan, texts: Sequence[str]) -> None:
         try:
-            self._exact.append((row, plan, draw(plan.shape, texts)))
+            drawn = draw(plan.shape, texts)
         except Unreadable as error:
             raise GmlRefused(f"{self._where(row)} {error}") from error
+        if drawn.type not in _SINGLE or any(map(len, drawn.paths)):
+            self._exact.append((row, plan, drawn))
 
     def observe(self, judge: Judge) -> None:
         """Show the coordinates of ambiguous axis order to the judge."""

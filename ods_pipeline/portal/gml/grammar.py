@@ -228,6 +228,8 @@ def _flat(parts: Iterable[Shape], type_: int) -> list[Shape]:
 
 
 def _surface_of(polygons: list[Shape]) -> Shape:
-    """One polygon as itself, several as one surface."""
+    """One polygon as itself, several as one surface, none as a polygon that is empty."""
     flat = _flat(polygons, MULTI_POLYGON)
+    if not flat:
+        return Shape(POLYGON)
     return flat[0] if len(flat) == 1 else Shape(MULTI_POLYGON, parts=tuple(flat))

@@ -15,6 +15,14 @@ TEXT = 64 << 20
 FEATURE = 256 << 20
 #: Different property names in one document.
 PROPERTIES = 10_000
+#: Tags of geometry that a document's links may stand for.
+LINKED = 1_000_000
+#: Values of a batch, those that are absent included.
+CELLS = 2_000_000
+#: The same in a block, where properties come up that were in none before.
+CROWDED = 10 * CELLS
+#: Bytes of the smallest feature, or a few less.
+SMALLEST = 8
 #: Rows of a batch, and the bytes of the document that they take; a block more may come.
 ROWS = 16_384
 BYTES = 8 << 20

@@ -7,14 +7,27 @@ forwards. What lies outside the document is never fetched.
 from __future__ import annotations
 
 import pyexpat
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml import decoding, limits
-from ods_pipeline.portal.gml.markup import END, GML, TELLING, TEXT, XLINK_HREF, Mark, blank, is_gml
+from ods_pipeline.portal.gml.markup import (
+    END,
+    GML,
+    TELLING,
+    TEXT,
+    XLINK_HREF,
+    Mark,
+    blank,
+    is_gml,
+    local,
+)
 from ods_pipeline.portal.gml.names import Mender
+from ods_pipeline.portal.gml.scribe import Copied, Linked, reported
 
 _ID = (f"{GML} id", f"{GML}/3.2 id", f"{GML}/3.3 id", "gid")
+_OGC = "http://www.opengis.net/"
+_SYSTEM = ("srsName", "srsDimension")
 _DEEPEST = 10  # links that lead to links
 
 
@@ -25,6 +38,7 @@ def linked(chunks: Callable[[], Iterable[bytes]]) -> dict[str, tuple[list[Mark],
         chunks: Gives the document's bytes anew each time.
 
     Raises:
+        ServiceException: The document holds an exception report.
         Unproven: The document breaks off, or breaks XML's rules.
         GmlRefused: Links lead round in a circle, or to nothing.
     """
@@ -32,7 +46,8 @@ def linked(chunks: Callable[[], Iterable[bytes]]) -> dict[str, tuple[list[Mark],
     _parse(chunks(), targets.open_to_find, lambda _name: None, lambda _text: None)
     collected = _Collector(targets.wanted)
     _parse(chunks(), collected.open, collected.close, collected.text)
-    return {key: _resolved(key, collected.found, 0) for key in collected.found}
+    resolver = _Resolver(collected.found)
+    return {key: resolver.resolved(key) for key in collected.found}
 
 
 def _parse(
@@ -41,12 +56,17 @@ def _parse(
     closed: Callable[[str], object],
     said: Callable[[str], object],
 ) -> None:
-    parser = pyexpat.ParserCreate("utf-8", " ")
-    parser.buffer_text = True
-    parser.StartElementHandler = opened
+    def open_(name: str, attributes: Mapping[str, str]) -> None:
+        text: list[str] = []
+        if reported(name, parser, text):
+            parser.CharacterDataHandler = text.append
+        else:
+            opened(name, attributes)
+
+    parser = decoding.parser()
+    parser.StartElementHandler = open_
     parser.EndElementHandler = closed
     parser.CharacterDataHandler = said
-    parser.StartDoctypeDeclHandler = decoding.refuse_doctype
     mender = Mender()
     try:
         for block in decoding.blocks(chunks):
@@ -80,16 +100,19 @@ class _Collector:
         self._around: list[dict[str, str]] = [{}]
         self._open: list[tuple[int, str]] = []
         self._said: list[str] = []
+        self._boxed = 0
+        self._box: dict[str, str] = {}
 
     def open(self, name: str, attributes: Mapping[str, str]) -> None:
         self._flush()
         inherited = {
             **self._around[-1],
-            **{k: v for k, v in attributes.items() if k in ("srsName", "srsDimension")},
+            **{k: v for k, v in attributes.items() if k in _SYSTEM},
         }
         self._around.append(inherited)
         if len(self._around) > limits.DEPTH:
             raise GmlRefused("the document's elements are nested too deeply")
+        self._look_at_box(name, attributes)
         identity = next((attributes[key] for key in _ID if key in attributes), None)
         if identity in self._wanted and is_gml(name):
             self._open.append((len(self._around), identity))
@@ -110,6 +133,18 @@ class _Collector:
         if self._open and self._open[-1][0] == len(self._around):
             self._open.pop()
         self._around.pop()
+        if self._boxed > len(self._around):
+            self._boxed = 0
+            if self._box:
+                self._around[-1] = self._box
+
+    def _look_at_box(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Note what a feature's or a collection's box says, which holds for what follows in it."""
+        if self._boxed:
+            if "srsName" in attributes:
+                self._box = {key: attributes[key] for key in _SYSTEM if key in attributes}
+        elif not self._open and local(name) == "boundedBy" and name.startswith(_OGC):
+            self._boxed, self._box = len(self._around), {}
 
     def text(self, said: str) -> None:
         if self._open:
@@ -127,25 +162,30 @@ class _Collector:
         return (self.found[identity] for _, identity in self._open)
 
 
-def _resolved(
-    key: str, found: Mapping[str, tuple[list[Mark], list[str]]], depth: int
-) -> tuple[list[Mark], list[str]]:
-    """An element with the links in it replaced by what they point to."""
-    if depth > _DEEPEST:
-        raise GmlRefused(f"the links from {key!r} lead round in a circle")
-    marks: list[Mark] = []
-    texts: list[str] = []
-    rest: Iterator[str] = iter(found[key][1])
-    for mark in found[key][0]:
-        if isinstance(mark, _Link):
-            target = mark.removeprefix("#")
-            if not mark.startswith("#") or target not in found:
-                raise GmlRefused(f"geometry stands elsewhere, and is not fetched: {mark[:200]}")
-            more: tuple[Sequence[Mark], Sequence[str]] = _resolved(target, found, depth + 1)
-            marks.extend(more[0])
-            texts.extend(more[1])
-        else:
-            marks.append(mark)
-            if mark == TEXT:
-                texts.append(next(rest))
-    return marks, texts
+class _Resolver:
+    """Replaces links in the elements found by what they point to."""
+
+    def __init__(self, found: Linked) -> None:
+        self._found = found
+        self._copied = Copied()
+
+    def resolved(self, key: str, depth: int = 0) -> tuple[list[Mark], list[str]]:
+        if depth > _DEEPEST:
+            raise GmlRefused(f"the links from {key!r} lead round in a circle")
+        marks: list[Mark] = []
+        texts: list[str] = []
+        rest = iter(self._found[key][1])
+        for mark in self._found[key][0]:
+            if isinstance(mark, _Link):
+                target = mark.removeprefix("#")
+                if not mark.startswith("#") or target not in self._found:
+                    raise GmlRefused(f"geometry stands elsewhere, and is not fetched: {mark[:200]}")
+                more = self.resolved(target, depth + 1)
+                self._copied.add(*more)
+                marks.extend(more[0])
+                texts.extend(more[1])
+            else:
+                marks.append(mark)
+                if mark == TEXT:
+                    texts.append(next(rest))
+        return marks, texts

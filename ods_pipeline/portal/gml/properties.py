@@ -30,12 +30,18 @@ def fields_of(schema: Iterable[Field] | pa.Schema | None) -> list[Field]:
     """A schema as fields.
 
     Raises:
-        ConfigurationError: An Arrow type is none that fields have.
+        ConfigurationError: It is none, or an Arrow type is none that fields have.
     """
     if schema is None:
         return []
     if not isinstance(schema, pa.Schema):
-        return list(schema)
+        fields = list(schema) if isinstance(schema, Iterable) else [schema]
+        for field in fields:
+            if not isinstance(field, Field):
+                raise ConfigurationError(
+                    f"schema is a dataset's fields or an Arrow schema, and {field!r} is neither"
+                )
+        return fields
     return [_field(field) for field in schema]
 
 

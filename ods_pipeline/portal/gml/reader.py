@@ -10,12 +10,11 @@ from __future__ import annotations
 import pyexpat
 
 from ods_pipeline.errors import GmlRefused, Unproven
-from ods_pipeline.portal.gml import containers, limits
+from ods_pipeline.portal.gml import containers, decoding, limits
 from ods_pipeline.portal.gml.batches import Declared
 from ods_pipeline.portal.gml.columns import Column, Columns
 from ods_pipeline.portal.gml.containers import Choice, Level
 from ods_pipeline.portal.gml.coordinates import Unreadable
-from ods_pipeline.portal.gml.decoding import refuse_doctype
 from ods_pipeline.portal.gml.markup import XLINK_HREF, XSI_NIL, Context, blank, is_gml, local
 from ods_pipeline.portal.gml.names import Mender
 from ods_pipeline.portal.gml.plans import Plans
@@ -28,6 +27,7 @@ from ods_pipeline.portal.gml.scribe import (
     Linked,
     Reporter,
     Scribe,
+    reported,
 )
 
 _TRUE = frozenset({"true", "1"})
@@ -83,20 +83,18 @@ class Reader:
         self._instant = Instant(self.parser, self.text)
 
     def _parser(self) -> pyexpat.XMLParserType:
-        parser = pyexpat.ParserCreate("utf-8", " ")
-        parser.buffer_text = True
-        parser.buffer_size = 1 << 20
+        parser = decoding.parser()
         parser.CharacterDataHandler = self.text.append
-        parser.StartDoctypeDeclHandler = refuse_doctype
         parser.StartElementHandler = self._open
         parser.EndElementHandler = self._close
         return parser
 
-    def begin_batch(self) -> None:
+    def begin_batch(self, taken: int) -> None:
         """Forget the features of the batch that was taken; one may be half read."""
-        self.ids = self.ids[self.rows :]
-        self.before += self.rows
-        self.rows = self._row = 0
+        self.ids = self.ids[taken:]
+        self.before += taken
+        self.rows -= taken
+        self._row = self.rows
 
     def named(self, row: int) -> str:
         """A feature of this batch, for messages."""
@@ -126,7 +124,7 @@ class Reader:
         elif shown == "boundedBy":
             self._aside.begin(self._bound_level)
         elif shown in containers.DESCRIPTIVE:
-            self._aside.begin(_whatever)
+            self._aside.begin()
         else:
             shown = self.mender.original(shown)
             raise GmlRefused(f"the collection holds {shown}, which is no feature")
@@ -156,7 +154,7 @@ class Reader:
                 self.of_member = True
                 self.ended = self.parser.CurrentByteIndex
         elif self._counted:
-            containers.verify(level.declared, features)
+            containers.verify(level.declared, features, inner=bool(self.levels))
 
     def _bound_level(self, context: Context | None) -> None:
         if context is not None:
@@ -205,17 +203,21 @@ class Reader:
             return
         if self.text:
             self._nothing_said(f"between the properties of {self.named(self._row)}")
+        if reported(name, self.parser, self.text):
+            return
         column = self.columns[name]
+        if self._row * len(self.columns) > limits.CROWDED:
+            raise GmlRefused("the document has many small features and too many properties")
         self.trail.append(column)
         if column is None:
             bounds = local(name) == "boundedBy"
-            self._aside.begin(self._bound_feature if bounds else _whatever)
+            self._aside.begin(self._bound_feature if bounds else None)
             return
         self._column = column
         self._held, self._nil = "", False
         if attributes:
             self._nil = attributes.get(XSI_NIL, "").strip() in _TRUE
-            if XLINK_HREF in attributes:
+            if XLINK_HREF in attributes and column.follows(attributes[XLINK_HREF]):
                 self._follow(column, attributes[XLINK_HREF])
 
     def _bound_feature(self, context: Context | None) -> None:
@@ -250,6 +252,11 @@ class Reader:
         return GmlRefused(f"{self.named(self._row)}, property {column.name!r}, {said}")
 
     def _begin_element(self, column: Column, name: str, attributes: Attributes) -> None:
+        if reported(name, self.parser, self.text):
+            return
+        if column.passes(name):
+            self._aside.begin()
+            return
         if not is_gml(name):
             shown = self.mender.original(local(name))
             raise self._refused(column, f"holds {shown}, which is neither text nor geometry")
@@ -275,10 +282,8 @@ class Reader:
         self._held = "date"
 
     def _follow(self, column: Column, href: str) -> None:
-        self._scribe.marks.clear()
-        self._scribe.texts.clear()
         try:
-            self._scribe.follow(href)
+            self._scribe.begin_linked(href)
         except GmlRefused as error:
             raise type(error)(f"{self._refused(column, str(error))}") from error
         self._place()
@@ -293,7 +298,3 @@ class Reader:
         except Unreadable as error:
             raise self._refused(column, str(error)) from error
         self._held = "geometry"
-
-
-def _whatever(_context: Context | None) -> None:
-    """What is passed over changes nothing."""

@@ -11,11 +11,22 @@ from ods_pipeline.portal.gml.markup import local
 
 REPORTS = frozenset({"ExceptionReport", "ServiceExceptionReport"})
 
+_NAMESPACES = ("http://www.opengis.net/ows", "http://www.opengis.net/ogc")
 _SHOWN = 2000  # characters of what a server says
 _CODE = re.compile(rb"""\b(?:exceptionCode|code)\s*=\s*["']([^"'<>]*)["']""")
 _LOCATOR = re.compile(rb"""\blocator\s*=\s*["']([^"'<>]*)["']""")
 _SAID = re.compile(rb"<(?:\w+:)?(?:ExceptionText|ServiceException)\b[^>]*>([^<]*)<")
 _REPORT = re.compile(rb"<(?:\w+:)?(?:Service)?ExceptionReport\b")
+
+
+def is_report(name: str) -> bool:
+    """Whether an element is an exception report even inside a feature, where data may be so called.
+
+    Args:
+        name: Its namespace, where it has one, and its local name.
+    """
+    namespace = name.rpartition(" ")[0]
+    return local(name) in REPORTS and (not namespace or namespace.startswith(_NAMESPACES))
 
 
 class Report:

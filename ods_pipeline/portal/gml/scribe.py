@@ -22,7 +22,7 @@ from ods_pipeline.portal.gml.markup import (
     local,
     small,
 )
-from ods_pipeline.portal.gml.reports import Report
+from ods_pipeline.portal.gml.reports import Report, is_report
 
 Attributes = Mapping[str, str]
 #: Geometry that links point to: by id, the marks and texts of the element.
@@ -33,6 +33,24 @@ TIMES = frozenset({"timePosition", "TimeInstant"})
 
 class LinkMet(GmlRefused):
     """What a link stands for is elsewhere in the document."""
+
+
+class Copied:
+    """What links have put in their places so far: few bytes of links can stand for any number."""
+
+    def __init__(self) -> None:
+        self._marks = self._characters = 0
+
+    def add(self, marks: Sequence[Mark], texts: Sequence[str]) -> None:
+        """Count another copy.
+
+        Raises:
+            GmlRefused: It is too much.
+        """
+        self._marks += len(marks)
+        self._characters += sum(map(len, texts))
+        if self._marks > limits.LINKED or self._characters > limits.FEATURE:
+            raise GmlRefused("the document's links stand for more geometry than is read")
 
 
 class _Handlers:
@@ -80,6 +98,7 @@ class Scribe(_Handlers):
         self.marks: list[Mark] = []
         self.texts: list[str] = []
         self._linked = linked
+        self._copied = Copied()
 
     def begin(self, name: str, attributes: Attributes, then: Callable[[], None]) -> None:
         """Write down from this start tag to its end tag."""
@@ -87,6 +106,12 @@ class Scribe(_Handlers):
         self.texts.clear()
         self._take_over(then)
         self._note(name, attributes)
+
+    def begin_linked(self, href: str) -> None:
+        """Take the geometry that a link points to."""
+        self.marks.clear()
+        self.texts.clear()
+        self.follow(href)
 
     def follow(self, href: str) -> None:
         """Put the geometry that a link points to in the link's place.
@@ -99,10 +124,13 @@ class Scribe(_Handlers):
         if found is None:
             kind = LinkMet if href.startswith("#") else GmlRefused
             raise kind(f"links elsewhere, which is not followed: {href[:200]}")
+        self._copied.add(*found)
         self.marks.extend(found[0])
         self.texts.extend(found[1])
 
     def _open(self, name: str, attributes: Attributes) -> None:
+        if reported(name, self._parser, self._text):
+            return
         if self._text:
             self._take_text()
         self._deeper()
@@ -149,6 +177,8 @@ class Instant(_Handlers):
         self._look(name, attributes)
 
     def _open(self, name: str, attributes: Attributes) -> None:
+        if reported(name, self._parser, self._text):
+            return
         self._hear()
         self._deeper()
         self._look(name, attributes)
@@ -186,12 +216,14 @@ class Instant(_Handlers):
 class Aside(_Handlers):
     """Passes over an element, but for the box in it that says in which CRS things are."""
 
-    def begin(self, then: Callable[[Context | None], None]) -> None:
+    def begin(self, then: Callable[[Context | None], None] | None = None) -> None:
         """Pass over the element that was just opened."""
         self._context: Context | None = None
-        self._take_over(lambda: then(self._context))
+        self._take_over(_nothing if then is None else lambda: then(self._context))
 
-    def _open(self, _name: str, attributes: Attributes) -> None:
+    def _open(self, name: str, attributes: Attributes) -> None:
+        if reported(name, self._parser, self._text):
+            return
         self._text.clear()
         self._deeper()
         if "srsName" in attributes:
@@ -210,6 +242,7 @@ class Reporter(_Handlers):
 
     def begin(self) -> None:
         """Read the report whose root was just opened."""
+        self._text.clear()
         self._report = Report()
         self._take_over(_nothing)
 
@@ -224,6 +257,14 @@ class Reporter(_Handlers):
         self._depth -= 1
         if not self._depth:
             raise self._report.exception()
+
+
+def reported(name: str, parser: pyexpat.XMLParserType, text: list[str]) -> bool:
+    """Whether an element inside a feature is an exception report, which is then read and raised."""
+    if not is_report(name):
+        return False
+    Reporter(parser, text).begin()
+    return True
 
 
 def _nothing() -> None:

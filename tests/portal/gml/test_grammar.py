@@ -110,19 +110,19 @@ SHAPES = {
         "<gml:pos>3 4</gml:pos></gml:Point>",
         "POINT (3 4)",
     ),
-    "no coordinates": ("<gml:Point/>", "POINT EMPTY"),
-    "empty position": ("<gml:Point><gml:pos/></gml:Point>", "POINT EMPTY"),
-    "empty line": (
-        "<gml:LineString><gml:posList> </gml:posList></gml:LineString>",
-        "LINESTRING EMPTY",
-    ),
-    "empty polygon": ("<gml:Polygon/>", "POLYGON EMPTY"),
     "empty aggregate": ("<gml:MultiGeometry/>", "GEOMETRYCOLLECTION EMPTY"),
     "empty part": (
         "<gml:MultiPolygon><gml:polygonMember/></gml:MultiPolygon>",
         "MULTIPOLYGON EMPTY",
     ),
 }
+EMPTY = [
+    "<gml:Point/>",
+    "<gml:Point><gml:pos/></gml:Point>",
+    "<gml:LineString><gml:posList> </gml:posList></gml:LineString>",
+    "<gml:Polygon/>",
+    "<gml:Surface><gml:patches/></gml:Surface>",
+]
 COORDINATES = {
     '<gml:coordinates decimal="." cs="," ts=" ">1,2 3,4</gml:coordinates>': "1 2, 3 4",
     '<gml:coordinates decimal="," cs=" " ts=";">1,5 2;3,25 4</gml:coordinates>': "1.5 2, 3.25 4",
@@ -236,6 +236,11 @@ REFUSED = {
 def test_a_geometry_is_what_gml_means_by_it(kind: str) -> None:
     inner, wkt = SHAPES[kind]
     assert drawn(inner).wkt == wkt
+
+
+@pytest.mark.parametrize("inner", EMPTY)
+def test_one_geometry_without_coordinates_is_none(inner: str) -> None:
+    assert shape(inner) is None
 
 
 @pytest.mark.parametrize("text", COORDINATES)

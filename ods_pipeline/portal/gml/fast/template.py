@@ -14,6 +14,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
+from ods_pipeline.portal.gml import limits
 from ods_pipeline.portal.gml.fast.lesson import SPACE, Item, Lesson, Unlearnable, taken_apart
 from ods_pipeline.portal.gml.plans import Plan
 from ods_pipeline.portal.gml.reader import Reader
@@ -110,7 +111,8 @@ class Template:
         others = [group for slots in shapes for group in slots.others]
         kept: list[dict[int, Placed]] = [{} for _ in shapes]
         escaped = text.find("&", position) >= 0
-        while found := match(text, position):
+        most = limits.CROWDED // (len(self._slots) + 1) - reader.rows
+        while len(rows) < most and (found := match(text, position)):
             row: Row = found.groups()
             if escaped and "&" in found[0]:
                 unescaped = self._unescaped(row)
