@@ -192,7 +192,7 @@ def placed(points: Numbers, srs: Srs, swap: bool, crs: str) -> Numbers:
         return points
     moved = points.copy()
     moved[:, 0], moved[:, 1] = to_crs84(srs.crs).transform(lon, lat)
-    finite = np.isfinite(moved).all(axis=1)
-    if not finite.all():
-        raise Misplaced(f"has coordinates that lie nowhere in {srs.crs}", ~finite)
+    lost = ~(np.isfinite(moved[:, 0]) & np.isfinite(moved[:, 1]))
+    if lost.any():
+        raise Misplaced(f"has coordinates that lie nowhere in {srs.crs}", lost)
     return moved
