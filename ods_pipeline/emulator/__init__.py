@@ -4,9 +4,10 @@ It shares no code with the client, so that a misreading cannot cancel itself out
 demo and the command line import it.
 """
 
+from ods_pipeline.emulator.access.quirks import AccessQuirks
 from ods_pipeline.emulator.box import Emulator, serve
 from ods_pipeline.emulator.faults import Fault
 from ods_pipeline.emulator.state import Quirks
 from ods_pipeline.emulator.wfs.quirks import WfsQuirks
 
-__all__ = ["Emulator", "Fault", "Quirks", "WfsQuirks", "serve"]
+__all__ = ["AccessQuirks", "Emulator", "Fault", "Quirks", "WfsQuirks", "serve"]

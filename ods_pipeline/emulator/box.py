@@ -8,14 +8,14 @@ from types import TracebackType
 from typing import Any
 
 from ods_pipeline.emulator import control, sample
-from ods_pipeline.emulator.catalog import Catalog
-from ods_pipeline.emulator.quota import Quota
+from ods_pipeline.emulator.access import sample as private
+from ods_pipeline.emulator.access.verbs import AccessVerbs
+from ods_pipeline.emulator.access.views import Views
 from ods_pipeline.emulator.server import Front, Recorded, Server
 from ods_pipeline.emulator.state import Quirks
-from ods_pipeline.emulator.verbs import Verbs
 
 
-class Emulator(Verbs):
+class Emulator(AccessVerbs):
     """An Opendatasoft portal on loopback, serving in the background while in a ``with`` block."""
 
     def __init__(
@@ -33,15 +33,14 @@ class Emulator(Verbs):
             sample: Begin with the sample portal; else empty.
             port: The port; 0 chooses a free one.
             host: The address to bind.
-            quota: Requests allowed a day.
+            quota: Requests allowed a day to all who do not say who they are.
             quirks: Where real portals differ, or are not known.
         """
-        super().__init__(quirks or Quirks())
+        super().__init__(quirks or Quirks(), quota)
         if sample:
             _load(self)
-        self.quota = Quota(quota)
-        catalog = Catalog(self.state)
-        front = Front(self.state, catalog, self.quota, self.faults, self._control)
+        views = Views(self.state)
+        front = Front(self._gate, self._doors, views, self.faults, self._control)
         try:
             self._server = Server(host, port, front)
         except OSError:
@@ -98,11 +97,13 @@ class Emulator(Verbs):
 
 def _load(portal: Emulator) -> None:
     sample.load(portal.state)
+    private.load(portal)
 
 
 def serve(port: int = 8765, *, host: str = "127.0.0.1", quiet: bool = False) -> None:
     """Serve the sample portal until interrupted."""
     portal = Emulator(port=port, host=host)
     if not quiet:
-        print(f"Emulated portal at {portal.url} - Ctrl-C ends it", flush=True)
+        print(f"Emulated portal at {portal.url} - Ctrl-C ends it")
+        print(f"Private there: {private.HIDDEN}, for the key {private.KEY}", flush=True)
     portal.serve()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
+from ods_pipeline.emulator.access.verbs import AccessVerbs
 from ods_pipeline.emulator.errors import coded
 from ods_pipeline.emulator.faults import Fault
 from ods_pipeline.emulator.model import Dataset
-from ods_pipeline.emulator.verbs import Verbs
 
 NAMES = (
     "publish",
@@ -19,10 +19,21 @@ NAMES = (
     "retype",
     "withdraw",
     "restrict",
+    "hide",
     "rename",
     "lie",
     "make_big",
 )
+# What the path names instead of a dataset.
+NAMED = {
+    "add_user": "name",
+    "add_key": "key",
+    "revoke_key": "key",
+    "expire_key": "key",
+    "add_application": "client_id",
+    "issue": "user",
+}
+PLAIN = ("make_up", "shut", "expire_access_tokens", "revoke_logins")
 SPOILING = (
     "status",
     "quota",
@@ -30,6 +41,8 @@ SPOILING = (
     "cut",
     "reset",
     "stall",
+    "late",
+    "unheard",
     "header_only",
     "short_rows",
     "slow",
@@ -40,17 +53,20 @@ SPOILING = (
 )
 
 
-def call(portal: Verbs, verb: str, dataset_id: str, arguments: dict[str, Any]) -> Any:
+def call(portal: AccessVerbs, verb: str, dataset_id: str, arguments: dict[str, Any]) -> Any:
     """Do what ``POST /_emulator/<verb>/<dataset_id>`` asks; without a verb, tell them all."""
     if not verb:
         return {"verbs": _told()}
     if verb == "fail":
         return _fail(portal, **arguments)
-    if verb == "make_up":
-        portal.make_up(**arguments)
+    if verb in PLAIN:
+        getattr(portal, verb)(**arguments)
         return {"done": verb}
+    if verb in NAMED:
+        made = getattr(portal, verb)(dataset_id, **arguments)
+        return {"done": verb, NAMED[verb]: dataset_id} | (made or {})
     if verb not in NAMES:
-        known = ", ".join((*NAMES, "fail", "make_up"))
+        known = ", ".join((*NAMES, *NAMED, *PLAIN, "fail"))
         raise coded(404, "UnknownVerb", f"There is no verb {verb}; the verbs are {known}.")
     made = getattr(portal, verb)(dataset_id, **arguments)
     done = {"done": verb, "dataset_id": dataset_id}
@@ -64,7 +80,7 @@ def _stamps(dataset: Dataset) -> dict[str, Any]:
 
 
 def _fail(
-    portal: Verbs, match: str, fault: str, times: int | None = 1, **arguments: Any
+    portal: AccessVerbs, match: str, fault: str, times: int | None = 1, **arguments: Any
 ) -> dict[str, Any]:
     if fault not in SPOILING:
         raise ValueError(f"there is no fault {fault}; the faults are {', '.join(SPOILING)}")
@@ -73,24 +89,19 @@ def _fail(
 
 
 def _told() -> dict[str, Any]:
-    told = {}
-    for name in NAMES:
-        verb = getattr(Verbs, name)
-        parameters = list(inspect.signature(verb).parameters)[2:]
-        told[name] = {
-            "call": f"POST /_emulator/{name}/<dataset_id>",
-            "body": parameters,
-            "does": (verb.__doc__ or "").splitlines()[0],
-        }
-    told["make_up"] = {
-        "call": "POST /_emulator/make_up",
-        "body": ["count", "rows"],
-        "does": (Verbs.make_up.__doc__ or "").splitlines()[0],
-    }
-    told["fail"] = {
-        "call": "POST /_emulator/fail",
-        "body": ["match", "fault", "times"],
-        "does": (Verbs.fail.__doc__ or "").splitlines()[0],
-        "faults": {n: list(inspect.signature(getattr(Fault, n)).parameters) for n in SPOILING},
-    }
+    told = {name: _described(name, "<dataset_id>") for name in NAMES}
+    told |= {name: _described(name, f"<{first}>") for name, first in NAMED.items()}
+    told |= {name: _described(name) for name in (*PLAIN, "fail")}
+    faults = {n: list(inspect.signature(getattr(Fault, n)).parameters) for n in SPOILING}
+    told["fail"]["faults"] = faults
     return told
+
+
+def _described(name: str, first: str = "") -> dict[str, Any]:
+    verb = getattr(AccessVerbs, name)
+    parameters = list(inspect.signature(verb).parameters)[1:]
+    return {
+        "call": f"POST /_emulator/{name}" + (f"/{first}" if first else ""),
+        "body": parameters[1:] if first else parameters,
+        "does": (verb.__doc__ or "").splitlines()[0],
+    }

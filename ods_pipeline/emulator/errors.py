@@ -9,12 +9,19 @@ from typing import Any
 class ApiError(Exception):
     """A request that the portal answers with an error envelope."""
 
-    def __init__(self, status: int, envelope: dict[str, Any], retry_after: int | None = None):
-        """Keep what the reply needs."""
+    def __init__(
+        self,
+        status: int,
+        envelope: dict[str, Any],
+        retry_after: int | None = None,
+        challenge: str = "",
+    ):
+        """Keep what the reply needs; a challenge says how to authenticate."""
         super().__init__(str(envelope))
         self.status = status
         self.envelope = envelope
         self.retry_after = retry_after
+        self.challenge = challenge
 
     def body(self) -> bytes:
         """Pretty-printed with two spaces, as on the wire."""
@@ -40,6 +47,31 @@ def forbidden() -> ApiError:
     """What the records of a restricted dataset answer."""
     message = "You don't have permission to access the requested resource"
     return coded(403, "ForbiddenAccess", message)
+
+
+def private() -> ApiError:
+    """What a private portal answers strangers."""
+    message = "This portal is private: requests must be authenticated."
+    return coded(401, "Unauthorized", message)
+
+
+def bad_key(status: int, state: str) -> ApiError:
+    """What an API key that is not good answers; real texts are unknown."""
+    told = f"The API key is {state}." if state else "The API key is not valid."
+    return coded(status, "Unauthorized" if status == 401 else "ForbiddenAccess", told)
+
+
+def bad_bearer() -> ApiError:
+    """What an access token that is not good answers, with the challenge of RFC 6750."""
+    told = "The access token is invalid or has expired."
+    challenge = f'Bearer error="invalid_token", error_description="{told}"'
+    return ApiError(401, {"error_code": "Unauthorized", "message": told}, challenge=challenge)
+
+
+def ambiguous() -> ApiError:
+    """What two credentials in one request answer."""
+    message = "Only one way of authentication may be used in a request."
+    return coded(400, "InvalidRequest", message)
 
 
 def invalid_parameter(name: str, found: object, expected: str) -> ApiError:
@@ -69,13 +101,24 @@ def incompatible_types(left: str, right: str, clause: str) -> ApiError:
     return coded(400, "IncompatibleTypesInComparisonFilter", message)
 
 
-def quota_spent(limit: int, reset_time: str, unit: str, retry_after: int | None = None) -> ApiError:
+DOMAIN = (10002, "Too many requests on the domain. Please contact the domain administrator.")
+ANONYMOUS = (10005, "You have exceeded the requests limit for anonymous users.")
+
+
+def quota_spent(
+    limit: int,
+    reset_time: str,
+    unit: str,
+    retry_after: int | None = None,
+    told: tuple[int, str] = DOMAIN,
+) -> ApiError:
     """The odd envelope: a number under ``errorcode`` and the text under ``error``."""
+    number, text = told
     envelope = {
-        "errorcode": 10002,
+        "errorcode": number,
         "reset_time": reset_time,
         "limit_time_unit": unit,
         "call_limit": limit,
-        "error": "Too many requests on the domain. Please contact the domain administrator.",
+        "error": text,
     }
     return ApiError(429, envelope, retry_after)

@@ -70,6 +70,16 @@ class Fault:
         return cls("stall", seconds)
 
     @classmethod
+    def unheard(cls, seconds: float) -> Fault:
+        """Silence, then the connection ends: the request never got through to the portal."""
+        return cls("unheard", seconds)
+
+    @classmethod
+    def late(cls, seconds: float) -> Fault:
+        """The request is processed, then nothing comes for a while, then the reply."""
+        return cls("late", seconds)
+
+    @classmethod
     def header_only(cls) -> Fault:
         """An export ends cleanly without a row."""
         return cls("header_only")
@@ -136,11 +146,15 @@ class Fault:
         """What happens before anything is sent."""
         if self.kind == "reset":
             raise Cut(reset=True)
-        if self.kind == "stall":
+        if self.kind in {"stall", "unheard"}:
             time.sleep(self.number)
+        if self.kind == "unheard":
+            raise Cut
 
     def spoiled(self, reply: Reply) -> Reply:
-        """The true reply with the fault in it."""
+        """The true reply with the fault in it; it is there before it comes late."""
+        if self.kind == "late":
+            time.sleep(self.number)
         if self.kind == "appended_error":
             return replace(reply, body=_followed(reply.body, _broken_down(reply)))
         return reply

@@ -109,6 +109,8 @@ class Dataset:
     visibility: str = "domain"
     has_records: bool = True
     data_visible: bool = True
+    # Who may see it is not shown by the API: this is no part of the document.
+    hidden: bool = False
 
     def columns(self) -> tuple[Column, ...]:
         """Stored columns are named by position: field names may differ in case alone."""

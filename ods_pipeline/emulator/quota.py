@@ -5,15 +5,16 @@ from __future__ import annotations
 import threading
 from datetime import UTC, datetime, timedelta
 
-from ods_pipeline.emulator.errors import quota_spent
+from ods_pipeline.emulator.errors import DOMAIN, quota_spent
 
 
 class Quota:
     """A number of requests a day, back in full at midnight UTC."""
 
-    def __init__(self, limit: int):
-        """Nothing is spent yet."""
+    def __init__(self, limit: int, told: tuple[int, str] = DOMAIN):
+        """Nothing is spent yet; ``told`` is the number and text of the 429 to come."""
         self.limit = limit
+        self._told = told
         self.spent = 0
         self._day = datetime.now(UTC).date()
         self._lock = threading.Lock()
@@ -26,7 +27,7 @@ class Quota:
                 self._day, self.spent = today, 0
             midnight = datetime.combine(today + timedelta(days=1), datetime.min.time())
             if self.spent >= self.limit:
-                raise quota_spent(self.limit, f"{midnight.isoformat()}Z", "day")
+                raise quota_spent(self.limit, f"{midnight.isoformat()}Z", "day", told=self._told)
             self.spent += 1
             return (
                 ("x-ratelimit-remaining", str(self.limit - self.spent)),

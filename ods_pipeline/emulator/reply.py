@@ -71,6 +71,8 @@ def of_error(error: ApiError) -> Reply:
         headers = tuple(header for header in COMMON if header[0] != "cache-control")
     if error.retry_after is not None:
         headers = (*COMMON, ("retry-after", str(error.retry_after)))
+    if error.challenge:
+        headers = (*headers, ("www-authenticate", error.challenge))
     return Reply(error.status, [error.body()], "application/json", headers, True, False)
 
 

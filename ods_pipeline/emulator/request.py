@@ -24,6 +24,7 @@ class Request:
     interruption: tuple[int, bool] | None = None
     method: str = "GET"
     body: bytes = b""
+    query: str = ""
 
     @property
     def root(self) -> str:

@@ -13,14 +13,14 @@ from http.server import ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl
 
-from ods_pipeline.emulator.catalog import Catalog
+from ods_pipeline.emulator.access.callers import Gate, TurnedAway
+from ods_pipeline.emulator.access.doors import Doors, leads_in
+from ods_pipeline.emulator.access.views import Views
 from ods_pipeline.emulator.errors import ApiError, coded
 from ods_pipeline.emulator.faults import Cut, Faults
-from ods_pipeline.emulator.quota import Quota
 from ods_pipeline.emulator.reply import Reply, of_document, of_error
 from ods_pipeline.emulator.request import Request
 from ods_pipeline.emulator.routes import answer
-from ods_pipeline.emulator.state import State
 from ods_pipeline.emulator.wfs.dialect import PATH as WFS
 from ods_pipeline.emulator.wire import SILENT, WireHandler
 
@@ -29,7 +29,7 @@ HOME = (
     b"<!DOCTYPE html><html><body><h1>Emulated portal</h1><p>"
     b"<a href='/api/explore/v2.1/catalog/datasets'>Catalog</a> - "
     b"<a href='/api/wfs?service=WFS&amp;request=GetCapabilities'>WFS</a> - "
-    b"<a href='/_emulator'>Verbs</a></p></body></html>\n"
+    b"<a href='/_emulator'>Verbs</a> - <a href='/login/'>Log in</a></p></body></html>\n"
 )
 
 
@@ -49,9 +49,9 @@ class Recorded:
 class Front:
     """What the handlers of one server share."""
 
-    state: State
-    catalog: Catalog
-    quota: Quota
+    gate: Gate
+    doors: Doors
+    views: Views
     faults: Faults
     control: Callable[[str, str, dict[str, Any]], Any]
     requests: list[Recorded] = field(default_factory=list)
@@ -64,24 +64,24 @@ class Handler(WireHandler):
 
     def do_GET(self) -> None:  # noqa: N802 - the name that http.server calls
         """Answer from the API, or tell the verbs."""
+        body = self._body()
         path, _, query = self.path.partition("?")
         if path == CONTROL:
             self.send(of_document(self.server.front.control("", "", {})))
         elif path == "/":
             self.send(Reply(200, [HOME], "text/html; charset=utf-8"))
         else:
-            self._api(path, query)
+            self._api(path, query, body)
 
     def do_HEAD(self) -> None:  # noqa: N802 - the name that http.server calls
         """Refuse without a body: the API only knows GET."""
         self.send(Reply(405, [], "application/json", whole=True, zippable=False))
 
     def do_POST(self) -> None:  # noqa: N802 - the name that http.server calls
-        """Make time pass, or ask the WFS; the API itself only knows GET."""
-        length = int(self.headers.get("content-length") or 0)
-        body = self.rfile.read(length)
+        """Make time pass, log in, or ask the WFS; the API itself only knows GET."""
+        body = self._body()
         path, _, query = self.path.partition("?")
-        if path == WFS:
+        if path == WFS or leads_in(path):
             self._api(path, query, body)
             return
         if not path.startswith(CONTROL + "/"):
@@ -96,7 +96,10 @@ class Handler(WireHandler):
         except (TypeError, ValueError, KeyError, AttributeError) as error:
             self.send(of_error(coded(400, "BadVerb", str(error))))
 
-    def _api(self, path: str, query: str, body: bytes = b"") -> None:
+    def _body(self) -> bytes:
+        return self.rfile.read(int(self.headers.get("content-length") or 0))
+
+    def _api(self, path: str, query: str, body: bytes) -> None:
         front = self.server.front
         pairs = tuple(parse_qsl(query, keep_blank_values=True))
         headers = {name.lower(): value for name, value in self.headers.items()}
@@ -112,6 +115,7 @@ class Handler(WireHandler):
             fault.interruption,
             self.command,
             body,
+            query,
         )
         try:
             fault.before()
@@ -124,8 +128,14 @@ class Handler(WireHandler):
     def _answered(self, request: Request) -> Reply:
         front = self.server.front
         try:
-            limits = front.quota.spend()
-            reply = answer(request, front.state, front.catalog)
+            if leads_in(request.path):
+                return front.doors.reply(request)
+            caller = front.gate.caller(request)
+            limits = caller.quota.spend()
+            view = front.views.of(caller.datasets)
+            reply = answer(request, view.state, view.catalog)
+        except TurnedAway as turned:
+            return turned.reply
         except ApiError as error:
             return of_error(error)
         return replace(reply, headers=(*limits, *reply.headers))

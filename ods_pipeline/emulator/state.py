@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import copy
 import threading
-from dataclasses import dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
 
+from ods_pipeline.emulator.access.quirks import AccessQuirks
 from ods_pipeline.emulator.clock import Clock
-from ods_pipeline.emulator.errors import unknown_dataset
+from ods_pipeline.emulator.errors import forbidden, unknown_dataset
 from ods_pipeline.emulator.model import Dataset
 from ods_pipeline.emulator.store import Store
 from ods_pipeline.emulator.wfs.quirks import WfsQuirks
@@ -20,6 +23,7 @@ class Quirks:
     ``multivalued``: ``joined`` strings or ``list`` in Parquet. ``files``: ``url`` or ``struct``
     in Parquet. ``short_dates``: ``date`` or ``string`` for years and months in Parquet.
     ``empty_row_group``: Parquet begins with a row group without rows. ``wfs``: those of the WFS.
+    ``access``: those of private datasets, keys and logins.
     """
 
     multivalued: str = "joined"
@@ -27,6 +31,7 @@ class Quirks:
     short_dates: str = "date"
     empty_row_group: bool = True
     wfs: WfsQuirks = field(default_factory=WfsQuirks)
+    access: AccessQuirks = field(default_factory=AccessQuirks)
 
 
 class State:
@@ -41,16 +46,40 @@ class State:
         self.version = 0
         self._datasets: dict[str, Dataset] = {}
         self._nested: dict[str, int] = {}
+        self._withheld: frozenset[str] = frozenset()
+
+    def seen_by(self, may: Callable[[str], bool]) -> State:
+        """The portal at this moment for someone who may see certain private datasets."""
+        with self.lock:
+            seen = copy.copy(self)
+            hidden = (name for name, dataset in self._datasets.items() if dataset.hidden)
+            seen._withheld = frozenset(name for name in hidden if not may(name))
+            seen._datasets = {
+                name: self._opened(dataset) if may(name) else dataset
+                for name, dataset in self._datasets.items()
+                if name not in seen._withheld
+            }
+            return seen
+
+    def _opened(self, dataset: Dataset) -> Dataset:
+        """With its records, unless they were never recorded: the sample has such a dataset."""
+        if dataset.data_visible:
+            return dataset
+        there = self.store.count(dataset.relation)
+        promised = dataset.metas["default"].get("records_count")
+        return replace(dataset, data_visible=True) if there or not promised else dataset
 
     def dataset(self, dataset_id: str) -> Dataset:
         """The dataset, or the portal's 404."""
-        try:
-            return self._datasets[dataset_id]
-        except KeyError:
-            raise unknown_dataset(dataset_id) from None
+        dataset = self.find(dataset_id)
+        if dataset is None:
+            raise unknown_dataset(dataset_id)
+        return dataset
 
     def find(self, dataset_id: str) -> Dataset | None:
-        """The dataset, if there is one."""
+        """The dataset, if there is one; one that is withheld may be the portal's 403."""
+        if dataset_id in self._withheld and self.quirks.access.hidden == "403":
+            raise forbidden()
         return self._datasets.get(dataset_id)
 
     def nested(self, dataset: Dataset) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 
 from ods_pipeline.emulator import Emulator
+from tests.emulator.access_asking import guarded
 from tests.emulator.asking import EMPTY, EVERY_TYPE, FULL
 
 
@@ -22,4 +23,11 @@ def portal() -> Iterator[Emulator]:
     """A portal with one dataset of every type: a full record and an empty one."""
     with Emulator(sample=False) as portal:
         portal.publish("every-type", fields=EVERY_TYPE, records=[FULL, EMPTY])
+        yield portal
+
+
+@pytest.fixture
+def private() -> Iterator[Emulator]:
+    """A portal with a public, a hidden and a restricted dataset; tests may change it."""
+    with guarded() as portal:
         yield portal
