@@ -71,13 +71,14 @@ $(STAMP): pyproject.toml constraints.txt
 	"$(BIN)/python" -m pip install -qq --disable-pip-version-check -c constraints.txt -e '.[dev]'; \
 	touch "$@"
 
-# Each program and the Debian package that has it; the map servers are not on every PATH.
+# Each program and the Debian package that has it; the map servers are not on every PATH, those of
+# PostgreSQL on none.
 NEEDED := chromium:chromium chromedriver:chromium-driver mapserv:cgi-mapserver \
-  qgis_mapserv.fcgi:qgis-server
+  qgis_mapserv.fcgi:qgis-server initdb:postgresql
 
 programs:
 	@set -e; \
-	PATH="$$PATH:/usr/lib/cgi-bin"; missing=; \
+	PATH="$$PATH:/usr/lib/cgi-bin:$$(echo /usr/lib/postgresql/*/bin | tr ' ' :)"; missing=; \
 	for pair in $(NEEDED); do \
 	  command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
 	done; \

@@ -6,6 +6,7 @@
     │   ├── PortalUnreachable     no connection, or none that lasted
     │   ├── NotAPortal            something answers there, but no Explore API
     │   ├── AccessDenied          401, 403, or a dataset whose records are not visible
+    │   │   └── LoginNeeded       nobody has logged in, or the login serves no more
     │   ├── DatasetNotFound       404, or not in the catalog
     │   ├── RequestRefused        400: the portal says what is wrong with the query
     │   ├── QuotaExhausted        429 for longer than it is worth waiting (exit status 3)
@@ -18,6 +19,7 @@
     │   ├── NothingToLand         the dataset holds no records
     │   ├── GmlRefused            a GML document that cannot be read rightly, or is hostile
     │   └── Unproven              rows, dates or structure contradict the portal
+    ├── TokenStoreError           a login cannot be kept, or not be read safely (exit status 2)
     ├── LakeError                 a partition cannot be written, read or believed
     │   └── LakeUnwritable        the data folder is no place to write to (exit status 2)
     └── WarehouseError            the warehouse cannot be opened or loaded
@@ -29,19 +31,44 @@ This module holds the vocabulary of failure alone: nothing here decides, retries
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from datetime import datetime
+from urllib.parse import quote, quote_plus
 
 _SECRET = re.compile(r"(?i)([?&](?:apikey|access_token|refresh_token|client_secret|code)=)[^&#\s]*")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
+# A process that runs for months sees a new token every hour: the last ones are enough.
+_KEPT: OrderedDict[str, None] = OrderedDict()
+_MOST_KEPT = 256
+_SHORTEST = 4
+
+
+def keep_secret(*values: str) -> None:
+    """Take these values out of every message from now on, wherever a portal may repeat them.
+
+    Args:
+        values: Keys, tokens, passwords. Too short ones are words of any message, and left.
+    """
+    for value in values:
+        if len(value) >= _SHORTEST:
+            for form in (value, quote(value, safe=""), quote_plus(value)):
+                _KEPT.pop(form, None)
+                _KEPT[form] = None
+    while len(_KEPT) > _MOST_KEPT:
+        _KEPT.popitem(last=False)
+
 
 def redacted(text: str) -> str:
-    """Text with the secrets that a URL can carry taken out of it.
+    """Text without the secrets that a URL can carry, and without those that are in use.
 
     Args:
         text: A URL, or a sentence that quotes one.
     """
-    return _SECRET.sub(r"\1…", _USERINFO.sub("", text))
+    shown = _SECRET.sub(r"\1…", _USERINFO.sub("", text))
+    for secret in sorted(_KEPT, key=len, reverse=True):
+        shown = shown.replace(secret, "…")
+    return shown
 
 
 class OdsPipelineError(Exception):
@@ -97,9 +124,23 @@ class NotAPortal(PortalError):
 
 
 class AccessDenied(PortalError):
-    """The portal keeps this to others, or to those who show a credential."""
+    """The portal keeps this to others, or to those who show a credential.
+
+    Attributes:
+        said: The portal's own words, if it had any.
+    """
 
     exit_status = 2
+
+    def __init__(
+        self, message: str, *, said: str = "", portal: str = "", dataset: str = "", url: str = ""
+    ) -> None:
+        super().__init__(message, portal=portal, dataset=dataset, url=url)
+        self.said = redacted(said)
+
+
+class LoginNeeded(AccessDenied):
+    """Nobody has logged in to the portal, or the login serves no more: a person is needed."""
 
 
 class DatasetNotFound(PortalError):
@@ -191,6 +232,12 @@ class GmlRefused(DataError):
 
 class Unproven(DataError):
     """Rows, dates or structure of what arrived contradict what the portal says."""
+
+
+class TokenStoreError(OdsPipelineError):
+    """A login cannot be kept where it is to be kept, or not be read from there safely."""
+
+    exit_status = 2
 
 
 class LakeError(OdsPipelineError):

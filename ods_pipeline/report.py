@@ -22,7 +22,7 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.outcome import Outcome, exit_status, shown
 from ods_pipeline.planning import Planned
-from ods_pipeline.portal.client import Quota
+from ods_pipeline.portal.sending import Quota
 from ods_pipeline.sync import Watcher
 
 # Beyond this many, datasets of which there is nothing to tell are counted instead of listed.

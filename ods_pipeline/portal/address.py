@@ -8,6 +8,8 @@ from urllib.parse import quote, urlsplit
 
 from ods_pipeline.errors import ConfigurationError
 
+#: This machine's own names: the one place where plain http shows a secret to nobody.
+LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 
@@ -22,6 +24,16 @@ class Address:
 
     base: str
     slug: str
+
+    @property
+    def local(self) -> bool:
+        """Whether the portal is on this machine."""
+        return urlsplit(self.base).hostname in LOOPBACK
+
+    @property
+    def private(self) -> bool:
+        """Whether nobody on the way can read along: https, or this machine."""
+        return self.base.startswith("https://") or self.local
 
     @classmethod
     def parse(cls, text: str) -> Address:

@@ -12,18 +12,14 @@ import random
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from importlib import metadata
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 import requests
-from requests.auth import AuthBase
-from urllib3.exceptions import LocationValueError
 
 from ods_pipeline.errors import (
-    ConfigurationError,
+    AccessDenied,
     NotAPortal,
     PortalError,
     PortalFailure,
@@ -33,28 +29,17 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.portal import connection, replies
 from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.credentials import Anonymous, Credentials
+from ods_pipeline.portal.sending import Quota, Sender
 
 _API = "/api/explore/v2.1"
 _CHUNK = 1 << 18
-_USER_AGENT = (
-    f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{metadata.version('requests')}"
-)
-_LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _T = TypeVar("_T")
 
 Parameters = Mapping[str, object]
 #: Reads as much of a reply as tells what it is, gives that, and raises where it is no data. Gets
 #: status, headers, body, and what an error is to name.
 Opening = Callable[[int, Mapping[str, str], Iterator[bytes], dict[str, str]], bytes]
-
-
-@dataclass(frozen=True)
-class Quota:
-    """The request quota as the last reply stated it, verbatim: numbers can exceed 64 bits."""
-
-    limit: str
-    remaining: str
-    reset: str
 
 
 class Client:
@@ -67,7 +52,7 @@ class Client:
     def __init__(
         self,
         address: str,
-        credentials: AuthBase | None = None,
+        credentials: Credentials | None = None,
         *,
         lang: str = "en",
         timezone: str = "UTC",
@@ -80,24 +65,23 @@ class Client:
 
         Args:
             address: Domain or base URL.
-            credentials: Signs each request to this portal's host, and to no other.
+            credentials: Shown to this portal with each request, and to nobody else.
             lang: Language of labels and messages; sent always, or the portal's own default counts.
             timezone: Zone of datetimes; sent always, because it changes the Parquet types.
             connect_timeout: Seconds for a connection.
             read_timeout: Seconds of silence.
             attempts: How often a request is sent at most.
             patience: Seconds to wait for a spent quota at most.
+
+        Raises:
+            ConfigurationError: The address is none, or credentials would go there unprotected.
         """
         self.address = Address.parse(address)
         self._common = {"lang": lang, "timezone": timezone}
-        self._timeouts = (connect_timeout, read_timeout)
         self._attempts = attempts
         self._patience = patience
-        self._credentials = credentials
-        self._local = threading.local()
-        self._count = itertools.count(1)
-        self.requests_made = 0
-        self.quota: Quota | None = None
+        self.signer = credentials.at(self.address) if credentials else Anonymous()
+        self._sender = Sender(self.address, self.signer, (connect_timeout, read_timeout))
         self.cancelled = threading.Event()
 
     @property
@@ -106,9 +90,19 @@ class Client:
         return self.address.slug
 
     @property
+    def requests_made(self) -> int:
+        """Requests sent so far, redirects included."""
+        return self._sender.requests_made
+
+    @property
     def requests_by_this_thread(self) -> int:
         """Requests that the calling thread has sent; a dataset is landed by one thread."""
-        return int(getattr(self._local, "requests", 0))
+        return self._sender.requests_by_this_thread
+
+    @property
+    def quota(self) -> Quota | None:
+        """The request quota as the last reply stated it."""
+        return self._sender.quota
 
     def url(self, path: str, parameters: Parameters | None = None) -> str:
         """The whole address of an API path; credentials are never part of it."""
@@ -179,11 +173,11 @@ class Client:
     def _open(
         self, url: str, opening: Opening = replies.opening, body: bytes | None = None
     ) -> _Begun:
-        response = self._send(url, body)
+        response = self._sender.send(url, body)
         where = {"portal": self.slug, "url": url}
         try:
             chunks = self._chunks(response, url)
-            head = opening(response.status_code, response.headers, chunks, where)
+            head = self._opened(opening, response, chunks, where)
             if body is not None and response.request.method != "POST":
                 told = f"the portal passes POST requests on to {response.url}, where they are lost"
                 raise RequestRefused(f"{told}; give that address, or use GET", **where)
@@ -192,23 +186,20 @@ class Client:
             raise
         return _Begun(response, itertools.chain([head] if head else [], chunks))
 
-    def _send(self, url: str, body: bytes | None) -> requests.Response:
-        self.requests_made = next(self._count)
-        self._local.requests = self.requests_by_this_thread + 1
+    def _opened(
+        self,
+        opening: Opening,
+        response: requests.Response,
+        chunks: Iterator[bytes],
+        where: dict[str, str],
+    ) -> bytes:
+        status = response.status_code
         try:
-            response = self._session().request(
-                "GET" if body is None else "POST",
-                url,
-                data=body,
-                headers={} if body is None else {"Content-Type": "text/xml"},
-                timeout=self._timeouts,
-                stream=True,
-                auth=self._credentials,
-            )
-        except LocationValueError as error:
-            raise ConfigurationError(f"{self.address.base} is no address of a host") from error
-        self._note_quota(response.headers)
-        return response
+            return opening(status, response.headers, chunks, where)
+        except AccessDenied as error:
+            # Only who signed the request knows what the user can do about it.
+            told = self.signer.refusal(status, error.said)
+            raise AccessDenied(told, said=error.said, **where) from error
 
     def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
         try:
@@ -247,25 +238,6 @@ class Client:
             wait = (problem.reset - datetime.now(UTC)).total_seconds()
             return max(wait, 0) + random.uniform(0.1, 1) if wait <= self._patience else None  # noqa: S311
         return float(2 ** (number - 1)) * random.uniform(0.25, 0.75)  # noqa: S311
-
-    def _session(self) -> requests.Session:
-        # A Session is not made for several threads at once, and landing uses some.
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.max_redirects = 5
-            # A company's proxy knows nothing of this machine's own addresses.
-            session.trust_env = urlsplit(self.address.base).hostname not in _LOOPBACK
-            session.headers["User-Agent"] = _USER_AGENT
-        return session
-
-    def _note_quota(self, headers: Mapping[str, str]) -> None:
-        if "X-RateLimit-Remaining" in headers:
-            self.quota = Quota(
-                limit=headers.get("X-RateLimit-Limit", ""),
-                remaining=headers["X-RateLimit-Remaining"],
-                reset=headers.get("X-RateLimit-Reset", ""),
-            )
 
 
 class _Begun(AbstractContextManager[Iterator[bytes]]):

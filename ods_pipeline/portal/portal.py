@@ -7,12 +7,12 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-from requests.auth import AuthBase
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal, NothingToLand
 from ods_pipeline.portal import catalog, exports, features
 from ods_pipeline.portal.address import dataset_path
+from ods_pipeline.portal.auth.credentials import Credentials
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import Format, Query
 from ods_pipeline.portal.proof import prove
@@ -37,7 +37,7 @@ class Portal:
     def __init__(
         self,
         address: str,
-        credentials: AuthBase | None = None,
+        credentials: Credentials | None = None,
         *,
         lang: str = "en",
         connect_timeout: float = 10,
@@ -48,14 +48,14 @@ class Portal:
 
         Args:
             address: Domain or base URL.
-            credentials: Signs the requests to this portal.
+            credentials: `ApiKey` or `OAuth2`, shown to this portal with each request.
             lang: Language of the metadata asked for.
             connect_timeout: Seconds for a connection.
             read_timeout: Seconds of silence before giving up; never a bound on a whole transfer.
             patience: Seconds to wait at most for a spent quota to start anew.
 
         Raises:
-            ConfigurationError: The address is none.
+            ConfigurationError: The address is none, or credentials would go there unprotected.
         """
         self.client = Client(
             address,

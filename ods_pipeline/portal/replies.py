@@ -103,8 +103,7 @@ def failure(
     if status == _TOO_MANY:
         return quota(headers, said, **where)
     if status in {401, 403}:
-        advice = "the portal refuses access; it needs an API key or a login with more rights"
-        return AccessDenied(_with(advice, message), **where)
+        return AccessDenied(_with("the portal refuses access", message), said=message, **where)
     if status == 404 and said.get("error_code") == "NotFoundResource":
         return DatasetNotFound(_with("the portal does not know it", message), **where)
     if status in {404, 410}:
@@ -155,15 +154,20 @@ def reset_time(headers: Mapping[str, str], said: Mapping[str, Any]) -> datetime 
 
 def unexpected(headers: Mapping[str, str], *, portal: str, url: str) -> PortalError | None:
     """The error of a reply that is a web page although its status is 200; None for data."""
-    html = "html" in headers.get("Content-Type", "").lower()
-    return page(portal=portal, url=url) if html else None
+    return page(portal=portal, url=url) if is_page(headers) else None
+
+
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Whether a reply says that it is a web page."""
+    return "html" in headers.get("Content-Type", "").lower()
 
 
 def page(*, portal: str, url: str) -> NotAPortal:
     """The error of a web page that came instead of data."""
     return NotAPortal(
-        "a web page came instead of data: a login page, a firewall's, or no Opendatasoft portal; "
-        "open the address in a browser to see",
+        "a web page came instead of data: a login page (a private portal needs ODS_API_KEY, or "
+        "`ods-pipeline login`), a firewall's, or no Opendatasoft portal; open the address in a "
+        "browser to see",
         portal=portal,
         url=url,
     )

@@ -31,7 +31,7 @@ def test_the_whole_sample_portal_comes_in_one_request() -> None:
         assert table.schema == SCHEMA
         ids = table.column("dataset_id").to_pylist()
         assert ids == sorted(ids)
-        assert len(ids) == len(emulator.state.datasets())
+        assert len(ids) == sum(not dataset.hidden for dataset in emulator.state.datasets())
         assert set(table.column("data_visible").to_pylist()) <= {True, False}
         one = portal.dataset(ids[0])
         assert one.metadata_hash == portal.datasets(f'dataset_id = "{ids[0]}"')[0].metadata_hash

@@ -130,8 +130,8 @@ def test_a_failure_that_stays_ends_in_one_sentence(
         (Fault.empty_body(), NotAPortal, "not JSON"),
         (Fault.status(404), NotAPortal, r"no Explore API v2\.1 there \(status 404\)"),
         (Fault.status(410), NotAPortal, r"no Explore API v2\.1 there \(status 410\)"),
-        (Fault.status(401), AccessDenied, "needs an API key"),
-        (Fault.status(403), AccessDenied, "needs an API key"),
+        (Fault.status(401), AccessDenied, "without credentials; set ODS_API_KEY"),
+        (Fault.status(403), AccessDenied, "without credentials; set ODS_API_KEY"),
         (Fault.status(405), RequestRefused, r"refuses the query \(status 405\)"),
     ],
 )

@@ -3,7 +3,6 @@
 from collections.abc import Callable
 
 import pytest
-from requests.auth import AuthBase
 
 from ods_pipeline.errors import (
     AccessDenied,
@@ -14,6 +13,7 @@ from ods_pipeline.errors import (
     RequestRefused,
     ServiceException,
 )
+from ods_pipeline.portal.auth import ApiKey
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.wfs import Method, Wfs
 from tests.portal.wfs.serving import Served, Told, recorded, service
@@ -168,7 +168,7 @@ def test_a_report_without_a_word_or_cut_off_is_still_one() -> None:
         (Told(PAGE, 200, "text/xml"), NotAPortal, "a web page came instead of data"),
         (Told(b"\n <HTML><body>", 200, ""), NotAPortal, "a web page came instead of data"),
         (Told(b"Sign in", 200, "text/html"), NotAPortal, "a web page came instead of data"),
-        (Told(PAGE, 403, "text/html"), AccessDenied, "needs an API key"),
+        (Told(PAGE, 403, "text/html"), AccessDenied, "without credentials; set ODS_API_KEY"),
         (Told(FORBIDDEN, 403, "application/json"), AccessDenied, "You don't have permission"),
         (Told(FORBIDDEN, 200, "text/xml"), AccessDenied, "You don't have permission"),
         (Told(BAD_KEY, 401, "application/json"), AccessDenied, "API key is not valid"),
@@ -265,16 +265,11 @@ def test_a_body_is_posted_again_where_a_redirect_keeps_it_and_missed_where_it_do
 
 
 def test_no_secret_of_the_request_or_the_reply_is_in_an_error() -> None:
-    class Key(AuthBase):
-        def __call__(self, request):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN204
-            request.headers["Authorization"] = "Apikey hush"
-            return request
-
     report = recorded("ods_wfs110_exception.xml").replace(
         b"Service must be WFS or CSW.", b"see https://x.test/?apikey=hush and ?access_token=hush"
     )
     with service(lambda _: Told(report, 400)) as served:
         with pytest.raises(ServiceException) as failure:
-            read(Wfs(Client(served.url, Key())))
+            read(Wfs(Client(served.url, ApiKey("hush"))))
         assert served.asked[0].headers["authorization"] == "Apikey hush"
     assert "hush" not in f"{failure.value} {failure.value!r} {failure.value.url}"

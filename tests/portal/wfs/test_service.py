@@ -1,9 +1,9 @@
 """The service: versions that come back, numbers of features, pages, and where requests go."""
 
 import pytest
-from requests.auth import HTTPBasicAuth
 
 from ods_pipeline.errors import GmlRefused, PortalFailure, RequestRefused
+from ods_pipeline.portal.auth import ApiKey
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import Version, Wfs
@@ -117,7 +117,7 @@ def test_a_broken_stream_is_not_begun_anew() -> None:
 
 def test_the_next_page_is_asked_for_with_the_credential_on_the_portals_own_host() -> None:
     with service(lambda _: Told(collection(TWO))) as served:
-        wfs = Wfs(Client(served.url, HTTPBasicAuth("a", "b")), "2.0.0")
+        wfs = Wfs(Client(served.url, ApiKey("a-key")), "2.0.0")
         for link in (
             f"{served.url}/api/wfs?startIndex=5",
             "?startIndex=5",
@@ -146,7 +146,7 @@ def test_the_next_page_is_asked_for_with_the_credential_on_the_portals_own_host(
 )
 def test_a_next_page_on_another_host_is_refused_and_gets_no_credential(link: str) -> None:
     with service(lambda _: Told(collection(TWO))) as served:
-        wfs = Wfs(Client(served.url, HTTPBasicAuth("a", "b")), "2.0.0")
+        wfs = Wfs(Client(served.url, ApiKey("a-key")), "2.0.0")
         host = served.url.removeprefix("http://")
         with pytest.raises(GmlRefused, match="another host"):
             wfs.page(link.format(host=host)).__enter__()

@@ -1,0 +1,85 @@
+"""API keys: one secret, made on the portal's account page, with the rights of its user."""
+
+from __future__ import annotations
+
+import re
+
+import requests
+
+from ods_pipeline.errors import ConfigurationError, keep_secret
+from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.credentials import (
+    Credentials,
+    Signer,
+    quoted,
+    require_private,
+    with_parameter,
+)
+
+# What a header can carry; a key with a line break in it was copied with more than itself.
+_VISIBLE = re.compile(r"[\x21-\x7e]+")
+
+
+class ApiKey(Credentials):
+    """An API key, sent as `Authorization: Apikey …`.
+
+    Example:
+        >>> ApiKey("0123456789abcdef")
+        ApiKey(…)
+    """
+
+    def __init__(self, key: str, *, in_query: bool = False) -> None:
+        """Take a key; spaces around it are nobody's intention.
+
+        Args:
+            key: The key.
+            in_query: Send it as the query parameter `apikey` instead, for proxies that lose the
+                header. Web servers log queries: prefer the header.
+
+        Raises:
+            ConfigurationError: It is empty, or no key at all.
+        """
+        self._key = key.strip()
+        self.in_query = in_query
+        if not _VISIBLE.fullmatch(self._key):
+            state = "has spaces or other unusual characters in it" if self._key else "is empty"
+            raise ConfigurationError(f"the API key {state}; copy it again from the account page")
+        keep_secret(self._key)
+
+    def __repr__(self) -> str:
+        """Its kind alone."""
+        return "ApiKey(…)"
+
+    def at(self, address: Address) -> Signer:
+        """What signs the requests to a portal.
+
+        Raises:
+            ConfigurationError: The portal is asked by plain http.
+        """
+        require_private(address)
+        return _KeySigner(self._key, self.in_query, address)
+
+
+class _KeySigner(Signer):
+    def __init__(self, key: str, in_query: bool, address: Address) -> None:
+        self._key, self._in_query, self._address = key, in_query, address
+
+    def secret(self) -> str:
+        return self._key
+
+    def show(self, request: requests.PreparedRequest, secret: str) -> None:
+        if self._in_query:
+            request.url = with_parameter(request.url or "", "apikey", secret)
+        else:
+            request.headers["Authorization"] = f"Apikey {secret}"
+
+    def refusal(self, status: int, said: str) -> str:
+        if status == 403:
+            return (
+                f"the API key is known, but its user has no right to this{quoted(said)}; "
+                f"ask the administrators of {self._address.base}"
+            )
+        return (
+            f"the portal does not take the API key{quoted(said)}: it is wrong, revoked or expired; "
+            f"make a new one on your account page at {self._address.base} and set ODS_API_KEY"
+        )

@@ -1,0 +1,117 @@
+"""A person's consent: the page to open, and the tokens that its redirect is worth.
+
+Opening browsers and receiving redirects is the command line's work.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable
+from urllib.parse import parse_qs, urlsplit
+
+from ods_pipeline.errors import AccessDenied, ConfigurationError, LoginNeeded, keep_secret
+from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.endpoint import AUTHORIZE, Application, Session, at, exchange
+from ods_pipeline.portal.auth.grant import Grant
+from ods_pipeline.portal.auth.renewal import granted
+from ods_pipeline.portal.auth.store import TokenStore
+
+
+class NotThisLogin(ConfigurationError):
+    """An address that does not answer the consent that was asked for."""
+
+
+class Consent:
+    """One login on its way. The first redirect that fits ends it.
+
+    Attributes:
+        url: The page to open in a browser.
+        redirect_uri: Where the portal leads the browser afterwards.
+    """
+
+    def __init__(
+        self,
+        address: Address,
+        application: Application,
+        store: TokenStore,
+        redirect_uri: str,
+        *,
+        pkce: bool,
+        clock: Callable[[], float],
+    ) -> None:
+        self.redirect_uri = redirect_uri
+        self._address, self._application = address, application
+        self._store, self._clock = store, clock
+        self._session = Session(
+            address,
+            application.client_id,
+            redirect_uri=redirect_uri,
+            state=secrets.token_urlsafe(24),
+            pkce="S256" if pkce else None,
+        )
+        page, self._state = self._session.authorization_url(at(address, AUTHORIZE))
+        self.url = address.base + page[len(at(address, "")) :]
+
+    def login(self, arrived: str) -> Grant:
+        """Turn the redirect's address into a login, and keep it.
+
+        Args:
+            arrived: The whole address, its path and query, or its query alone.
+
+        Returns:
+            The login, on disk already.
+
+        Raises:
+            NotThisLogin: It answers another login, or none.
+            AccessDenied: The person said no, or the portal did.
+            PortalError: The portal gives no tokens for it.
+            TokenStoreError: The login cannot be kept.
+        """
+        code = self._code(arrived)
+        asked_at = self._clock()
+        try:
+            answer = exchange(self._session, self._address, self._application, code)
+        except LoginNeeded as error:
+            told = "the code was used already, or has run out; run `ods-pipeline login` once more"
+            raise AccessDenied(f"{error.message}: {told}", portal=self._address.slug) from error
+        grant = granted(answer, self._nothing_yet(asked_at), asked_at)
+        self._store.save(grant)
+        return grant
+
+    def _nothing_yet(self, now: float) -> Grant:
+        return Grant(
+            self._address.base,
+            self._application.client_id,
+            access_token="",
+            refresh_token="",
+            obtained_at=now,
+            client_auth=self._application.client_auth or "body",
+            logged_in_at=now,
+        )
+
+    def _code(self, arrived: str) -> str:
+        text = arrived.strip()
+        query = urlsplit(text).query or text.lstrip("?")
+        said = {key: values[0] for key, values in parse_qs(query).items() if len(values) == 1}
+        if not {"code", "error"} & said.keys():
+            raise NotThisLogin(
+                "there is no code in this address; give the whole address that the browser shows "
+                "after the consent"
+            )
+        keep_secret(said.get("code", ""))
+        # Compared as bytes: an address may hold anything.
+        if not secrets.compare_digest(said.get("state", "").encode(), self._state.encode()):
+            raise NotThisLogin(
+                "this address answers another login than the one begun here; open the address "
+                "above, and give the one that it leads to"
+            )
+        if "error" in said:
+            raise self._denied(said["error"], said.get("error_description", ""))
+        return said["code"]
+
+    def _denied(self, name: str, detail: str) -> AccessDenied:
+        if name == "access_denied":
+            told = "the consent was denied; no login was made"
+        else:
+            told = f"the portal refuses the login ({name}{f': {detail}' if detail else ''})"
+        return AccessDenied(told, portal=self._address.slug)

@@ -1,0 +1,32 @@
+"""Keeps secrets out of the logs of the libraries that carry them.
+
+urllib3 logs each address asked, requests-oauthlib each token that it gets: both at DEBUG.
+"""
+
+from __future__ import annotations
+
+import logging
+
+from ods_pipeline.errors import redacted
+
+#: Log addresses, in which a key or token may stand.
+_ADDRESSES = ("urllib3.connectionpool", "urllib3.util.retry")
+#: Log whole requests and replies of a token endpoint, when nobody can know the tokens yet.
+_TOKENS = ("requests_oauthlib.oauth2_session", "requests_oauthlib.oauth2_auth")
+
+
+def install() -> None:
+    """Put the filters onto the libraries' loggers; again and again changes nothing."""
+    for name in _ADDRESSES:
+        logging.getLogger(name).addFilter(_without_secrets)
+    for name in _TOKENS:
+        logging.getLogger(name).addFilter(_above_debug)
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redacted(record.getMessage()), ()
+    return True
+
+
+def _above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG

@@ -1,0 +1,210 @@
+"""OAuth2: an application acts for a person who has consented once, for as long as they let it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+from urllib.parse import urlencode
+
+import requests
+
+from ods_pipeline.errors import ConfigurationError, keep_secret
+from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.credentials import (
+    Credentials,
+    Signer,
+    quoted,
+    require_private,
+    with_parameter,
+)
+from ods_pipeline.portal.auth.store import TokenStore, default_file, open_store
+
+if TYPE_CHECKING:
+    from ods_pipeline.portal.auth.consent import Consent
+    from ods_pipeline.portal.auth.endpoint import Application
+    from ods_pipeline.portal.auth.grant import ClientAuth, Grant
+    from ods_pipeline.portal.auth.renewal import Renewal
+
+Placement = Literal["header", "query", "body"]
+_FORM = "application/x-www-form-urlencoded"
+
+
+class OAuth2(Credentials):
+    """An application registered on a portal, and the login that it is used with.
+
+    The login is made once, by `ods-pipeline login` or `consent`, and renews itself from then on.
+
+    Example:
+        >>> OAuth2("my-application", "its secret", "tokens/portal.json")
+        OAuth2('my-application', …)
+    """
+
+    def __init__(
+        self,
+        client_id: str,
+        client_secret: str = "",
+        token_file: str | Path | None = None,
+        *,
+        client_auth: ClientAuth | None = None,
+        placement: Placement = "header",
+        pkce: bool = False,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        """Name an application and where its login lives.
+
+        Args:
+            client_id: Its identifier.
+            client_secret: Its secret; empty for a public application without one.
+            token_file: File of the login, or a `postgresql://` URL where several hosts share it;
+                without it a file under `data/tokens`.
+            client_auth: How the application proves itself, `body` or `basic`; without it as the
+                login was made.
+            placement: Where the token stands in requests. A query is logged by web servers, and a
+                body stands beside no body of WFS: prefer the header.
+            pkce: Protect a new login by PKCE (S256); no portal documents it.
+            clock: Seconds since 1970.
+
+        Raises:
+            ConfigurationError: The application has no name.
+        """
+        if not client_id.strip():
+            raise ConfigurationError(
+                "the OAuth2 application has no identifier; set ODS_CLIENT_ID to the one that the "
+                "portal's account page shows under My applications"
+            )
+        self.client_id = client_id.strip()
+        self._client_secret = client_secret.strip()
+        self._token_file = token_file
+        self._client_auth = client_auth
+        self._placement = placement
+        self._pkce = pkce
+        self._clock = clock
+        keep_secret(self._client_secret)
+
+    def __repr__(self) -> str:
+        """The application's identifier, which is no secret."""
+        return f"OAuth2({self.client_id!r}, …)"
+
+    def store(self, address: Address) -> TokenStore:
+        """Where the login at a portal is kept."""
+        place = self._token_file or default_file(Path("data"), address, self.client_id)
+        return open_store(place, address, self.client_id)
+
+    def consent(self, address: Address, redirect_uri: str) -> Consent:
+        """Begin a login: a page to open in a browser, and what to do with where it leads.
+
+        Args:
+            address: The portal.
+            redirect_uri: The address that was registered with the application.
+
+        Raises:
+            ConfigurationError: The portal is asked by plain http.
+        """
+        from ods_pipeline.portal.auth.consent import Consent
+
+        require_private(address)
+        return Consent(
+            address,
+            self._application(),
+            self.store(address),
+            redirect_uri,
+            pkce=self._pkce,
+            clock=self._clock,
+        )
+
+    def at(self, address: Address) -> Signer:
+        """What signs the requests to a portal.
+
+        Raises:
+            ConfigurationError: The portal is asked by plain http.
+        """
+        require_private(address)
+        return _Bearer(self, address, self._placement, self._clock)
+
+    def renewal(self, address: Address) -> Renewal:
+        """What keeps the login at a portal alive."""
+        from ods_pipeline.portal.auth.renewal import Renewal
+
+        return Renewal(address, self._application(), self.store(address), self._clock)
+
+    def _application(self) -> Application:
+        # requests-oauthlib takes a tenth of a second to import: only who needs the endpoint pays.
+        from ods_pipeline.portal.auth.endpoint import Application
+
+        return Application(self.client_id, self._client_secret, self._client_auth)
+
+
+class _Bearer(Signer):
+    """Shows the login's access token; asks the store, and the portal, only when it must."""
+
+    def __init__(
+        self,
+        credentials: OAuth2,
+        address: Address,
+        placement: Placement,
+        clock: Callable[[], float],
+    ) -> None:
+        self._credentials, self._address = credentials, address
+        self._placement, self._clock = placement, clock
+        self._renewal: Renewal | None = None
+        self._held: Grant | None = None
+        self._lock = threading.Lock()
+        self._given = self._taken = ""
+
+    def secret(self) -> str:
+        return self._grant().access_token
+
+    def another(self, rejected: str, *, certainly: bool) -> str | None:
+        # A token that answered a refusal and was never taken is no better the second time.
+        if rejected == self._given != self._taken or (not certainly and self._recent(rejected)):
+            return None
+        self._given = self._grant(rejected).access_token
+        return self._given
+
+    def accepted(self, secret: str) -> None:
+        self._taken = secret
+
+    def show(self, request: requests.PreparedRequest, secret: str) -> None:
+        if self._placement == "header":
+            request.headers["Authorization"] = f"Bearer {secret}"
+        elif self._placement == "query":
+            request.url = with_parameter(request.url or "", "access_token", secret)
+        elif request.body:
+            raise ConfigurationError(
+                "a request of WFS by POST has a body of its own, beside which no token can stand; "
+                "show the token in the header, or use GET"
+            )
+        else:
+            request.headers["Content-Type"] = _FORM
+            request.prepare_body(urlencode({"access_token": secret}), None)
+
+    def refusal(self, status: int, said: str) -> str:
+        if status == 403:
+            return (
+                f"the login is good, but its user has no right to this{quoted(said)}; "
+                f"ask the administrators of {self._address.base}"
+            )
+        return (
+            f"the portal refuses a token that was just renewed{quoted(said)}: the user or the "
+            f"application {self._credentials.client_id} has lost its rights at "
+            f"{self._address.base}; run `ods-pipeline login` once more, or ask its administrators"
+        )
+
+    def _recent(self, token: str) -> bool:
+        """Whether a token is too young to have run out: a web page alone is no proof of that."""
+        held = self._held
+        return bool(held and held.access_token == token and self._clock() - held.obtained_at < 60)
+
+    def _grant(self, rejected: str | None = None) -> Grant:
+        held = self._held
+        if held and held.serves(self._clock(), rejected=rejected):
+            return held
+        with self._lock:
+            held = self._held
+            if held is None or not held.serves(self._clock(), rejected=rejected):
+                self._renewal = self._renewal or self._credentials.renewal(self._address)
+                held = self._held = self._renewal.grant(rejected)
+            return held

@@ -1,0 +1,277 @@
+"""The token store in PostgreSQL: one row, for the processes of several hosts.
+
+It needs one table and plain transactions, so that it works through a pooler: nothing is kept in a
+session, and no connection is held while the portal is waited for. psycopg is imported on first use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from random import uniform
+from time import monotonic, sleep
+from types import ModuleType
+from typing import Any
+from urllib.parse import parse_qs, unquote, urlsplit
+from uuid import uuid4
+
+from ods_pipeline.errors import ConfigurationError, TokenStoreError, keep_secret
+from ods_pipeline.portal.auth.grant import Grant
+
+TABLE = "ods_pipeline_logins"
+#: Seconds after which another one may renew, though the holder has not said that it is done; the
+#: requests of a renewal give up before.
+LEASE = 120
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
+# A server that restarts is back by then. What the portal has given is worth waiting for.
+_PAUSES = (1, 2, 4, 8, 15)
+_CONNECTION = {
+    "connect_timeout": 10,
+    "client_encoding": "utf8",
+    "application_name": "ods-pipeline",
+    # Poolers give each transaction another session, which knows no statements prepared before.
+    "prepare_threshold": None,
+    # A server that vanished without a word is noticed after 20 seconds.
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+}
+
+_CREATE = """
+create table if not exists ods_pipeline_logins (
+    portal text not null,
+    client_id text not null,
+    record jsonb,
+    generation bigint,
+    holder text,
+    until timestamptz,
+    primary key (portal, client_id)
+)"""
+# For this transaction alone: no wait without end, and a commit that means "on disk".
+_CAREFULLY = """
+select set_config('statement_timeout', '10s', true),
+    case when current_setting('synchronous_commit') = 'off'
+        then set_config('synchronous_commit', 'on', true) end"""
+_LOAD = """
+select record::text from ods_pipeline_logins
+where portal = %(portal)s and client_id = %(client_id)s"""
+_SAVE = """
+insert into ods_pipeline_logins (portal, client_id, record, generation)
+values (%(portal)s, %(client_id)s, %(record)s::jsonb, %(generation)s)
+on conflict (portal, client_id)
+do update set record = excluded.record, generation = excluded.generation
+returning true"""
+# The second condition recognises what a commit kept whose confirmation got lost.
+_SWAP = """
+update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(generation)s
+where portal = %(portal)s and client_id = %(client_id)s
+    and (record->>'refresh_token' = %(old)s or record = %(record)s::jsonb)
+returning true"""
+_FORGET = """
+update ods_pipeline_logins set record = null, generation = null
+where portal = %(portal)s and client_id = %(client_id)s and record is not null
+returning true"""
+_TAKE = """
+insert into ods_pipeline_logins as kept (portal, client_id, holder, until)
+values (
+    %(portal)s, %(client_id)s, %(holder)s,
+    clock_timestamp() + %(lease)s * interval '1 second'
+)
+on conflict (portal, client_id)
+do update set holder = excluded.holder, until = excluded.until
+where kept.holder is null or kept.until <= clock_timestamp()
+returning true"""
+_RELEASE = """
+update ods_pipeline_logins set holder = null, until = null
+where portal = %(portal)s and client_id = %(client_id)s and holder = %(holder)s
+returning true"""
+
+
+class _Lost(TokenStoreError):
+    """The server cannot be reached, or broke off."""
+
+
+class PostgresStore:
+    """Keeps a login in the row of its portal and application, and there notes who renews it."""
+
+    def __init__(self, url: str, portal: str, client_id: str, *, lease: float = LEASE) -> None:
+        """Name a database; it is not asked yet.
+
+        Args:
+            url: Its `postgresql://` URL, in any form that libpq understands.
+            portal: Base URL of the portal whose login it keeps.
+            client_id: The application.
+            lease: Seconds after which a holder that is not heard of counts as dead.
+
+        Raises:
+            ConfigurationError: It is no such URL.
+        """
+        self._url, self._lease = url, lease
+        self._key = {"portal": portal, "client_id": client_id}
+        self._where = f"table {TABLE} of {_without_secrets(url)}"
+
+    def __repr__(self) -> str:
+        """The place alone."""
+        return f"PostgresStore({self._where!r})"
+
+    @property
+    def where(self) -> str:
+        """Host, database and table."""
+        return self._where
+
+    def load(self) -> Grant | None:
+        """What is kept; None where nobody has logged in.
+
+        Raises:
+            TokenStoreError: The server does not give it, or it is no record of a login.
+        """
+        with self._told("read"):
+            try:
+                row = self._once(_LOAD, {})
+            except _psycopg().errors.UndefinedTable:
+                return None
+        if row is None or row[0] is None:
+            return None
+        try:
+            return Grant.parse(row[0])
+        except ValueError:
+            # Not chained: the decoder's error carries the text, and with it the tokens.
+            raise TokenStoreError(
+                f"{self._where} holds no whole record of the login of "
+                f"{self._key['client_id']}; run `ods-pipeline login` to replace it"
+            ) from None
+
+    def save(self, grant: Grant) -> None:
+        """Keep a new login, whatever was kept before.
+
+        Raises:
+            TokenStoreError: It cannot be kept.
+        """
+        self._did("kept", _SAVE, **_columns(grant))
+
+    def swap(self, old: Grant, new: Grant) -> bool:
+        """Keep `new` where the refresh token kept is still `old`'s; else False, and nothing moves.
+
+        The row itself is compared, not the lease: a holder that was slow keeps what it got, and a
+        person's new login stays.
+
+        Raises:
+            TokenStoreError: It cannot be kept.
+        """
+        # Before a renewal nothing is lost yet, and nobody needs to wait.
+        for pause in _PAUSES if new.pending is None else ():
+            try:
+                return self._did("kept", _SWAP, old=old.refresh_token, **_columns(new))
+            except _Lost:
+                sleep(pause)
+        return self._did("kept", _SWAP, old=old.refresh_token, **_columns(new))
+
+    def forget(self) -> bool:
+        """Keep nothing; False where nothing was kept.
+
+        Raises:
+            TokenStoreError: It cannot be taken away.
+        """
+        return self._did("taken away", _FORGET)
+
+    @contextmanager
+    def exclusive(self, patience: float) -> Iterator[None]:
+        """Hold the row's lease; that of a holder who died lapses, by the server's clock.
+
+        Args:
+            patience: Seconds to wait for another holder at most.
+
+        Raises:
+            TokenStoreError: Another one held it for longer, or the server does not answer.
+        """
+        holder = uuid4().hex
+        try:
+            self._take(holder, patience)
+            yield
+        finally:
+            # One that cannot be given back lapses.
+            with suppress(TokenStoreError):
+                self._did("unlocked", _RELEASE, holder=holder)
+
+    def _take(self, holder: str, patience: float) -> None:
+        end, pause = monotonic() + patience, _FIRST_PAUSE
+        while not self._did("locked", _TAKE, holder=holder, lease=self._lease):
+            left = end - monotonic()
+            if left <= 0:
+                raise TokenStoreError(
+                    f"another process has been renewing the login in {self._where} for more than "
+                    f"{patience:g} seconds, so nothing was done; try again later"
+                )
+            sleep(min(left, pause * uniform(0.5, 1)))  # noqa: S311 - jitter is no secret
+            pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _did(self, done: str, statement: str, **values: Any) -> bool:
+        with self._told(done):
+            try:
+                return self._once(statement, values) is not None
+            except _psycopg().errors.UndefinedTable:
+                self._create()
+                return self._once(statement, values) is not None
+
+    def _create(self) -> None:
+        errors = _psycopg().errors
+        # Two that create it at once get in each other's way; either way it is there.
+        with suppress(errors.DuplicateTable, errors.UniqueViolation):
+            self._once(_CREATE, {})
+
+    def _once(self, statement: str, values: dict[str, Any]) -> Any:
+        psycopg = _psycopg()
+        with psycopg.connect(self._url, **_CONNECTION) as connection:
+            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+            connection.execute(_CAREFULLY)
+            cursor = connection.execute(statement, {**self._key, **values})
+            return cursor.fetchone() if cursor.description else None
+
+    @contextmanager
+    def _told(self, done: str) -> Iterator[None]:
+        psycopg = _psycopg()
+        try:
+            yield
+        except psycopg.Error as error:
+            kind = _Lost if isinstance(error, psycopg.OperationalError) else TokenStoreError
+            said = error.diag.message_primary or str(error).partition("\n")[0]
+            # Not chained: what the server adds may quote the row.
+            raise kind(f"the login in {self._where} cannot be {done}: {said}") from None
+
+
+def _columns(grant: Grant) -> dict[str, Any]:
+    return {"record": grant.dump(), "generation": int(grant.generation)}
+
+
+def _psycopg() -> ModuleType:
+    try:
+        import psycopg
+    except ImportError as error:
+        raise ConfigurationError(
+            "a login is kept in PostgreSQL with the help of psycopg, which is not installed here; "
+            'run `pip install "ods-pipeline[postgres]"`'
+        ) from error
+    return psycopg
+
+
+def _without_secrets(url: str) -> str:
+    try:
+        parts = urlsplit(url)
+        named = parse_qs(parts.query)
+    except ValueError:
+        raise _no_url() from None
+    user, _, host = parts.netloc.rpartition("@")
+    # The password's own / or ? ends the host too early: what follows would be shown as its name.
+    if "@" in parts.path + parts.query + parts.fragment:
+        raise _no_url()
+    passwords = [user.partition(":")[2], *named.get("password", []), *named.get("sslpassword", [])]
+    keep_secret(*passwords, *map(unquote, passwords))
+    shown = host or ",".join(named.get("host", []))
+    return f"postgresql://{shown}/{parts.path.lstrip('/') or ','.join(named.get('dbname', []))}"
+
+
+def _no_url() -> ConfigurationError:
+    return ConfigurationError(
+        "ODS_TOKEN_FILE is no URL of a database, such as postgresql://USER:PASSWORD@HOST/DATABASE; "
+        "write special characters of the password with %, such as %40 for @"
+    )

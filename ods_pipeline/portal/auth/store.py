@@ -1,0 +1,96 @@
+"""Where a login is kept between runs, for all processes that share it."""
+
+from __future__ import annotations
+
+import re
+from contextlib import AbstractContextManager
+from hashlib import sha256
+from pathlib import Path
+from typing import Protocol
+
+from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.grant import Grant
+
+
+class TokenStore(Protocol):
+    """Keeps one grant: the one of a portal and an application.
+
+    A refresh token serves once, so whoever spends it must be alone (`exclusive`), and what came of
+    it must be on disk before it is used (`swap`).
+    """
+
+    @property
+    def where(self) -> str:
+        """The place for people, without secrets."""
+
+    def load(self) -> Grant | None:
+        """What is kept; None where nobody has logged in. Takes no lock.
+
+        Raises:
+            TokenStoreError: It cannot be read, or is not safe from others.
+        """
+
+    def save(self, grant: Grant) -> None:
+        """Keep a new login, whatever was kept before.
+
+        Raises:
+            TokenStoreError: It cannot be kept; what was kept before still is.
+        """
+
+    def swap(self, old: Grant, new: Grant) -> bool:
+        """Keep `new` where the refresh token kept is still `old`'s; else False, and nothing moves.
+
+        On return it is on disk, for good. Called within `exclusive`.
+
+        Raises:
+            TokenStoreError: It cannot be kept.
+        """
+
+    def forget(self) -> bool:
+        """Keep nothing; False where nothing was kept.
+
+        Raises:
+            TokenStoreError: It cannot be taken away.
+        """
+
+    def exclusive(self, patience: float) -> AbstractContextManager[None]:
+        """Be the only one to renew, among all threads and processes that share the store.
+
+        Whoever dies within it is no obstacle for long.
+
+        Args:
+            patience: Seconds to wait for another one at most.
+
+        Raises:
+            TokenStoreError: Another one was at it for longer; nothing is renewed then.
+        """
+
+
+def open_store(place: str | Path, address: Address, client_id: str) -> TokenStore:
+    """The store at a place.
+
+    Args:
+        place: A file, or a `postgresql://` URL.
+        address: The portal.
+        client_id: The application.
+    """
+    if str(place).startswith(("postgresql://", "postgres://")):
+        from ods_pipeline.portal.auth.postgres import PostgresStore
+
+        return PostgresStore(str(place), address.base, client_id)
+    from ods_pipeline.portal.auth.files import FileStore
+
+    return FileStore(Path(place).expanduser(), address.base, client_id)
+
+
+def default_file(data_dir: Path, address: Address, client_id: str) -> Path:
+    """Where a login is kept unless the user says otherwise: one file per portal and application.
+
+    Args:
+        data_dir: Root of lake, warehouse and tokens.
+        address: The portal.
+        client_id: The application; part of the name as far as it fits a file's.
+    """
+    plain = re.sub(r"[^A-Za-z0-9_-]", "_", client_id)[:40]
+    digest = sha256(client_id.encode()).hexdigest()[:8]
+    return data_dir / "tokens" / f"{address.slug}--{plain}-{digest}.json"

@@ -1,0 +1,136 @@
+"""One request to a portal, signed, followed on the portal's own host, and counted.
+
+What a reply means, and whether to ask again, is `client`'s to decide.
+"""
+
+from __future__ import annotations
+
+import itertools
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import metadata
+
+import requests
+from urllib3.exceptions import LocationValueError
+
+from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.portal import redirects, replies
+from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.credentials import Signer
+
+_MOST_REDIRECTS = 5
+_UNAUTHORIZED = 401
+_USER_AGENT = (
+    f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{metadata.version('requests')}"
+)
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The request quota as the last reply stated it, verbatim: numbers can exceed 64 bits."""
+
+    limit: str
+    remaining: str
+    reset: str
+
+
+class Sender:
+    """Sends requests to one portal, from as many threads as there are.
+
+    Attributes:
+        requests_made: How many were sent, redirects included.
+        quota: What the last reply said of it.
+    """
+
+    def __init__(self, address: Address, signer: Signer, timeouts: tuple[float, float]) -> None:
+        self._address, self._signer, self._timeouts = address, signer, timeouts
+        self._local = threading.local()
+        self._count = itertools.count(1)
+        self.requests_made = 0
+        self.quota: Quota | None = None
+
+    @property
+    def requests_by_this_thread(self) -> int:
+        """How many the calling thread has sent."""
+        return int(getattr(self._local, "requests", 0))
+
+    def send(self, url: str, body: bytes | None) -> requests.Response:
+        """Ask, and ask once more where what was shown has run out and something newer is known.
+
+        Raises:
+            requests.RequestException: There is no reply.
+            PortalError: It leads to another host, or no login serves.
+            ConfigurationError: The address is none.
+        """
+        secret = self._signer.secret()
+        response = self._followed(url, body, secret)
+        if _refused(response):
+            certainly = response.status_code == _UNAUTHORIZED
+            other = self._signer.another(secret, certainly=certainly)
+            if other is None:
+                return response
+            response.close()
+            secret, response = other, self._followed(url, body, other)
+        if not _refused(response):
+            self._signer.accepted(secret)
+        return response
+
+    def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
+        response = self._asked(url, body, secret)
+        for _ in range(_MOST_REDIRECTS):
+            step = redirects.step(response, self._address, url)
+            if step is None:
+                return response
+            response.close()
+            body = body if redirects.keeps_body(response) else None
+            response = self._asked(step, body, secret)
+        response.close()
+        raise requests.TooManyRedirects(response=response)
+
+    def _asked(self, url: str, body: bytes | None, secret: str) -> requests.Response:
+        def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            self._signer.show(request, secret)
+            return request
+
+        self.requests_made = next(self._count)
+        self._local.requests = self.requests_by_this_thread + 1
+        try:
+            response = self._session().request(
+                "GET" if body is None else "POST",
+                url,
+                data=body,
+                headers={} if body is None else {"Content-Type": "text/xml"},
+                timeout=self._timeouts,
+                stream=True,
+                # Also where there is nothing to show, or requests looks into a .netrc for it.
+                auth=signed,
+                allow_redirects=False,
+            )
+        except LocationValueError as error:
+            raise ConfigurationError(f"{self._address.base} is no address of a host") from error
+        self._note_quota(response.headers)
+        return response
+
+    def _session(self) -> requests.Session:
+        # A Session is not made for several threads at once, and landing uses some.
+        session: requests.Session | None = getattr(self._local, "session", None)
+        if session is None:
+            session = self._local.session = requests.Session()
+            # A company's proxy knows nothing of this machine's own addresses.
+            session.trust_env = not self._address.local
+            session.headers["User-Agent"] = _USER_AGENT
+        return session
+
+    def _note_quota(self, headers: Mapping[str, str]) -> None:
+        if "X-RateLimit-Remaining" in headers:
+            self.quota = Quota(
+                limit=headers.get("X-RateLimit-Limit", ""),
+                remaining=headers["X-RateLimit-Remaining"],
+                reset=headers.get("X-RateLimit-Reset", ""),
+            )
+
+
+def _refused(response: requests.Response) -> bool:
+    """Whether a reply may mean that what was shown has run out: 401, or a login page."""
+    return response.status_code == _UNAUTHORIZED or replies.is_page(response.headers)

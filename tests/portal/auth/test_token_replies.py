@@ -1,0 +1,137 @@
+"""What token endpoints answer, in every shape that was seen or feared: tokens, or one sentence."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+
+from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalError, PortalFailure
+from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.endpoint import Application, NotSent, refresh
+from ods_pipeline.portal.auth.grant import Grant
+from ods_pipeline.portal.auth.renewal import granted
+
+APPLICATION = Application("app", "app-secret")
+SPENT = "refresh-token-that-is-spent"
+# As documented, key by key.
+DOCUMENTED = {
+    "access_token": "9kxoTUYvSxnAiMpv008NBqRiqk5xWt",
+    "expires_in": 3600,
+    "token_type": "Bearer",
+    "state": "ilovedata",
+    "scope": "all",
+    "refresh_token": "jFfDUcsK9zzNMs1zwczzJxGrimPtmf",
+}
+BEFORE = Grant("https://portal.test", "app", "old", SPENT, 1_000)
+
+
+@contextmanager
+def endpoint(status: int, body: bytes, kind: str = "application/json") -> Iterator[Address]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            self.send_header("Content-Type", kind)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *args: object) -> None:
+            """Keep quiet."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
+        yield Address.parse(f"http://127.0.0.1:{server.server_address[1]}")
+        server.shutdown()
+
+
+def told(**changes: Any) -> bytes:
+    reply = {key: value for key, value in {**DOCUMENTED, **changes}.items() if value is not None}
+    return json.dumps(reply).encode()
+
+
+@pytest.mark.parametrize(
+    ("changes", "lifetime"),
+    [
+        ({}, 3600),
+        ({"expires_in": "3600"}, 3600),
+        ({"expires_in": 59.5}, 59.5),
+        ({"expires_in": None}, None),
+        ({"expires_in": 0}, None),
+        ({"expires_in": -1}, None),
+        ({"expires_in": "soon"}, None),
+        ({"token_type": "bearer"}, 3600),
+        ({"scope": "all everything"}, 3600),
+        ({"scope": ""}, 3600),
+        ({"scope": None}, 3600),
+        ({"state": None}, 3600),
+    ],
+)
+def test_tokens_are_read_whatever_stands_beside_them(
+    changes: dict[str, Any], lifetime: float | None
+) -> None:
+    with endpoint(200, told(**changes)) as address:
+        grant = granted(refresh(address, APPLICATION, SPENT), BEFORE, 2_000)
+    assert grant.access_token == DOCUMENTED["access_token"]
+    assert grant.refresh_token == DOCUMENTED["refresh_token"]
+    assert grant.expires_at == (None if lifetime is None else 2_000 + lifetime)
+
+
+def test_a_reply_without_a_refresh_token_leaves_the_old_one_good() -> None:
+    with endpoint(200, told(refresh_token=None)) as address:
+        assert granted(refresh(address, APPLICATION, SPENT), BEFORE, 2_000).refresh_token == SPENT
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "error", "says"),
+    [
+        (400, b'{"error": "invalid_grant"}', LoginNeeded, "no more .invalid_grant"),
+        (401, b'{"error": "invalid_grant"}', LoginNeeded, "no more"),
+        (200, b'{"error": "invalid_grant"}', LoginNeeded, "no more"),
+        (401, b'{"error": "invalid_client"}', AccessDenied, "ODS_CLIENT_ID and ODS_CLIENT_SECRET"),
+        (400, b'{"error": "unauthorized_client"}', AccessDenied, "does not take the application"),
+        (400, b'{"error":"invalid_request","error_description":"No."}', AccessDenied, "st: No\\)"),
+        (400, b'{"error": "invalid_scope"}', AccessDenied, "refuses the request"),
+        (503, b'{"error": "temporarily_unavailable"}', PortalFailure, "try later"),
+        (400, b'{"error": "server_error"}', PortalFailure, "status 400, server_error"),
+        (500, b"<html>", PortalFailure, "status 500"),
+        (500, told(), PortalFailure, "status 500"),
+        (405, b"", PortalFailure, "status 405"),
+        (200, b"", PortalFailure, "gave no tokens"),
+        (200, b"<html>Log in</html>", PortalFailure, "gave no tokens"),
+        (200, b"[]", PortalFailure, "gave no tokens"),
+        (200, b"[" * 100_000, PortalFailure, "gave no tokens"),
+        (200, b'"text"', PortalFailure, "gave no tokens"),
+        (200, b"{}", PortalFailure, "gave no tokens"),
+        (200, told(access_token=""), PortalFailure, "gave no tokens"),
+        (200, told(access_token=7), PortalFailure, "gave no tokens"),
+        (200, told(refresh_token=[]), PortalFailure, "gave no tokens"),
+        (200, told(token_type="mac"), PortalFailure, "gave no tokens"),
+        (200, told(token_type=None), PortalFailure, "gave no tokens"),
+        (200, b'{"access_token": "9kxoTUYvSx', PortalFailure, "gave no tokens"),
+    ],
+)
+def test_what_is_no_token_reply_is_told_by_its_text_and_not_its_status(
+    status: int, body: bytes, error: type[PortalError], says: str
+) -> None:
+    with endpoint(status, body) as address, pytest.raises(error, match=says) as raised:
+        refresh(address, APPLICATION, SPENT)
+    assert type(raised.value) is error
+    assert "app-secret" not in f"{raised.value!r} {raised.value.url}"
+
+
+@pytest.mark.parametrize(
+    "base", ["http://127.0.0.1:1", "https://127.0.0.1:1", "https://no.invalid"]
+)
+def test_what_never_left_is_told_from_what_was_lost(base: str) -> None:
+    with pytest.raises(NotSent, match=r"cannot be reached|there is no host"):
+        refresh(Address.parse(base), APPLICATION, SPENT)
+
+
+def test_a_wrong_certificate_is_noticed_before_anything_is_sent() -> None:
+    with endpoint(200, told()) as address, pytest.raises(NotSent):
+        refresh(Address.parse(address.base.replace("http:", "https:")), APPLICATION, SPENT)
