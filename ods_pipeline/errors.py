@@ -5,6 +5,7 @@
     ├── PortalError               the portal did not give what was asked
     │   ├── PortalUnreachable     no connection, or none that lasted
     │   ├── NotAPortal            something answers there, but no Explore API
+    │   │   └── WebPage           a login page, a firewall's, or an ordinary web site
     │   ├── AccessDenied          401, 403, or a dataset whose records are not visible
     │   │   └── LoginNeeded       nobody has logged in, or the login serves no more
     │   ├── DatasetNotFound       404, or not in the catalog
@@ -121,6 +122,10 @@ class NotAPortal(PortalError):
     """Something answers at the address, but it is no Explore API v2.1."""
 
     exit_status = 2
+
+
+class WebPage(NotAPortal):
+    """A web page came instead of data, though its status promised data."""
 
 
 class AccessDenied(PortalError):

@@ -26,6 +26,7 @@ from ods_pipeline.errors import (
     PortalUnreachable,
     QuotaExhausted,
     RequestRefused,
+    WebPage,
 )
 from ods_pipeline.portal import connection, replies
 from ods_pipeline.portal.address import Address
@@ -196,8 +197,10 @@ class Client:
         status = response.status_code
         try:
             return opening(status, response.headers, chunks, where)
+        # Only who signed the request knows what a refusal means, and what the user can do.
+        except WebPage as error:
+            raise replies.page(login=self.signer.at_a_login_page(), **where) from error
         except AccessDenied as error:
-            # Only who signed the request knows what the user can do about it.
             told = self.signer.refusal(status, error.said)
             raise AccessDenied(told, said=error.said, **where) from error
 

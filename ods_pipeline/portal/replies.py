@@ -21,6 +21,7 @@ from ods_pipeline.errors import (
     PortalFailure,
     QuotaExhausted,
     RequestRefused,
+    WebPage,
 )
 
 _TOO_MANY = 429
@@ -162,12 +163,17 @@ def is_page(headers: Mapping[str, str]) -> bool:
     return "html" in headers.get("Content-Type", "").lower()
 
 
-def page(*, portal: str, url: str) -> NotAPortal:
-    """The error of a web page that came instead of data."""
-    return NotAPortal(
-        "a web page came instead of data: a login page (a private portal needs ODS_API_KEY, or "
-        "`ods-pipeline login`), a firewall's, or no Opendatasoft portal; open the address in a "
-        "browser to see",
+def page(*, portal: str, url: str, login: str = "") -> WebPage:
+    """The error of a web page that came instead of data.
+
+    Args:
+        portal: Slug of the portal.
+        url: Address that was asked.
+        login: What it means if it is a login page, where that is known.
+    """
+    return WebPage(
+        f"a web page came instead of data: a login page{f' ({login})' if login else ''}, "
+        "a firewall's, or no Opendatasoft portal; open the address in a browser to see",
         portal=portal,
         url=url,
     )

@@ -83,3 +83,6 @@ class _KeySigner(Signer):
             f"the portal does not take the API key{quoted(said)}: it is wrong, revoked or expired; "
             f"make a new one on your account page at {self._address.base} and set ODS_API_KEY"
         )
+
+    def at_a_login_page(self) -> str:
+        return "the API key may be wrong, revoked or expired"

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from typing import NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import requests
 
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.sealed import Sealed
 
 
-class Signer(ABC):
+class Signer(Sealed, ABC):
     """Signs the requests to one portal. Threads may share it."""
 
     @abstractmethod
@@ -56,8 +56,12 @@ class Signer(ABC):
             said: The portal's own words; often none.
         """
 
+    @abstractmethod
+    def at_a_login_page(self) -> str:
+        """What it means that the portal leads to its login page."""
 
-class Credentials(ABC):
+
+class Credentials(Sealed, ABC):
     """What a user has to show, whatever portal they come to.
 
     They stand in no message, `repr` or pickle: other processes make their own.
@@ -70,12 +74,6 @@ class Credentials(ABC):
         Raises:
             ConfigurationError: They cannot be used there.
         """
-
-    def __reduce__(self) -> NoReturn:
-        raise TypeError(
-            f"{type(self).__name__} holds a secret and is not pickled; "
-            "make it anew in the other process, from its environment"
-        )
 
 
 class Anonymous(Signer):
@@ -94,6 +92,10 @@ class Anonymous(Signer):
             f"the portal refuses access without credentials{quoted(said)}; set ODS_API_KEY, or "
             "ODS_CLIENT_ID and run `ods-pipeline login`"
         )
+
+    def at_a_login_page(self) -> str:
+        """What a private portal needs."""
+        return "a private portal needs ODS_API_KEY, or ODS_CLIENT_ID and `ods-pipeline login`"
 
 
 def quoted(said: str) -> str:

@@ -27,6 +27,7 @@ from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalError, PortalFa
 from ods_pipeline.portal import connection
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import ClientAuth
+from ods_pipeline.portal.auth.sealed import Sealed
 
 AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"
 _SCOPE = "all"
@@ -36,7 +37,7 @@ _LATER = frozenset({"server_error", "temporarily_unavailable"})
 
 
 @dataclass(frozen=True)
-class Application:
+class Application(Sealed):
     """What was registered on the portal's account page.
 
     Attributes:

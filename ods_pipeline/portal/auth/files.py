@@ -12,13 +12,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from errno import EACCES, EDQUOT, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path
-from threading import Lock
 from time import monotonic
 
 from filelock import FileLock, Timeout
 
 from ods_pipeline.errors import TokenStoreError
 from ods_pipeline.portal.auth.grant import Grant
+from ods_pipeline.portal.auth.turns import turn
 
 #: Seconds that a new login or a logout waits for a renewal under way.
 _PATIENCE = 120
@@ -32,10 +32,6 @@ _ADVICE = {
     **dict.fromkeys((ENOSPC, EDQUOT), f"make room on its disk, or {_ELSEWHERE}"),
     **dict.fromkeys((EROFS, ENOTDIR), _ELSEWHERE),
 }
-
-# The file's lock keeps threads apart as well, but they would all poll for it.
-_TURNS: dict[str, Lock] = {}
-os.register_at_fork(after_in_child=_TURNS.clear)
 
 
 class _Damaged(TokenStoreError):
@@ -151,8 +147,8 @@ class FileStore:
             TokenStoreError: Another one held it for longer, or files cannot be locked there.
         """
         end = monotonic() + patience
-        turn = _TURNS.setdefault(os.path.realpath(self._lock), Lock())
-        if not turn.acquire(timeout=max(patience, 0)):
+        ours = turn(os.path.realpath(self._lock))
+        if not ours.acquire(timeout=max(patience, 0)):
             raise self._busy(patience)
         try:
             lock = FileLock(self._lock, mode=0o600, thread_local=False, fallback_to_soft=False)
@@ -167,7 +163,7 @@ class FileStore:
                 with self._told("unlocked"):
                     lock.release()
         finally:
-            turn.release()
+            ours.release()
 
     def _acquire(self, lock: FileLock, end: float, patience: float) -> None:
         with self._told("locked", "give an ODS_TOKEN_FILE on a local disk"):

@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from ods_pipeline.errors import keep_secret
+from ods_pipeline.portal.auth.sealed import Sealed
 
 ClientAuth = Literal["body", "basic"]
 
@@ -19,7 +20,7 @@ _SHARE = 0.1
 
 
 @dataclass(frozen=True, repr=False)
-class Grant:
+class Grant(Sealed):
     """One login of one application at one portal.
 
     Attributes:
@@ -89,8 +90,9 @@ class Grant:
             known: dict[str, Any] = json.loads(text)
             names = {field.name for field in fields(cls)}
             grant = cls(**{key: value for key, value in known.items() if key in names})
-        except (TypeError, AttributeError, RecursionError) as error:
-            raise ValueError("no record of a login") from error
+        except (ValueError, TypeError, AttributeError, RecursionError):
+            # Not chained: a decoder's error carries the text, and with it the tokens.
+            raise ValueError("no record of a login") from None
         if not all(_fits(value, getattr(grant, name)) for name, value in _SHAPE.items()):
             raise ValueError("no record of a login")
         return grant

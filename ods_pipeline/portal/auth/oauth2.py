@@ -193,6 +193,9 @@ class _Bearer(Signer):
             f"{self._address.base}; run `ods-pipeline login` once more, or ask its administrators"
         )
 
+    def at_a_login_page(self) -> str:
+        return "the login may serve no more: run `ods-pipeline login` once more"
+
     def _recent(self, token: str) -> bool:
         """Whether a token is too young to have run out: a web page alone is no proof of that."""
         held = self._held

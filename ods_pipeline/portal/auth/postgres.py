@@ -17,6 +17,7 @@ from uuid import uuid4
 
 from ods_pipeline.errors import ConfigurationError, TokenStoreError, keep_secret
 from ods_pipeline.portal.auth.grant import Grant
+from ods_pipeline.portal.auth.turns import turn
 
 TABLE = "ods_pipeline_logins"
 #: Seconds after which another one may renew, though the holder has not said that it is done; the
@@ -184,26 +185,40 @@ class PostgresStore:
         Raises:
             TokenStoreError: Another one held it for longer, or the server does not answer.
         """
-        holder = uuid4().hex
+        end, holder = monotonic() + patience, uuid4().hex
+        ours = turn(" ".join([self._where, *self._key.values()]))
+        if not ours.acquire(timeout=max(patience, 0)):
+            raise self._busy(patience)
         try:
-            self._take(holder, patience)
+            with self._leased(holder, end, patience):
+                yield
+        finally:
+            ours.release()
+
+    @contextmanager
+    def _leased(self, holder: str, end: float, patience: float) -> Iterator[None]:
+        try:
+            self._take(holder, end, patience)
             yield
         finally:
             # One that cannot be given back lapses.
             with suppress(TokenStoreError):
                 self._did("unlocked", _RELEASE, holder=holder)
 
-    def _take(self, holder: str, patience: float) -> None:
-        end, pause = monotonic() + patience, _FIRST_PAUSE
+    def _take(self, holder: str, end: float, patience: float) -> None:
+        pause = _FIRST_PAUSE
         while not self._did("locked", _TAKE, holder=holder, lease=self._lease):
             left = end - monotonic()
             if left <= 0:
-                raise TokenStoreError(
-                    f"another process has been renewing the login in {self._where} for more than "
-                    f"{patience:g} seconds, so nothing was done; try again later"
-                )
+                raise self._busy(patience)
             sleep(min(left, pause * uniform(0.5, 1)))  # noqa: S311 - jitter is no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
+
+    def _busy(self, patience: float) -> TokenStoreError:
+        return TokenStoreError(
+            f"another process has been renewing the login in {self._where} for more than "
+            f"{patience:g} seconds, so nothing was done; try again later"
+        )
 
     def _did(self, done: str, statement: str, **values: Any) -> bool:
         with self._told(done):

@@ -14,7 +14,13 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
-from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalError, PortalFailure
+from ods_pipeline.errors import (
+    AccessDenied,
+    LoginNeeded,
+    PortalError,
+    PortalFailure,
+    TokenStoreError,
+)
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.endpoint import Application, NotSent, refresh
 from ods_pipeline.portal.auth.grant import Grant
@@ -55,8 +61,8 @@ class Renewal:
         try:
             with self._store.exclusive(PATIENCE):
                 return self._renewed(rejected)
-        except PortalError as error:
-            # A token endpoint that is down costs nothing while the token still is good.
+        except (PortalError, TokenStoreError) as error:
+            # An endpoint that is down, or a full disk, costs nothing while the token still is good.
             if isinstance(error, AccessDenied) or not kept.serves(
                 self._clock(), rejected=rejected, leeway=False
             ):

@@ -25,6 +25,7 @@ def started(role: str, place: str, *arguments: object) -> subprocess.Popen[str]:
     return subprocess.Popen(
         [sys.executable, "-m", __name__, role, place, *map(str, arguments)],
         cwd=ROOT,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     )
@@ -34,6 +35,11 @@ def told(process: subprocess.Popen[str]) -> str:
     """The next line of a process."""
     assert process.stdout is not None
     return process.stdout.readline().strip()
+
+
+def tell(process: subprocess.Popen[str]) -> str:
+    """Let a process go on to its end; gives what it had yet to say."""
+    return process.communicate("go on\n")[0].strip()
 
 
 def renew(place: str, threads: str, times: str) -> None:
@@ -63,6 +69,19 @@ def hold(place: str) -> None:
     with opened(place).exclusive(_LONG):
         print("held", flush=True)
         time.sleep(_LONG)
+
+
+def linger(place: str, lease: str) -> None:
+    """Begin a renewal, end it when told to, and print whether it was kept."""
+    store = opened(place, float(lease))
+    with store.exclusive(_LONG):
+        kept = store.load()
+        assert kept is not None
+        begun = replace(kept, pending=1.0)
+        assert store.swap(kept, begun)
+        print("begun", flush=True)
+        sys.stdin.readline()
+        print(store.swap(begun, after(begun)), flush=True)
 
 
 def hurry(place: str) -> None:
