@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from ods_pipeline.component import OpendatasoftPortal
     from ods_pipeline.dataset import Dataset, Field
+    from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.gml import read_gml
     from ods_pipeline.portal.portal import Portal
 
 _HOMES = {
+    "ApiKey": "ods_pipeline.portal.auth",
     "Dataset": "ods_pipeline.dataset",
     "Field": "ods_pipeline.dataset",
+    "OAuth2": "ods_pipeline.portal.auth",
     "OpendatasoftPortal": "ods_pipeline.component",
     "Portal": "ods_pipeline.portal.portal",
     "read_gml": "ods_pipeline.portal.gml",
 }
 
 __version__ = metadata.version("ods-pipeline")
-__all__ = ["Dataset", "Field", "OpendatasoftPortal", "Portal", "read_gml"]
+__all__ = ["ApiKey", "Dataset", "Field", "OAuth2", "OpendatasoftPortal", "Portal", "read_gml"]
 
 
 def __getattr__(name: str) -> Any:

@@ -8,20 +8,28 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import get_args
+from typing import TypeVar, get_args
 
 from ods_pipeline.errors import (
+    AccessDenied,
     DatasetNotFound,
     GmlRefused,
     NotAPortal,
     OdsPipelineError,
     RequestRefused,
     ServiceException,
+    TokenStoreError,
 )
+from ods_pipeline.identity import Opened, kind, public
+from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import VERSIONS, Version
 from ods_pipeline.tables.lake import Lake, PartitionKind, explained
 from ods_pipeline.warehouse.base import open_warehouse, shown
+
+_T = TypeVar("_T")
+# What is wrong with the credentials rather than with the portal.
+_REFUSALS = (AccessDenied, TokenStoreError)
 
 
 @dataclass(frozen=True)
@@ -33,32 +41,78 @@ class Finding:
     text: str
 
 
-def examine(portal: Portal, lake: Lake, warehouse: str) -> Iterator[Finding]:
-    """Look at portal, WFS, quota, lake and warehouse, in that order; five requests at most."""
-    reached = _finding("portal", lambda: _catalog(portal))
-    yield reached
-    if reached.good:
+def examine(
+    portal: Portal, credentials: ApiKey | OAuth2 | None, lake: Lake, warehouse: str
+) -> Iterator[Finding]:
+    """Look at portal, WFS, quota, credentials, lake and warehouse, in that order.
+
+    Five requests at most, and a sixth where credentials are to be compared with none.
+
+    Args:
+        portal: The portal, with the credentials.
+        credentials: The same ones.
+        lake: Where the portal's partitions go.
+        warehouse: URL of the warehouse.
+    """
+    shown = _attempt(lambda: _shown(portal))
+    yield _portal(portal, shown)
+    if isinstance(shown, tuple):
         yield _finding("wfs", lambda: _wfs(portal))
     yield _finding("quota", lambda: _quota(portal))
-    yield Finding("credentials", True, "none set; public datasets need none")
+    yield _credentials(portal, credentials, shown)
     yield _finding("lake", lambda: _lake(lake))
     yield _finding("warehouse", lambda: _warehouse(warehouse))
 
 
-def _finding(subject: str, look: Callable[[], str]) -> Finding:
+def _attempt(look: Callable[[], _T]) -> _T | OdsPipelineError:
     try:
-        return Finding(subject, True, look())
+        return look()
     except OdsPipelineError as error:
-        return Finding(subject, False, str(error))
+        return error
 
 
-def _catalog(portal: Portal) -> str:
+def _finding(subject: str, look: Callable[[], str]) -> Finding:
+    found = _attempt(look)
+    return Finding(subject, isinstance(found, str), str(found))
+
+
+def _shown(portal: Portal) -> tuple[int, int]:
+    """How many datasets there are, and how many of them with records."""
     datasets = portal.datasets()
-    visible = sum(dataset.data_visible and dataset.has_records for dataset in datasets)
-    return (
-        f"{portal.client.address.base} speaks Explore API v2.1: "
-        f"{len(datasets)} datasets, {visible} of them with records that you may read"
+    return len(datasets), sum(item.data_visible and item.has_records for item in datasets)
+
+
+def _portal(portal: Portal, shown: tuple[int, int] | OdsPipelineError) -> Finding:
+    base = portal.client.address.base
+    if isinstance(shown, _REFUSALS):
+        return Finding("portal", False, f"the catalog of {base} was not read; see credentials")
+    if isinstance(shown, OdsPipelineError):
+        return Finding("portal", False, str(shown))
+    total, visible = shown
+    return Finding(
+        "portal",
+        True,
+        f"{base} speaks Explore API v2.1: "
+        f"{total} datasets, {visible} of them with records that you may read",
     )
+
+
+def _credentials(
+    portal: Portal,
+    credentials: ApiKey | OAuth2 | None,
+    shown: tuple[int, int] | OdsPipelineError,
+) -> Finding:
+    """Whether the portal took them: it did if it answered, unless it takes no notice of any."""
+    refused = isinstance(shown, _REFUSALS)
+    if refused:
+        return Finding("credentials", False, str(shown))
+    if credentials is None:
+        return Finding("credentials", True, "none set; public datasets need none")
+    if isinstance(shown, OdsPipelineError):
+        told = f"{kind(credentials)}, not tried: the portal gives no answer to judge by"
+        return Finding("credentials", False, told)
+    opened = Opened(shown[0], public(portal))
+    return Finding("credentials", True, f"{kind(credentials)}: {opened}")
 
 
 def _wfs(portal: Portal) -> str:

@@ -1,6 +1,7 @@
 """Where things are: portal, data folder and warehouse, as the user gave them or by default.
 
-The command line takes them from options and environment; Dagster's resources carry the same.
+The command line takes them from options and environment; Dagster's resources carry the same. What
+is shown to the portal is `access`'s business.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+from ods_pipeline.access import Access
 from ods_pipeline.errors import ConfigurationError
 
 
@@ -29,6 +31,9 @@ def data_folder(given: str | None) -> Path:
     return Path(folder).expanduser()
 
 
+_NONE = Access()
+
+
 @dataclass(frozen=True)
 class Places:
     """The places of one run.
@@ -37,18 +42,27 @@ class Places:
         portal: Domain or URL; empty for the sample portal.
         data_dir: Root of lake, warehouse and tokens.
         warehouse: URL of the warehouse.
+        access: Credentials for the portal.
     """
 
     portal: str
     data_dir: Path
     warehouse: str
+    access: Access = _NONE
 
     @classmethod
-    def of(cls, portal: str | None, data_dir: str | None, warehouse: str | None) -> Places:
+    def of(
+        cls,
+        portal: str | None,
+        data_dir: str | None,
+        warehouse: str | None,
+        access: Access = _NONE,
+    ) -> Places:
         """Complete what the user gave with the defaults.
 
         Raises:
             ConfigurationError: The data folder is an address of an object store.
         """
         path = data_folder(data_dir)
-        return cls(portal or "", path, warehouse or f"duckdb:///{path / 'warehouse.duckdb'}")
+        default = f"duckdb:///{path / 'warehouse.duckdb'}"
+        return cls(portal or "", path, warehouse or default, access)

@@ -17,9 +17,14 @@ PORT = 8765
 
 
 @contextlib.contextmanager
-def sample_portal() -> Iterator[str]:
-    """The sample portal at its usual address, so that its tables are found again; else anywhere."""
-    click.echo("ODS_PORTAL is not set: using the sample portal of this package", err=True)
+def sample_portal(*, withheld: bool = False) -> Iterator[str]:
+    """The sample portal at its usual address, so that its tables are found again; else anywhere.
+
+    Args:
+        withheld: Whether the user has credentials, which are meant for some other portal.
+    """
+    told = "; your credentials are not sent to it" if withheld else ""
+    click.echo(f"ODS_PORTAL is not set: using the sample portal of this package{told}", err=True)
     if _answers(f"http://127.0.0.1:{PORT}/_emulator"):
         yield f"http://127.0.0.1:{PORT}"
         return

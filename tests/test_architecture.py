@@ -30,7 +30,7 @@ ALLOWED: dict[str, set[str]] = {
     "emulator": set(),
 }
 FOLDERS = {"portal", "tables", "warehouse", "emulator"}
-MAY_START_THE_EMULATOR = {"cli", "demo", "sample_portal"}
+MAY_START_THE_EMULATOR = {"commands", "demo", "sample_portal"}
 MAX_LINES = 300
 SAYS_NOTHING = {"utils", "util", "helpers", "common", "misc"}
 

@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
+from tests import person
 from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, rows
+from tests.person import COMMAND
 
-COMMAND = Path(sys.executable).parent / "ods-pipeline"
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 
 
@@ -30,17 +31,8 @@ def portal() -> Iterator[Emulator]:
 def typed(portal: Emulator, tmp_path: Path) -> Typed:
     """Types a command in the folder of a user who has set ODS_PORTAL."""
 
-    def run(*words: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        done = subprocess.run(
-            [COMMAND, *words],
-            cwd=tmp_path,
-            env={**os.environ, "ODS_PORTAL": portal.url, **environment},
-            capture_output=True,
-            text=True,
-            check=False,
-        )
-        assert "Traceback" not in done.stderr
-        return done
+    def run(*words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+        return person.typed(tmp_path, *words, **{"ODS_PORTAL": portal.url, **settings})
 
     return run
 

@@ -1,8 +1,8 @@
-"""What the README and the page on features show is run: each command, query and snippet."""
+"""What the README and the pages of docs show is run: each command, query and snippet."""
 
-import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import urllib.request
@@ -14,20 +14,23 @@ import pytest
 import yaml
 
 import ods_pipeline
+from ods_pipeline.account import REDIRECT_URI
 from ods_pipeline.emulator import Emulator
+from tests.person import answered, environment, free_port, visited, waiting
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text() + (ROOT / "docs" / "features.md").read_text()
+CREDENTIALS = (ROOT / "docs" / "credentials.md").read_text()
 DOMAIN = "data.economie.gouv.fr"
 COMMANDS = Path(sys.executable).parent
 
 
-def blocks(language: str) -> list[str]:
-    return re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL)
+def blocks(language: str, page: str = README) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
 
-def commands() -> list[str]:
-    return re.findall(r"^\$ (.+)$", "".join(blocks("console")), re.MULTILINE)
+def commands(page: str = README) -> list[str]:
+    return re.findall(r"^\$ (.+)$", "".join(blocks("console", page)), re.MULTILINE)
 
 
 @pytest.fixture(scope="module")
@@ -40,14 +43,13 @@ def portal() -> Iterator[Emulator]:
 def synced(portal: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which every `ods-pipeline` command of the README has been typed in its order."""
     folder = tmp_path_factory.mktemp("reader")
-    environment = {**os.environ, "ODS_PORTAL": portal.url}
     for command in commands():
         words = shlex.split(command)
         if words[0] == "ods-pipeline" and words[1] != "emulator":
             done = subprocess.run(
                 [COMMANDS / "ods-pipeline", *words[1:]],
                 cwd=folder,
-                env=environment,
+                env=environment(ODS_PORTAL=portal.url),
                 capture_output=True,
                 text=True,
                 check=False,
@@ -129,7 +131,7 @@ def test_the_demo_ends_with_queries_a_run_of_one_request_and_a_map(tmp_path: Pat
 
 
 def test_every_file_that_the_readme_points_to_exists() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README):
+    for target in re.findall(r"\]\(([^)#:]+)\)", README + CREDENTIALS):
         assert (ROOT / target).exists(), target
 
 
@@ -137,5 +139,90 @@ def test_help_teaches_every_command_of_the_readme() -> None:
     done = subprocess.run(
         [COMMANDS / "ods-pipeline", "--help"], capture_output=True, text=True, check=True
     )
-    for command in ("sync", "plan", "catalog", "verify", "doctor", "emulator"):
-        assert command in done.stdout
+    for command in commands() + commands(CREDENTIALS):
+        if command.startswith("ods-pipeline "):
+            assert f"\n  {shlex.split(command)[1]} " in done.stdout
+
+
+class Reader:
+    """Types a section's commands as they stand, in a folder of its own; a person consents."""
+
+    def __init__(self, portal: Emulator, folder: Path) -> None:
+        self.portal, self.folder = portal, folder
+        self.settings = {"BROWSER": shutil.which("true") or ""}
+        # Other tests may use the port that the page names.
+        self.redirect_uri = f"http://127.0.0.1:{free_port()}/callback"
+        portal.add_key("your-api-key", "sample")
+        for name, secret in (("your-client-id", "your-client-secret"), SAMPLE):
+            portal.add_application(name, secret, self.redirect_uri)
+
+    def types(self, command: str) -> None:
+        words = shlex.split(command)
+        if words[0] == "export":
+            name, _, value = words[1].partition("=")
+            self.settings[name] = self.portal.url if name == "ODS_PORTAL" else value
+        elif words[:2] == ["ods-pipeline", "login"]:
+            self._logs_in(words[2:])
+        elif words[0] == "ods-pipeline":
+            self.runs(COMMANDS / words[0], *words[1:])
+
+    def runs(self, *words: str | Path) -> str:
+        done = subprocess.run(
+            words,
+            cwd=self.folder,
+            env=environment(**self.settings),
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, (words, done.stderr)
+        assert done.stdout, words
+        return done.stdout
+
+    def _logs_in(self, words: list[str]) -> None:
+        redirection = ("--redirect-uri", self.redirect_uri)
+        with waiting(self.folder, *words, *redirection, **self.settings) as command:
+            visited(answered(command.consent_url, who="sample"))
+            assert command.ends()[0] == 0, command.said
+
+
+SAMPLE = ("sample-application", "sample-secret")
+SECTIONS = dict(re.findall(r"^## (.+?)\n(.*?)(?=^## |\Z)", CREDENTIALS, re.DOTALL | re.MULTILINE))
+
+
+@pytest.mark.parametrize("title", [title for title, text in SECTIONS.items() if commands(text)])
+def test_every_section_on_credentials_works_as_it_stands(title: str, tmp_path: Path) -> None:
+    section = SECTIONS[title]
+    with Emulator() as portal:
+        reader = Reader(portal, tmp_path)
+        for command in commands(section):
+            assert shlex.split(command)[0] in {"export", "ods-pipeline", "ssh"}
+            if command != "ods-pipeline logout":
+                reader.types(command)
+        for source in blocks("python", section):
+            assert "15 datasets" in reader.runs(
+                sys.executable, "-c", source.replace(DOMAIN, portal.url)
+            )
+        if "ods-pipeline sync" in section:
+            assert list(tmp_path.glob("data/lake/*/records/staff-only-counters.parquet"))
+        if "$ ods-pipeline logout" in section:
+            reader.types("ods-pipeline logout")
+
+
+def test_the_yaml_on_credentials_is_a_component() -> None:
+    key, oauth2 = (yaml.safe_load(block) for block in blocks("yaml", CREDENTIALS))
+    for told in (key, oauth2):
+        assert told["type"] == "ods_pipeline.OpendatasoftPortal"
+        attributes = told["attributes"]
+        made = ods_pipeline.OpendatasoftPortal.from_attributes_dict(attributes=attributes)
+        settings = made.settings()
+        assert bool(settings.api_key) == ("api_key" in attributes)
+        assert bool(settings.oauth2) == ("oauth2" in attributes)
+
+
+def test_the_redirection_url_to_register_is_the_same_everywhere() -> None:
+    assert f"exactly `{REDIRECT_URI}`" in CREDENTIALS
+    told = subprocess.run(
+        [COMMANDS / "ods-pipeline", "login", "--help"], capture_output=True, text=True, check=True
+    )
+    assert REDIRECT_URI in told.stdout

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Callable
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs
 
 from ods_pipeline.errors import AccessDenied, ConfigurationError, LoginNeeded, keep_secret
 from ods_pipeline.portal.address import Address
@@ -91,7 +91,7 @@ class Consent:
 
     def _code(self, arrived: str) -> str:
         text = arrived.strip()
-        query = urlsplit(text).query or text.lstrip("?")
+        query = text.partition("?")[2].partition("#")[0] or text
         said = {key: values[0] for key, values in parse_qs(query).items() if len(values) == 1}
         if not {"code", "error"} & said.keys():
             raise NotThisLogin(

@@ -77,7 +77,8 @@ def test_another_logins_answer_is_not_taken_and_ends_nothing(world: World) -> No
 
 
 @pytest.mark.parametrize(
-    "arrived", ["", "hello", "http://127.0.0.1/?a=b", "?code=", "?code=1&code=2"]
+    "arrived",
+    ["", "hello", "http://127.0.0.1/?a=b", "?code=", "?code=1&code=2", "http://[?a=1", "#code=1"],
 )
 def test_what_holds_no_code_is_told_apart(world: World, arrived: str) -> None:
     with pytest.raises(NotThisLogin, match="there is no code in this address"):

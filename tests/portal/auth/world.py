@@ -35,6 +35,7 @@ class World:
 
     emulator: Emulator
     folder: Path
+    database: str = ""
     clock: Clock = field(default_factory=Clock)
 
     @property
@@ -46,7 +47,7 @@ class World:
         return self.folder / "tokens" / "login.json"
 
     def oauth2(self, secret: str = "app-secret", **options: Any) -> OAuth2:
-        return OAuth2("app", secret, self.file, clock=self.clock, **options)
+        return OAuth2("app", secret, self.database or self.file, clock=self.clock, **options)
 
     def log_in(self, client_id: str = "app", **options: Any) -> Grant:
         """Keep a login as if its person had just consented."""

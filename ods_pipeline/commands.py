@@ -1,0 +1,218 @@
+"""The commands that read a portal and what is landed of it: options, calls, exit statuses.
+
+Each imports what it needs when it runs, so that `--help` is instant. What is printed is `report`'s
+work, what is done that of the modules below; settings are `cli`'s, accounts `account`'s.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from ods_pipeline.places import Places
+
+if TYPE_CHECKING:
+    from ods_pipeline.portal.auth import ApiKey, OAuth2
+    from ods_pipeline.portal.portal import Portal
+    from ods_pipeline.tables.lake import Lake
+
+
+@dataclass(frozen=True)
+class Job:
+    """A portal that is being worked on and where its tables go."""
+
+    portal: Portal
+    credentials: ApiKey | OAuth2 | None
+    lake: Lake
+    places: Places
+
+
+@contextlib.contextmanager
+def _job(places: Places) -> Iterator[Job]:
+    """The portal of the places, or the sample portal for as long as the command runs."""
+    from ods_pipeline.portal.address import Address
+    from ods_pipeline.portal.portal import Portal
+    from ods_pipeline.tables.lake import Lake
+
+    with contextlib.ExitStack() as stack:
+        if places.portal:
+            address = Address.parse(places.portal)
+            credentials = places.access.credentials(address, places.data_dir)
+        else:
+            from ods_pipeline.sample_portal import sample_portal
+
+            serving = stack.enter_context(sample_portal(withheld=places.access.given))
+            address, credentials = Address.parse(serving), None
+        portal = Portal(address.base, credentials)
+        yield Job(portal, credentials, Lake.of(places.data_dir, portal.slug), places)
+
+
+_features = click.option(
+    "--features", is_flag=True, help="Read geographic datasets through WFS as well."
+)
+_wfs_version = click.option(
+    "--wfs-version",
+    type=click.Choice(["1.1.0", "2.0.0"]),
+    default="1.1.0",
+    show_default=True,
+    help="Version of WFS; 2.0.0 can split a layer that the portal gives in part.",
+)
+_axis_order = click.option(
+    "--axis-order",
+    type=click.Choice(["auto", "latlon", "lonlat"]),
+    default="auto",
+    show_default=True,
+    help="Order of coordinates where the WFS leaves it open.",
+)
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@click.option("--full", is_flag=True, help="Fetch everything, whatever is already landed.")
+@click.option("--verify", is_flag=True, help="Fetch and compare with what is landed; land nothing.")
+@click.option(
+    "--format",
+    "format_",
+    type=click.Choice(["parquet", "csv"]),
+    default="parquet",
+    show_default=True,
+    help="Export to read. Where Parquet joins lists inseparably, CSV is read anyway.",
+)
+@_features
+@_wfs_version
+@_axis_order
+@click.option("--json", "as_json", is_flag=True, help="Print one JSON summary.")
+@click.pass_obj
+def sync(
+    places: Places,
+    datasets: tuple[str, ...],
+    full: bool,
+    verify: bool,
+    format_: Any,
+    features: bool,
+    wfs_version: Any,
+    axis_order: Any,
+    as_json: bool,
+) -> None:
+    """Bring lake and warehouse up to date with the portal.
+
+    Reads the catalog, decides which datasets have changed, fetches and proves those, and loads
+    them. Without DATASET: all that hold records. With --features the geographic ones are read
+    through WFS as well, into tables of their own.
+    """
+    import pyarrow as pa
+
+    from ods_pipeline import report
+    from ods_pipeline.outcome import exit_status
+    from ods_pipeline.sync import Options, Run
+    from ods_pipeline.warehouse.base import open_warehouse
+
+    if full and verify:
+        raise click.UsageError("--full lands everything and --verify nothing; choose one")
+    if not features and (wfs_version, axis_order) != ("1.1.0", "auto"):
+        raise click.UsageError("--wfs-version and --axis-order say how: add --features")
+    # The C library's allocator gives memory back that Arrow's own keeps: about 60 MB less at peak.
+    pa.set_memory_pool(pa.system_memory_pool())
+    started = time.monotonic()
+    with report.errors_as_json(as_json), _job(places) as job:
+        job.lake.spool()
+        opened = contextlib.nullcontext() if verify else open_warehouse(places.warehouse)
+        with opened as warehouse, report.progress() as watcher:
+            options = Options(full, verify, format_, features, wfs_version, axis_order)
+            outcomes = Run(job.portal, job.lake, warehouse, options, watcher)(datasets)
+        summary = report.Summary(
+            job.portal.client.address.base,
+            outcomes,
+            job.portal.client.requests_made,
+            time.monotonic() - started,
+            job.portal.client.quota,
+        )
+        report.show_sync(summary, places.warehouse, as_json=as_json)
+    raise SystemExit(exit_status(outcomes))
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@_features
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.pass_obj
+def plan(places: Places, datasets: tuple[str, ...], features: bool, as_json: bool) -> None:
+    """Say what sync would do for each dataset, and why.
+
+    Costs one request to the catalog and fetches no data.
+    """
+    from ods_pipeline import report
+    from ods_pipeline.lane import FEATURES, RECORDS
+    from ods_pipeline.planning import plan as planned
+
+    with report.errors_as_json(as_json), _job(places) as job:
+        known = job.portal.datasets()
+        steps = [
+            step
+            for lane in ((RECORDS, FEATURES) if features else (RECORDS,))
+            for step in planned(known, job.lake.receipts(lane.kind), datasets, lane=lane)
+        ]
+        report.show_plan(steps, job.portal.client.requests_made, as_json=as_json)
+    raise SystemExit(any(step.verdict.kind == "unknown" for step in steps))
+
+
+@click.command()
+@click.option("--where", metavar="ODSQL", help="Filter, such as \"publisher = 'SNCF'\".")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.pass_obj
+def catalog(places: Places, where: str | None, as_json: bool) -> None:
+    """List the portal's datasets."""
+    from ods_pipeline import report
+
+    with report.errors_as_json(as_json), _job(places) as job:
+        report.show_catalog(job.portal.datasets(where), as_json=as_json)
+
+
+@click.command()
+@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
+@click.pass_obj
+def verify(places: Places, datasets: tuple[str, ...], as_json: bool) -> None:
+    """Prove landed partitions again from their files alone: digests, counts, schema.
+
+    Asks no portal. Without ODS_PORTAL the partitions of all portals in the data folder are read.
+    """
+    from ods_pipeline import report
+    from ods_pipeline.audit import audited
+
+    with report.errors_as_json(as_json):
+        audits = audited(places, datasets)
+        report.show_audits(audits, as_json=as_json)
+    raise SystemExit(any(audit.problem for audit in audits))
+
+
+@click.command()
+@click.pass_obj
+def doctor(places: Places) -> None:
+    """Check portal, quota, credentials, lake and warehouse; each line says ok or what to do."""
+    from ods_pipeline.doctor import examine
+
+    with _job(places) as job:
+        findings = list(examine(job.portal, job.credentials, job.lake, places.warehouse))
+    for finding in findings:
+        click.echo(f"{'ok ' if finding.good else 'BAD'}  {finding.subject}: {finding.text}")
+    raise SystemExit(not all(finding.good for finding in findings))
+
+
+@click.command()
+@click.option("--port", default=8765, show_default=True, help="Port on 127.0.0.1.")
+def emulator(port: int) -> None:
+    """Serve the sample portal on this machine until interrupted."""
+    from ods_pipeline.emulator import serve
+
+    try:
+        serve(port)
+    except OSError as error:
+        raise click.UsageError(
+            f"port {port} cannot be used ({error.strerror}); choose another"
+        ) from error
