@@ -26,10 +26,10 @@ dev: $(STAMP) ## Open Dagster's UI, with the sample portal beside it unless ODS_
 	VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" \
 	  DAGSTER_HOME="$(CURDIR)" $(BIN)/dg dev
 
-test: $(STAMP) ## Run the tests, except those that need a browser or a map server
+test: $(STAMP) ## Run the tests, except those that need a browser or a server
 	@$(BIN)/python -m pytest -m "not servers" -n auto --maxprocesses 4 --dist worksteal
 
-test-servers: $(STAMP) programs ## Run the tests with real browsers and map servers, installing those first (Debian)
+test-servers: $(STAMP) programs ## Run the tests with a real browser and real servers, installing those first (Debian)
 	@$(BIN)/python -m pytest -m servers
 
 check: $(STAMP) ## Lint, formatting, types

@@ -65,7 +65,7 @@ def verdict(landed: Receipt | None, dataset: Dataset | None, *, full: bool = Fal
         full: Whether what is landed is to be ignored.
     """
     if dataset is None and landed is None:
-        return Verdict(Kind.UNKNOWN, "the portal's catalog lists no such dataset, at least not to you")
+        return Verdict(Kind.UNKNOWN, "the catalog lists no such dataset, or not to you")
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
     unavailable = _unavailable(dataset)
