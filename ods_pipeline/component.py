@@ -12,6 +12,12 @@ from pydantic import Field
 
 from ods_pipeline.assets import catalog_asset, dataset_spec
 from ods_pipeline.automation import automation_sensor
+from ods_pipeline.credentials import (
+    ApiKeyAttribute,
+    OAuth2Attribute,
+    application,
+    from_environment,
+)
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.io_manager import LakeIOManager
 from ods_pipeline.job import sync_job, sync_schedule
@@ -20,6 +26,7 @@ from ods_pipeline.portal.address import Address
 from ods_pipeline.resources import LakeResource, PortalResource, WarehouseResource
 from ods_pipeline.sensor import watching_sensor
 from ods_pipeline.settings import Settings, dagster_name
+from ods_pipeline.variables import by_name
 from ods_pipeline.warehouse.base import shown
 
 #: Where `ods-pipeline emulator` and `make dev` serve the sample portal, and its name in Dagster.
@@ -108,6 +115,11 @@ class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
         str, Field(description="Cron of the job, for those who prefer a clock to the sensor.")
     ] = ""
     sensor: Annotated[Watching, Field(description="How the portal is watched.")] = Watching()
+    api_key: ApiKeyAttribute = None
+    api_key_in_query: Annotated[
+        bool, Field(description="Send the key in the URL, for proxies that lose its header.")
+    ] = False
+    oauth2: OAuth2Attribute = None
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The portal's definitions."""
@@ -137,6 +149,9 @@ class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
             sensor_seconds=self.sensor.minimum_interval_seconds,
             running=self.sensor.running,
             schedule=self.schedule,
+            api_key=self.api_key,
+            api_key_in_query=self.api_key_in_query,
+            oauth2=self.oauth2,
         )
 
 
@@ -144,10 +159,12 @@ def portal_settings(portal: str = "", **values: object) -> Settings:
     """Settings for `build_defs`.
 
     The portal's address decides what the assets are called, so unlike all other settings it is
-    needed when definitions load; this is where ODS_PORTAL is read.
+    needed when definitions load; this is where ODS_PORTAL is read. A portal that is named here is
+    shown no credentials but those named with it.
 
     Args:
-        portal: Domain or URL; without it ODS_PORTAL's, else the emulator's.
+        portal: Domain or URL; without it ODS_PORTAL's, with the credentials that the environment
+            holds, else the emulator's.
         **values: Any other attribute of `Settings`.
 
     Raises:
@@ -159,6 +176,10 @@ def portal_settings(portal: str = "", **values: object) -> Settings:
     values["group"] = values.get("group") or name
     if not values.get("sensor_seconds"):
         values["sensor_seconds"] = SECONDS if given else EMULATOR_SECONDS
+    values["api_key"] = by_name("api_key", values.get("api_key"))
+    values["oauth2"] = application(values.get("oauth2"))
+    if given and not portal and not (values["api_key"] or values["oauth2"]):
+        values |= from_environment()
     settings = Settings(address, name, **values)  # type: ignore[arg-type]
     if not name.isascii() or not name.replace("_", "a").isalnum():
         raise ConfigurationError(f"the name {name!r} has other characters than letters, digits, _")
@@ -207,7 +228,13 @@ def resources(settings: Settings) -> dict[str, object]:
     """The portal's resources, under keys that no other portal has."""
     lake = LakeResource(portal=settings.slug, data_dir=settings.data_dir)
     return {
-        settings.resource("portal"): PortalResource(address=settings.address.base),
+        settings.resource("portal"): PortalResource(
+            address=settings.address.base,
+            api_key=settings.api_key,
+            api_key_in_query=settings.api_key_in_query,
+            oauth2=settings.oauth2,
+            data_dir=settings.data_dir,
+        ),
         settings.resource("lake"): lake,
         settings.resource("warehouse"): WarehouseResource(
             url=settings.warehouse, data_dir=settings.data_dir

@@ -13,11 +13,15 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from ods_pipeline.errors import OdsPipelineError, WarehouseLocked
+from ods_pipeline.credentials import OAuth2Resource, application
+from ods_pipeline.errors import ConfigurationError, OdsPipelineError, WarehouseLocked
 from ods_pipeline.places import data_folder
+from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.settings import Settings
 from ods_pipeline.tables.lake import Lake
+from ods_pipeline.variables import UNQUOTED, FromEnv, by_name
 from ods_pipeline.warehouse.base import Warehouse, open_warehouse
 
 #: The command line holds the warehouse for as long as it runs: waited for, some 20 minutes at most.
@@ -25,13 +29,48 @@ WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backo
 
 
 class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
-    """A conversation with one portal."""
+    """A conversation with one portal, by an API key, by an application's login, or by neither.
 
+    Example:
+        >>> PortalResource(address="data.test", api_key=dg.EnvVar("ODS_API_KEY")).api_key
+        FromEnv(env='ODS_API_KEY')
+    """
+
+    model_config = UNQUOTED
     address: str = Field(description="Domain or base URL of the portal.")
     lang: str = Field(default="en", description="Language of the metadata asked for.")
     connect_timeout: float = Field(default=10, description="Seconds for a connection.")
     read_timeout: float = Field(default=120, description="Seconds of silence before giving up.")
+    api_key: FromEnv | None = Field(
+        default=None, description="Environment variable with an API key of the portal."
+    )
+    api_key_in_query: bool = Field(
+        default=False,
+        description="Send the key in the URL, for proxies that lose the header it belongs in.",
+    )
+    oauth2: OAuth2Resource | None = Field(
+        default=None, description="Application to which a person has given access."
+    )
+    data_dir: str = Field(
+        default="",
+        description="Root of the data, with the logins in `tokens`; $ODS_DATA_DIR, else `data`.",
+    )
     _portal: Portal | None = PrivateAttr(default=None)
+
+    def __init__(self, **values: Any) -> None:
+        """Take `dagster.EnvVar` where a secret is needed.
+
+        Raises:
+            ConfigurationError: A secret is given as plain text, or there are two kinds of them.
+        """
+        key = by_name("api_key", values.get("api_key"))
+        oauth2 = application(values.get("oauth2"))
+        if key and oauth2:
+            raise ConfigurationError(
+                f"{values.get('address')} is given both an api_key and oauth2; leave one of them "
+                "out, for a portal takes one credential with a request"
+            )
+        super().__init__(**{**values, "api_key": key, "oauth2": oauth2})
 
     @property
     def portal(self) -> Portal:
@@ -48,15 +87,28 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             patience: Seconds to wait at most for a spent quota.
 
         Raises:
-            ConfigurationError: The address is none.
+            ConfigurationError: The address is none, or a variable with a secret is not set.
         """
         return Portal(
             self.address,
+            self.credentials(),
             lang=self.lang,
             connect_timeout=min(self.connect_timeout, read_timeout),
             read_timeout=read_timeout,
             patience=patience,
         )
+
+    def credentials(self) -> Credentials | None:
+        """What is shown to the portal, read from the environment now; None for nothing.
+
+        Raises:
+            ConfigurationError: A variable that it needs is not set.
+        """
+        if self.api_key:
+            return ApiKey(self.api_key.read("api_key"), in_query=self.api_key_in_query)
+        if self.oauth2:
+            return self.oauth2.at(Address.parse(self.address), data_dir(self.data_dir))
+        return None
 
 
 class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]

@@ -22,7 +22,9 @@ from ods_pipeline.tables.verdict import verdict
 from ods_pipeline.warehouse.names import schema_name
 
 if TYPE_CHECKING:
+    from ods_pipeline.credentials import OAuth2Resource
     from ods_pipeline.portal.gml import AxisOrder
+    from ods_pipeline.variables import FromEnv
 
 _UNFIT_FOR_A_KEY = re.compile(r"[\x00-\x1f]|\.\.\.|^$")
 
@@ -49,6 +51,9 @@ class Settings:
         sensor_seconds: Seconds between two looks at the catalog at least.
         running: Whether sensors start switched on.
         schedule: Cron of the job, for those who prefer a clock; empty for none.
+        api_key: The variable that holds an API key.
+        api_key_in_query: Whether the key is sent in the URL.
+        oauth2: The application that a person has given access to, without its secret.
     """
 
     address: Address
@@ -68,6 +73,9 @@ class Settings:
     sensor_seconds: int = 1800
     running: bool = False
     schedule: str = ""
+    api_key: FromEnv | None = None
+    api_key_in_query: bool = False
+    oauth2: OAuth2Resource | None = None
 
     @property
     def slug(self) -> str:

@@ -35,7 +35,6 @@ def step(response: requests.Response, address: Address, url: str) -> str | None:
     target = urljoin(response.url or url, location)
     if _within(target, address):
         return target
-    response.close()
     parts = urlsplit(target)
     elsewhere = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
     raise NotAPortal(

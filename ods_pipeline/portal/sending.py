@@ -7,7 +7,8 @@ from __future__ import annotations
 
 import itertools
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -67,7 +68,8 @@ class Sender:
         response = self._followed(url, body, secret)
         if _refused(response):
             certainly = response.status_code == _UNAUTHORIZED
-            other = self._signer.another(secret, certainly=certainly)
+            with _closed_on_failure(response):
+                other = self._signer.another(secret, certainly=certainly)
             if other is None:
                 return response
             response.close()
@@ -79,7 +81,8 @@ class Sender:
     def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         response = self._asked(url, body, secret)
         for _ in range(_MOST_REDIRECTS):
-            step = redirects.step(response, self._address, url)
+            with _closed_on_failure(response):
+                step = redirects.step(response, self._address, url)
             if step is None:
                 return response
             response.close()
@@ -129,6 +132,15 @@ class Sender:
                 remaining=headers["X-RateLimit-Remaining"],
                 reset=headers.get("X-RateLimit-Reset", ""),
             )
+
+
+@contextmanager
+def _closed_on_failure(response: requests.Response) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:
+        response.close()
+        raise
 
 
 def _refused(response: requests.Response) -> bool:

@@ -6,6 +6,7 @@ Built on requests-oauthlib. What the answer means for the login that is kept is 
 from __future__ import annotations
 
 import json
+from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +24,13 @@ from urllib3.exceptions import (
     SSLError,
 )
 
-from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalError, PortalFailure
+from ods_pipeline.errors import (
+    AccessDenied,
+    LoginNeeded,
+    PortalError,
+    PortalFailure,
+    keep_secret,
+)
 from ods_pipeline.portal import connection
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import ClientAuth
@@ -165,7 +172,9 @@ def refresh(address: Address, application: Application, refresh_token: str) -> M
 
 def _basic(application: Application) -> HTTPBasicAuth:
     # RFC 6749, section 2.3.1: both are form-encoded first.
-    return HTTPBasicAuth(quote_plus(application.client_id), quote_plus(application.client_secret))
+    pair = quote_plus(application.client_id), quote_plus(application.client_secret)
+    keep_secret(b64encode(":".join(pair).encode()).decode())
+    return HTTPBasicAuth(*pair)
 
 
 def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> Mapping[str, Any]:

@@ -86,16 +86,22 @@ class Grant(Sealed):
         Raises:
             ValueError: It is none.
         """
-        try:
-            known: dict[str, Any] = json.loads(text)
-            names = {field.name for field in fields(cls)}
-            grant = cls(**{key: value for key, value in known.items() if key in names})
-        except (ValueError, TypeError, AttributeError, RecursionError):
-            # Not chained: a decoder's error carries the text, and with it the tokens.
-            raise ValueError("no record of a login") from None
-        if not all(_fits(value, getattr(grant, name)) for name, value in _SHAPE.items()):
+        grant = _read(cls, text)
+        if grant is None:
             raise ValueError("no record of a login")
         return grant
+
+
+def _read(kind: type[Grant], text: str) -> Grant | None:
+    # No error leaves here: a decoder's carries the text, and with it the tokens.
+    try:
+        known: dict[str, Any] = json.loads(text)
+        names = {field.name for field in fields(kind)}
+        grant = kind(**{key: value for key, value in known.items() if key in names})
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    whole = all(_fits(types, getattr(grant, name)) for name, types in _SHAPE.items())
+    return grant if whole else None
 
 
 _SHAPE: dict[str, tuple[type, ...]] = {

@@ -1,0 +1,135 @@
+"""Values as Dagster's resources carry them: secrets by the names of environment variables alone.
+
+Whatever a resource holds can be read in snapshots, run configurations and the UI. So variables are
+read when their values are needed, and no value of a secret is kept. What the values are for is
+`credentials`' to know.
+"""
+
+import os
+import re
+from urllib.parse import parse_qs, urlsplit
+
+import dagster as dg
+from pydantic import ConfigDict, Field
+
+from ods_pipeline.errors import ConfigurationError
+
+# Thirty characters without a `_` are a key or a token that was put where its name belongs.
+_NAME = re.compile(r"(?![^_]{30})[A-Za-z_][A-Za-z0-9_]*")
+#: For models that a secret may be put into by mistake: errors of pydantic quote what they refuse.
+UNQUOTED = ConfigDict(hide_input_in_errors=True)
+
+
+class FromEnv(dg.Config):
+    """A secret, by the name of the environment variable that holds it."""
+
+    model_config = UNQUOTED
+    env: str = Field(description="Name of the environment variable, such as ODS_API_KEY.")
+
+    def read(self, what: str) -> str:
+        """The value, as it is now.
+
+        Args:
+            what: Whose value it is, for the message.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        return _read(self.env, what)
+
+
+class Setting(dg.Config):
+    """A value that everybody may read, or the name of the environment variable that holds it."""
+
+    model_config = UNQUOTED
+    text: str | None = Field(default=None, description="The value itself; no secrets.")
+    env: str | None = Field(default=None, description="Name of the environment variable.")
+
+    def read(self, what: str) -> str:
+        """The value, as it is now.
+
+        Args:
+            what: Whose value it is, for the message.
+
+        Raises:
+            ConfigurationError: There is none.
+        """
+        return _read(self.env, what) if self.env else self.text or ""
+
+
+def by_name(attribute: str, given: object) -> FromEnv | None:
+    """A secret's variable, from what a user wrote for it.
+
+    Args:
+        attribute: What it was written for.
+        given: `dagster.EnvVar`, `{"env": name}`, or nothing; anything else may be the secret.
+
+    Raises:
+        ConfigurationError: It is not named but written out; the message does not repeat it.
+    """
+    if given is None or isinstance(given, FromEnv):
+        return given
+    name = _name(given)
+    if name is None:
+        raise ConfigurationError(
+            f"{attribute} is not to be written out, nor filled in by a template: Dagster would "
+            "show it to everybody; keep it in an environment variable and give the variable's "
+            f'name, in YAML as `{attribute}: {{env: NAME}}`, in Python as EnvVar("NAME")'
+        )
+    return FromEnv(env=name)
+
+
+def as_setting(attribute: str, given: object) -> Setting | None:
+    """A value that may be written out, from what a user wrote for it.
+
+    Args:
+        attribute: What it was written for.
+        given: Text, or what `by_name` takes.
+
+    Raises:
+        ConfigurationError: It is neither, or a URL with a password in it.
+    """
+    text = given.get("text") if isinstance(given, dict) else getattr(given, "text", given)
+    if isinstance(text, str | int) and not isinstance(text, dg.EnvVar):
+        if _has_password(str(text)):
+            raise ConfigurationError(
+                f"{attribute} has a password in it, which Dagster would show to everybody: keep "
+                f"it in an environment variable and write `{attribute}: {{env: NAME}}`"
+            )
+        return Setting(text=str(text)) if text != "" else None
+    name = by_name(attribute, given)
+    return Setting(env=name.env) if name else None
+
+
+def _name(given: object) -> str | None:
+    """The variable's name in any way of writing it; None where there is none."""
+    if isinstance(given, dg.EnvVar):
+        given = {"env": given.env_var_name}
+    elif isinstance(given, Setting):
+        given = {"env": given.env}
+    if not isinstance(given, dict) or {key for key, value in given.items() if value} != {"env"}:
+        return None
+    name = given["env"]
+    return name if isinstance(name, str) and _NAME.fullmatch(name) else None
+
+
+def _read(name: str, what: str) -> str:
+    value = os.environ.get(name, "").strip()
+    if not value:
+        state = "empty" if name in os.environ else "not set"
+        raise ConfigurationError(
+            f"{what} is to come from the environment variable {name}, which is {state}; "
+            "set it where Dagster's code location and its runs are started"
+        )
+    return value
+
+
+def _has_password(text: str) -> bool:
+    if "://" not in text:
+        return False
+    try:
+        parts = urlsplit(text)
+        return parts.password is not None or "password" in parse_qs(parts.query)
+    except ValueError:
+        # What cannot be taken apart may hold anything.
+        return True
