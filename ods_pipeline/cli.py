@@ -6,8 +6,10 @@ The commands are in `commands` and `account`.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import gc
 import os
+import signal
 import sys
 from importlib.abc import MetaPathFinder
 from typing import NoReturn
@@ -19,7 +21,8 @@ from ods_pipeline.access import Access
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.places import Places
 
-_INTERRUPTED = 130
+_INTERRUPTED, _TERMINATED = 130, 143
+_LAST_WAIT = 60
 
 _EPILOG = """\b
 Settings can be given as options or in the environment:
@@ -112,6 +115,7 @@ def main() -> NoReturn:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Or connections that a failure's traceback still holds are reported as leaks on stderr.
     atexit.register(gc.collect)
+    signal.signal(signal.SIGTERM, _terminated)
     try:
         cli(standalone_mode=False)
     except click.ClickException as error:
@@ -120,22 +124,35 @@ def main() -> NoReturn:
     except OdsPipelineError as error:
         click.echo(f"ods-pipeline: {error}", err=True)
         sys.exit(error.exit_status)
-    except (KeyboardInterrupt, click.Abort):
-        _interrupted()
+    except (KeyboardInterrupt, click.Abort) as stop:
+        _interrupted(_TERMINATED if isinstance(stop.__cause__, _Terminated) else _INTERRUPTED)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
     sys.exit(0)
 
 
-def _interrupted() -> NoReturn:
+class _Terminated(KeyboardInterrupt):
+    """A service manager's wish that this ends."""
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise _Terminated
+
+
+def _interrupted(status: int) -> NoReturn:
     from ods_pipeline.tables.lake import discard_unfinished
 
     discard_unfinished()
+    renewals = sys.modules.get("ods_pipeline.portal.auth.unbroken")
+    # A login whose renewal is broken off is lost; who cannot wait asks again.
+    with contextlib.suppress(KeyboardInterrupt):
+        if renewals:
+            renewals.finish(_LAST_WAIT)
     click.echo("\nods-pipeline: interrupted; what is landed is whole, run again to go on", err=True)
     sys.stderr.flush()
     # Threads may be waiting for a portal that is silent for minutes; nothing of theirs is kept.
-    os._exit(_INTERRUPTED)
+    os._exit(status)
 
 
 if __name__ == "__main__":

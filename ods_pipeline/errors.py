@@ -33,31 +33,44 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
+from contextlib import suppress
 from datetime import datetime
 from urllib.parse import quote, quote_plus
 
 _SECRET = re.compile(r"(?i)([?&](?:apikey|access_token|refresh_token|client_secret|code)=)[^&#\s]*")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
-# A process that runs for months sees a new token every hour: the last ones are enough.
-_KEPT: OrderedDict[str, None] = OrderedDict()
-_MOST_KEPT = 256
 _SHORTEST = 4
+# What was configured stays for good. Of tokens, a process that runs for months sees a new one every
+# hour: the last ones are enough.
+_CONFIGURED: set[str] = set()
+_PASSING: OrderedDict[str, None] = OrderedDict()
+_MOST_PASSING = 512
 
 
-def keep_secret(*values: str) -> None:
+def keep_secret(*values: str, passing: bool = False) -> None:
     """Take these values out of every message from now on, wherever a portal may repeat them.
 
     Args:
         values: Keys, tokens, passwords. Too short ones are words of any message, and left.
+        passing: Whether they serve for a while only, like tokens.
     """
-    for value in values:
-        if len(value) >= _SHORTEST:
-            for form in (value, quote(value, safe=""), quote_plus(value)):
-                _KEPT.pop(form, None)
-                _KEPT[form] = None
-    while len(_KEPT) > _MOST_KEPT:
-        _KEPT.popitem(last=False)
+    forms = {
+        form
+        for value in values
+        if len(value) >= _SHORTEST
+        for form in (value, quote(value, safe=""), quote_plus(value))
+    }
+    if not passing:
+        _CONFIGURED.update(forms)
+        return
+    # Each step is whole by itself, and none takes away what another thread is about to redact.
+    for form in forms:
+        _PASSING[form] = None
+        with suppress(KeyError):
+            _PASSING.move_to_end(form)
+    while len(_PASSING) > _MOST_PASSING:
+        _PASSING.popitem(last=False)
 
 
 def redacted(text: str) -> str:
@@ -67,7 +80,7 @@ def redacted(text: str) -> str:
         text: A URL, or a sentence that quotes one.
     """
     shown = _SECRET.sub(r"\1…", _USERINFO.sub("", text))
-    for secret in sorted(_KEPT, key=len, reverse=True):
+    for secret in sorted([*_CONFIGURED, *_PASSING], key=len, reverse=True):
         shown = shown.replace(secret, "…")
     return shown
 
@@ -110,6 +123,8 @@ class PortalError(OdsPipelineError):
 
     #: Whether asking again was tried already and did not help.
     repeated = False
+    #: Whether asking again makes no sense.
+    final = False
 
 
 class PortalUnreachable(PortalError):
@@ -193,7 +208,7 @@ class ServiceException(PortalError):
         super().__init__(
             f"the WFS reports {code or 'an exception'}{about}{said}", portal=portal, url=url
         )
-        self.code, self.locator, self.text = code, locator, text
+        self.code, self.locator, self.text = code, redacted(locator), redacted(text)
 
 
 class ServiceFailure(ServiceException, PortalFailure):

@@ -118,12 +118,13 @@ class Client:
         """
         url = self.url(path, parameters)
 
-        def once() -> Any:
+        def once() -> bytes:
             with self._open(url) as chunks:
-                return replies.document(b"".join(chunks))
+                return b"".join(chunks)
 
+        body = self._repeated(once, url)
         try:
-            return self._repeated(once, url)
+            return replies.document(body)
         except (ValueError, RecursionError) as error:
             raise NotAPortal(
                 "the reply is not JSON, so this is no Explore API v2.1", portal=self.slug, url=url
@@ -210,8 +211,10 @@ class Client:
                 if self.cancelled.is_set():
                     raise PortalFailure("stopped on request", portal=self.slug, url=url)
                 yield chunk
+            return
         except requests.RequestException as error:
-            raise self._broken(error, url) from error
+            broken = self._broken(error, url)
+        raise broken
 
     def _broken(self, error: requests.RequestException, url: str) -> PortalError:
         return connection.problem(error, self.address.base, portal=self.slug, url=url)
@@ -222,8 +225,8 @@ class Client:
                 return once()
             except requests.RequestException as error:
                 problem: PortalError = self._broken(error, url)
-                problem.__cause__ = error
-            except (PortalFailure, QuotaExhausted) as error:
+            # The second is the token endpoint's: a login that could not be renewed now.
+            except (PortalFailure, PortalUnreachable, QuotaExhausted) as error:
                 problem = error
             pause = self._pause(problem, number)
             if pause is None or self.cancelled.wait(pause):
@@ -233,9 +236,7 @@ class Client:
 
     def _pause(self, problem: PortalError, number: int) -> float | None:
         """Seconds to wait before the next attempt, or None when another makes no sense."""
-        if number >= self._attempts or isinstance(problem.__cause__, requests.TooManyRedirects):
-            return None
-        if isinstance(problem, PortalUnreachable) and connection.unknown_host(problem.__cause__):
+        if number >= self._attempts or problem.final:
             return None
         if isinstance(problem, QuotaExhausted) and problem.reset:
             wait = (problem.reset - datetime.now(UTC)).total_seconds()

@@ -5,15 +5,31 @@ Replies that did arrive are judged in `replies`; repeating requests is `client`'
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from ssl import SSLCertVerificationError
+
 import requests
 from requests.exceptions import ContentDecodingError
-from urllib3.exceptions import NameResolutionError
+from urllib3.exceptions import (
+    ConnectTimeoutError,
+    MaxRetryError,
+    NameResolutionError,
+    NewConnectionError,
+    ProxyError,
+)
 
-from ods_pipeline.errors import PortalError, PortalFailure, PortalUnreachable
+from ods_pipeline.errors import PortalError, PortalFailure, PortalUnreachable, redacted
+
+
+class Said(Exception):
+    """What a library said of it, without the secrets that the address may have had in it."""
 
 
 def problem(error: requests.RequestException, host: str, *, portal: str, url: str) -> PortalError:
     """The error that a connection without a whole reply stands for.
+
+    Raise it where `error` is no longer being handled: an exception's context is shown and stored
+    with it, and that of `error` quotes the address as it was asked.
 
     Args:
         error: What `requests` raised.
@@ -21,28 +37,51 @@ def problem(error: requests.RequestException, host: str, *, portal: str, url: st
         portal: Slug of the portal.
         url: Address that was asked.
     """
-    where = {"portal": portal, "url": url}
+    found = _problem(error, host, {"portal": portal, "url": url})
+    found.final = unknown_host(error) or isinstance(error, requests.TooManyRedirects)
+    found.__cause__ = Said(redacted(f"{type(error).__name__}: {error}"))
+    return found
+
+
+def _problem(error: requests.RequestException, host: str, where: dict[str, str]) -> PortalError:
     if unknown_host(error):
         return PortalUnreachable(
             f"there is no host {host}; check the portal's address and the network", **where
         )
     if isinstance(error, requests.Timeout):
         return PortalUnreachable(f"{host} did not answer in time; try later", **where)
-    if isinstance(error, requests.exceptions.SSLError):
+    if untrusted(error):
         return PortalUnreachable(f"{host} has no certificate that this machine trusts", **where)
     if isinstance(error, requests.exceptions.ChunkedEncodingError | ContentDecodingError):
         return PortalFailure("the reply broke off in the middle", **where)
+    if isinstance(error, requests.exceptions.SSLError):
+        return PortalUnreachable(f"the encrypted connection to {host} failed", **where)
     if isinstance(error, requests.ConnectionError):
         return PortalUnreachable(f"{host} cannot be reached; check address and network", **where)
     return PortalFailure(f"the request failed: {type(error).__name__}", **where)
 
 
+def never_sent(error: requests.RequestException) -> bool:
+    """Whether a request failed before a byte of it was sent."""
+    cause = error.args[0] if error.args else None
+    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
+    early = NewConnectionError | ConnectTimeoutError | ProxyError
+    connecting = isinstance(error, requests.ConnectTimeout) or isinstance(reason, early)
+    # Any other failure of TLS can also come while the answer is read.
+    return connecting or untrusted(error)
+
+
+def untrusted(error: BaseException | None) -> bool:
+    """Whether the reason, however deep, is a certificate."""
+    return any(isinstance(reason, SSLCertVerificationError) for reason in _reasons(error))
+
+
 def unknown_host(error: BaseException | None) -> bool:
     """Whether the reason, however deep, is a name that nobody knows."""
-    reason = error
-    while reason is not None:
-        if isinstance(reason, NameResolutionError):
-            return True
-        reason = getattr(reason, "reason", None) or (reason.args[0] if reason.args else None)
-        reason = reason if isinstance(reason, BaseException) else None
-    return False
+    return any(isinstance(reason, NameResolutionError) for reason in _reasons(error))
+
+
+def _reasons(error: BaseException | None) -> Iterator[BaseException]:
+    while isinstance(error, BaseException):
+        yield error
+        error = getattr(error, "reason", None) or (error.args[0] if error.args else None)

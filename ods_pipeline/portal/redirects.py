@@ -6,9 +6,11 @@ whoever stands there is not the portal that the user chose, and gets neither que
 
 from __future__ import annotations
 
-from urllib.parse import SplitResult, urljoin, urlsplit
+from urllib.parse import urljoin
 
 import requests
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
 
 from ods_pipeline.errors import NotAPortal
 from ods_pipeline.portal.address import Address
@@ -32,14 +34,17 @@ def step(response: requests.Response, address: Address, url: str) -> str | None:
     location = response.headers.get("Location")
     if response.status_code not in _STATUSES or not location:
         return None
-    target = urljoin(response.url or url, location)
-    if _within(target, address):
+    try:
+        target = urljoin(response.url or url, location)
+    except ValueError:
+        target = ""
+    if within(target, address):
         return target
-    parts = urlsplit(target)
-    elsewhere = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
+    elsewhere = shown(target)
+    told = f"to {elsewhere}, where nothing is asked" if elsewhere else "to what is no address"
     raise NotAPortal(
-        f"{address.base} passes requests on to {elsewhere}, where nothing is asked; "
-        "if the portal has moved there, set ODS_PORTAL to that address",
+        f"{address.base} passes requests on {told}; "
+        "if the portal has moved, set ODS_PORTAL to its new address",
         portal=address.slug,
         url=url,
     )
@@ -50,15 +55,28 @@ def keeps_body(response: requests.Response) -> bool:
     return response.status_code in _KEEPING
 
 
-def _within(target: str, address: Address) -> bool:
-    """Whether a target is the portal itself, or the same host by https."""
-    try:
-        here, there = _origin(urlsplit(address.base)), _origin(urlsplit(target))
-    except ValueError:
-        return False
+def within(target: str, address: Address) -> bool:
+    """Whether an address is the portal's own, or the same host's by https.
+
+    Addresses are read by the library that will ask them: another one may see another host in the
+    same text.
+    """
+    here, there = _origin(address.base), _origin(target)
     safer = here[0] == "http" and there == ("https", here[1], _PORTS["https"])
-    return there == here or (safer and here[2] == _PORTS["http"])
+    return bool(there[1]) and (there == here or (safer and here[2] == _PORTS["http"]))
 
 
-def _origin(parts: SplitResult) -> tuple[str, str, int | None]:
-    return parts.scheme, parts.hostname or "", parts.port or _PORTS.get(parts.scheme)
+def shown(target: str) -> str:
+    """Scheme and host of an address, for people; empty where it has none."""
+    scheme, host, port = _origin(target)
+    usual = port is None or port == _PORTS.get(scheme)
+    return f"{scheme}://{host}" + ("" if usual else f":{port}") if host else ""
+
+
+def _origin(target: str) -> tuple[str, str, int | None]:
+    try:
+        parts = parse_url(target)
+    except LocationParseError:
+        return "", "", None
+    scheme = (parts.scheme or "").lower()
+    return scheme, (parts.host or "").lower(), parts.port or _PORTS.get(scheme)

@@ -6,6 +6,7 @@ What a reply means, and whether to ask again, is `client`'s to decide.
 from __future__ import annotations
 
 import itertools
+import os
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -50,6 +51,8 @@ class Sender:
         self._count = itertools.count(1)
         self.requests_made = 0
         self.quota: Quota | None = None
+        # Refused to a login just renewed.
+        self._closed: set[str] = set()
 
     @property
     def requests_by_this_thread(self) -> int:
@@ -66,7 +69,8 @@ class Sender:
         """
         secret = self._signer.secret()
         response = self._followed(url, body, secret)
-        if _refused(response):
+        place = url.partition("?")[0]
+        if _refused(response) and place not in self._closed:
             certainly = response.status_code == _UNAUTHORIZED
             with _closed_on_failure(response):
                 other = self._signer.another(secret, certainly=certainly)
@@ -74,8 +78,12 @@ class Sender:
                 return response
             response.close()
             secret, response = other, self._followed(url, body, other)
+            if _refused(response):
+                # Nothing newer will open it either, and each renewal spends a token.
+                self._closed.add(place)
         if not _refused(response):
             self._signer.accepted(secret)
+            self._closed.discard(place)
         return response
 
     def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
@@ -93,6 +101,10 @@ class Sender:
 
     def _asked(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            # The last look before anything is sent, at the address that will be asked.
+            if not redirects.within(request.url or "", self._address):
+                told = f"the address is not the portal's own, {self._address.base}"
+                raise ConfigurationError(told, portal=self._address.slug, url=url)
             self._signer.show(request, secret)
             return request
 
@@ -116,14 +128,17 @@ class Sender:
         return response
 
     def _session(self) -> requests.Session:
-        # A Session is not made for several threads at once, and landing uses some.
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
+        # A Session is not made for several threads at once, and landing uses some; nor for a
+        # forked process, which would share its connections.
+        owner: int = getattr(self._local, "process", 0)
+        if owner != os.getpid():
+            session = self._local.session = _Straight()
+            self._local.process = os.getpid()
             # A company's proxy knows nothing of this machine's own addresses.
             session.trust_env = not self._address.local
             session.headers["User-Agent"] = _USER_AGENT
-        return session
+        ours: requests.Session = self._local.session
+        return ours
 
     def _note_quota(self, headers: Mapping[str, str]) -> None:
         if "X-RateLimit-Remaining" in headers:
@@ -132,6 +147,13 @@ class Sender:
                 remaining=headers["X-RateLimit-Remaining"],
                 reset=headers.get("X-RateLimit-Reset", ""),
             )
+
+
+class _Straight(requests.Session):
+    """Leaves redirects to us, unread: requests stumbles over those that are no addresses."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
 
 
 @contextmanager
@@ -144,5 +166,9 @@ def _closed_on_failure(response: requests.Response) -> Iterator[None]:
 
 
 def _refused(response: requests.Response) -> bool:
-    """Whether a reply may mean that what was shown has run out: 401, or a login page."""
-    return response.status_code == _UNAUTHORIZED or replies.is_page(response.headers)
+    """Whether a reply may mean that what was shown has run out: 401, or a login page.
+
+    Not any other page: those of a web server in trouble say nothing of a login.
+    """
+    page = response.ok and replies.is_page(response.headers)
+    return response.status_code == _UNAUTHORIZED or page

@@ -1,9 +1,19 @@
 """Credentials: they follow no redirect to another host, and stand in no message."""
 
+import traceback
+
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.errors import ConfigurationError, NotAPortal, PortalFailure, redacted
+from ods_pipeline.errors import (
+    AccessDenied,
+    ConfigurationError,
+    NotAPortal,
+    PortalFailure,
+    PortalUnreachable,
+    keep_secret,
+    redacted,
+)
 from ods_pipeline.portal.auth import ApiKey
 from ods_pipeline.portal.client import Client
 from tests.portal.answers import answering
@@ -27,9 +37,46 @@ def test_another_host_is_named_and_never_asked(
             with pytest.raises(NotAPortal, match="where nothing is asked") as refused:
                 Client(emulator.url, credentials).json(DATASETS)
             assert elsewhere.rpartition("//")[2] in refused.value.message
-            assert "set ODS_PORTAL to that address" in refused.value.message
+            assert "set ODS_PORTAL to its new address" in refused.value.message
             assert "sample-key" not in str(refused.value)
     assert not seen
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "http://{host}\\\\@localhost:{port}/",
+        "http://localhost:{port}\\\\@{host}/",
+        "http://{host}@localhost:{port}/",
+        "http://{host}.localhost:{port}/",
+        "http:\\\\\\\\localhost:{port}",
+        "//localhost:{port}/",
+        "https://[x]/",
+        "http://{host}:x/",
+        "javascript:alert(1)",
+        "http://[",
+    ],
+)
+def test_no_way_of_writing_an_address_leads_a_key_to_another_host(
+    emulator: Emulator, location: str
+) -> None:
+    with answering(200, b"[]") as (url, seen):
+        host, port = emulator.url.removeprefix("http://"), url.rpartition(":")[2]
+        written = location.format(host=host, port=port)
+        emulator.fail(ALWAYS, Fault.redirect(written), times=1)
+        # Some of these are odd ways to name the portal itself, which does not know the key.
+        with pytest.raises((NotAPortal, AccessDenied)) as refused:
+            Client(emulator.url, ApiKey("sample-key")).json(DATASETS)
+        assert "sample-key" not in str(refused.value)
+    assert not seen
+
+
+def test_nothing_is_signed_for_another_address_whoever_asks_for_it(emulator: Emulator) -> None:
+    client = Client(emulator.url, ApiKey("sample-key"))
+    with answering(200, b"[]") as (url, seen):
+        with pytest.raises(ConfigurationError, match="not the portal's own"):
+            client.exchange(f"{url}/api/wfs").__enter__()
+        assert not seen
 
 
 def test_a_redirect_within_the_host_keeps_the_credential(emulator: Emulator) -> None:
@@ -56,6 +103,24 @@ def test_no_credential_goes_over_plain_http(base: str) -> None:
     with pytest.raises(ConfigurationError, match="plain http, by which no credential is sent"):
         Client(base, ApiKey("sample-key"))
     assert Client(base).address.base == base
+
+
+def test_a_portal_that_cannot_be_reached_leaves_no_key_in_the_chain_of_errors() -> None:
+    key = "-".join(("key", "in", "query"))
+    with pytest.raises(PortalUnreachable) as failed:
+        Client("http://127.0.0.1:9", ApiKey(key, in_query=True), attempts=2).json(DATASETS)
+    assert key not in "".join(traceback.format_exception(failed.value))
+    error: BaseException | None = failed.value
+    while error is not None:
+        assert key not in f"{error!r} {error.args} {vars(error)}"
+        error = error.__cause__ or error.__context__
+
+
+def test_a_secret_stays_out_of_messages_however_many_tokens_come_after_it() -> None:
+    keep_secret("the-configured-secret")
+    for number in range(2000):
+        keep_secret(f"token-number-{number:05}", passing=True)
+    assert redacted("the-configured-secret token-number-01999") == "… …"
 
 
 def test_no_secret_of_a_url_is_in_any_message() -> None:

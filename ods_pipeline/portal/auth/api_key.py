@@ -76,8 +76,8 @@ class _KeySigner(Signer):
     def refusal(self, status: int, said: str) -> str:
         if status == 403:
             return (
-                f"the API key is known, but its user has no right to this{quoted(said)}; "
-                f"ask the administrators of {self._address.base}"
+                f"the API key does not open this{quoted(said)}: its user has no right to it, or "
+                f"the key is not valid; ask the administrators of {self._address.base}"
             )
         return (
             f"the portal does not take the API key{quoted(said)}: it is wrong, revoked or expired; "

@@ -72,7 +72,10 @@ class Consent:
         try:
             answer = exchange(self._session, self._address, self._application, code)
         except LoginNeeded as error:
-            told = "the code was used already, or has run out; run `ods-pipeline login` once more"
+            told = (
+                "the code was used already, has run out, or belongs to another redirection URL "
+                f"than {self.redirect_uri}; run `ods-pipeline login` once more"
+            )
             raise AccessDenied(f"{error.message}: {told}", portal=self._address.slug) from error
         grant = granted(answer, self._nothing_yet(asked_at), asked_at)
         self._store.save(grant)
@@ -98,7 +101,7 @@ class Consent:
                 "there is no code in this address; give the whole address that the browser shows "
                 "after the consent"
             )
-        keep_secret(said.get("code", ""))
+        keep_secret(said.get("code", ""), passing=True)
         # Compared as bytes: an address may hold anything.
         if not secrets.compare_digest(said.get("state", "").encode(), self._state.encode()):
             raise NotThisLogin(

@@ -5,42 +5,30 @@ Built on requests-oauthlib. What the answer means for the login that is kept is 
 
 from __future__ import annotations
 
-import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from time import monotonic
 from typing import Any
-from urllib.parse import quote_plus
+from urllib.parse import quote_plus, urljoin
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
-from urllib3.exceptions import (
-    ConnectTimeoutError,
-    MaxRetryError,
-    NewConnectionError,
-    ProxyError,
-    SSLError,
-)
 
-from ods_pipeline.errors import (
-    AccessDenied,
-    LoginNeeded,
-    PortalError,
-    PortalFailure,
-    keep_secret,
-)
-from ods_pipeline.portal import connection
+from ods_pipeline.errors import AccessDenied, PortalError, PortalFailure, keep_secret
+from ods_pipeline.portal import connection, redirects
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import ClientAuth
 from ods_pipeline.portal.auth.sealed import Sealed
+from ods_pipeline.portal.auth.token_reply import tokens
 
 AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"
 _SCOPE = "all"
 # An answer that is not waited for is a login lost, so the second one is long.
 TIMEOUTS = (10.0, 60.0)
-_LATER = frozenset({"server_error", "temporarily_unavailable"})
+_LONGEST, _LARGEST, _CHUNK = 30, 1 << 20, 1 << 12
 
 
 @dataclass(frozen=True)
@@ -80,13 +68,12 @@ class Session(OAuth2Session):  # type: ignore[misc]  # it has no types
         self.heard: dict[str, Any] = {}
         # A redirected POST would carry the secrets on to wherever it leads.
         self.max_redirects = 0
-        if address.local:
-            self.trust_env = False
-            plain = address.base.startswith("http://")
-            self.mount("https://", _Loopback() if plain else HTTPAdapter())
+        self.trust_env = not address.local
+        plain = address.base.startswith("http://")
+        self.mount("https://", _Loopback() if plain else _Bounded())
 
         def judged(reply: requests.Response) -> requests.Response:
-            self.heard = _tokens_of(reply, address, client_id)
+            self.heard = tokens(reply, address, client_id, TOKEN)
             return reply
 
         for kind in ("access_token_response", "refresh_token_response"):
@@ -127,7 +114,8 @@ def exchange(
             ),
         )
     except NotSent as error:
-        raise error.problem from error
+        problem = error.problem
+    raise problem
 
 
 def refresh(address: Address, application: Application, refresh_token: str) -> Mapping[str, Any]:
@@ -178,85 +166,59 @@ def _basic(application: Application) -> HTTPBasicAuth:
 
 
 def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> Mapping[str, Any]:
-    url = address.base + TOKEN
     try:
         ask()
     except PortalError:
         raise
-    except requests.TooManyRedirects as error:
-        told = "the token endpoint passes requests on elsewhere, where no secret is sent"
-        raise AccessDenied(told, portal=address.slug, url=url) from error
     except requests.RequestException as error:
-        problem = connection.problem(error, address.base, portal=address.slug, url=url)
-        if _never_left(error):
-            raise NotSent(problem) from error
-        raise PortalFailure(
-            f"the portal's answer about the login was lost: {problem.message}",
-            portal=address.slug,
-            url=url,
-        ) from error
+        # Raised below: what requests raised has the request in it, and with it the secrets.
+        failed = _failed(error, address)
     except Exception:  # Whatever oauthlib makes of it: even a warning is raised.
         if not opened.heard:
             raise
-    return opened.heard
+        return opened.heard
+    else:
+        return opened.heard
+    raise failed
 
 
-def _never_left(error: requests.RequestException) -> bool:
-    """Whether a request failed before a byte of it was sent."""
-    cause = error.args[0] if error.args else None
-    reason = cause.reason if isinstance(cause, MaxRetryError) else cause
-    return isinstance(error, requests.ConnectTimeout) or isinstance(
-        reason, NewConnectionError | ConnectTimeoutError | ProxyError | SSLError
-    )
-
-
-def _tokens_of(reply: requests.Response, address: Address, client_id: str) -> dict[str, Any]:
-    """The token reply.
-
-    The error's name decides and not the status: older servers send `invalid_grant` with 401.
-
-    Raises:
-        PortalError: It is none.
-    """
+def _failed(error: requests.RequestException, address: Address) -> NotSent | PortalError:
     where = {"portal": address.slug, "url": address.base + TOKEN}
-    said = _document(reply.text)
-    name = said.get("error") if isinstance(said.get("error"), str) else ""
-    if reply.ok and not name and _has_tokens(said):
-        return said
-    detail = str(said.get("error_description") or "").rstrip(".")
-    told = f"{name}: {detail}" if detail else name
-    if name == "invalid_grant":
-        raise LoginNeeded(f"the portal takes this login no more ({told})", **where)
-    if name in {"invalid_client", "unauthorized_client"}:
-        raise AccessDenied(
-            f"the portal does not take the application {client_id} or its secret ({told}); "
-            "check ODS_CLIENT_ID and ODS_CLIENT_SECRET against the portal's account page",
+    if isinstance(error, requests.TooManyRedirects) and error.response is not None:
+        target = urljoin(where["url"], error.response.headers.get("Location", ""))
+        return AccessDenied(
+            f"the token endpoint passes requests on to {redirects.shown(target) or 'no address'}, "
+            "where no secret is sent; if the portal has moved, set ODS_PORTAL to its new address",
             **where,
         )
-    if name and name not in _LATER:
-        raise AccessDenied(f"the token endpoint refuses the request ({told})", **where)
-    raise PortalFailure(
-        f"the token endpoint gave no tokens (status {reply.status_code}"
-        f"{f', {told}' if told else ''}); try later",
-        **where,
-    )
+    problem = connection.problem(error, address.base, **where)
+    if connection.never_sent(error):
+        return NotSent(problem)
+    lost = PortalFailure(f"the answer about the login was lost: {problem.message}", **where)
+    lost.__cause__ = problem.__cause__
+    return lost
 
 
-def _document(text: str) -> dict[str, Any]:
-    try:
-        said = json.loads(text)
-    except (ValueError, RecursionError):
-        return {}
-    return said if isinstance(said, dict) else {}
+class _Bounded(HTTPAdapter):
+    """Reads an answer to its end, but none that is longer or slower than any honest one.
+
+    A read timeout bounds silence alone, and stores lend out the turn to renew for so long and no
+    longer.
+    """
+
+    def send(self, *args: Any, **kwargs: Any) -> Any:
+        response = super().send(*args, **{**kwargs, "stream": True})
+        end, read = monotonic() + _LONGEST, bytearray()
+        for chunk in response.iter_content(_CHUNK):
+            read += chunk
+            if len(read) > _LARGEST or monotonic() > end:
+                response.close()
+                raise requests.ReadTimeout("an endless answer", request=response.request)
+        response._content = bytes(read)
+        return response
 
 
-def _has_tokens(said: Mapping[str, Any]) -> bool:
-    named = [said.get(key) for key in ("access_token", "refresh_token")]
-    fits = all(isinstance(token, str) for token in named if token is not None)
-    return fits and bool(named[0]) and str(said.get("token_type", "")).lower() == "bearer"
-
-
-class _Loopback(HTTPAdapter):
+class _Loopback(_Bounded):
     """Sends plain http to a portal on this machine, though oauthlib asks for https everywhere."""
 
     def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:

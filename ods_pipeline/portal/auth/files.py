@@ -82,7 +82,6 @@ class FileStore:
         try:
             grant = Grant.parse(text.decode())
         except ValueError:
-            # Not chained: the decoder's error carries the text, and with it the tokens.
             raise _Damaged(
                 f"{self._path} is damaged, it holds no whole record of a login; {_AGAIN}"
             ) from None
@@ -92,6 +91,16 @@ class FileStore:
                 f"{self._client_id} at {self._portal}; {_ELSEWHERE}"
             )
         return grant
+
+    def ready(self) -> None:
+        """See that a new login could be kept here, even in place of a damaged one.
+
+        Raises:
+            TokenStoreError: It could not.
+        """
+        with self.exclusive(_PATIENCE), suppress(_Damaged), self._told("kept"):
+            self.load()
+            _reserve(self._spare, _ROOM)
 
     def save(self, grant: Grant) -> None:
         """Keep a new login, even in place of a damaged one, but never of somebody else's.
@@ -230,9 +239,11 @@ def _require_safe_folder(folder: Path) -> None:
             f"{_ELSEWHERE}"
         )
     if found.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+        # A folder for everybody, such as that for temporary files, is to stay one.
+        ours = "" if found.st_mode & stat.S_ISVTX else f"run `chmod go-w {folder}`, or "
         raise TokenStoreError(
             f"others can write to the folder {folder}, and so change the login in it; "
-            f"run `chmod go-w {folder}`, or {_ELSEWHERE}"
+            f"{ours}{_ELSEWHERE}"
         )
 
 

@@ -54,7 +54,7 @@ class Grant(Sealed):
     refused: str = ""
 
     def __post_init__(self) -> None:
-        keep_secret(self.access_token, self.refresh_token)
+        keep_secret(self.access_token, self.refresh_token, passing=True)
 
     def __repr__(self) -> str:
         """Whose and how many, never a token."""

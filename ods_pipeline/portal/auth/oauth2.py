@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -11,7 +12,7 @@ from urllib.parse import urlencode
 
 import requests
 
-from ods_pipeline.errors import ConfigurationError, keep_secret
+from ods_pipeline.errors import ConfigurationError, OdsPipelineError, keep_secret
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.credentials import (
     Credentials,
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
     from ods_pipeline.portal.auth.renewal import Renewal
 
 Placement = Literal["header", "query", "body"]
+#: Seconds after which a renewal that failed is tried again, while the token still serves.
+_REST = 30
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -102,14 +105,17 @@ class OAuth2(Credentials):
 
         Raises:
             ConfigurationError: The portal is asked by plain http.
+            TokenStoreError: The login could not be kept.
         """
         from ods_pipeline.portal.auth.consent import Consent
 
         require_private(address)
+        store = self.store(address)
+        store.ready()
         return Consent(
             address,
             self._application(),
-            self.store(address),
+            store,
             redirect_uri,
             pkce=self._pkce,
             clock=self._clock,
@@ -149,10 +155,11 @@ class _Bearer(Signer):
     ) -> None:
         self._credentials, self._address = credentials, address
         self._placement, self._clock = placement, clock
-        self._renewal: Renewal | None = None
         self._held: Grant | None = None
-        self._lock = threading.Lock()
         self._given = self._taken = ""
+        self._rests_until = 0.0
+        self._failed_at, self._failure = 0.0, OdsPipelineError("")
+        self._process, self._lock = os.getpid(), threading.Lock()
 
     def secret(self) -> str:
         return self._grant().access_token
@@ -165,7 +172,9 @@ class _Bearer(Signer):
         return self._given
 
     def accepted(self, secret: str) -> None:
-        self._taken = secret
+        # Not one that another thread showed before it was renewed.
+        if self._held and self._held.access_token == secret:
+            self._taken = secret
 
     def show(self, request: requests.PreparedRequest, secret: str) -> None:
         if self._placement == "header":
@@ -188,9 +197,10 @@ class _Bearer(Signer):
                 f"ask the administrators of {self._address.base}"
             )
         return (
-            f"the portal refuses a token that was just renewed{quoted(said)}: the user or the "
-            f"application {self._credentials.client_id} has lost its rights at "
-            f"{self._address.base}; run `ods-pipeline login` once more, or ask its administrators"
+            f"the portal refuses this even to a token that was just renewed{quoted(said)}: the "
+            f"user or the application {self._credentials.client_id} may have lost the right to "
+            f"it; run `ods-pipeline login` once more, or ask the administrators of "
+            f"{self._address.base}"
         )
 
     def at_a_login_page(self) -> str:
@@ -201,13 +211,39 @@ class _Bearer(Signer):
         held = self._held
         return bool(held and held.access_token == token and self._clock() - held.obtained_at < 60)
 
+    def _usable(self, rejected: str | None) -> Grant | None:
+        held, now = self._held, self._clock()
+        if held is None:
+            return None
+        # An endpoint that is down is left in peace for a while, as long as the token still serves.
+        return (
+            held if held.serves(now, rejected=rejected, leeway=now >= self._rests_until) else None
+        )
+
     def _grant(self, rejected: str | None = None) -> Grant:
-        held = self._held
-        if held and held.serves(self._clock(), rejected=rejected):
+        came = time.monotonic()
+        usable = self._usable(rejected)
+        if usable:
+            return usable
+        with self._turn():
+            usable = self._usable(rejected)
+            if usable:
+                return usable
+            if self._failed_at > came:
+                # It failed while this thread waited: the next one would fail no better.
+                raise self._failure
+            try:
+                held = self._credentials.renewal(self._address).grant(rejected)
+            except OdsPipelineError as error:
+                self._failed_at, self._failure = time.monotonic(), error
+                raise
+            now = self._clock()
+            self._rests_until = 0.0 if held.serves(now, rejected=rejected) else now + _REST
+            self._held = held
             return held
-        with self._lock:
-            held = self._held
-            if held is None or not held.serves(self._clock(), rejected=rejected):
-                self._renewal = self._renewal or self._credentials.renewal(self._address)
-                held = self._held = self._renewal.grant(rejected)
-            return held
+
+    def _turn(self) -> threading.Lock:
+        # A forked process has none of the threads that could give the lock back.
+        if self._process != os.getpid():
+            self._process, self._lock = os.getpid(), threading.Lock()
+        return self._lock

@@ -36,6 +36,7 @@ _CONNECTION = {
     "keepalives_idle": 5,
     "keepalives_interval": 5,
     "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
 }
 
 _CREATE = """
@@ -67,6 +68,14 @@ _SWAP = """
 update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(generation)s
 where portal = %(portal)s and client_id = %(client_id)s
     and (record->>'refresh_token' = %(old)s or record = %(record)s::jsonb)
+returning true"""
+# Whoever begins to spend a refresh token must still be the one who may, with a whole lease ahead.
+_BEGIN = """
+update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(generation)s,
+    until = clock_timestamp() + %(lease)s * interval '1 second'
+where portal = %(portal)s and client_id = %(client_id)s
+    and record->>'refresh_token' = %(old)s
+    and holder = %(holder)s and until > clock_timestamp()
 returning true"""
 _FORGET = """
 update ods_pipeline_logins set record = null, generation = null
@@ -107,7 +116,7 @@ class PostgresStore:
         Raises:
             ConfigurationError: It is no such URL.
         """
-        self._url, self._lease = url, lease
+        self._url, self._lease, self._holder = url, lease, ""
         self._key = {"portal": portal, "client_id": client_id}
         self._where = f"table {TABLE} of {_without_secrets(url)}"
 
@@ -136,11 +145,18 @@ class PostgresStore:
         try:
             return Grant.parse(row[0])
         except ValueError:
-            # Not chained: the decoder's error carries the text, and with it the tokens.
             raise TokenStoreError(
                 f"{self._where} holds no whole record of the login of "
                 f"{self._key['client_id']}; run `ods-pipeline login` to replace it"
             ) from None
+
+    def ready(self) -> None:
+        """See that a new login could be kept here.
+
+        Raises:
+            TokenStoreError: It could not.
+        """
+        self._did("kept", _RELEASE, holder="nobody")
 
     def save(self, grant: Grant) -> None:
         """Keep a new login, whatever was kept before.
@@ -153,19 +169,22 @@ class PostgresStore:
     def swap(self, old: Grant, new: Grant) -> bool:
         """Keep `new` where the refresh token kept is still `old`'s; else False, and nothing moves.
 
-        The row itself is compared, not the lease: a holder that was slow keeps what it got, and a
-        person's new login stays.
+        The row itself is compared: a holder that was slow keeps what it got, and a person's new
+        login stays. Only a renewal that is about to begin needs the lease as well.
 
         Raises:
             TokenStoreError: It cannot be kept.
         """
-        # Before a renewal nothing is lost yet, and nobody needs to wait.
-        for pause in _PAUSES if new.pending is None else ():
+        values = {"old": old.refresh_token, **_columns(new)}
+        if new.pending is not None:
+            # Before a renewal nothing is lost yet, and nobody needs to wait.
+            return self._did("kept", _BEGIN, holder=self._holder, lease=self._lease, **values)
+        for pause in _PAUSES:
             try:
-                return self._did("kept", _SWAP, old=old.refresh_token, **_columns(new))
+                return self._did("kept", _SWAP, **values)
             except _Lost:
                 sleep(pause)
-        return self._did("kept", _SWAP, old=old.refresh_token, **_columns(new))
+        return self._did("kept", _SWAP, **values)
 
     def forget(self) -> bool:
         """Keep nothing; False where nothing was kept.
@@ -199,6 +218,7 @@ class PostgresStore:
     def _leased(self, holder: str, end: float, patience: float) -> Iterator[None]:
         try:
             self._take(holder, end, patience)
+            self._holder = holder
             yield
         finally:
             # One that cannot be given back lapses.
@@ -247,11 +267,12 @@ class PostgresStore:
         psycopg = _psycopg()
         try:
             yield
+            return
         except psycopg.Error as error:
             kind = _Lost if isinstance(error, psycopg.OperationalError) else TokenStoreError
             said = error.diag.message_primary or str(error).partition("\n")[0]
-            # Not chained: what the server adds may quote the row.
-            raise kind(f"the login in {self._where} cannot be {done}: {said}") from None
+        # Not as its cause or context: what the server adds may quote the row, or the password.
+        raise kind(f"the login in {self._where} cannot be {done}: {said}")
 
 
 def _columns(grant: Grant) -> dict[str, Any]:

@@ -25,9 +25,12 @@ from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.endpoint import Application, NotSent, refresh
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.store import TokenStore
+from ods_pipeline.portal.auth.unbroken import unbroken
 
-#: Seconds to wait for another process's renewal: longer than one can take.
+#: Seconds to wait for another one's renewal: longer than a store lends out the turn.
 PATIENCE = 150
+#: What the portal's document shows; some replies leave it out.
+USUAL_LIFETIME = 3600
 _AGAIN = "run `ods-pipeline login` once more"
 
 
@@ -63,9 +66,8 @@ class Renewal:
                 return self._renewed(rejected)
         except (PortalError, TokenStoreError) as error:
             # An endpoint that is down, or a full disk, costs nothing while the token still is good.
-            if isinstance(error, AccessDenied) or not kept.serves(
-                self._clock(), rejected=rejected, leeway=False
-            ):
+            serves = kept.serves(self._clock(), rejected=rejected, leeway=False)
+            if isinstance(error, AccessDenied) or not serves:
                 raise
             return kept
 
@@ -85,36 +87,51 @@ class Renewal:
             raise self._needed(f"its token has run out and cannot be renewed; {_AGAIN}")
         begun = replace(kept, pending=self._clock(), pending_by=_this_process())
         if not self._store.swap(kept, begun):
-            return self._kept()
+            return self._others(rejected)
+        # From here on, whoever presses Ctrl-C waits for the end: in between, the login is nowhere.
+        return unbroken(lambda: self._spent(kept, begun, rejected))
+
+    def _spent(self, kept: Grant, begun: Grant, rejected: str | None) -> Grant:
+        """Spend the refresh token, and keep what it was spent for."""
         try:
             answer = self._asked(kept)
         except NotSent as error:
             self._store.swap(begun, kept)
-            raise error.problem from error
+            unsent = error.problem
         except LoginNeeded as error:
-            return self._refused(begun, kept, error)
+            return self._refused(begun, kept, error, rejected)
         except AccessDenied:
             self._store.swap(begun, kept)
             raise
-        renewed = granted(
-            answer, replace(kept, generation=kept.generation + 1), begun.pending or self._clock()
-        )
-        # Whoever logged in anew meanwhile has the better login.
-        return renewed if self._store.swap(begun, renewed) else self._kept()
+        else:
+            before = replace(kept, generation=kept.generation + 1)
+            renewed = granted(answer, before, begun.pending or self._clock())
+            # Whoever logged in anew meanwhile has the better login.
+            return renewed if self._store.swap(begun, renewed) else self._others(rejected)
+        raise unsent
 
     def _asked(self, kept: Grant) -> Mapping[str, Any]:
         auth = self._application.client_auth or kept.client_auth
-        return refresh(
-            self._address, replace(self._application, client_auth=auth), kept.refresh_token
-        )
+        application = replace(self._application, client_auth=auth)
+        return refresh(self._address, application, kept.refresh_token)
 
-    def _refused(self, begun: Grant, before: Grant, error: LoginNeeded) -> Grant:
+    def _refused(
+        self, begun: Grant, before: Grant, error: LoginNeeded, rejected: str | None
+    ) -> Grant:
         now = self._store.load()
         if now and now.refresh_token != begun.refresh_token:
-            return self._kept()
+            return self._others(rejected)
         why = f"{error.message}: {_reason(before)}; {_AGAIN}"
         self._store.swap(begun, replace(begun, refused=why))
         raise self._needed(why) from error
+
+    def _others(self, rejected: str | None) -> Grant:
+        """What another one has kept meanwhile."""
+        kept = self._kept()
+        if not kept.serves(self._clock(), rejected=rejected, leeway=False):
+            told = "the login was taken over by another process amid its renewal; try again"
+            raise PortalFailure(told, portal=self._address.slug)
+        return kept
 
     def _needed(self, why: str) -> LoginNeeded:
         return LoginNeeded(
@@ -131,20 +148,14 @@ def granted(answer: Mapping[str, Any], before: Grant, asked_at: float) -> Grant:
         answer: The reply; without a refresh token in it, the old one stays good (RFC 6749, 6).
         before: The login so far.
         asked_at: When the reply was asked for; its lifetime counts from there.
-
-    Raises:
-        PortalFailure: There is no token in it.
     """
-    if not answer.get("access_token"):
-        raise PortalFailure("the token endpoint gave no tokens", portal=before.portal)
-    lifetime = _seconds(answer.get("expires_in"))
     scope = answer.get("scope") or ""
     return replace(
         before,
-        access_token=str(answer["access_token"]),
-        refresh_token=str(answer.get("refresh_token") or before.refresh_token),
+        access_token=answer["access_token"],
+        refresh_token=answer.get("refresh_token") or before.refresh_token,
         obtained_at=asked_at,
-        expires_at=asked_at + lifetime if lifetime else None,
+        expires_at=asked_at + _lifetime(answer.get("expires_in")),
         scope=scope if isinstance(scope, str) else " ".join(map(str, scope)),
         pending=None,
         pending_by="",
@@ -152,12 +163,12 @@ def granted(answer: Mapping[str, Any], before: Grant, asked_at: float) -> Grant:
     )
 
 
-def _seconds(stated: object) -> float | None:
+def _lifetime(stated: object) -> float:
     try:
         seconds = float(str(stated))
     except ValueError:
-        return None
-    return seconds if 0 < seconds < float("inf") else None
+        return USUAL_LIFETIME
+    return seconds if 0 < seconds < float("inf") else USUAL_LIFETIME
 
 
 def _reason(before: Grant) -> str:
@@ -165,8 +176,8 @@ def _reason(before: Grant) -> str:
         return "it was withdrawn, or another program has renewed it and kept the new tokens"
     when = datetime.fromtimestamp(before.pending, UTC)
     return (
-        f"a renewal begun at {when:%Y-%m-%d %H:%M:%S} UTC by {before.pending_by} was cut off "
-        "after the portal had answered and before its answer was kept"
+        f"a renewal begun at {when:%Y-%m-%d %H:%M:%S} UTC by {before.pending_by} was cut off, it "
+        "seems after the portal had answered and before its answer was kept"
     )
 
 

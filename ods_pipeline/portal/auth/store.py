@@ -8,8 +8,11 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
+from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import Grant
+
+_POSTGRES = frozenset({"postgresql", "postgres"})
 
 
 class TokenStore(Protocol):
@@ -28,6 +31,13 @@ class TokenStore(Protocol):
 
         Raises:
             TokenStoreError: It cannot be read, or is not safe from others.
+        """
+
+    def ready(self) -> None:
+        """See that a new login could be kept here, before anybody is asked for one.
+
+        Raises:
+            TokenStoreError: It could not.
         """
 
     def save(self, grant: Grant) -> None:
@@ -73,11 +83,22 @@ def open_store(place: str | Path, address: Address, client_id: str) -> TokenStor
         place: A file, or a `postgresql://` URL.
         address: The portal.
         client_id: The application.
+
+    Raises:
+        ConfigurationError: The place is neither.
     """
-    if str(place).startswith(("postgresql://", "postgres://")):
+    scheme, found, _ = str(place).partition("://")
+    if found and scheme.lower() in _POSTGRES:
         from ods_pipeline.portal.auth.postgres import PostgresStore
 
-        return PostgresStore(str(place), address.base, client_id)
+        return PostgresStore(
+            f"postgresql://{str(place)[len(scheme) + 3 :]}", address.base, client_id
+        )
+    if found:
+        raise ConfigurationError(
+            f"no login can be kept in a place that begins with {scheme}://; "
+            "give a file, or a postgresql:// URL, as ODS_TOKEN_FILE"
+        )
     from ods_pipeline.portal.auth.files import FileStore
 
     return FileStore(Path(place).expanduser(), address.base, client_id)

@@ -69,7 +69,7 @@ def test_a_key_without_the_right_is_told_apart_from_a_wrong_one(making: Making) 
     world = making(hidden="403")
     world.emulator.add_user("bob", "builder", [])
     world.emulator.add_key("key-of-bob", "bob")
-    with pytest.raises(AccessDenied, match="known, but its user has no right to this"):
+    with pytest.raises(AccessDenied, match="its user has no right to it, or the key is not valid"):
         Client(world.emulator.url, ApiKey("key-of-bob")).json("/catalog/datasets/private-towns")
 
 

@@ -82,7 +82,7 @@ def test_a_portal_that_refuses_every_token_costs_one_renewal(world: World) -> No
     world.emulator.fail("/api/", Fault.status(401), times=None)
     client = world.client()
     for _ in range(3):
-        with pytest.raises(AccessDenied, match=r"refuses a token that was just renewed.*app has"):
+        with pytest.raises(AccessDenied, match=r"even to a token that was just renewed.* app may"):
             seen(client)
     assert world.outcomes() == ["renewed"]
 
@@ -148,11 +148,11 @@ def test_an_answer_lost_after_the_portal_acted_is_told_from_a_refusal(world: Wor
     world.log_in()
     world.clock.now += 2 * HOUR
     world.emulator.fail(TOKEN, Fault.cut(0), times=1)
-    with pytest.raises(LoginNeeded, match=r"begun at .* UTC by process \d+ .* was cut off after"):
+    with pytest.raises(LoginNeeded, match=r"UTC by process \d+ .* was cut off, it seems after"):
         seen(world.client())
     assert world.outcomes() == ["renewed", "spent"]
     world.emulator.requests.clear()
-    with pytest.raises(LoginNeeded, match="was cut off after the portal had answered"):
+    with pytest.raises(LoginNeeded, match="it seems after the portal had answered"):
         seen(world.client())
     assert world.emulator.requests == [], "what is known to be refused is not asked about again"
 
@@ -228,7 +228,7 @@ def test_a_redirected_token_endpoint_gets_no_secret(world: World) -> None:
     world.log_in()
     world.clock.now += 2 * HOUR
     world.emulator.fail(TOKEN, Fault.redirect(f"{world.emulator.url}/elsewhere"), times=None)
-    with pytest.raises(AccessDenied, match="passes requests on elsewhere, where no secret is sent"):
+    with pytest.raises(AccessDenied, match=r"on to http.*, where no secret is sent; if"):
         seen(world.client())
     assert [r.path for r in world.emulator.requests] == [TOKEN]
 
