@@ -16,6 +16,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
 from ods_pipeline.errors import ConfigurationError, TokenStoreError, keep_secret
+from ods_pipeline.portal.auth import statements
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.turns import turn
 
@@ -38,63 +39,6 @@ _CONNECTION = {
     "keepalives_count": 3,
     "tcp_user_timeout": 20_000,
 }
-
-_CREATE = """
-create table if not exists ods_pipeline_logins (
-    portal text not null,
-    client_id text not null,
-    record jsonb,
-    generation bigint,
-    holder text,
-    until timestamptz,
-    primary key (portal, client_id)
-)"""
-# For this transaction alone: no wait without end, and a commit that means "on disk".
-_CAREFULLY = """
-select set_config('statement_timeout', '10s', true),
-    case when current_setting('synchronous_commit') = 'off'
-        then set_config('synchronous_commit', 'on', true) end"""
-_LOAD = """
-select record::text from ods_pipeline_logins
-where portal = %(portal)s and client_id = %(client_id)s"""
-_SAVE = """
-insert into ods_pipeline_logins (portal, client_id, record, generation)
-values (%(portal)s, %(client_id)s, %(record)s::jsonb, %(generation)s)
-on conflict (portal, client_id)
-do update set record = excluded.record, generation = excluded.generation
-returning true"""
-# The second condition recognises what a commit kept whose confirmation got lost.
-_SWAP = """
-update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(generation)s
-where portal = %(portal)s and client_id = %(client_id)s
-    and (record->>'refresh_token' = %(old)s or record = %(record)s::jsonb)
-returning true"""
-# Whoever begins to spend a refresh token must still be the one who may, with a whole lease ahead.
-_BEGIN = """
-update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(generation)s,
-    until = clock_timestamp() + %(lease)s * interval '1 second'
-where portal = %(portal)s and client_id = %(client_id)s
-    and record->>'refresh_token' = %(old)s
-    and holder = %(holder)s and until > clock_timestamp()
-returning true"""
-_FORGET = """
-update ods_pipeline_logins set record = null, generation = null
-where portal = %(portal)s and client_id = %(client_id)s and record is not null
-returning true"""
-_TAKE = """
-insert into ods_pipeline_logins as kept (portal, client_id, holder, until)
-values (
-    %(portal)s, %(client_id)s, %(holder)s,
-    clock_timestamp() + %(lease)s * interval '1 second'
-)
-on conflict (portal, client_id)
-do update set holder = excluded.holder, until = excluded.until
-where kept.holder is null or kept.until <= clock_timestamp()
-returning true"""
-_RELEASE = """
-update ods_pipeline_logins set holder = null, until = null
-where portal = %(portal)s and client_id = %(client_id)s and holder = %(holder)s
-returning true"""
 
 
 class _Lost(TokenStoreError):
@@ -137,7 +81,7 @@ class PostgresStore:
         """
         with self._told("read"):
             try:
-                row = self._once(_LOAD, {})
+                row = self._once(statements.LOAD, {})
             except _psycopg().errors.UndefinedTable:
                 return None
         if row is None or row[0] is None:
@@ -156,7 +100,7 @@ class PostgresStore:
         Raises:
             TokenStoreError: It could not.
         """
-        self._did("kept", _RELEASE, holder="nobody")
+        self._did("kept", statements.RELEASE, holder="nobody")
 
     def save(self, grant: Grant) -> None:
         """Keep a new login, whatever was kept before.
@@ -164,7 +108,7 @@ class PostgresStore:
         Raises:
             TokenStoreError: It cannot be kept.
         """
-        self._did("kept", _SAVE, **_columns(grant))
+        self._did("kept", statements.SAVE, **_columns(grant))
 
     def swap(self, old: Grant, new: Grant) -> bool:
         """Keep `new` where the refresh token kept is still `old`'s; else False, and nothing moves.
@@ -175,16 +119,18 @@ class PostgresStore:
         Raises:
             TokenStoreError: It cannot be kept.
         """
-        values = {"old": old.refresh_token, **_columns(new)}
+        values: dict[str, Any] = {"old": old.refresh_token, **_columns(new)}
         if new.pending is not None:
             # Before a renewal nothing is lost yet, and nobody needs to wait.
-            return self._did("kept", _BEGIN, holder=self._holder, lease=self._lease, **values)
+            return self._did(
+                "kept", statements.BEGIN, holder=self._holder, lease=self._lease, **values
+            )
         for pause in _PAUSES:
             try:
-                return self._did("kept", _SWAP, **values)
+                return self._did("kept", statements.SWAP, **values)
             except _Lost:
                 sleep(pause)
-        return self._did("kept", _SWAP, **values)
+        return self._did("kept", statements.SWAP, **values)
 
     def forget(self) -> bool:
         """Keep nothing; False where nothing was kept.
@@ -192,7 +138,7 @@ class PostgresStore:
         Raises:
             TokenStoreError: It cannot be taken away.
         """
-        return self._did("taken away", _FORGET)
+        return self._did("taken away", statements.FORGET)
 
     @contextmanager
     def exclusive(self, patience: float) -> Iterator[None]:
@@ -223,11 +169,11 @@ class PostgresStore:
         finally:
             # One that cannot be given back lapses.
             with suppress(TokenStoreError):
-                self._did("unlocked", _RELEASE, holder=holder)
+                self._did("unlocked", statements.RELEASE, holder=holder)
 
     def _take(self, holder: str, end: float, patience: float) -> None:
         pause = _FIRST_PAUSE
-        while not self._did("locked", _TAKE, holder=holder, lease=self._lease):
+        while not self._did("locked", statements.TAKE, holder=holder, lease=self._lease):
             left = end - monotonic()
             if left <= 0:
                 raise self._busy(patience)
@@ -252,13 +198,13 @@ class PostgresStore:
         errors = _psycopg().errors
         # Two that create it at once get in each other's way; either way it is there.
         with suppress(errors.DuplicateTable, errors.UniqueViolation):
-            self._once(_CREATE, {})
+            self._once(statements.CREATE, {})
 
     def _once(self, statement: str, values: dict[str, Any]) -> Any:
         psycopg = _psycopg()
         with psycopg.connect(self._url, **_CONNECTION) as connection:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            connection.execute(_CAREFULLY)
+            connection.execute(statements.CAREFULLY)
             cursor = connection.execute(statement, {**self._key, **values})
             return cursor.fetchone() if cursor.description else None
 

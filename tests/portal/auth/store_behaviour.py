@@ -15,7 +15,7 @@ from ods_pipeline.errors import TokenStoreError
 from tests.portal.auth.store_places import LEASE, after, login, opened
 from tests.portal.auth.store_process import started, told
 
-PROCESSES, THREADS, TIMES = 8, 4, 25
+PROCESSES, THREADS, TIMES = 8, 4, 10
 KILLED = 8
 
 

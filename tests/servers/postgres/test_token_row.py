@@ -119,6 +119,28 @@ def test_a_holder_whose_lease_lapsed_does_not_replace_a_persons_new_login(databa
     assert opened(database).load() == anew
 
 
+def test_a_holder_whose_lease_lapsed_begins_no_renewal(database: str) -> None:
+    store = opened(database, lease=0.3)
+    store.save(login())
+    with store.exclusive(5):
+        time.sleep(0.5)
+        assert not store.swap(login(), login(pending=1.0))
+    with store.exclusive(5):
+        assert store.swap(login(), login(pending=1.0))
+    assert opened(database).load() == login(pending=1.0)
+
+
+def test_a_renewal_begins_with_a_whole_lease_ahead(database: str) -> None:
+    store = opened(database, lease=1)
+    store.save(login())
+    with store.exclusive(5):
+        time.sleep(0.7)
+        assert store.swap(login(), login(pending=1.0))
+        time.sleep(0.7)
+        with pytest.raises(TokenStoreError, match="another process"), opened(database).exclusive(0):
+            pytest.fail("two hold it")
+
+
 def test_a_holder_whose_lease_lapsed_does_not_give_back_that_of_the_next(database: str) -> None:
     opened(database).save(login())
     first = lingering(database)
