@@ -31,13 +31,20 @@ This module holds the vocabulary of failure alone: nothing here decides, retries
 
 from __future__ import annotations
 
+import html
+import json
 import re
 from collections import OrderedDict
+from collections.abc import Iterator
 from contextlib import suppress
 from datetime import datetime
 from urllib.parse import quote, quote_plus
 
 _SECRET = re.compile(r"(?i)([?&](?:apikey|access_token|refresh_token|client_secret|code)=)[^&#\s]*")
+# Portals and files are quoted in messages.
+_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
+_LONGEST = 1500
+_PERCENT = re.compile("%[0-9A-F]{2}")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
 _SHORTEST = 4
@@ -55,12 +62,7 @@ def keep_secret(*values: str, passing: bool = False) -> None:
         values: Keys, tokens, passwords. Too short ones are words of any message, and left.
         passing: Whether they serve for a while only, like tokens.
     """
-    forms = {
-        form
-        for value in values
-        if len(value) >= _SHORTEST
-        for form in (value, quote(value, safe=""), quote_plus(value))
-    }
+    forms = {form for value in values if len(value) >= _SHORTEST for form in _forms(value)}
     if not passing:
         _CONFIGURED.update(forms)
         return
@@ -73,6 +75,18 @@ def keep_secret(*values: str, passing: bool = False) -> None:
         _PASSING.popitem(last=False)
 
 
+def _forms(value: str) -> Iterator[str]:
+    """A value as it is, and as addresses, web pages and JSON write it."""
+    yield value
+    # What no encoding knows, such as half an emoji, is in no address.
+    known = value.encode("utf-8", "replace").decode()
+    for quoted in (quote(known, safe=""), quote_plus(known)):
+        yield quoted
+        yield _PERCENT.sub(lambda found: found[0].lower(), quoted)
+    yield html.escape(value)
+    yield json.dumps(value)[1:-1]
+
+
 def redacted(text: str) -> str:
     """Text without the secrets that a URL can carry, and without those that are in use.
 
@@ -83,6 +97,12 @@ def redacted(text: str) -> str:
     for secret in sorted([*_CONFIGURED, *_PASSING], key=len, reverse=True):
         shown = shown.replace(secret, "…")
     return shown
+
+
+def _sentence(text: str) -> str:
+    """A message without what would move a terminal's cursor, and no longer than can be read."""
+    plain = _CONTROL.sub(" ", text)
+    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"
 
 
 class OdsPipelineError(Exception):
@@ -99,8 +119,8 @@ class OdsPipelineError(Exception):
     exit_status = 1
 
     def __init__(self, message: str, *, portal: str = "", dataset: str = "", url: str = "") -> None:
-        super().__init__(redacted(message))
-        self.message = redacted(message)
+        self.message = _sentence(redacted(message))
+        super().__init__(self.message)
         self.portal = portal
         self.dataset = dataset
         self.url = redacted(url)

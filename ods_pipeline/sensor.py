@@ -17,9 +17,15 @@ from typing import Any
 import dagster as dg
 
 from ods_pipeline.dataset import Dataset, instant
-from ods_pipeline.errors import OdsPipelineError, PortalUnreachable
+from ods_pipeline.errors import (
+    AccessDenied,
+    ConfigurationError,
+    OdsPipelineError,
+    PortalUnreachable,
+    TokenStoreError,
+)
 from ods_pipeline.partitions import known, moves
-from ods_pipeline.resources import PortalResource
+from ods_pipeline.resources import PortalResource, failure
 from ods_pipeline.settings import Settings, loadable
 
 #: Dagster stores 80 events a second; more than these would outlast the tick.
@@ -123,6 +129,9 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         resource = getattr(context.resources, settings.resource("portal"))
         try:
             catalog = settings.selected(look(resource))
+        except (AccessDenied, ConfigurationError, TokenStoreError) as error:
+            # A person is needed, and nobody reads the ticks that were skipped.
+            raise failure(error) from None
         except OdsPipelineError as error:
             context.log.warning(str(error))
             return dg.SkipReason(str(error))

@@ -7,7 +7,7 @@ read when their values are needed, and no value of a secret is kept. What the va
 
 import os
 import re
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import urlsplit
 
 import dagster as dg
 from pydantic import ConfigDict, Field
@@ -90,7 +90,8 @@ def as_setting(attribute: str, given: object) -> Setting | None:
         ConfigurationError: It is neither, or a URL with a password in it.
     """
     text = given.get("text") if isinstance(given, dict) else getattr(given, "text", given)
-    if isinstance(text, str | int) and not isinstance(text, dg.EnvVar):
+    plain = isinstance(text, str | int) and not isinstance(text, dg.EnvVar | bool)
+    if plain:
         if _has_password(str(text)):
             raise ConfigurationError(
                 f"{attribute} has a password in it, which Dagster would show to everybody: keep "
@@ -125,11 +126,12 @@ def _read(name: str, what: str) -> str:
 
 
 def _has_password(text: str) -> bool:
+    if re.search(r"(?i)password\s*=", text):
+        return True
     if "://" not in text:
         return False
     try:
-        parts = urlsplit(text)
-        return parts.password is not None or "password" in parse_qs(parts.query)
+        return urlsplit(text).password is not None
     except ValueError:
         # What cannot be taken apart may hold anything.
         return True

@@ -20,6 +20,20 @@ from urllib3.exceptions import (
 
 from ods_pipeline.errors import PortalError, PortalFailure, PortalUnreachable, redacted
 
+# The first that fits counts: some are kinds of others.
+_FAILED = {
+    requests.TooManyRedirects: "the portal passes requests on in a circle",
+    requests.exceptions.ChunkedEncodingError: "the reply broke off in the middle",
+    ContentDecodingError: "the reply broke off in the middle",
+}
+_UNREACHED = {
+    requests.exceptions.ProxyError: "the proxy that the environment names for {host} cannot be "
+    "used; check HTTPS_PROXY",
+    requests.Timeout: "{host} did not answer in time; try later",
+    requests.exceptions.SSLError: "the encrypted connection to {host} failed",
+    requests.ConnectionError: "{host} cannot be reached; check address and network",
+}
+
 
 class Said(Exception):
     """What a library said of it, without the secrets that the address may have had in it."""
@@ -48,16 +62,14 @@ def _problem(error: requests.RequestException, host: str, where: dict[str, str])
         return PortalUnreachable(
             f"there is no host {host}; check the portal's address and the network", **where
         )
-    if isinstance(error, requests.Timeout):
-        return PortalUnreachable(f"{host} did not answer in time; try later", **where)
     if untrusted(error):
         return PortalUnreachable(f"{host} has no certificate that this machine trusts", **where)
-    if isinstance(error, requests.exceptions.ChunkedEncodingError | ContentDecodingError):
-        return PortalFailure("the reply broke off in the middle", **where)
-    if isinstance(error, requests.exceptions.SSLError):
-        return PortalUnreachable(f"the encrypted connection to {host} failed", **where)
-    if isinstance(error, requests.ConnectionError):
-        return PortalUnreachable(f"{host} cannot be reached; check address and network", **where)
+    for kind, told in _UNREACHED.items():
+        if isinstance(error, kind):
+            return PortalUnreachable(told.format(host=host), **where)
+    for kind, told in _FAILED.items():
+        if isinstance(error, kind):
+            return PortalFailure(told, **where)
     return PortalFailure(f"the request failed: {type(error).__name__}", **where)
 
 

@@ -8,8 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -22,6 +21,8 @@ from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.credentials import Signer
 
 _MOST_REDIRECTS = 5
+# By us, and by another process in that very moment.
+_MOST_RENEWED = 2
 _UNAUTHORIZED = 401
 _USER_AGENT = (
     f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{metadata.version('requests')}"
@@ -51,7 +52,7 @@ class Sender:
         self._count = itertools.count(1)
         self.requests_made = 0
         self.quota: Quota | None = None
-        # Refused to a login just renewed.
+        # Places that stayed closed to the newest that was known.
         self._closed: set[str] = set()
 
     @property
@@ -70,27 +71,38 @@ class Sender:
         secret = self._signer.secret()
         response = self._followed(url, body, secret)
         place = url.partition("?")[0]
-        if _refused(response) and place not in self._closed:
-            certainly = response.status_code == _UNAUTHORIZED
-            with _closed_on_failure(response):
-                other = self._signer.another(secret, certainly=certainly)
+        renewed = 0
+        while _refused(response) and place not in self._closed:
+            other = self._newer(secret, response) if renewed < _MOST_RENEWED else None
             if other is None:
+                if renewed:
+                    # Nothing newer will open it, and each renewal spends a token.
+                    self._closed.add(place)
                 return response
             response.close()
+            renewed += 1
             secret, response = other, self._followed(url, body, other)
-            if _refused(response):
-                # Nothing newer will open it either, and each renewal spends a token.
-                self._closed.add(place)
         if not _refused(response):
             self._signer.accepted(secret)
             self._closed.discard(place)
         return response
 
+    def _newer(self, secret: str, response: requests.Response) -> str | None:
+        try:
+            certainly = response.status_code == _UNAUTHORIZED
+            return self._signer.another(secret, certainly=certainly)
+        except BaseException:
+            response.close()
+            raise
+
     def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         response = self._asked(url, body, secret)
         for _ in range(_MOST_REDIRECTS):
-            with _closed_on_failure(response):
+            try:
                 step = redirects.step(response, self._address, url)
+            except BaseException:
+                response.close()
+                raise
             if step is None:
                 return response
             response.close()
@@ -124,6 +136,10 @@ class Sender:
             )
         except LocationValueError as error:
             raise ConfigurationError(f"{self._address.base} is no address of a host") from error
+        except requests.RequestException:
+            raise
+        except OSError as error:
+            raise ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE") from error
         self._note_quota(response.headers)
         return response
 
@@ -134,8 +150,7 @@ class Sender:
         if owner != os.getpid():
             session = self._local.session = _Straight()
             self._local.process = os.getpid()
-            # A company's proxy knows nothing of this machine's own addresses.
-            session.trust_env = not self._address.local
+            unproxied(session, self._address)
             session.headers["User-Agent"] = _USER_AGENT
         ours: requests.Session = self._local.session
         return ours
@@ -149,20 +164,23 @@ class Sender:
             )
 
 
+def unproxied(session: requests.Session, address: Address) -> None:
+    """Keep a session with this machine off a company's proxy, which knows nothing of it.
+
+    Args:
+        session: A session of requests.
+        address: The portal that it is for.
+    """
+    if address.local:
+        session.trust_env = False
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+
+
 class _Straight(requests.Session):
     """Leaves redirects to us, unread: requests stumbles over those that are no addresses."""
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere."""
-
-
-@contextmanager
-def _closed_on_failure(response: requests.Response) -> Iterator[None]:
-    try:
-        yield
-    except BaseException:
-        response.close()
-        raise
 
 
 def _refused(response: requests.Response) -> bool:

@@ -39,7 +39,8 @@ class ApiKey(Credentials):
         Raises:
             ConfigurationError: It is empty, or no key at all.
         """
-        self._key = key.strip()
+        # What os.environ.get gives for a variable that is not set.
+        self._key = (key or "").strip()
         self.in_query = in_query
         if not _VISIBLE.fullmatch(self._key):
             state = "has spaces or other unusual characters in it" if self._key else "is empty"

@@ -102,8 +102,13 @@ class Consent:
                 "after the consent"
             )
         keep_secret(said.get("code", ""), passing=True)
+        if "state" not in said:
+            raise NotThisLogin(
+                "this address is not whole, it has no state; give the whole address that the "
+                "browser shows after the consent"
+            )
         # Compared as bytes: an address may hold anything.
-        if not secrets.compare_digest(said.get("state", "").encode(), self._state.encode()):
+        if not secrets.compare_digest(said["state"].encode(), self._state.encode()):
             raise NotThisLogin(
                 "this address answers another login than the one begun here; open the address "
                 "above, and give the one that it leads to"

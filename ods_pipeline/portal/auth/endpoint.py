@@ -10,19 +10,20 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from time import monotonic
 from typing import Any
-from urllib.parse import quote_plus, urljoin
+from urllib.parse import quote_plus
 
 import requests
 from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from ods_pipeline.errors import AccessDenied, PortalError, PortalFailure, keep_secret
-from ods_pipeline.portal import connection, redirects
+from ods_pipeline.errors import ConfigurationError, PortalError, PortalFailure, keep_secret
+from ods_pipeline.portal import connection
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import ClientAuth
 from ods_pipeline.portal.auth.sealed import Sealed
 from ods_pipeline.portal.auth.token_reply import tokens
+from ods_pipeline.portal.sending import unproxied
 
 AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"
 _SCOPE = "all"
@@ -66,9 +67,7 @@ class Session(OAuth2Session):  # type: ignore[misc]  # it has no types
     def __init__(self, address: Address, client_id: str, **options: Any) -> None:
         super().__init__(client_id, scope=[_SCOPE], **options)
         self.heard: dict[str, Any] = {}
-        # A redirected POST would carry the secrets on to wherever it leads.
-        self.max_redirects = 0
-        self.trust_env = not address.local
+        unproxied(self, address)
         plain = address.base.startswith("http://")
         self.mount("https://", _Loopback() if plain else _Bounded())
 
@@ -78,6 +77,9 @@ class Session(OAuth2Session):  # type: ignore[misc]  # it has no types
 
         for kind in ("access_token_response", "refresh_token_response"):
             self.register_compliance_hook(kind, judged)
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere: a POST that is redirected would carry the secrets on to wherever it leads."""
 
 
 def at(address: Address, path: str) -> str:
@@ -173,6 +175,8 @@ def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> M
     except requests.RequestException as error:
         # Raised below: what requests raised has the request in it, and with it the secrets.
         failed = _failed(error, address)
+    except OSError as error:
+        raise ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE") from error
     except Exception:  # Whatever oauthlib makes of it: even a warning is raised.
         if not opened.heard:
             raise
@@ -184,13 +188,6 @@ def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> M
 
 def _failed(error: requests.RequestException, address: Address) -> NotSent | PortalError:
     where = {"portal": address.slug, "url": address.base + TOKEN}
-    if isinstance(error, requests.TooManyRedirects) and error.response is not None:
-        target = urljoin(where["url"], error.response.headers.get("Location", ""))
-        return AccessDenied(
-            f"the token endpoint passes requests on to {redirects.shown(target) or 'no address'}, "
-            "where no secret is sent; if the portal has moved, set ODS_PORTAL to its new address",
-            **where,
-        )
     problem = connection.problem(error, address.base, **where)
     if connection.never_sent(error):
         return NotSent(problem)
@@ -215,6 +212,8 @@ class _Bounded(HTTPAdapter):
                 response.close()
                 raise requests.ReadTimeout("an endless answer", request=response.request)
         response._content = bytes(read)
+        # JSON is UTF-8, whatever charset a server names: some are none that Python knows.
+        response.encoding = "utf-8"
         return response
 
 

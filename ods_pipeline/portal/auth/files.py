@@ -25,6 +25,8 @@ _PATIENCE = 120
 #: Reserved for the record to come; one of the usual size takes a sixtieth of it.
 _ROOM = 64 * 1024
 _LARGEST = 1024 * 1024
+# Of every record that was ever written: a file that begins otherwise is somebody's key, perhaps.
+_BEGINNING = b'{"portal": '
 _ELSEWHERE = "give another ODS_TOKEN_FILE"
 _AGAIN = "run `ods-pipeline login` to replace it"
 _ADVICE = {
@@ -82,6 +84,8 @@ class FileStore:
         try:
             grant = Grant.parse(text.decode())
         except ValueError:
+            if not (text.startswith(_BEGINNING) or _BEGINNING.startswith(text)):
+                raise TokenStoreError(f"{self._path} is no login of ours; {_ELSEWHERE}") from None
             raise _Damaged(
                 f"{self._path} is damaged, it holds no whole record of a login; {_AGAIN}"
             ) from None

@@ -6,12 +6,16 @@ A value and pure questions about it; keeping it is the stores' work, renewing it
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
 from ods_pipeline.errors import keep_secret
 from ods_pipeline.portal.auth.sealed import Sealed
 
+# What a header can carry, and a moment that a calendar knows.
+_CARRIED = re.compile(r"[\x20-\x7e]*")
+_LATEST = 1e11
 ClientAuth = Literal["body", "basic"]
 
 #: A token is renewed so many seconds before it runs out, or after nine tenths of a short life.
@@ -70,6 +74,9 @@ class Grant(Sealed):
         """
         if self.refused or self.access_token == rejected:
             return False
+        if self.obtained_at > now + LEEWAY:
+            # By a clock that is ahead of ours, or ours is behind: its end says nothing.
+            return False
         if self.expires_at is None:
             return True
         spare = min(LEEWAY, _SHARE * (self.expires_at - self.obtained_at)) if leeway else 0
@@ -101,7 +108,8 @@ def _read(kind: type[Grant], text: str) -> Grant | None:
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     whole = all(_fits(types, getattr(grant, name)) for name, types in _SHAPE.items())
-    return grant if whole else None
+    carried = whole and _CARRIED.fullmatch(grant.access_token + grant.refresh_token)
+    return grant if carried else None
 
 
 _SHAPE: dict[str, tuple[type, ...]] = {
@@ -116,4 +124,6 @@ _SHAPE: dict[str, tuple[type, ...]] = {
 
 
 def _fits(types: tuple[type, ...], value: object) -> bool:
-    return isinstance(value, types) and not isinstance(value, bool)
+    if isinstance(value, bool) or not isinstance(value, types):
+        return False
+    return not isinstance(value, int | float) or 0 <= value < _LATEST

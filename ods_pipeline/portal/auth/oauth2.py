@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Literal, get_args
 from urllib.parse import urlencode
 
 import requests
@@ -21,15 +21,17 @@ from ods_pipeline.portal.auth.credentials import (
     require_private,
     with_parameter,
 )
+from ods_pipeline.portal.auth.grant import ClientAuth, Grant
 from ods_pipeline.portal.auth.store import TokenStore, default_file, open_store
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.auth.consent import Consent
     from ods_pipeline.portal.auth.endpoint import Application
-    from ods_pipeline.portal.auth.grant import ClientAuth, Grant
     from ods_pipeline.portal.auth.renewal import Renewal
 
 Placement = Literal["header", "query", "body"]
+#: Seconds of a token's life in which a web page says nothing of it.
+_YOUNG = 60
 #: Seconds after which a renewal that failed is tried again, while the token still serves.
 _REST = 30
 _FORM = "application/x-www-form-urlencoded"
@@ -71,15 +73,20 @@ class OAuth2(Credentials):
             clock: Seconds since 1970.
 
         Raises:
-            ConfigurationError: The application has no name.
+            ConfigurationError: The application has no name, or an option is unknown.
         """
-        if not client_id.strip():
+        if not (client_id or "").strip():
             raise ConfigurationError(
                 "the OAuth2 application has no identifier; set ODS_CLIENT_ID to the one that the "
                 "portal's account page shows under My applications"
             )
+        if placement not in get_args(Placement) or client_auth not in (None, *get_args(ClientAuth)):
+            raise ConfigurationError(
+                f"placement is one of {', '.join(get_args(Placement))}, and client_auth one of "
+                f"{', '.join(get_args(ClientAuth))}, not {placement} and {client_auth}"
+            )
         self.client_id = client_id.strip()
-        self._client_secret = client_secret.strip()
+        self._client_secret = (client_secret or "").strip()
         self._token_file = token_file
         self._client_auth = client_auth
         self._placement = placement
@@ -165,9 +172,15 @@ class _Bearer(Signer):
         return self._grant().access_token
 
     def another(self, rejected: str, *, certainly: bool) -> str | None:
-        # A token that answered a refusal and was never taken is no better the second time.
-        if rejected == self._given != self._taken or (not certainly and self._recent(rejected)):
+        if not certainly and self._recent(rejected):
             return None
+        if rejected == self._given != self._taken:
+            # It answered a refusal and was never taken: another renewal would give no better one,
+            # unless somebody else has renewed it since.
+            kept = self._credentials.renewal(self._address).kept()
+            if not kept.serves(self._clock(), rejected=rejected):
+                return None
+            self._held = kept
         self._given = self._grant(rejected).access_token
         return self._given
 
@@ -209,7 +222,8 @@ class _Bearer(Signer):
     def _recent(self, token: str) -> bool:
         """Whether a token is too young to have run out: a web page alone is no proof of that."""
         held = self._held
-        return bool(held and held.access_token == token and self._clock() - held.obtained_at < 60)
+        age = self._clock() - held.obtained_at if held else 0
+        return bool(held and held.access_token == token and 0 <= age < _YOUNG)
 
     def _usable(self, rejected: str | None) -> Grant | None:
         held, now = self._held, self._clock()

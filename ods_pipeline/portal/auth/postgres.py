@@ -6,9 +6,12 @@ session, and no connection is held while the portal is waited for. psycopg is im
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from random import uniform
+from threading import Timer
 from time import monotonic, sleep
 from types import ModuleType
 from typing import Any
@@ -18,6 +21,7 @@ from uuid import uuid4
 from ods_pipeline.errors import ConfigurationError, TokenStoreError, keep_secret
 from ods_pipeline.portal.auth import statements
 from ods_pipeline.portal.auth.grant import Grant
+from ods_pipeline.portal.auth.sealed import Sealed
 from ods_pipeline.portal.auth.turns import turn
 
 TABLE = "ods_pipeline_logins"
@@ -25,8 +29,12 @@ TABLE = "ods_pipeline_logins"
 #: requests of a renewal give up before.
 LEASE = 120
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
-# A server that restarts is back by then. What the portal has given is worth waiting for.
-_PAUSES = (1, 2, 4, 8, 15)
+# A connection that was cut comes back by then; every statement may be given twice.
+_PAUSES = (0.2, 0.5, 1)
+# A server that restarts does, too. What the portal has given is worth waiting for.
+_LONG_PAUSES = (1, 2, 4, 8, 15)
+# Statements take milliseconds, and the server gives them up after ten seconds.
+_LONGEST = 30.0
 _CONNECTION = {
     "connect_timeout": 10,
     "client_encoding": "utf8",
@@ -45,7 +53,7 @@ class _Lost(TokenStoreError):
     """The server cannot be reached, or broke off."""
 
 
-class PostgresStore:
+class PostgresStore(Sealed):
     """Keeps a login in the row of its portal and application, and there notes who renews it."""
 
     def __init__(self, url: str, portal: str, client_id: str, *, lease: float = LEASE) -> None:
@@ -79,11 +87,7 @@ class PostgresStore:
         Raises:
             TokenStoreError: The server does not give it, or it is no record of a login.
         """
-        with self._told("read"):
-            try:
-                row = self._once(statements.LOAD, {})
-            except _psycopg().errors.UndefinedTable:
-                return None
+        row = self._patiently("read", self._loaded)
         if row is None or row[0] is None:
             return None
         try:
@@ -186,13 +190,35 @@ class PostgresStore:
             f"{patience:g} seconds, so nothing was done; try again later"
         )
 
-    def _did(self, done: str, statement: str, **values: Any) -> bool:
-        with self._told(done):
+    def _did(
+        self, done: str, statement: str, pauses: Sequence[float] = _PAUSES, **values: Any
+    ) -> bool:
+        return bool(self._patiently(done, lambda: self._made(statement, values), pauses))
+
+    def _patiently(
+        self, done: str, ask: Callable[[], Any], pauses: Sequence[float] = _PAUSES
+    ) -> Any:
+        for pause in pauses:
             try:
-                return self._once(statement, values) is not None
-            except _psycopg().errors.UndefinedTable:
-                self._create()
-                return self._once(statement, values) is not None
+                with self._told(done):
+                    return ask()
+            except _Lost:
+                sleep(pause)
+        with self._told(done):
+            return ask()
+
+    def _loaded(self) -> Any:
+        try:
+            return self._once(statements.LOAD, {})
+        except _psycopg().errors.UndefinedTable:
+            return None
+
+    def _made(self, statement: str, values: dict[str, Any]) -> bool:
+        try:
+            return self._once(statement, values) is not None
+        except _psycopg().errors.UndefinedTable:
+            self._create()
+            return self._once(statement, values) is not None
 
     def _create(self) -> None:
         errors = _psycopg().errors
@@ -204,9 +230,18 @@ class PostgresStore:
         psycopg = _psycopg()
         with psycopg.connect(self._url, **_CONNECTION) as connection:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
-            connection.execute(statements.CAREFULLY)
-            cursor = connection.execute(statement, {**self._key, **values})
-            return cursor.fetchone() if cursor.description else None
+            # libpq waits for ever where something between here and the server has gone silent.
+            watch = Timer(_LONGEST, _hang_up, [connection.fileno()])
+            watch.daemon = True
+            watch.start()
+            try:
+                connection.execute(statements.CAREFULLY)
+                cursor = connection.execute(statement, {**self._key, **values})
+                found = cursor.fetchone() if cursor.description else None
+                connection.commit()
+                return found
+            finally:
+                watch.cancel()
 
     @contextmanager
     def _told(self, done: str) -> Iterator[None]:
@@ -223,6 +258,12 @@ class PostgresStore:
 
 def _columns(grant: Grant) -> dict[str, Any]:
     return {"record": grant.dump(), "generation": int(grant.generation)}
+
+
+def _hang_up(number: int) -> None:
+    # Of a copy, for closing is the connection's own business.
+    with suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
+        connection.shutdown(socket.SHUT_RDWR)
 
 
 def _psycopg() -> ModuleType:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import platform
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -19,6 +20,7 @@ from ods_pipeline.errors import (
     LoginNeeded,
     PortalError,
     PortalFailure,
+    QuotaExhausted,
     TokenStoreError,
 )
 from ods_pipeline.portal.address import Address
@@ -31,6 +33,9 @@ from ods_pipeline.portal.auth.unbroken import unbroken
 PATIENCE = 150
 #: What the portal's document shows; some replies leave it out.
 USUAL_LIFETIME = 3600
+_LONGEST_LIFETIME = 10 * 366 * 86_400
+#: Seconds between the note that a renewal begins and its request; a store's turn lasts longer.
+_PROMPTLY = 30
 _AGAIN = "run `ods-pipeline login` once more"
 
 
@@ -58,7 +63,7 @@ class Renewal:
             PortalError: It cannot be renewed now; the login may serve again later.
             TokenStoreError: It cannot be read or kept.
         """
-        kept = self._kept()
+        kept = self.kept()
         if kept.serves(self._clock(), rejected=rejected):
             return kept
         try:
@@ -71,7 +76,13 @@ class Renewal:
                 raise
             return kept
 
-    def _kept(self) -> Grant:
+    def kept(self) -> Grant:
+        """The login as it is kept, whoever renewed it; the portal is not asked.
+
+        Raises:
+            LoginNeeded: There is none, or it serves no more.
+            TokenStoreError: It cannot be read.
+        """
         kept = self._store.load()
         if kept is None:
             raise self._needed("nobody has logged in yet; run `ods-pipeline login`")
@@ -80,14 +91,19 @@ class Renewal:
         return kept
 
     def _renewed(self, rejected: str | None) -> Grant:
-        kept = self._kept()
+        kept = self.kept()
         if kept.serves(self._clock(), rejected=rejected):
             return kept
         if not kept.refresh_token:
             raise self._needed(f"its token has run out and cannot be renewed; {_AGAIN}")
         begun = replace(kept, pending=self._clock(), pending_by=_this_process())
+        noted_at = time.monotonic()
         if not self._store.swap(kept, begun):
             return self._others(rejected)
+        if time.monotonic() - noted_at > _PROMPTLY:
+            # Stopped for so long, this process may have lost its turn to another one.
+            self._store.swap(begun, kept)
+            raise self._overtaken()
         # From here on, whoever presses Ctrl-C waits for the end: in between, the login is nowhere.
         return unbroken(lambda: self._spent(kept, begun, rejected))
 
@@ -100,7 +116,7 @@ class Renewal:
             unsent = error.problem
         except LoginNeeded as error:
             return self._refused(begun, kept, error, rejected)
-        except AccessDenied:
+        except (AccessDenied, QuotaExhausted):
             self._store.swap(begun, kept)
             raise
         else:
@@ -127,16 +143,19 @@ class Renewal:
 
     def _others(self, rejected: str | None) -> Grant:
         """What another one has kept meanwhile."""
-        kept = self._kept()
+        kept = self.kept()
         if not kept.serves(self._clock(), rejected=rejected, leeway=False):
-            told = "the login was taken over by another process amid its renewal; try again"
-            raise PortalFailure(told, portal=self._address.slug)
+            raise self._overtaken()
         return kept
+
+    def _overtaken(self) -> PortalFailure:
+        told = "the login was taken over by another process amid its renewal; try again"
+        return PortalFailure(told, portal=self._address.slug)
 
     def _needed(self, why: str) -> LoginNeeded:
         return LoginNeeded(
-            f"the login of application {self._application.client_id} at {self._address.base} "
-            f"does not serve: {why}",
+            f"the login of application {self._application.client_id} at {self._address.base}, kept "
+            f"in {self._store.where}, does not serve: {why}",
             portal=self._address.slug,
         )
 
@@ -156,7 +175,7 @@ def granted(answer: Mapping[str, Any], before: Grant, asked_at: float) -> Grant:
         refresh_token=answer.get("refresh_token") or before.refresh_token,
         obtained_at=asked_at,
         expires_at=asked_at + _lifetime(answer.get("expires_in")),
-        scope=scope if isinstance(scope, str) else " ".join(map(str, scope)),
+        scope=" ".join(map(str, scope)) if isinstance(scope, list) else str(scope),
         pending=None,
         pending_by="",
         refused="",
@@ -168,7 +187,7 @@ def _lifetime(stated: object) -> float:
         seconds = float(str(stated))
     except ValueError:
         return USUAL_LIFETIME
-    return seconds if 0 < seconds < float("inf") else USUAL_LIFETIME
+    return seconds if 0 < seconds < _LONGEST_LIFETIME else USUAL_LIFETIME
 
 
 def _reason(before: Grant) -> str:
@@ -176,8 +195,8 @@ def _reason(before: Grant) -> str:
         return "it was withdrawn, or another program has renewed it and kept the new tokens"
     when = datetime.fromtimestamp(before.pending, UTC)
     return (
-        f"a renewal begun at {when:%Y-%m-%d %H:%M:%S} UTC by {before.pending_by} was cut off, it "
-        "seems after the portal had answered and before its answer was kept"
+        f"the renewal begun at {when:%Y-%m-%d %H:%M:%S} UTC by {before.pending_by} was cut off or "
+        "failed, and if the portal gave new tokens for it, they are lost"
     )
 
 

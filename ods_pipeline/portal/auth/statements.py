@@ -53,7 +53,7 @@ values (
 )
 on conflict (portal, client_id)
 do update set holder = excluded.holder, until = excluded.until
-where kept.holder is null or kept.until <= clock_timestamp()
+where kept.holder is null or kept.holder = excluded.holder or kept.until <= clock_timestamp()
 returning true"""
 RELEASE = """
 update ods_pipeline_logins set holder = null, until = null

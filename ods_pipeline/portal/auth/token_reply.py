@@ -6,17 +6,24 @@ Asking is `endpoint`'s work; what an error means for the login that is kept is `
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urljoin
 
 import requests
 
 from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalFailure, keep_secret
+from ods_pipeline.portal import redirects, replies
 from ods_pipeline.portal.address import Address
 
 _LATER = frozenset({"server_error", "temporarily_unavailable"})
 # Of the client's errors, those that are the server's troubles.
-_TROUBLES = frozenset({408, 425, 429})
+_TROUBLES = frozenset({408, 425})
+_TOO_MANY = 429
+_NO_ENDPOINT = frozenset({404, 405, 410})
+# What a header and a form can carry (RFC 6749, appendix A).
+_CARRIED = re.compile(r"[\x20-\x7e]+")
 
 
 def tokens(
@@ -35,6 +42,7 @@ def tokens(
     Raises:
         LoginNeeded: The portal refuses the code or the refresh token.
         AccessDenied: It refuses the application or the request; nothing is spent.
+        QuotaExhausted: It has been asked too often; nothing is spent.
         PortalFailure: It failed, and nobody knows what is spent.
     """
     where = {"portal": address.slug, "url": address.base + endpoint}
@@ -44,6 +52,10 @@ def tokens(
         found = {**said, **{key: str(said[key]) for key in _TOKENS if said.get(key)}}
         keep_secret(*(found[key] for key in _TOKENS if found.get(key)), passing=True)
         return found
+    if 300 <= reply.status_code < 400:
+        raise _redirected(reply, where)
+    if reply.status_code == _TOO_MANY:
+        raise replies.quota(reply.headers, said, **where)
     told = _told(name or f"status {reply.status_code}", said)
     if name == "invalid_grant":
         raise LoginNeeded(f"the portal takes this login no more ({told})", **where)
@@ -54,12 +66,26 @@ def tokens(
             **where,
         )
     refused = 400 <= reply.status_code < 500 and reply.status_code not in _TROUBLES
+    if reply.status_code in _NO_ENDPOINT and not name:
+        raise AccessDenied(f"there is no token endpoint there ({told}); check ODS_PORTAL", **where)
     if name not in _LATER and (name or refused):
         raise AccessDenied(f"the token endpoint refuses the request ({told})", **where)
     raise PortalFailure(f"the token endpoint gave no tokens ({told}); try later", **where)
 
 
 _TOKENS = ("access_token", "refresh_token")
+
+
+def _redirected(reply: requests.Response, where: dict[str, str]) -> AccessDenied:
+    try:
+        target = urljoin(where["url"], reply.headers.get("Location", ""))
+    except ValueError:
+        target = ""
+    return AccessDenied(
+        f"the token endpoint passes requests on to {redirects.shown(target) or 'no address'}, "
+        "where no secret is sent; if the portal has moved, set ODS_PORTAL to its new address",
+        **where,
+    )
 
 
 def _document(body: bytes) -> dict[str, Any]:
@@ -72,8 +98,9 @@ def _document(body: bytes) -> dict[str, Any]:
 
 def _bearer(said: Mapping[str, Any]) -> bool:
     kinds = all(isinstance(said.get(key), str | int | None) for key in _TOKENS)
-    bearer = str(said.get("token_type") or "bearer").lower() == "bearer"
-    return bool(said.get("access_token")) and kinds and bearer
+    bearer = str(said.get("token_type") or "bearer").strip().lower() == "bearer"
+    carried = all(_CARRIED.fullmatch(str(said[key])) for key in _TOKENS if said.get(key))
+    return kinds and bearer and carried and bool(said.get("access_token"))
 
 
 def _told(what: str, said: Mapping[str, Any]) -> str:

@@ -178,4 +178,8 @@ def _try_to_hold(place: str, seen: list[str]) -> None:
 def _kill(process: subprocess.Popen[str]) -> str:
     """End a process without a chance to tidy up; gives what it had yet to say."""
     process.kill()
-    return process.communicate()[0]
+    assert process.stdout
+    # What is read ahead of a line already would be lost to communicate().
+    said = process.stdout.read()
+    process.communicate()
+    return said

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import traceback
+from typing import Any
 
 import pytest
 
@@ -97,6 +98,21 @@ def test_what_is_no_key_is_refused_before_anything_is_sent(key: str) -> None:
     with pytest.raises(ConfigurationError, match="the API key") as refused:
         ApiKey(key)
     assert not key.strip() or key not in str(refused.value)
+
+
+def test_what_an_unset_variable_gives_is_no_key_and_no_secret() -> None:
+    unset: Any = None
+    with pytest.raises(ConfigurationError, match="the API key is empty"):
+        ApiKey(unset)
+    with pytest.raises(ConfigurationError, match="has no identifier"):
+        OAuth2(unset)
+    assert OAuth2("app", unset).at(Address.parse("https://portal.test"))
+
+
+@pytest.mark.parametrize("options", [{"placement": "cookie"}, {"client_auth": "jwt"}])
+def test_an_option_that_there_is_not_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="placement is one of header, query, body"):
+        OAuth2("app", "secret", **options)
 
 
 def test_spaces_around_a_key_are_nobodys_intention(world: World) -> None:

@@ -79,7 +79,7 @@ def test_one_killed_with_the_answer_in_its_hands_asks_for_a_login_and_no_more(wo
         became = gathered.end()
         assert len(became) == 12
         assert all(item.startswith("LoginNeeded") for item in became), became
-        assert all("it seems after the portal had answered" in item for item in became)
+        assert all("if the portal gave new tokens for it, they are lost" in item for item in became)
         assert world.outcomes() == ["renewed", "spent"]
 
         world.log_in()

@@ -148,11 +148,11 @@ def test_an_answer_lost_after_the_portal_acted_is_told_from_a_refusal(world: Wor
     world.log_in()
     world.clock.now += 2 * HOUR
     world.emulator.fail(TOKEN, Fault.cut(0), times=1)
-    with pytest.raises(LoginNeeded, match=r"UTC by process \d+ .* was cut off, it seems after"):
+    with pytest.raises(LoginNeeded, match=r"UTC by process \d+ .* was cut off or failed"):
         seen(world.client())
     assert world.outcomes() == ["renewed", "spent"]
     world.emulator.requests.clear()
-    with pytest.raises(LoginNeeded, match="it seems after the portal had answered"):
+    with pytest.raises(LoginNeeded, match="if the portal gave new tokens for it, they are lost"):
         seen(world.client())
     assert world.emulator.requests == [], "what is known to be refused is not asked about again"
 
@@ -168,9 +168,9 @@ def test_a_withdrawn_login_asks_for_a_new_one_and_goes_on_with_it(
     with pytest.raises(LoginNeeded) as needed:
         seen(client)
     assert str(needed.value) == (
-        f"the login of application app at {world.address.base} does not serve: the portal takes "
-        "this login no more (invalid_grant): it was withdrawn, or another program has renewed it "
-        "and kept the new tokens; run `ods-pipeline login` once more"
+        f"the login of application app at {world.address.base}, kept in {world.file}, does not "
+        "serve: the portal takes this login no more (invalid_grant): it was withdrawn, or another "
+        "program has renewed it and kept the new tokens; run `ods-pipeline login` once more"
     )
     world.log_in()
     assert seen(client) == BOTH

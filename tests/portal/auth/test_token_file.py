@@ -169,15 +169,27 @@ def test_a_file_cut_off_anywhere_is_damaged_and_not_taken_for_no_login(
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from([*vars(login())]), inner),
     ).map(lambda value: json.dumps(value).encode())
 )
-def test_whatever_else_stands_in_the_file_is_damaged_too(
+def test_whatever_else_stands_in_the_file_is_no_login(
     tmp_path_factory: pytest.TempPathFactory, content: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("tokens") / "login.json"
     path.write_bytes(content)
     path.chmod(0o600)
 
-    with pytest.raises(TokenStoreError, match="is damaged"):
+    with pytest.raises(TokenStoreError, match=r"is damaged|is no login of ours"):
         FileStore(path, PORTAL, CLIENT).load()
+
+
+def test_a_file_that_is_something_else_is_neither_replaced_nor_taken_away(
+    store: FileStore, path: Path
+) -> None:
+    path.parent.mkdir(mode=0o700)
+    path.touch(0o600)
+    path.write_text("-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    for done in (store.load, store.forget, store.ready, lambda: store.save(login())):
+        with pytest.raises(TokenStoreError, match="is no login of ours; give another ODS_TOKEN_"):
+            done()
+    assert path.read_text().startswith("-----BEGIN")
 
 
 @pytest.mark.parametrize("content", ["", "{", '{"portal": "https://data.example.org"}'])

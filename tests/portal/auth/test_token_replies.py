@@ -5,15 +5,24 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalError, PortalFailure
+from ods_pipeline.errors import (
+    AccessDenied,
+    ConfigurationError,
+    LoginNeeded,
+    PortalError,
+    PortalFailure,
+    QuotaExhausted,
+)
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.endpoint import Application, NotSent, refresh
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.renewal import granted
+from ods_pipeline.portal.client import Client
 
 APPLICATION = Application("app", "app-secret")
 SPENT = "refresh-token-that-is-spent"
@@ -30,13 +39,17 @@ BEFORE = Grant("https://portal.test", "app", "old", SPENT, 1_000)
 
 
 @contextmanager
-def endpoint(status: int, body: bytes, kind: str = "application/json") -> Iterator[Address]:
+def endpoint(
+    status: int, body: bytes, kind: str = "application/json", location: str | None = None
+) -> Iterator[Address]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["Content-Length"]))
             self.send_response(status)
             self.send_header("Content-Type", kind)
             self.send_header("Content-Length", str(len(body)))
+            if location is not None:
+                self.send_header("Location", location)
             self.end_headers()
             self.wfile.write(body)
 
@@ -65,6 +78,10 @@ def told(**changes: Any) -> bytes:
         ({"expires_in": -1}, 3600),
         ({"expires_in": "soon"}, 3600),
         ({"expires_in": []}, 3600),
+        ({"expires_in": 10**12}, 3600),
+        ({"scope": 5}, 3600),
+        ({"scope": ["all", "more"]}, 3600),
+        ({"token_type": "Bearer "}, 3600),
         ({"token_type": "bearer"}, 3600),
         ({"token_type": None}, 3600),
         ({"scope": "all everything"}, 3600),
@@ -102,9 +119,10 @@ def test_a_reply_without_a_refresh_token_leaves_the_old_one_good() -> None:
         (400, b'{"error": "server_error"}', PortalFailure, "gave no tokens .server_error"),
         (500, b"<html>", PortalFailure, "status 500"),
         (500, told(), PortalFailure, "status 500"),
-        (405, b"", AccessDenied, "refuses the request .status 405"),
+        (405, b"", AccessDenied, "no token endpoint there .status 405"),
         (404, b"<html>", AccessDenied, "status 404"),
-        (429, b"", PortalFailure, "status 429"),
+        (429, b"", QuotaExhausted, "request quota of .* is spent"),
+        (429, b'{"error": "Too many requests on the domain."}', QuotaExhausted, "is spent"),
         (403, b'{"message": "Not here."}', AccessDenied, "status 403: Not here"),
         (200, b"", PortalFailure, "gave no tokens"),
         (200, b"<html>Log in</html>", PortalFailure, "gave no tokens"),
@@ -114,6 +132,9 @@ def test_a_reply_without_a_refresh_token_leaves_the_old_one_good() -> None:
         (200, b"{}", PortalFailure, "gave no tokens"),
         (200, told(access_token=""), PortalFailure, "gave no tokens"),
         (200, told(refresh_token=[]), PortalFailure, "gave no tokens"),
+        (200, told(access_token="\ud800"), PortalFailure, "gave no tokens"),
+        (200, told(refresh_token="\ud800"), PortalFailure, "gave no tokens"),
+        (200, told(access_token="two\nlines"), PortalFailure, "gave no tokens"),
         (200, told(token_type="mac"), PortalFailure, "gave no tokens"),
         (200, b'{"access_token": "9kxoTUYvSx', PortalFailure, "gave no tokens"),
     ],
@@ -133,6 +154,43 @@ def test_what_is_no_token_reply_is_told_by_its_text_and_not_its_status(
 def test_what_never_left_is_told_from_what_was_lost(base: str) -> None:
     with pytest.raises(NotSent, match=r"cannot be reached|there is no host"):
         refresh(Address.parse(base), APPLICATION, SPENT)
+
+
+def test_tokens_are_taken_however_oddly_they_are_written() -> None:
+    body = b"\xef\xbb\xbf" + told(access_token=123456789, refresh_token=987654321)
+    with endpoint(200, body) as address:
+        grant = granted(refresh(address, APPLICATION, SPENT), BEFORE, 2_000)
+    assert (grant.access_token, grant.refresh_token) == ("123456789", "987654321")
+
+
+def test_an_answer_without_end_is_given_up() -> None:
+    lost = pytest.raises(PortalFailure, match="answer about the login was lost")
+    with endpoint(200, told() + b" " * (2 << 20)) as address, lost:
+        refresh(address, APPLICATION, SPENT)
+
+
+@pytest.mark.parametrize("charset", ["idna", "undefined", "no-such-thing"])
+def test_tokens_are_taken_whatever_charset_a_server_names(charset: str) -> None:
+    with endpoint(200, told(), f"application/json; charset={charset}") as address:
+        assert refresh(address, APPLICATION, SPENT)["access_token"] == DOCUMENTED["access_token"]
+
+
+def test_a_bundle_of_certificates_that_is_missing_is_named(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
+    for portal in ("https://portal.test", "https://127.0.0.1:9"):
+        with pytest.raises(ConfigurationError, match="check REQUESTS_CA_BUNDLE"):
+            refresh(Address.parse(portal), APPLICATION, SPENT)
+        with pytest.raises(ConfigurationError, match="check REQUESTS_CA_BUNDLE"):
+            Client(portal).json("/catalog/datasets")
+
+
+@pytest.mark.parametrize("location", ["http://[bad", "https://evil.test/oauth2/token/", "/x", ""])
+def test_a_token_endpoint_that_leads_elsewhere_gets_nothing_more(location: str) -> None:
+    refused = pytest.raises(AccessDenied, match=r"passes requests on to .*no secret is sent")
+    with endpoint(307, b"", location=location) as address, refused:
+        refresh(address, APPLICATION, SPENT)
 
 
 def test_a_failure_of_tls_that_may_have_come_amid_the_answer_counts_as_lost() -> None:

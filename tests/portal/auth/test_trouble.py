@@ -18,13 +18,14 @@ from ods_pipeline.errors import (
     OdsPipelineError,
     PortalFailure,
     PortalUnreachable,
+    QuotaExhausted,
     TokenStoreError,
 )
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import OAuth2
 from ods_pipeline.portal.client import Client
 from tests.portal.auth.crowd import ROOT
-from tests.portal.auth.world import TOKEN, World, seen
+from tests.portal.auth.world import TOKEN, Making, World, seen
 
 BOTH = ["private-towns", "public-towns"]
 HOUR = 3600.0
@@ -68,6 +69,43 @@ def test_an_endpoint_in_trouble_is_left_in_peace_while_the_token_serves(world: W
     world.clock.now += 31
     assert seen(client) == BOTH
     assert world.outcomes() == ["renewed"]
+
+
+def test_a_host_whose_clock_is_hours_ahead_costs_the_others_nothing(making: Making) -> None:
+    world = making(expired="login")
+    world.log_in()
+    right, ahead = world.clock.now, world.clock.now + 3 * HOUR
+    world.clock.now = ahead
+    seen(world.client())
+    world.clock.now = right
+    world.emulator.expire_access_tokens()
+    client = world.client()
+    assert seen(client) == seen(client) == BOTH
+    assert world.outcomes() == ["renewed", "renewed"]
+
+
+def test_a_token_renewed_elsewhere_in_that_very_moment_is_taken(world: World) -> None:
+    world.log_in()
+    client = world.client()
+    seen(client)
+    world.emulator.expire_access_tokens()
+    given = client.signer.another(world.kept().access_token, certainly=True)
+    world.emulator.expire_access_tokens()
+    assert seen(world.client()) == BOTH
+    assert given
+    assert client.signer.another(given, certainly=True) == world.kept().access_token
+    assert world.outcomes() == ["renewed", "renewed"]
+
+
+def test_a_quota_at_the_token_endpoint_leaves_a_token_that_serves_in_use(world: World) -> None:
+    world.log_in()
+    world.clock.now += HOUR - 60
+    world.emulator.fail(TOKEN, Fault.quota("2099-01-01T00:00:00Z"), times=None)
+    assert seen(world.client()) == BOTH
+    world.clock.now += 61
+    with pytest.raises(QuotaExhausted):
+        seen(world.client())
+    assert world.kept().pending is None
 
 
 def test_threads_that_waited_for_a_renewal_share_its_failure(world: World) -> None:

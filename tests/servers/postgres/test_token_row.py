@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import os
+import select
+import socket
+import socketserver
 import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
 from ods_pipeline.errors import ConfigurationError, TokenStoreError
+from ods_pipeline.portal.auth import postgres as postgres_store
 from ods_pipeline.portal.auth.postgres import PostgresStore
 from tests.portal.auth.store_behaviour import EveryStore
 from tests.portal.auth.store_places import CLIENT, LEASE, PORTAL, login, opened
@@ -237,8 +243,60 @@ def test_a_server_that_is_down_is_named_and_no_renewal_begins(
     finally:
         postgres.start()
 
-    assert time.monotonic() - began < 10
+    assert time.monotonic() - began < 20
     assert store.load() == login()
+
+
+def test_a_connection_that_goes_silent_is_given_up(
+    database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postgres_store, "_LONGEST", 0.5)
+    monkeypatch.setattr(postgres_store, "_PAUSES", ())
+    opened(database).save(login())
+    with swallowing(database, b"set_config") as through:
+        store = opened(through)
+        began = time.monotonic()
+        with pytest.raises(TokenStoreError, match="cannot be read"):
+            store.load()
+    assert time.monotonic() - began < 10
+
+
+def test_a_lease_is_given_back_though_the_server_restarts_in_that_moment(
+    postgres: Server, database: str
+) -> None:
+    store = opened(database, lease=60)
+    store.save(login())
+    with store.exclusive(0):
+        postgres.stop("immediate")
+        back = threading.Timer(0.3, postgres.start)
+        back.start()
+    back.join()
+    with opened(database).exclusive(1):
+        pass
+
+
+@contextmanager
+def swallowing(url: str, after: bytes) -> Iterator[str]:
+    """The database through a proxy that falls silent once it has passed on certain bytes."""
+    port = int(url.rpartition(":")[2].partition("/")[0])
+
+    class Handler(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            silent = False
+            with socket.create_connection(("127.0.0.1", port)) as server:
+                while True:
+                    for ready in select.select([self.request, server], [], [])[0]:
+                        passed = ready.recv(1 << 16)
+                        if not passed:
+                            return
+                        silent = silent or after in passed
+                        if not silent:
+                            (server if ready is self.request else self.request).sendall(passed)
+
+    with socketserver.ThreadingTCPServer(("127.0.0.1", 0), Handler) as proxy:
+        threading.Thread(target=proxy.serve_forever, args=(0.01,), daemon=True).start()
+        yield url.replace(f":{port}/", f":{proxy.server_address[1]}/") + "?sslmode=disable"
+        proxy.shutdown()
 
 
 def test_a_confirmation_that_got_lost_is_recognised_when_asked_again(database: str) -> None:
