@@ -7,19 +7,22 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import TYPE_CHECKING, Literal, NoReturn
+import time
+from contextlib import suppress
+from typing import TYPE_CHECKING, Literal
 
 import click
 
-from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.commands import status_of
+from ods_pipeline.errors import ConfigurationError, OdsPipelineError
 from ods_pipeline.places import Places
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.address import Address
+    from ods_pipeline.portal.auth.store import TokenStore
 
 #: The redirection URL to register an application with, unless it has another.
 REDIRECT_URI = "http://127.0.0.1:8766/callback"
-_INTERRUPTED = 130
 
 
 def _address(places: Places) -> Address:
@@ -74,30 +77,40 @@ def login(
     machine, then paste the address where the browser ends.
     """
     from ods_pipeline.login import log_in
+    from ods_pipeline.loopback import door
 
-    address = _address(places)
+    place, address = door(redirect_uri), _address(places)
     application = places.access.application(
         address, places.data_dir, client_auth=client_auth, pkce=pkce
     )
+    store, began = application.store(address), time.time()
     try:
         consent = application.consent(address, redirect_uri)
-        log_in(consent, address.base, browser=not no_browser, timeout=timeout)
-    except KeyboardInterrupt:
-        _given_up()
+        log_in(consent, address.base, place, browser=not no_browser, timeout=timeout)
+    except KeyboardInterrupt as stop:
+        _ended_unless_kept(store, began, status_of(stop))
     click.echo(
         f"Logged in to {address.base} as application {application.client_id}; the login is kept in "
-        f"{application.store(address).where} and renews itself; check with ods-pipeline whoami"
+        f"{store.where} and renews itself; check with ods-pipeline whoami"
     )
     if places.access.api_key:
         told = "ODS_API_KEY is set as well: unset it, or no command knows which of the two to show"
         click.echo(told, err=True)
 
 
-def _given_up() -> NoReturn:
-    click.echo("\nods-pipeline: interrupted; no login was stored", err=True)
-    sys.stderr.flush()
+def _ended_unless_kept(store: TokenStore, began: float, status: int) -> None:
+    """End here, except where a login was kept since then."""
+    told = "`ods-pipeline whoami` says whether a login was stored"
+    with suppress(OdsPipelineError, KeyboardInterrupt):
+        kept = store.load()
+        if kept and kept.logged_in_at >= began:
+            return
+        told = "no login was stored"
+    click.echo(f"\nods-pipeline: interrupted; {told}", err=True)
+    if sys.stderr:
+        sys.stderr.flush()
     # An exchange that may be under way must not store one now.
-    os._exit(_INTERRUPTED)
+    os._exit(status)
 
 
 @click.command()
@@ -135,7 +148,7 @@ def whoami(places: Places, as_json: bool) -> None:
     from ods_pipeline import report
 
     with report.errors_as_json(as_json):
-        if not places.access.given:
+        if not places.access.given and not places.access.api_key_in_query:
             nobody = {"portal": places.portal or None, "credentials": None}
             told = "no credentials are set; public datasets need none"
             click.echo(json.dumps(nobody) if as_json else told)

@@ -21,7 +21,6 @@ from ods_pipeline.access import Access
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.places import Places
 
-_INTERRUPTED, _TERMINATED = 130, 143
 _LAST_WAIT = 60
 
 _EPILOG = """\b
@@ -38,7 +37,8 @@ Settings can be given as options or in the environment:
 Give secrets in the environment: other users of the machine can read the options of a process.
 \b
 Exit status: 0 all good, 1 some datasets failed, 2 bad usage or configuration,
-3 put off because the portal's request quota is spent.
+3 put off because the portal's request quota is spent, 130 interrupted (Ctrl-C),
+143 terminated (SIGTERM).
 """
 
 
@@ -110,6 +110,9 @@ class _WithoutPandas(MetaPathFinder):
 
 def main() -> NoReturn:
     """Run the command line; what a user can cause ends in one sentence and an exit status."""
+    if sys.stdout is None:  # And what is opened next, a table even, takes its place.
+        click.echo("ods-pipeline: the standard output is closed; give it /dev/null", err=True)
+        sys.exit(1)
     sys.meta_path.insert(0, _WithoutPandas())
     # A terminal that cannot show a title in Japanese shows its code points.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -117,27 +120,47 @@ def main() -> NoReturn:
     atexit.register(gc.collect)
     signal.signal(signal.SIGTERM, _terminated)
     try:
+        status = _run()
+        sys.stdout.flush()
+    except OSError as error:
+        if _heard():
+            raise
+        if not isinstance(error, BrokenPipeError):
+            told = f"ods-pipeline: the output cannot be written ({error.strerror})"
+            click.echo(told, err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def _run() -> int:
+    try:
         cli(standalone_mode=False)
+    except SystemExit as end:
+        return int(end.code or 0)
     except click.ClickException as error:
         error.show()
-        sys.exit(error.exit_code)
+        return error.exit_code
     except OdsPipelineError as error:
         click.echo(f"ods-pipeline: {error}", err=True)
-        sys.exit(error.exit_status)
+        return error.exit_status
     except (KeyboardInterrupt, click.Abort) as stop:
-        _interrupted(_TERMINATED if isinstance(stop.__cause__, _Terminated) else _INTERRUPTED)
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(1)
-    sys.exit(0)
+        _interrupted(commands.status_of(stop.__cause__))
+    return 0
 
 
-class _Terminated(KeyboardInterrupt):
-    """A service manager's wish that this ends."""
+def _heard() -> bool:
+    """Whether the output takes anything: if it does, something else could not be written."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
 
 
 def _terminated(*_: object) -> NoReturn:
-    raise _Terminated
+    raise commands.Terminated
 
 
 def _interrupted(status: int) -> NoReturn:
@@ -150,7 +173,8 @@ def _interrupted(status: int) -> NoReturn:
         if renewals:
             renewals.finish(_LAST_WAIT)
     click.echo("\nods-pipeline: interrupted; what is landed is whole, run again to go on", err=True)
-    sys.stderr.flush()
+    if sys.stderr:
+        sys.stderr.flush()
     # Threads may be waiting for a portal that is silent for minutes; nothing of theirs is kept.
     os._exit(status)
 

@@ -22,6 +22,15 @@ if TYPE_CHECKING:
     from ods_pipeline.tables.lake import Lake
 
 
+class Terminated(KeyboardInterrupt):
+    """A service manager's wish that this ends."""
+
+
+def status_of(stop: BaseException | None) -> int:
+    """The exit status of a command that was asked to end: as shells have it."""
+    return 143 if isinstance(stop, Terminated) else 130
+
+
 @dataclass(frozen=True)
 class Job:
     """A portal that is being worked on and where its tables go."""

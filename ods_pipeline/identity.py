@@ -15,6 +15,7 @@ from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.portal import Portal
 
 _COUNT = "/catalog/datasets"
+_MOST = 10**9
 _SHOWN = "%Y-%m-%d %H:%M UTC"
 
 
@@ -147,7 +148,8 @@ def datasets(portal: Portal) -> int:
     """
     said = portal.client.json(_COUNT, {"limit": 0})
     count = said.get("total_count") if isinstance(said, dict) else None
-    if not isinstance(count, int):
+    # True is an int as well.
+    if type(count) is not int or not 0 <= count < _MOST:
         url = portal.client.url(_COUNT)
         raise NotAPortal("the reply counts no datasets", portal=portal.slug, url=url)
     return count

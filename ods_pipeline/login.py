@@ -11,17 +11,22 @@ import subprocess
 import sys
 import threading
 import time
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
 from typing import Protocol
 
 import click
 
 from ods_pipeline.errors import AccessDenied, ConfigurationError, LoginNeeded, OdsPipelineError
-from ods_pipeline.loopback import Page, door, listening
+from ods_pipeline.loopback import Door, Page, listening
 from ods_pipeline.portal.auth.consent import NotThisLogin
 
 # How long a glance at the input or at the browser takes.
 _BEAT = 0.1
+# How long an answer that came before Ctrl-C may take to become a login.
+_LAST_WAIT = 5
+# So much that answers nothing is no person's.
+_MOST_LINES, _MOST_BYTES = 10, 1 << 20
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
@@ -40,12 +45,15 @@ class Asked(Protocol):
         """Take the answer; see `portal.auth.consent`."""
 
 
-def log_in(consent: Asked, portal: str, *, browser: bool, timeout: float) -> None:
+def log_in(
+    consent: Asked, portal: str, place: Door | None, *, browser: bool, timeout: float
+) -> None:
     """Wait until a person has consented and the login is kept.
 
     Args:
         consent: What was asked for.
         portal: Base URL of the portal, for people.
+        place: Where the browser comes back to; None where that is out of hearing.
         browser: Whether to open a browser; without it pasted addresses are read as well.
         timeout: Seconds to wait.
 
@@ -54,18 +62,14 @@ def log_in(consent: Asked, portal: str, *, browser: bool, timeout: float) -> Non
         LoginNeeded: Nobody answered in time.
         ConfigurationError: It cannot be waited for.
         OdsPipelineError: The login cannot be had, or not be kept.
+        KeyboardInterrupt: Before an answer had been dealt with.
     """
-    place = door(consent.redirect_uri)
     reception = Reception(consent, portal)
-    with ExitStack() as stack:
-        if place:
-            stack.enter_context(listening(place, reception.page, reception.leave))
-        pasted = Pasted()
-        if not browser or not place:
-            pasted.start()
-        opening = Opening(consent.url) if browser else None
-        _tell(consent, portal, opened=browser, heard=bool(place), timeout=timeout)
-        _wait(reception, pasted, opening, heard=bool(place), until=time.monotonic() + timeout)
+    try:
+        _receive(reception, consent, portal, place, browser=browser, timeout=timeout)
+    except KeyboardInterrupt:
+        if not reception.close(_LAST_WAIT):
+            raise
     if reception.failure:
         raise reception.failure
     if not reception.over.is_set():
@@ -75,6 +79,26 @@ def log_in(consent: Asked, portal: str, *, browser: bool, timeout: float) -> Non
             f"{consent.redirect_uri} with what the application is registered with",
             portal=portal,
         )
+
+
+def _receive(
+    reception: Reception,
+    consent: Asked,
+    portal: str,
+    place: Door | None,
+    *,
+    browser: bool,
+    timeout: float,
+) -> None:
+    with ExitStack() as stack:
+        if place:
+            stack.enter_context(listening(place, reception.page, reception.leave))
+        pasted = Pasted()
+        if not browser or not place:
+            pasted.start()
+        opening = Opening(consent.url) if browser else None
+        _tell(consent, portal, opened=browser, heard=bool(place), timeout=timeout)
+        _wait(reception, pasted, opening, heard=bool(place), until=time.monotonic() + timeout)
 
 
 def _tell(consent: Asked, portal: str, *, opened: bool, heard: bool, timeout: float) -> None:
@@ -105,14 +129,13 @@ def _wait(
             told = "No browser could be opened: open the address yourself"
             click.echo(f"{told}, or on another machine and paste where it ends.", err=True)
         if pasted.open:
-            for line in pasted.lines(min(left, _BEAT)):
-                reception.paste(line)
+            pasted.read(min(left, _BEAT), reception.paste)
         elif heard or opening:
             reception.over.wait(min(left, _BEAT))
         else:
-            raise ConfigurationError(
-                "the input ended before the address was pasted, so no login was stored"
-            )
+            ended = "the input ended before the address was pasted"
+            told = "nothing in the input answers" if pasted.given_up else ended
+            raise ConfigurationError(f"{told}, so no login was stored")
     # An answer that came in the last moment is being exchanged: that ends by itself.
     reception.finish()
 
@@ -146,13 +169,15 @@ class Reception:
         told = str(self.failure) if known else "The terminal says why."
         return Page(403 if isinstance(self.failure, AccessDenied) else 500, "Not logged in", told)
 
-    def paste(self, text: str) -> None:
-        """Take a line that somebody pasted; what it lacks is said."""
+    def paste(self, text: str) -> bool:
+        """Take a line that somebody pasted; False where it is no answer, and what it lacks said."""
         try:
             self._take(text)
         except NotThisLogin as error:
             click.echo(f"{error}; still waiting", err=True)
+            return False
         self.leave()
+        return True
 
     def leave(self) -> None:
         """Hear that the person has been told; where it was no answer, the waiting goes on."""
@@ -166,6 +191,16 @@ class Reception:
         if ended:
             self.over.wait(1)
             self.over.set()
+
+    def close(self, seconds: float) -> bool:
+        """Take no answer any more; True where one was taken, to its end, before or meanwhile."""
+        with suppress(KeyboardInterrupt):
+            # Nobody gets it again: this is the end.
+            self._lock.acquire(timeout=seconds)
+        if self._ended:
+            self.over.wait(1)
+            self.over.set()
+        return self._ended
 
     def _take(self, text: str) -> None:
         with self._lock:
@@ -185,22 +220,36 @@ class Pasted:
 
     Attributes:
         open: Whether there may be more.
+        given_up: Whether there was too much that answers nothing.
     """
 
     def __init__(self) -> None:
-        self.open = False
+        self.open = self.given_up = False
         self._rest = b""
+        self._bytes = self._lines = 0
 
     def start(self) -> None:
         """Begin to read, where there is anything to read from."""
         self.open = sys.stdin is not None and not sys.stdin.closed
 
-    def lines(self, seconds: float) -> list[str]:
-        """The lines that have come; waits so long for the first."""
+    def read(self, seconds: float, take: Callable[[str], bool]) -> None:
+        """Hand on the lines that have come, until one is taken; waits so long for the first."""
+        for line in self._come(seconds):
+            if take(line):
+                return
+            self._lines += 1
+            if self._lines == _MOST_LINES:
+                break
+        if self._lines >= _MOST_LINES or self._bytes >= _MOST_BYTES:
+            self.open, self.given_up = False, True
+            click.echo("The input is read no further, since nothing in it answers.", err=True)
+
+    def _come(self, seconds: float) -> list[str]:
         if not select.select([sys.stdin], [], [], seconds)[0]:
             return []
         came = os.read(sys.stdin.fileno(), 1 << 16)
         self.open = bool(came)
+        self._bytes += len(came)
         *whole, self._rest = (self._rest + came).split(b"\n")
         if not self.open:
             whole.append(self._rest)
@@ -215,7 +264,9 @@ class Opening:
 
     def __init__(self, url: str) -> None:
         self._process = subprocess.Popen(  # noqa: S603 - the address is ours
-            [sys.executable, "-c", _OPEN, url],
+            # Isolated, or a webbrowser.py of the current folder would run.
+            [sys.executable, "-I", "-c", _OPEN, url],
+            env={name: text for name, text in os.environ.items() if not name.startswith("ODS_")},
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from http.server import BaseHTTPRequestHandler
 from typing import NamedTuple
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.address import LOOPBACK
@@ -63,21 +63,29 @@ def door(redirect_uri: str) -> Door | None:
         redirect_uri: The redirection URL that the application is registered with.
 
     Raises:
-        ConfigurationError: It is no URL.
+        ConfigurationError: It is no URL that a portal could lead a browser to and add to.
     """
     try:
         parts = urlsplit(redirect_uri)
-        port = parts.port
+        host, port = parts.hostname, parts.port
     except ValueError:
-        parts, port = urlsplit(""), None
-    if not parts.scheme or port == 0:
-        raise ConfigurationError(
-            f"{redirect_uri!r} is no redirection URL; give the one that the application is "
-            "registered with, such as http://127.0.0.1:8766/callback"
-        )
-    if parts.scheme != "http" or parts.hostname not in LOOPBACK:
+        raise _no_url(redirect_uri) from None
+    if parts.scheme not in {"http", "https"} or not host or port == 0:
+        raise _no_url(redirect_uri)
+    if "@" in parts.netloc or "#" in redirect_uri:
+        raise _no_url(redirect_uri)
+    if parts.scheme != "http" or host not in LOOPBACK:
         return None
-    return Door(parts.hostname, port or 80, parts.path or "/")
+    return Door(host, port or 80, parts.path or "/")
+
+
+def _no_url(given: str) -> ConfigurationError:
+    # What is before an @ may be a password.
+    shown = "an address with a user in it" if "@" in given else repr(given)
+    return ConfigurationError(
+        f"{shown} is no redirection URL that a portal can lead a browser to; give the one, without "
+        "#, that the application is registered with, such as http://127.0.0.1:8766/callback"
+    )
 
 
 @contextmanager
@@ -144,7 +152,8 @@ class _Visitor(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Show what came of the answer; every other address is none of ours."""
-        if self.path.partition("?")[0] != self._door:
+        # Browsers and portals encode what they like of it.
+        if unquote(self.path.partition("?")[0]) != unquote(self._door):
             self._show(Page(404, "Not here", "This page is for the portal's answer alone."))
             return
         page = self._answer(self.path)

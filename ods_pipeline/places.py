@@ -20,7 +20,7 @@ def data_folder(given: str | None) -> Path:
         given: A folder; `data` without it.
 
     Raises:
-        ConfigurationError: It is the address of an object store.
+        ConfigurationError: It is the address of an object store, or in the home of nobody.
     """
     folder = given or "data"
     if "://" in folder:
@@ -28,7 +28,13 @@ def data_folder(given: str | None) -> Path:
             f"{folder} is an object store, which this version cannot land into; "
             "set ODS_DATA_DIR to a folder"
         )
-    return Path(folder).expanduser()
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{folder} is in the home of a user that this machine does not know; "
+            "set ODS_DATA_DIR to another folder"
+        ) from None
 
 
 _NONE = Access()
@@ -61,7 +67,7 @@ class Places:
         """Complete what the user gave with the defaults.
 
         Raises:
-            ConfigurationError: The data folder is an address of an object store.
+            ConfigurationError: The data folder is none that can be used.
         """
         path = data_folder(data_dir)
         default = f"duckdb:///{path / 'warehouse.duckdb'}"

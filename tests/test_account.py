@@ -12,6 +12,7 @@ from ods_pipeline.emulator import AccessQuirks, Emulator, Quirks
 from tests import person
 from tests.desk import FIELDS, rows
 from tests.person import free_port, logged_in
+from tests.portal.answers import portal_of
 
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 KEY = {"ODS_API_KEY": "adas-key"}
@@ -105,6 +106,15 @@ def test_whoami_notices_a_portal_that_takes_no_notice_of_a_key(tmp_path: Path) -
     assert "not refused; the portal shows the same 1 datasets as to anybody" in done.stdout
 
 
+@pytest.mark.parametrize("count", ["-1", "true", "1000000000", "9" * 4000, "2.0", '"2"', "null"])
+def test_whoami_believes_no_count_that_can_be_none(tmp_path: Path, count: str) -> None:
+    with portal_of(lambda *_: (200, f'{{"total_count": {count}}}'.encode())) as strange:
+        done = person.typed(tmp_path, "whoami", **{"ODS_PORTAL": strange.url, **KEY})
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "the reply counts no datasets" in done.stderr
+    assert len(done.stderr) < 300
+
+
 def test_whoami_counts_what_a_private_portal_shows_to_strangers(
     typed: Typed, private: Emulator
 ) -> None:
@@ -164,9 +174,10 @@ def test_files_are_proven_again_whatever_credentials_are_set(typed: Typed) -> No
 
 
 def test_a_key_in_the_address_needs_a_key(typed: Typed) -> None:
-    done = typed("--api-key-in-query", "plan")
-    assert done.returncode == 2
-    assert "set ODS_API_KEY too" in done.stderr
+    for command in ("plan", "sync", "whoami"):
+        done = typed("--api-key-in-query", command)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "set ODS_API_KEY too" in done.stderr
 
 
 def test_empty_variables_count_as_not_set(typed: Typed) -> None:

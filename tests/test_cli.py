@@ -148,6 +148,7 @@ def test_doctor_has_a_line_for_everything(typed: Typed) -> None:
         (["sync", "--axis-order", "latlon"], {}, 2, "add --features"),
         (["sync"], {"ODS_WAREHOUSE": "postgresql://me:secret@host/db"}, 2, "DuckDB alone"),
         (["sync"], {"ODS_DATA_DIR": "s3://bucket/x"}, 2, "is an object store"),
+        (["sync"], {"ODS_DATA_DIR": "~nosuchuser/x"}, 2, "~nosuchuser/x is in the home of a user"),
         (["sync"], {"ODS_DATA_DIR": "/dev/null/x"}, 2, "set ODS_DATA_DIR"),
         (["sync", "--full", "--verify"], {}, 2, "choose one"),
         (["sync", "--format", "xlsx"], {}, 2, "'xlsx' is not one of"),
@@ -306,3 +307,34 @@ def test_a_terminal_sees_progress_on_stderr(portal: Emulator, tmp_path: Path) ->
 def test_a_proxy_does_not_stand_between_a_machine_and_itself(typed: Typed) -> None:
     proxy = "http://127.0.0.1:9"
     assert typed("plan", http_proxy=proxy, HTTP_PROXY=proxy, no_proxy="").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("output", "sentence"),
+    [
+        (">&-", "ods-pipeline: the standard output is closed; give it /dev/null\n"),
+        (">/dev/full", "ods-pipeline: the output cannot be written (No space left on device)\n"),
+        ("| :", ""),
+    ],
+    ids=["closed", "full", "left"],
+)
+@pytest.mark.parametrize(
+    "words", ["--help", "--version", "plan --help", "plan", "catalog --json", "sync", "whoami"]
+)
+def test_an_output_that_takes_nothing_is_one_sentence(
+    portal: Emulator, tmp_path: Path, words: str, output: str, sentence: str
+) -> None:
+    done = subprocess.run(
+        ["bash", "-c", f"{COMMAND} {words} {output}; exit ${{PIPESTATUS[0]}}"],
+        env=person.environment(ODS_PORTAL=portal.url),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr, done.stdout) == (1, sentence, "")
+
+
+def test_help_names_every_exit_status(typed: Typed) -> None:
+    told = " ".join(typed("--help").stdout.split())
+    assert "130 interrupted (Ctrl-C), 143 terminated (SIGTERM)." in told

@@ -1,9 +1,11 @@
 """Logging in as it is done: the command waits in its own process, a person answers elsewhere."""
 
 import os
+import signal
 import socket
 import stat
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -206,6 +208,106 @@ def test_ctrl_c_says_that_no_login_was_stored(town: Town) -> None:
     assert login.said.endswith("ods-pipeline: interrupted; no login was stored\n")
 
 
+def test_ctrl_c_just_after_the_login_was_kept_leaves_a_login_and_says_so(town: Town) -> None:
+    with waiting(town.folder, "--no-browser", *town.options, **town.settings) as login:
+        address = answered(login.consent_url)
+        port = int(town.redirect_uri.rpartition(":")[2].partition("/")[0])
+        with socket.create_connection(("127.0.0.1", port)) as browser:
+            path = address.partition(f":{port}")[2]
+            browser.sendall(f"GET {path} HTTP/1.0\r\n\r\n".encode())
+            while not town.tokens:
+                time.sleep(0.001)
+            login.presses_ctrl_c()
+            status, told = login.ends()
+    assert status == 0, login.said
+    assert told.startswith("Logged in to")
+    assert "no login was stored" not in login.said
+
+
+def test_ctrl_c_during_the_exchange_waits_for_what_comes_of_it(town: Town) -> None:
+    town.portal.fail("/oauth2/token", Fault.stall(2))
+    with waiting(town.folder, "--no-browser", *town.options, **town.settings) as login:
+        _asks_and_hangs_up(town, answered(login.consent_url))
+        login.presses_ctrl_c()
+        status, told = login.ends()
+    assert (status, len(town.tokens)) == (0, 1), login.said
+    assert told.startswith("Logged in to")
+
+
+def test_ctrl_c_pressed_twice_during_the_exchange_ends_at_once(town: Town) -> None:
+    town.portal.fail("/oauth2/token", Fault.stall(20))
+    with waiting(town.folder, "--no-browser", *town.options, **town.settings) as login:
+        _asks_and_hangs_up(town, answered(login.consent_url))
+        login.presses_ctrl_c()
+        time.sleep(0.5)
+        login.presses_ctrl_c()
+        status, told = login.ends(3)
+    assert (status, told, town.tokens) == (130, "", [])
+    assert "no login was stored" in login.said
+
+
+def _asks_and_hangs_up(town: Town, address: str) -> None:
+    """A browser that brings the answer, seen by the portal before this returns."""
+    port = int(town.redirect_uri.rpartition(":")[2].partition("/")[0])
+    with socket.create_connection(("127.0.0.1", port)) as browser:
+        browser.sendall(f"GET {address.partition(f':{port}')[2]} HTTP/1.0\r\n\r\n".encode())
+        while not any("/oauth2/token" in request.path for request in town.portal.requests):
+            time.sleep(0.01)
+
+
+def test_a_service_manager_that_ends_the_waiting_has_a_status_of_its_own(town: Town) -> None:
+    with waiting(town.folder, "--no-browser", *town.options, **town.settings) as login:
+        assert login.consent_url
+        login.process.send_signal(signal.SIGTERM)
+        status, _ = login.ends()
+    assert status == 143
+    assert login.said.endswith("no login was stored\n")
+
+
+def test_the_browser_is_started_without_our_settings_and_nothing_of_the_folder(
+    town: Town, tmp_path: Path
+) -> None:
+    browser, seen = tmp_path / "browser", tmp_path / "seen"
+    browser.write_text(f'#!/bin/sh\nenv > "{seen}.part" && mv "{seen}.part" "{seen}"\n')
+    browser.chmod(0o755)
+    (tmp_path / "webbrowser.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w')\n")
+    with waiting(town.folder, *town.options, **town.settings, BROWSER=str(browser)) as login:
+        visited(answered(login.consent_url))
+        assert login.ends()[0] == 0
+    end = time.monotonic() + 10
+    while not seen.exists() and time.monotonic() < end:
+        time.sleep(0.02)
+    assert not (tmp_path / "ran").exists()
+    assert f"BROWSER={browser}" in seen.read_text()
+    assert "ODS_" not in seen.read_text()
+
+
+@pytest.mark.parametrize(
+    "pasted", ["y\n" * 10_000, "\n" * (1 << 20), "y" * (1 << 20)], ids=["yes", "enter", "no end"]
+)
+def test_an_input_that_never_ends_is_read_no_further(town: Town, pasted: str) -> None:
+    with waiting(town.folder, "--no-browser", *town.options, **town.settings) as login:
+        url = login.consent_url
+        assert login.process.stdin
+        login.process.stdin.write(pasted)
+        login.process.stdin.flush()
+        login.hears("The input is read no further")
+        visited(answered(url))
+        assert login.ends()[0] == 0
+    assert login.said.count("still waiting") <= 10
+
+
+def test_an_input_full_of_nothing_ends_the_waiting_where_only_pasting_is_possible(
+    town: Town,
+) -> None:
+    town.portal.add_application("app", SECRET, ELSEWHERE)
+    with waiting(town.folder, "--redirect-uri", ELSEWHERE, **town.settings) as login:
+        assert login.consent_url
+        login.types("y\n" * 11)
+        assert login.ends()[0] == 2
+    assert "nothing in the input answers, so no login was stored" in login.said
+
+
 def test_the_browser_that_the_user_names_is_given_the_address_and_kept_apart(
     town: Town, tmp_path: Path
 ) -> None:
@@ -303,6 +405,8 @@ def test_logout_forgets_and_says_what_remains_to_be_done(town: Town) -> None:
         (["login"], {"ODS_PORTAL": "http://portal.test"}, "is plain http"),
         (["login", "--redirect-uri", "callback"], {}, "is no redirection URL"),
         (["login", "--redirect-uri", "http://127.0.0.1:x/"], {}, "is no redirection URL"),
+        (["login", "--redirect-uri", f"http://a:{SECRET}@b/"], {}, "is no redirection URL"),
+        (["login", "--redirect-uri", "http://127.0.0.1/#x"], {}, "is no redirection URL"),
         (["login", "--timeout", "0"], {}, "'--timeout'"),
         (["login", "--client-auth", "digest"], {}, "'digest' is not one of"),
     ],
@@ -315,6 +419,7 @@ def test_what_cannot_become_a_login_is_one_sentence(
     assert sentence in done.stderr
     assert SECRET not in done.stderr
     assert done.stdout == ""
+    assert not (town.folder / "data").exists()
 
 
 def test_no_test_of_logins_sees_the_developers_own_settings() -> None:

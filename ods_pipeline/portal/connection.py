@@ -18,7 +18,8 @@ from urllib3.exceptions import (
     ProxyError,
 )
 
-from ods_pipeline.errors import PortalError, PortalFailure, PortalUnreachable, redacted
+from ods_pipeline.errors import PortalError, PortalFailure, PortalUnreachable
+from ods_pipeline.redaction import redacted
 
 # The first that fits counts: some are kinds of others.
 _FAILED = {

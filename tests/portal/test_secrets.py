@@ -11,11 +11,10 @@ from ods_pipeline.errors import (
     NotAPortal,
     PortalFailure,
     PortalUnreachable,
-    keep_secret,
-    redacted,
 )
 from ods_pipeline.portal.auth import ApiKey
 from ods_pipeline.portal.client import Client
+from ods_pipeline.redaction import keep_secret, redacted
 from tests.portal.answers import answering
 
 ALWAYS = "."

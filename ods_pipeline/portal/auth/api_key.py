@@ -6,7 +6,7 @@ import re
 
 import requests
 
-from ods_pipeline.errors import ConfigurationError, keep_secret
+from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.credentials import (
     Credentials,
@@ -15,6 +15,7 @@ from ods_pipeline.portal.auth.credentials import (
     require_private,
     with_parameter,
 )
+from ods_pipeline.redaction import keep_secret
 
 # What a header can carry; a key with a line break in it was copied with more than itself.
 _VISIBLE = re.compile(r"[\x21-\x7e]+")

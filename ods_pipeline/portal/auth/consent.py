@@ -9,12 +9,13 @@ import secrets
 from collections.abc import Callable
 from urllib.parse import parse_qs
 
-from ods_pipeline.errors import AccessDenied, ConfigurationError, LoginNeeded, keep_secret
+from ods_pipeline.errors import AccessDenied, ConfigurationError, LoginNeeded
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.endpoint import AUTHORIZE, Application, Session, at, exchange
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.renewal import granted
 from ods_pipeline.portal.auth.store import TokenStore
+from ods_pipeline.redaction import keep_secret
 
 
 class NotThisLogin(ConfigurationError):

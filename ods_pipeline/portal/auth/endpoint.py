@@ -17,13 +17,14 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from ods_pipeline.errors import ConfigurationError, PortalError, PortalFailure, keep_secret
+from ods_pipeline.errors import ConfigurationError, PortalError, PortalFailure
 from ods_pipeline.portal import connection
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import ClientAuth
 from ods_pipeline.portal.auth.sealed import Sealed
 from ods_pipeline.portal.auth.token_reply import tokens
 from ods_pipeline.portal.sending import unproxied
+from ods_pipeline.redaction import keep_secret
 
 AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"
 _SCOPE = "all"

@@ -10,8 +10,8 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from ods_pipeline.errors import keep_secret
 from ods_pipeline.portal.auth.sealed import Sealed
+from ods_pipeline.redaction import keep_secret
 
 # What a header can carry, and a moment that a calendar knows.
 _CARRIED = re.compile(r"[\x20-\x7e]*")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 
-from ods_pipeline.errors import redacted
+from ods_pipeline.redaction import redacted
 
 #: Log addresses, in which a key or token may stand.
 _ADDRESSES = ("urllib3.connectionpool", "urllib3.util.retry")

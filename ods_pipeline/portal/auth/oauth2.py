@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 
 import requests
 
-from ods_pipeline.errors import ConfigurationError, OdsPipelineError, keep_secret
+from ods_pipeline.errors import ConfigurationError, OdsPipelineError
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.credentials import (
     Credentials,
@@ -23,6 +23,7 @@ from ods_pipeline.portal.auth.credentials import (
 )
 from ods_pipeline.portal.auth.grant import ClientAuth, Grant
 from ods_pipeline.portal.auth.store import TokenStore, default_file, open_store
+from ods_pipeline.redaction import keep_secret
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.auth.consent import Consent

@@ -18,11 +18,12 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
-from ods_pipeline.errors import ConfigurationError, TokenStoreError, keep_secret
+from ods_pipeline.errors import ConfigurationError, TokenStoreError
 from ods_pipeline.portal.auth import statements
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.sealed import Sealed
 from ods_pipeline.portal.auth.turns import turn
+from ods_pipeline.redaction import keep_secret
 
 TABLE = "ods_pipeline_logins"
 #: Seconds after which another one may renew, though the holder has not said that it is done; the
@@ -35,18 +36,6 @@ _PAUSES = (0.2, 0.5, 1)
 _LONG_PAUSES = (1, 2, 4, 8, 15)
 # Statements take milliseconds, and the server gives them up after ten seconds.
 _LONGEST = 30.0
-_CONNECTION = {
-    "connect_timeout": 10,
-    "client_encoding": "utf8",
-    "application_name": "ods-pipeline",
-    # Poolers give each transaction another session, which knows no statements prepared before.
-    "prepare_threshold": None,
-    # A server that vanished without a word is noticed after 20 seconds.
-    "keepalives_idle": 5,
-    "keepalives_interval": 5,
-    "keepalives_count": 3,
-    "tcp_user_timeout": 20_000,
-}
 
 
 class _Lost(TokenStoreError):
@@ -228,7 +217,7 @@ class PostgresStore(Sealed):
 
     def _once(self, statement: str, values: dict[str, Any]) -> Any:
         psycopg = _psycopg()
-        with psycopg.connect(self._url, **_CONNECTION) as connection:
+        with psycopg.connect(self._url, **statements.CONNECTION) as connection:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             # libpq waits for ever where something between here and the server has gone silent.
             watch = Timer(_LONGEST, _hang_up, [connection.fileno()])

@@ -1,7 +1,20 @@
-"""The statements of the token store in PostgreSQL: each is whole, and leaves nothing in a session.
+"""What the token store says to PostgreSQL: each statement is whole, and leaves no trace in a session.
 
 What is done with them, and when, is `postgres`'s knowledge.
 """
+
+CONNECTION = {
+    "connect_timeout": 10,
+    "client_encoding": "utf8",
+    "application_name": "ods-pipeline",
+    # Poolers give each transaction another session, which knows no statements prepared before.
+    "prepare_threshold": None,
+    # A server that vanished without a word is noticed after 20 seconds.
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
 
 CREATE = """
 create table if not exists ods_pipeline_logins (

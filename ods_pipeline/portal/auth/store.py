@@ -101,7 +101,11 @@ def open_store(place: str | Path, address: Address, client_id: str) -> TokenStor
         )
     from ods_pipeline.portal.auth.files import FileStore
 
-    return FileStore(Path(place).expanduser(), address.base, client_id)
+    try:
+        file = Path(place).expanduser()
+    except RuntimeError as error:
+        raise ConfigurationError(f"ODS_TOKEN_FILE is {place}, and {error}") from error
+    return FileStore(file, address.base, client_id)
 
 
 def default_file(data_dir: Path, address: Address, client_id: str) -> Path:

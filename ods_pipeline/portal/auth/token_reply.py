@@ -13,9 +13,10 @@ from urllib.parse import urljoin
 
 import requests
 
-from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalFailure, keep_secret
+from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalFailure
 from ods_pipeline.portal import redirects, replies
 from ods_pipeline.portal.address import Address
+from ods_pipeline.redaction import keep_secret
 
 _LATER = frozenset({"server_error", "temporarily_unavailable"})
 # Of the client's errors, those that are the server's troubles.

@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ods_pipeline import errors
+from ods_pipeline import redaction
 from ods_pipeline.portal.auth.grant import Grant
 
 
 @pytest.fixture(scope="module", autouse=True)
 def nothing_learnt() -> Iterator[None]:
     """Hypothesis tries words of ours as tokens, which then would be missing in other messages."""
-    before = list(errors._PASSING)
+    before = list(redaction._PASSING)
     yield
-    errors._PASSING.clear()
-    errors._PASSING.update(dict.fromkeys(before))
+    redaction._PASSING.clear()
+    redaction._PASSING.update(dict.fromkeys(before))
 
 
 TEXT = st.text(min_size=8)

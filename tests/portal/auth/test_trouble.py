@@ -223,6 +223,12 @@ def test_a_place_of_another_kind_is_refused_by_its_kind_alone(place: str) -> Non
     assert "hush" not in str(refused.value)
 
 
+def test_the_home_of_nobody_is_told() -> None:
+    login = OAuth2("app", "", "~nobody-of-this-name/login.json")
+    with pytest.raises(ConfigurationError, match="ODS_TOKEN_FILE is ~nobody-of-this-name"):
+        login.store(Address.parse("https://portal.test"))
+
+
 def test_a_scheme_in_capitals_is_the_same_scheme() -> None:
     store = OAuth2("app", "", "PostgreSQL://me:hush-hush@db/x").store(
         Address.parse("https://portal.test")
