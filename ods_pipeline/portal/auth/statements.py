@@ -1,4 +1,4 @@
-"""What the token store says to PostgreSQL: each statement is whole, and leaves no trace in a session.
+"""What the token store says to PostgreSQL: each statement is whole, and leaves no session state.
 
 What is done with them, and when, is `postgres`'s knowledge.
 """
