@@ -6,7 +6,6 @@ The commands are in `commands` and `account`.
 from __future__ import annotations
 
 import atexit
-import contextlib
 import gc
 import os
 import signal
@@ -145,7 +144,7 @@ def _run() -> int:
         click.echo(f"ods-pipeline: {error}", err=True)
         return error.exit_status
     except (KeyboardInterrupt, click.Abort) as stop:
-        _interrupted(commands.status_of(stop.__cause__))
+        _interrupted(commands.status_of(stop.__cause__ or stop))
     return 0
 
 
@@ -166,17 +165,22 @@ def _terminated(*_: object) -> NoReturn:
 def _interrupted(status: int) -> NoReturn:
     from ods_pipeline.tables.lake import discard_unfinished
 
-    discard_unfinished()
-    renewals = sys.modules.get("ods_pipeline.portal.auth.unbroken")
-    # A login whose renewal is broken off is lost; who cannot wait asks again.
-    with contextlib.suppress(KeyboardInterrupt):
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    told = "\nods-pipeline: interrupted; what is landed is whole, run again to go on"
+    try:
+        discard_unfinished()
+        renewals = sys.modules.get("ods_pipeline.portal.auth.unbroken")
         if renewals:
+            # A login whose renewal is broken off is lost; who cannot wait asks again.
             renewals.finish(_LAST_WAIT)
-    click.echo("\nods-pipeline: interrupted; what is landed is whole, run again to go on", err=True)
-    if sys.stderr:
-        sys.stderr.flush()
-    # Threads may be waiting for a portal that is silent for minutes; nothing of theirs is kept.
-    os._exit(status)
+        click.echo(told, err=True)
+        if sys.stderr:
+            sys.stderr.flush()
+    except KeyboardInterrupt:
+        click.echo(told, err=True)
+    finally:
+        # Threads may wait for a portal that is silent for minutes; nothing of theirs is kept.
+        os._exit(status)
 
 
 if __name__ == "__main__":

@@ -230,7 +230,7 @@ class Pasted:
 
     def start(self) -> None:
         """Begin to read, where there is anything to read from."""
-        self.open = sys.stdin is not None and not sys.stdin.closed
+        self.open = sys.stdin is not None and not sys.stdin.closed and not self.given_up
 
     def read(self, seconds: float, take: Callable[[str], bool]) -> None:
         """Hand on the lines that have come, until one is taken; waits so long for the first."""
@@ -238,7 +238,7 @@ class Pasted:
             if take(line):
                 return
             self._lines += 1
-            if self._lines == _MOST_LINES:
+            if self._lines >= _MOST_LINES:
                 break
         if self._lines >= _MOST_LINES or self._bytes >= _MOST_BYTES:
             self.open, self.given_up = False, True

@@ -97,7 +97,7 @@ class Sender:
 
     def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         response = self._asked(url, body, secret)
-        for _ in range(_MOST_REDIRECTS):
+        for left in range(_MOST_REDIRECTS, -1, -1):
             try:
                 step = redirects.step(response, self._address, url)
             except BaseException:
@@ -106,9 +106,9 @@ class Sender:
             if step is None:
                 return response
             response.close()
-            body = body if redirects.keeps_body(response) else None
-            response = self._asked(step, body, secret)
-        response.close()
+            if left:
+                body = body if redirects.keeps_body(response) else None
+                response = self._asked(step, body, secret)
         raise requests.TooManyRedirects(response=response)
 
     def _asked(self, url: str, body: bytes | None, secret: str) -> requests.Response:

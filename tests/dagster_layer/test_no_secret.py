@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import time
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -68,8 +69,11 @@ def dagster(place: Place, url: str, kind: str) -> Iterator[World]:
 
 def used(place: Place, there: World, *, works: bool) -> None:
     """A tick, a run of assets, and the job."""
-    tick = there.look()
-    place.said += [repr(tick), str(tick.cursor)]
+    try:
+        tick = there.look()
+        place.said += [repr(tick), str(tick.cursor)]
+    except dg.Failure as failed:
+        place.said += ["".join(traceback.format_exception(failed)), repr(vars(failed))]
     there.instance.add_dynamic_partitions(there.settings.partitions.name or "", ["staff"])
     runs = [
         there.run("records", "table", over="staff", raise_on_error=False),

@@ -5,6 +5,7 @@ Built on requests-oauthlib. What the answer means for the login that is kept is 
 
 from __future__ import annotations
 
+import json
 from base64 import b64encode
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -17,7 +18,7 @@ from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from ods_pipeline.errors import ConfigurationError, PortalError, PortalFailure
+from ods_pipeline.errors import ConfigurationError, OdsPipelineError, PortalError, PortalFailure
 from ods_pipeline.portal import connection
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import ClientAuth
@@ -30,7 +31,7 @@ AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"
 _SCOPE = "all"
 # An answer that is not waited for is a login lost, so the second one is long.
 TIMEOUTS = (10.0, 60.0)
-_LONGEST, _LARGEST, _CHUNK = 30, 1 << 20, 1 << 12
+_LONGEST, _LARGEST = 30, 1 << 16
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Application(Sealed):
 class NotSent(Exception):
     """The request has not reached the portal, so nothing can have been spent."""
 
-    def __init__(self, problem: PortalError) -> None:
+    def __init__(self, problem: OdsPipelineError) -> None:
         super().__init__(str(problem))
         self.problem = problem
 
@@ -177,7 +178,7 @@ def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> M
         # Raised below: what requests raised has the request in it, and with it the secrets.
         failed = _failed(error, address)
     except OSError as error:
-        raise ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE") from error
+        failed = NotSent(ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE"))
     except Exception:  # Whatever oauthlib makes of it: even a warning is raised.
         if not opened.heard:
             raise
@@ -207,15 +208,27 @@ class _Bounded(HTTPAdapter):
     def send(self, *args: Any, **kwargs: Any) -> Any:
         response = super().send(*args, **{**kwargs, "stream": True})
         end, read = monotonic() + _LONGEST, bytearray()
-        for chunk in response.iter_content(_CHUNK):
-            read += chunk
+        # Byte by byte, or a slow answer is looked at when it is whole; an honest one has hundreds.
+        for byte in response.iter_content(1):
+            read += byte
             if len(read) > _LARGEST or monotonic() > end:
                 response.close()
+                if _whole(read):
+                    break
                 raise requests.ReadTimeout("an endless answer", request=response.request)
         response._content = bytes(read)
         # JSON is UTF-8, whatever charset a server names: some are none that Python knows.
         response.encoding = "utf-8"
         return response
+
+
+def _whole(read: bytearray) -> bool:
+    """Whether there is no more to come of an answer in JSON: a late one is as good as any."""
+    try:
+        json.loads(read)
+    except (ValueError, RecursionError):
+        return False
+    return True
 
 
 class _Loopback(_Bounded):

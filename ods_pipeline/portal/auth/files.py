@@ -82,7 +82,7 @@ class FileStore:
         if text is None:
             return None
         try:
-            grant = Grant.parse(text.decode())
+            grant = Grant.parse(text.decode(errors="replace"))
         except ValueError:
             if not (text.startswith(_BEGINNING) or _BEGINNING.startswith(text)):
                 raise TokenStoreError(f"{self._path} is no login of ours; {_ELSEWHERE}") from None
@@ -102,8 +102,9 @@ class FileStore:
         Raises:
             TokenStoreError: It could not.
         """
-        with self.exclusive(_PATIENCE), suppress(_Damaged), self._told("kept"):
-            self.load()
+        with self.exclusive(_PATIENCE), self._told("kept"):
+            with suppress(_Damaged):
+                self.load()
             _reserve(self._spare, _ROOM)
 
     def save(self, grant: Grant) -> None:
@@ -210,7 +211,7 @@ class FileStore:
         record = grant.dump().encode()
         with self._told("kept"):
             source = self._part
-            if grant.pending is not None:
+            if grant.pending is not None and not grant.refused:
                 _reserve(self._spare, max(_ROOM, 2 * len(record)))
             elif self._spare.exists():
                 source = self._spare

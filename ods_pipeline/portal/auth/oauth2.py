@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import time
@@ -178,12 +179,13 @@ class _Bearer(Signer):
         if rejected == self._given != self._taken:
             # It answered a refusal and was never taken: another renewal would give no better one,
             # unless somebody else has renewed it since.
-            kept = self._credentials.renewal(self._address).kept()
-            if not kept.serves(self._clock(), rejected=rejected):
-                return None
-            self._held = kept
-        self._given = self._grant(rejected).access_token
-        return self._given
+            with self._turn():
+                kept = self._credentials.renewal(self._address).kept()
+                if not kept.serves(self._clock(), rejected=rejected):
+                    return None
+                self._held = kept
+        given = self._given = self._grant(rejected).access_token
+        return given
 
     def accepted(self, secret: str) -> None:
         # Not one that another thread showed before it was renewed.
@@ -246,11 +248,12 @@ class _Bearer(Signer):
                 return usable
             if self._failed_at > came:
                 # It failed while this thread waited: the next one would fail no better.
-                raise self._failure
+                raise copy.copy(self._failure)
             try:
                 held = self._credentials.renewal(self._address).grant(rejected)
             except OdsPipelineError as error:
-                self._failed_at, self._failure = time.monotonic(), error
+                # Not the error itself, which holds on to all that was at work when it was raised.
+                self._failed_at, self._failure = time.monotonic(), copy.copy(error)
                 raise
             now = self._clock()
             self._rests_until = 0.0 if held.serves(now, rejected=rejected) else now + _REST

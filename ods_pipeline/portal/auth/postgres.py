@@ -26,9 +26,9 @@ from ods_pipeline.portal.auth.turns import turn
 from ods_pipeline.redaction import keep_secret
 
 TABLE = "ods_pipeline_logins"
-#: Seconds after which another one may renew, though the holder has not said that it is done; the
-#: requests of a renewal give up before.
-LEASE = 120
+#: Seconds after which another one may renew, though the holder has not said that it is done; any
+#: honest portal has answered before, or its request was given up.
+LEASE = 180
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.05, 1.0
 # A connection that was cut comes back by then; every statement may be given twice.
 _PAUSES = (0.2, 0.5, 1)
@@ -113,17 +113,11 @@ class PostgresStore(Sealed):
             TokenStoreError: It cannot be kept.
         """
         values: dict[str, Any] = {"old": old.refresh_token, **_columns(new)}
-        if new.pending is not None:
+        if new.pending is not None and not new.refused:
             # Before a renewal nothing is lost yet, and nobody needs to wait.
-            return self._did(
-                "kept", statements.BEGIN, holder=self._holder, lease=self._lease, **values
-            )
-        for pause in _PAUSES:
-            try:
-                return self._did("kept", statements.SWAP, **values)
-            except _Lost:
-                sleep(pause)
-        return self._did("kept", statements.SWAP, **values)
+            values |= {"holder": self._holder, "lease": self._lease}
+            return self._did("kept", statements.BEGIN, (), **values)
+        return self._did("kept", statements.SWAP, _LONG_PAUSES, **values)
 
     def forget(self) -> bool:
         """Keep nothing; False where nothing was kept.
@@ -189,12 +183,10 @@ class PostgresStore(Sealed):
     ) -> Any:
         for pause in pauses:
             try:
-                with self._told(done):
-                    return ask()
+                return self._told(done, ask)
             except _Lost:
                 sleep(pause)
-        with self._told(done):
-            return ask()
+        return self._told(done, ask)
 
     def _loaded(self) -> Any:
         try:
@@ -232,12 +224,10 @@ class PostgresStore(Sealed):
             finally:
                 watch.cancel()
 
-    @contextmanager
-    def _told(self, done: str) -> Iterator[None]:
+    def _told(self, done: str, ask: Callable[[], Any]) -> Any:
         psycopg = _psycopg()
         try:
-            yield
-            return
+            return ask()
         except psycopg.Error as error:
             kind = _Lost if isinstance(error, psycopg.OperationalError) else TokenStoreError
             said = error.diag.message_primary or str(error).partition("\n")[0]

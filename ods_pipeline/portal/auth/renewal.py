@@ -30,12 +30,12 @@ from ods_pipeline.portal.auth.store import TokenStore
 from ods_pipeline.portal.auth.unbroken import unbroken
 
 #: Seconds to wait for another one's renewal: longer than a store lends out the turn.
-PATIENCE = 150
+PATIENCE = 240
 #: What the portal's document shows; some replies leave it out.
 USUAL_LIFETIME = 3600
 _LONGEST_LIFETIME = 10 * 366 * 86_400
 #: Seconds between the note that a renewal begins and its request; a store's turn lasts longer.
-_PROMPTLY = 30
+_PROMPTLY = 10
 _AGAIN = "run `ods-pipeline login` once more"
 
 
@@ -102,8 +102,8 @@ class Renewal:
             return self._others(rejected)
         if time.monotonic() - noted_at > _PROMPTLY:
             # Stopped for so long, this process may have lost its turn to another one.
-            self._store.swap(begun, kept)
-            raise self._overtaken()
+            told = "this process was stopped amid the renewal of its login; try again"
+            raise PortalFailure(told, portal=self._address.slug)
         # From here on, whoever presses Ctrl-C waits for the end: in between, the login is nowhere.
         return unbroken(lambda: self._spent(kept, begun, rejected))
 
@@ -138,19 +138,17 @@ class Renewal:
         if now and now.refresh_token != begun.refresh_token:
             return self._others(rejected)
         why = f"{error.message}: {_reason(before)}; {_AGAIN}"
-        self._store.swap(begun, replace(begun, refused=why))
+        if not self._store.swap(begun, replace(begun, refused=why)):
+            return self._others(rejected)
         raise self._needed(why) from error
 
     def _others(self, rejected: str | None) -> Grant:
         """What another one has kept meanwhile."""
         kept = self.kept()
         if not kept.serves(self._clock(), rejected=rejected, leeway=False):
-            raise self._overtaken()
+            told = "the login was taken over by another process amid its renewal; try again"
+            raise PortalFailure(told, portal=self._address.slug)
         return kept
-
-    def _overtaken(self) -> PortalFailure:
-        told = "the login was taken over by another process amid its renewal; try again"
-        return PortalFailure(told, portal=self._address.slug)
 
     def _needed(self, why: str) -> LoginNeeded:
         return LoginNeeded(

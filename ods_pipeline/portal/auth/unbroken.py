@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import Future, wait
-from threading import Thread
+from threading import Event, Thread
 from typing import Any, TypeVar
 
 _T = TypeVar("_T")
 _UNDER_WAY: set[Future[Any]] = set()
+_ENDING = Event()
+#: How often the program must be asked to end before it does so amid such work.
+_INSISTENCE = 3
 
 
 def unbroken(work: Callable[[], _T]) -> _T:
@@ -19,32 +22,47 @@ def unbroken(work: Callable[[], _T]) -> _T:
 
     Raises:
         Exception: What the work raised.
-        KeyboardInterrupt: After the work has ended, or at once when it comes twice.
+        KeyboardInterrupt: After the work has ended, unless it comes three times.
     """
     outcome: Future[_T] = Future()
-
-    def run() -> None:
-        try:
-            outcome.set_result(work())
-        except BaseException as error:
-            outcome.set_exception(error)
-        finally:
-            _UNDER_WAY.discard(outcome)
-
     _UNDER_WAY.add(outcome)
-    Thread(target=run, name="unbroken").start()
+    thread = Thread(target=_do, args=[work, outcome], name="unbroken")
+    stops: list[BaseException] = []
     try:
-        wait([outcome])
-    except BaseException:
-        wait([outcome])
+        if _ENDING.is_set():
+            raise KeyboardInterrupt
+        thread.start()
+    except KeyboardInterrupt as stop:
+        stops.append(stop)
+    except RuntimeError:
+        _UNDER_WAY.discard(outcome)
         raise
+    while not outcome.done() and thread.is_alive() and len(stops) < _INSISTENCE:
+        try:
+            wait([outcome], 1)
+        except KeyboardInterrupt as stop:
+            stops.append(stop)
+    if stops:
+        if not thread.is_alive():
+            _UNDER_WAY.discard(outcome)
+        raise stops[0]
     return outcome.result()
 
 
+def _do(work: Callable[[], _T], outcome: Future[_T]) -> None:
+    try:
+        outcome.set_result(work())
+    except BaseException as error:
+        outcome.set_exception(error)
+    finally:
+        _UNDER_WAY.discard(outcome)
+
+
 def finish(seconds: float) -> None:
-    """Wait for all such work of this process, before it is ended without a further word.
+    """Begin no more such work in this process, and wait for what is under way.
 
     Args:
         seconds: How long to wait at most.
     """
+    _ENDING.set()
     wait(set(_UNDER_WAY), seconds)

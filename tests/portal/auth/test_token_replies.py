@@ -19,6 +19,7 @@ from ods_pipeline.errors import (
     QuotaExhausted,
 )
 from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth import endpoint as token_endpoint
 from ods_pipeline.portal.auth.endpoint import Application, NotSent, refresh
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.renewal import granted
@@ -127,7 +128,7 @@ def test_a_reply_without_a_refresh_token_leaves_the_old_one_good() -> None:
         (200, b"", PortalFailure, "gave no tokens"),
         (200, b"<html>Log in</html>", PortalFailure, "gave no tokens"),
         (200, b"[]", PortalFailure, "gave no tokens"),
-        (200, b"[" * 100_000, PortalFailure, "gave no tokens"),
+        (200, b"[" * 60_000, PortalFailure, "gave no tokens"),
         (200, b'"text"', PortalFailure, "gave no tokens"),
         (200, b"{}", PortalFailure, "gave no tokens"),
         (200, told(access_token=""), PortalFailure, "gave no tokens"),
@@ -165,7 +166,20 @@ def test_tokens_are_taken_however_oddly_they_are_written() -> None:
 
 def test_an_answer_without_end_is_given_up() -> None:
     lost = pytest.raises(PortalFailure, match="answer about the login was lost")
-    with endpoint(200, told() + b" " * (2 << 20)) as address, lost:
+    with endpoint(200, told()[:-1] + b" " * (1 << 17)) as address, lost:
+        refresh(address, APPLICATION, SPENT)
+
+
+def test_an_answer_that_is_whole_is_taken_however_much_comes_after_it() -> None:
+    with endpoint(200, told() + b" " * (1 << 17)) as address:
+        assert refresh(address, APPLICATION, SPENT)["access_token"] == DOCUMENTED["access_token"]
+
+
+def test_a_slow_answer_is_given_up_only_where_it_is_not_whole(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(token_endpoint, "_LONGEST", -1)
+    with endpoint(200, told()[:-1]) as address, pytest.raises(PortalFailure, match="was lost"):
         refresh(address, APPLICATION, SPENT)
 
 
@@ -180,7 +194,7 @@ def test_a_bundle_of_certificates_that_is_missing_is_named(
 ) -> None:
     monkeypatch.setenv("REQUESTS_CA_BUNDLE", str(tmp_path / "missing.pem"))
     for portal in ("https://portal.test", "https://127.0.0.1:9"):
-        with pytest.raises(ConfigurationError, match="check REQUESTS_CA_BUNDLE"):
+        with pytest.raises(NotSent, match="check REQUESTS_CA_BUNDLE"):
             refresh(Address.parse(portal), APPLICATION, SPENT)
         with pytest.raises(ConfigurationError, match="check REQUESTS_CA_BUNDLE"):
             Client(portal).json("/catalog/datasets")

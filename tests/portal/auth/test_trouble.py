@@ -1,6 +1,7 @@
 """A portal in trouble, and processes that are broken off: no renewal too many, no login lost."""
 
 import multiprocessing
+import os
 import signal
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import OAuth2
+from ods_pipeline.portal.auth.unbroken import unbroken
 from ods_pipeline.portal.client import Client
 from tests.portal.auth.crowd import ROOT
 from tests.portal.auth.world import TOKEN, Making, World, seen
@@ -162,6 +164,24 @@ def test_a_process_forked_amid_a_renewal_does_not_wait_for_ever(world: World) ->
     assert told.get() == BOTH
     renewing.join()
     assert world.outcomes() == ["renewed"]
+
+
+def test_whoever_presses_ctrl_c_twice_waits_for_a_renewal_all_the_same() -> None:
+    done: list[str] = []
+
+    def work() -> None:
+        time.sleep(1)
+        done.append("kept")
+
+    def press() -> None:
+        for _ in range(2):
+            time.sleep(0.2)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=press).start()
+    with pytest.raises(KeyboardInterrupt):
+        unbroken(work)
+    assert done == ["kept"]
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
