@@ -8,7 +8,8 @@ from __future__ import annotations
 import itertools
 import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
 
@@ -88,21 +89,15 @@ class Sender:
         return response
 
     def _newer(self, secret: str, response: requests.Response) -> str | None:
-        try:
-            certainly = response.status_code == _UNAUTHORIZED
+        certainly = response.status_code == _UNAUTHORIZED
+        with _closed_on_failure(response):
             return self._signer.another(secret, certainly=certainly)
-        except BaseException:
-            response.close()
-            raise
 
     def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         response = self._asked(url, body, secret)
         for left in range(_MOST_REDIRECTS, -1, -1):
-            try:
+            with _closed_on_failure(response):
                 step = redirects.step(response, self._address, url)
-            except BaseException:
-                response.close()
-                raise
             if step is None:
                 return response
             response.close()
@@ -181,6 +176,15 @@ class _Straight(requests.Session):
 
     def get_redirect_target(self, resp: requests.Response) -> None:
         """Nowhere."""
+
+
+@contextmanager
+def _closed_on_failure(response: requests.Response) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:  # Whatever it is: a reply that nobody reads holds its connection.
+        response.close()
+        raise
 
 
 def _refused(response: requests.Response) -> bool:

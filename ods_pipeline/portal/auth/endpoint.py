@@ -49,6 +49,11 @@ class Application(Sealed):
     client_secret: str = field(default="", repr=False)
     client_auth: ClientAuth | None = None
 
+    @property
+    def proof(self) -> dict[str, str]:
+        """The secret as a parameter; none where there is none, for an empty one is a wrong one."""
+        return {"client_secret": self.client_secret} if self.client_secret else {}
+
 
 class NotSent(Exception):
     """The request has not reached the portal, so nothing can have been spent."""
@@ -106,9 +111,9 @@ def exchange(
     Raises:
         PortalError: The portal gives no tokens for it.
     """
-    secret = {"client_secret": application.client_secret} if application.client_secret else {}
-    basic = application.client_auth == "basic"
-    proof = {"auth": _basic(application)} if basic else {"include_client_id": True, **secret}
+    proof: dict[str, Any] = {"include_client_id": True, **application.proof}
+    if application.client_auth == "basic":
+        proof = {"auth": _basic(application)}
     try:
         return _answered(
             opened,
@@ -139,14 +144,9 @@ def refresh(address: Address, application: Application, refresh_token: str) -> M
         AccessDenied: The portal refuses the application; nothing is spent.
         PortalFailure: No answer, or none that says anything: whether it is spent, nobody knows.
     """
+    proof: dict[str, Any] = {"client_id": application.client_id, **application.proof}
     if application.client_auth == "basic":
-        proof: dict[str, Any] = {"auth": _basic(application)}
-    else:
-        secret = application.client_secret
-        proof = {
-            "client_id": application.client_id,
-            **({"client_secret": secret} if secret else {}),
-        }
+        proof = {"auth": _basic(application)}
     with Session(address, application.client_id) as opened:
         return _answered(
             opened,

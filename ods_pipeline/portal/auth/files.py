@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from ods_pipeline.errors import TokenStoreError
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.auth.turns import turn
+from ods_pipeline.portal.auth.turns import busy, turn
 
 #: Seconds that a new login or a logout waits for a renewal under way.
 _PATIENCE = 120
@@ -161,10 +161,7 @@ class FileStore:
             TokenStoreError: Another one held it for longer, or files cannot be locked there.
         """
         end = monotonic() + patience
-        ours = turn(os.path.realpath(self._lock))
-        if not ours.acquire(timeout=max(patience, 0)):
-            raise self._busy(patience)
-        try:
+        with turn(os.path.realpath(self._lock), self.where, patience):
             lock = FileLock(self._lock, mode=0o600, thread_local=False, fallback_to_soft=False)
             self._acquire(lock, end, patience)
             try:
@@ -176,8 +173,6 @@ class FileStore:
                     self._tidy()
                 with self._told("unlocked"):
                     lock.release()
-        finally:
-            ours.release()
 
     def _acquire(self, lock: FileLock, end: float, patience: float) -> None:
         with self._told("locked", "give an ODS_TOKEN_FILE on a local disk"):
@@ -189,13 +184,7 @@ class FileStore:
             try:
                 lock.acquire(timeout=max(end - monotonic(), 0))
             except Timeout:
-                raise self._busy(patience) from None
-
-    def _busy(self, patience: float) -> TokenStoreError:
-        return TokenStoreError(
-            f"another process has been renewing the login in {self._path} for more than "
-            f"{patience:g} seconds, so nothing was done; try again later"
-        )
+                raise busy(self.where, patience) from None
 
     def _text(self) -> bytes | None:
         try:

@@ -13,8 +13,9 @@ from typing import Any, Literal
 from ods_pipeline.portal.auth.sealed import Sealed
 from ods_pipeline.redaction import keep_secret
 
-# What a header can carry, and a moment that a calendar knows.
-_CARRIED = re.compile(r"[\x20-\x7e]*")
+#: What a header and a form can carry (RFC 6749, appendix A).
+CARRIED = re.compile(r"[\x20-\x7e]*")
+# A moment that a calendar knows.
 _LATEST = 1e11
 ClientAuth = Literal["body", "basic"]
 
@@ -108,16 +109,13 @@ def _read(kind: type[Grant], text: str) -> Grant | None:
     except (ValueError, TypeError, AttributeError, RecursionError):
         return None
     whole = all(_fits(types, getattr(grant, name)) for name, types in _SHAPE.items())
-    carried = whole and _CARRIED.fullmatch(grant.access_token + grant.refresh_token)
+    carried = whole and CARRIED.fullmatch(grant.access_token + grant.refresh_token)
     return grant if carried else None
 
 
 _SHAPE: dict[str, tuple[type, ...]] = {
-    **dict.fromkeys(
-        ("portal", "client_id", "access_token", "refresh_token", "scope", "client_auth"),
-        (str,),
-    ),
-    **dict.fromkeys(("pending_by", "refused"), (str,)),
+    **dict.fromkeys(("portal", "client_id", "access_token", "refresh_token"), (str,)),
+    **dict.fromkeys(("scope", "client_auth", "pending_by", "refused"), (str,)),
     **dict.fromkeys(("obtained_at", "logged_in_at", "generation"), (int, float)),
     **dict.fromkeys(("expires_at", "pending"), (int, float, type(None))),
 }

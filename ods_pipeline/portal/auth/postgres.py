@@ -22,7 +22,7 @@ from ods_pipeline.errors import ConfigurationError, TokenStoreError
 from ods_pipeline.portal.auth import statements
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.sealed import Sealed
-from ods_pipeline.portal.auth.turns import turn
+from ods_pipeline.portal.auth.turns import busy, turn
 from ods_pipeline.redaction import keep_secret
 
 TABLE = "ods_pipeline_logins"
@@ -138,14 +138,9 @@ class PostgresStore(Sealed):
             TokenStoreError: Another one held it for longer, or the server does not answer.
         """
         end, holder = monotonic() + patience, uuid4().hex
-        ours = turn(" ".join([self._where, *self._key.values()]))
-        if not ours.acquire(timeout=max(patience, 0)):
-            raise self._busy(patience)
-        try:
-            with self._leased(holder, end, patience):
-                yield
-        finally:
-            ours.release()
+        key = " ".join([self._where, *self._key.values()])
+        with turn(key, self._where, patience), self._leased(holder, end, patience):
+            yield
 
     @contextmanager
     def _leased(self, holder: str, end: float, patience: float) -> Iterator[None]:
@@ -163,15 +158,9 @@ class PostgresStore(Sealed):
         while not self._did("locked", statements.TAKE, holder=holder, lease=self._lease):
             left = end - monotonic()
             if left <= 0:
-                raise self._busy(patience)
+                raise busy(self._where, patience)
             sleep(min(left, pause * uniform(0.5, 1)))  # noqa: S311 - jitter is no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
-
-    def _busy(self, patience: float) -> TokenStoreError:
-        return TokenStoreError(
-            f"another process has been renewing the login in {self._where} for more than "
-            f"{patience:g} seconds, so nothing was done; try again later"
-        )
 
     def _did(
         self, done: str, statement: str, pauses: Sequence[float] = _PAUSES, **values: Any

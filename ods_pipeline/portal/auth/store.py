@@ -87,13 +87,11 @@ def open_store(place: str | Path, address: Address, client_id: str) -> TokenStor
     Raises:
         ConfigurationError: The place is neither.
     """
-    scheme, found, _ = str(place).partition("://")
+    scheme, found, rest = str(place).partition("://")
     if found and scheme.lower() in _POSTGRES:
         from ods_pipeline.portal.auth.postgres import PostgresStore
 
-        return PostgresStore(
-            f"postgresql://{str(place)[len(scheme) + 3 :]}", address.base, client_id
-        )
+        return PostgresStore(f"postgresql://{rest}", address.base, client_id)
     if found:
         raise ConfigurationError(
             f"no login can be kept in a place that begins with {scheme}://; "

@@ -6,7 +6,6 @@ Asking is `endpoint`'s work; what an error means for the login that is kept is `
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urljoin
@@ -16,6 +15,7 @@ import requests
 from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalFailure
 from ods_pipeline.portal import redirects, replies
 from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.auth.grant import CARRIED
 from ods_pipeline.redaction import keep_secret
 
 _LATER = frozenset({"server_error", "temporarily_unavailable"})
@@ -23,8 +23,6 @@ _LATER = frozenset({"server_error", "temporarily_unavailable"})
 _TROUBLES = frozenset({408, 425})
 _TOO_MANY = 429
 _NO_ENDPOINT = frozenset({404, 405, 410})
-# What a header and a form can carry (RFC 6749, appendix A).
-_CARRIED = re.compile(r"[\x20-\x7e]+")
 
 
 def tokens(
@@ -100,7 +98,7 @@ def _document(body: bytes) -> dict[str, Any]:
 def _bearer(said: Mapping[str, Any]) -> bool:
     kinds = all(isinstance(said.get(key), str | int | None) for key in _TOKENS)
     bearer = str(said.get("token_type") or "bearer").strip().lower() == "bearer"
-    carried = all(_CARRIED.fullmatch(str(said[key])) for key in _TOKENS if said.get(key))
+    carried = all(CARRIED.fullmatch(str(said[key])) for key in _TOKENS if said.get(key))
     return kinds and bearer and carried and bool(said.get("access_token"))
 
 

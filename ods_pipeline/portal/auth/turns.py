@@ -6,17 +6,41 @@ Stores exclude threads by themselves; with these they need not all poll for it.
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from threading import Lock
+
+from ods_pipeline.errors import TokenStoreError
 
 _TURNS: dict[str, Lock] = {}
 # A child has none of the threads that could give a turn back.
 os.register_at_fork(after_in_child=_TURNS.clear)
 
 
-def turn(place: str) -> Lock:
-    """The lock that all threads of this process share for a place.
+@contextmanager
+def turn(key: str, where: str, patience: float) -> Iterator[None]:
+    """Be the only thread of this process at a login.
 
     Args:
-        place: Any name, the same for the same login.
+        key: Any name, the same for the same login.
+        where: The place where it is kept, for people.
+        patience: Seconds to wait for another thread at most.
+
+    Raises:
+        TokenStoreError: Another one was at it for longer.
     """
-    return _TURNS.setdefault(place, Lock())
+    ours = _TURNS.setdefault(key, Lock())
+    if not ours.acquire(timeout=max(patience, 0)):
+        raise busy(where, patience)
+    try:
+        yield
+    finally:
+        ours.release()
+
+
+def busy(where: str, patience: float) -> TokenStoreError:
+    """What somebody is told who waited in vain for a renewal under way."""
+    return TokenStoreError(
+        f"another process has been renewing the login in {where} for more than "
+        f"{patience:g} seconds, so nothing was done; try again later"
+    )

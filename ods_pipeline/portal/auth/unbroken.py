@@ -52,7 +52,7 @@ def unbroken(work: Callable[[], _T]) -> _T:
 def _do(work: Callable[[], _T], outcome: Future[_T]) -> None:
     try:
         outcome.set_result(work())
-    except BaseException as error:
+    except BaseException as error:  # Whatever it is, it is raised where the work is waited for.
         outcome.set_exception(error)
     finally:
         _UNDER_WAY.discard(outcome)
