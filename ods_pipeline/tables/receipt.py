@@ -6,6 +6,7 @@ a reader wants to know (source, licence, time). Reading and writing files is `la
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 
@@ -17,7 +18,7 @@ class Receipt:
     """What is known of a partition, each entry as text in the Parquet schema's metadata.
 
     Attributes:
-        kind: `records`, `features` or `catalog`.
+        kind: `records`, `features`, `catalog` or `held`.
         data_processed: The portal's date of the data at the moment of the proof, verbatim.
         modified: The publisher's date at that moment, verbatim.
         records_count: The catalog's count at that moment; empty if it gave none.
@@ -29,9 +30,10 @@ class Receipt:
         schema_hash: Identity of the declared names and types.
         columns_hash: Identity of the file's own columns.
         metadata_hash: Identity of labels, licence and other description.
-        body_sha256: SHA-256 of all bytes of the file before its footer.
+        file_sha256: SHA-256 of all bytes of the file, these digits as zeros.
         proof: What the rows were compared with, for people.
         note: What was decided on the way, such as an order of axes that was left open.
+        formerly: Identifiers that the dataset had before it was renamed, a JSON list, newest last.
     """
 
     portal: str
@@ -55,9 +57,10 @@ class Receipt:
     schema_hash: str = ""
     columns_hash: str = ""
     metadata_hash: str = ""
-    body_sha256: str = ""
+    file_sha256: str = ""
     proof: str = ""
     note: str = ""
+    formerly: str = ""
 
     @classmethod
     def of(cls, dataset: Dataset, kind: str, **known: str) -> Receipt:
@@ -84,6 +87,15 @@ class Receipt:
     def version(self) -> str:
         """Identity of all that a table takes from the partition: rows, columns, descriptions."""
         return f"{self.content_hash}.{self.schema_hash[:8]}.{self.metadata_hash[:8]}"
+
+    @property
+    def former_names(self) -> tuple[str, ...]:
+        """Identifiers that the dataset had before, the newest last."""
+        try:
+            names = json.loads(self.formerly or "[]")
+        except ValueError:
+            return ()
+        return tuple(map(str, names)) if isinstance(names, list) else ()
 
     @property
     def rows(self) -> int:

@@ -5,33 +5,20 @@ No SQL and no engine's import at the top: whoever only reports on loads pays for
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
-from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.errors import ConfigurationError, WarehouseLocked
 
+if TYPE_CHECKING:
+    from ods_pipeline.tables.difference import Difference
+    from ods_pipeline.tables.rules import Contract
 
-@dataclass(frozen=True)
-class SchemaChange:
-    """How a table's columns differ from those it had before.
-
-    Attributes:
-        added: Columns that are new.
-        removed: Columns that are gone.
-        retyped: Columns of another type, each as name, old type, new type.
-    """
-
-    added: tuple[str, ...] = ()
-    removed: tuple[str, ...] = ()
-    retyped: tuple[tuple[str, str, str], ...] = ()
-
-    def __str__(self) -> str:
-        """One line for people; empty when nothing differs."""
-        retyped = (f"{name} from {old} to {new}" for name, old, new in self.retyped)
-        parts = {"added": self.added, "removed": self.removed, "retyped": tuple(retyped)}
-        return "; ".join(f"{verb} {', '.join(names)}" for verb, names in parts.items() if names)
+_FIRST_WAIT = 0.05
+_LONGEST_WAIT = 1.0
 
 
 @dataclass(frozen=True)
@@ -41,20 +28,26 @@ class Load:
     Attributes:
         schema: Schema of the table.
         table: Name of the table.
-        action: `loaded`, `commented` (only descriptions differed) or `unchanged`.
+        action: `loaded`, `commented` (only descriptions differed), `unchanged`, or `quarantined`:
+            the columns differ, the contract forbids that, and the table stays as it was.
         rows: Rows that the table holds.
-        change: How its columns differ from those before.
+        change: How the partition's columns differ from the table's before.
         seconds: How long it took.
         content_hash: Identity of the table's rows.
+        note: What a reader of the table should know, such as columns that could not keep their
+            names; empty or sentences.
+        renamed_from: Name that the table had until now; empty if it kept its name.
     """
 
     schema: str
     table: str
     action: str
     rows: int
-    change: SchemaChange
+    change: Difference
     seconds: float
     content_hash: str
+    note: str = ""
+    renamed_from: str = ""
 
 
 @dataclass(frozen=True)
@@ -75,19 +68,37 @@ class Held:
 class Warehouse(Protocol):
     """A place that tables are loaded into; one process writes at a time."""
 
-    def load(self, partition: Path, *, verdict: str) -> Load:
+    def load(self, partition: Path, *, verdict: str, contract: Contract = "evolve") -> Load:
         """Make the table what the landed partition says, in one transaction or not at all.
+
+        A dataset that has another identifier than before keeps its table, which is renamed first,
+        with its history. Columns that the contract keeps out are no failure: the table stays, and
+        the load says `quarantined`.
 
         Args:
             partition: A landed file of records or features.
             verdict: Why it was landed, for the record of loads.
+            contract: Whether a table that stands may get other columns: with `evolve` alone.
+
+        Raises:
+            WarehouseError: The table's rows stay as they were.
+        """
+
+    def load_catalog(self, catalog: Path) -> Load:
+        """Make the table `_catalog` what the portal's landed catalog says.
 
         Raises:
             WarehouseError: The table stays as it was.
         """
 
-    def load_catalog(self, catalog: Path) -> Load:
-        """Make the table `_catalog` what the portal's landed catalog says.
+    def load_held(self, held: Path) -> Load:
+        """Make the table `_held` what the portal's list of held partitions says, and mark them.
+
+        The comment of a table that is held is led by the day and the reason, until it no longer is.
+
+        Args:
+            held: The list, in the portal's folder of the lake; a missing one says that nothing is
+                held.
 
         Raises:
             WarehouseError: The table stays as it was.
@@ -104,15 +115,19 @@ class Warehouse(Protocol):
     def __exit__(self, *exception: object) -> None: ...
 
 
-def open_warehouse(url: str) -> Warehouse:
+def open_warehouse(
+    url: str, patience: float = 0.0, stop: Callable[[], bool] | None = None
+) -> Warehouse:
     """Open the warehouse at a URL, made if it does not exist.
 
     Args:
         url: `duckdb:///PATH`; a path after three slashes is relative, after four absolute.
+        patience: Seconds to wait for another process to close it.
+        stop: Asked between two attempts; the wait ends as soon as it says yes.
 
     Raises:
         ConfigurationError: The URL names no warehouse that can be opened.
-        WarehouseLocked: Another process has it open.
+        WarehouseLocked: Another process has it open, still.
         WarehouseError: It cannot be opened for any other reason.
     """
     scheme, _, rest = url.partition("://")
@@ -129,7 +144,22 @@ def open_warehouse(url: str) -> Warehouse:
         )
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    return DuckDBWarehouse(Path(path))
+    return _patiently(lambda: DuckDBWarehouse(Path(path)), patience, stop)
+
+
+def _patiently(
+    opening: Callable[[], Warehouse], patience: float, stop: Callable[[], bool] | None
+) -> Warehouse:
+    end, wait = time.monotonic() + patience, _FIRST_WAIT
+    while True:
+        try:
+            return opening()
+        except WarehouseLocked:
+            left = end - time.monotonic()
+            if left <= 0 or (stop and stop()):
+                raise
+        time.sleep(min(wait, left))
+        wait = min(2 * wait, _LONGEST_WAIT)
 
 
 def shown(url: str) -> str:

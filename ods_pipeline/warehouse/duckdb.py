@@ -2,6 +2,12 @@
 
 What a load should do is decided in `shape`, what a file says in `partition`, how SQL puts it in
 `statements`. Rows go from file to table inside DuckDB and never through Python.
+
+Views of the user's own, in any schema, are kept by DuckDB as text: after a load they show the new
+rows, and `SELECT *` the new columns; a view that names a column that is gone fails until the column
+is back. When a table follows its dataset to a new name, views over the old name fail until they
+are made anew over the new one, or a view of the old name is put in the table's place. Indexes on a
+table go with every load and with every new name. What stands in a view's place is never replaced.
 """
 
 from __future__ import annotations
@@ -10,16 +16,20 @@ import dataclasses
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
 from ods_pipeline.errors import WarehouseError
-from ods_pipeline.warehouse import statements
+from ods_pipeline.tables.difference import Difference
+from ods_pipeline.tables.rules import Contract
+from ods_pipeline.warehouse import marks, renames, statements
 from ods_pipeline.warehouse.base import Held, Load
-from ods_pipeline.warehouse.names import CATALOG, LOADS, quoted, schema_name
+from ods_pipeline.warehouse.history import Entry, History
+from ods_pipeline.warehouse.names import HELD, RESERVED, STAGING, quoted, schema_name, short
 from ods_pipeline.warehouse.partition import Partition, read_partition
 from ods_pipeline.warehouse.session import Session
 from ods_pipeline.warehouse.shape import Shape, action, schema_change
 
+_LISTS = {"catalog": "catalog", "held": "list of what is held"}
 _LOADS_PER_CHECKPOINT = 200
 
 
@@ -37,6 +47,8 @@ class DuckDBWarehouse:
     def __init__(self, path: Path) -> None:
         self._session = Session(path)
         self._written = 0
+        self._histories: dict[str, History] = {}
+        self._marks: dict[str, Mapping[str, str]] = {}
 
     def __enter__(self) -> Self:
         """The warehouse, open."""
@@ -51,20 +63,26 @@ class DuckDBWarehouse:
         with self._session.failures():
             self._session.close()
 
-    def load(self, partition: Path, *, verdict: str) -> Load:
+    def load(self, partition: Path, *, verdict: str, contract: Contract = "evolve") -> Load:
         """Make the table what the landed partition says, in one transaction or not at all.
+
+        A dataset that has another identifier than before keeps its table, which is renamed first,
+        with its history, in a transaction of its own. Columns that the contract keeps out are no
+        failure: the table stays, and the load says `quarantined`.
 
         Args:
             partition: A landed file of records or features.
             verdict: Why it was landed, for the record of loads.
+            contract: Whether a table that stands may get other columns: with `evolve` alone.
 
         Raises:
-            WarehouseError: The table stays as it was.
+            WarehouseError: The table's rows stay as they were.
         """
         landed = read_partition(partition)
-        if landed.receipt.kind == "catalog":
-            raise _refused(landed, f"{partition} is a portal's catalog and no dataset")
-        return self._load(landed, verdict)
+        if landed.receipt.kind in _LISTS:
+            told = _LISTS[landed.receipt.kind]
+            raise _refused(landed, f"{partition} is a portal's {told} and no dataset")
+        return self._load(landed, verdict, contract)
 
     def load_catalog(self, catalog: Path) -> Load:
         """Make the table `_catalog` what the portal's landed catalog says.
@@ -72,81 +90,130 @@ class DuckDBWarehouse:
         Raises:
             WarehouseError: The table stays as it was.
         """
-        landed = read_partition(catalog)
-        if landed.receipt.kind != "catalog":
-            raise _refused(landed, f"{catalog} is no portal's catalog")
-        return self._load(landed, "")
+        return self._load_list(catalog, "catalog")
+
+    def load_held(self, held: Path) -> Load:
+        """Make the table `_held` what the portal's list of held partitions says, and mark them.
+
+        The comment of a table that is held is led by the day and the reason, until it no longer is.
+
+        Args:
+            held: The list, in the portal's folder of the lake; a missing one says that nothing is
+                held.
+
+        Raises:
+            WarehouseError: The table stays as it was.
+        """
+        load = self._load_list(held, "held") if held.exists() else self._empty(held.parent.name)
+        with self._session.failures(held.parent.name):
+            self._marks[load.schema] = marks.marks(self._session, load.schema)
+            marks.apply(self._session, load.schema, self._marks[load.schema])
+        return load
 
     def held(self, portal: str) -> Mapping[str, Held]:
         """What is loaded of a portal: table name to what the table holds.
 
         A table that somebody dropped is not held, whatever the record of loads says.
         """
-        schema = schema_name(portal)
         with self._session.failures(portal):
-            if not self._session.exists(schema, LOADS):
-                return {}
-            newest = self._session.run(
-                statements.newest_loads(self._session.named(schema, LOADS)), schema
-            )
-        return {table: Held(*told) for table, _, *told in newest}
+            return self._history(schema_name(portal)).held()
 
-    def _load(self, partition: Partition, verdict: str) -> Load:
+    def _history(self, schema: str) -> History:
+        if schema not in self._histories:
+            self._histories[schema] = History(self._session, schema)
+        return self._histories[schema]
+
+    def _load_list(self, path: Path, kind: str) -> Load:
+        landed = read_partition(path)
+        if landed.receipt.kind != kind:
+            raise _refused(landed, f"{path} is no portal's {_LISTS[kind]}")
+        return self._load(landed, "", "evolve")
+
+    def _empty(self, portal: str) -> Load:
+        """Let nothing be held, where there is a table that says otherwise."""
+        started, schema = time.monotonic(), schema_name(portal)
+        table, done = self._session.named(schema, HELD), "unchanged"
+        with self._session.failures(portal):
+            if self._session.exists(schema, HELD) and self._session.count(schema, HELD):
+                done = "loaded"
+                with self._session.transaction():
+                    self._session.run(f"DELETE FROM {table}")
+                    self._history(schema).record(Entry(HELD))
+        return Load(schema, HELD, done, 0, Difference(), time.monotonic() - started, "")
+
+    def _load(self, partition: Partition, verdict: str, contract: Contract) -> Load:
         started = time.monotonic()
         told = partition.receipt
         with self._session.failures(told.portal, told.dataset_id):
-            self._refuse_if_taken(partition)
-            standing, wanted = self._standing(partition), self._wanted(partition)
-            load = Load(
-                schema=partition.schema,
-                table=partition.table,
-                action=action(standing, wanted),
-                rows=told.rows,
-                change=schema_change(standing, wanted),
-                seconds=0.0,
-                content_hash=told.content_hash,
-            )
-            if load.action == "loaded":
-                self._replace(partition, wanted, load, verdict)
-                self._written += 1
-                if self._written % _LOADS_PER_CHECKPOINT == 0:
-                    self._session.checkpoint()
-            elif load.action == "commented":
-                with self._session.transaction():
-                    self._comment(partition, standing, wanted)
-                    self._record(partition, load, verdict, started)
-            elif standing and standing.version != told.version:
-                note = statements.note_version(self._session.named(partition.schema, LOADS))
-                self._session.run(note, told.version, partition.table)
-        return dataclasses.replace(load, seconds=time.monotonic() - started)
+            history = self._history(partition.schema)
+            former = renames.formers(self._session, history, partition)
+            self._refuse_if_taken(partition, former)
+            renamed = renames.follow(self._session, history, partition, former)
+            load = self._follow_content(partition, verdict, contract, started)
+            if load.action != "quarantined":
+                left = [entry for entry in former if entry is not renamed]
+                renames.drop_leftovers(self._session, history, partition, left)
+        return dataclasses.replace(
+            load,
+            seconds=time.monotonic() - started,
+            note=partition.note,
+            renamed_from=renamed.table if renamed else "",
+        )
 
-    def _refuse_if_taken(self, partition: Partition) -> None:
+    def _follow_content(
+        self, partition: Partition, verdict: str, contract: Contract, started: float
+    ) -> Load:
+        told = partition.receipt
+        standing, wanted = self._standing(partition), self._wanted(partition)
+        load = Load(
+            schema=partition.schema,
+            table=partition.table,
+            action=action(standing, wanted, contract),
+            rows=told.rows,
+            change=schema_change(standing, wanted),
+            seconds=0.0,
+            content_hash=told.content_hash,
+        )
+        history, entry = self._history(partition.schema), _entry(partition, load, verdict)
+        if load.action == "loaded":
+            self._replace(partition, wanted, entry)
+        elif load.action == "commented":
+            with self._session.transaction():
+                self._comment(partition, standing, wanted)
+                history.record(_timed(entry, started))
+        elif standing and load.action == "quarantined":
+            with self._session.transaction():
+                history.record_once(_timed(entry, started))
+            rows = self._session.count(partition.schema, partition.table)
+            return dataclasses.replace(load, rows=rows, content_hash=standing.content_hash)
+        elif standing and standing.version != told.version:
+            history.note_version(entry)
+        return load
+
+    def _refuse_if_taken(self, partition: Partition, former: list[Entry]) -> None:
         """Two datasets must not overwrite each other: DuckDB's names have no case."""
         schema, table, told = partition.schema, partition.table, partition.receipt
-        if table.lower() in (CATALOG, LOADS) and told.kind != "catalog":
+        if table.lower() in RESERVED and told.kind not in _LISTS:
             raise _refused(partition, f"the table {table} is kept for the warehouse's own use")
-        for other, dataset, *_ in self._recorded(schema, table):
-            same = (other, dataset or "") == (table, told.dataset_id)
+        its_own = {entry.table for entry in former}
+        for other, entry in self._history(schema).newest(table).items():
+            same = (other, entry.dataset_id) == (table, told.dataset_id) or other in its_own
             if not same and self._session.exists(schema, other):
                 raise _refused(
                     partition,
-                    f"the table {schema}.{other} holds the dataset {dataset!r}, and the names "
-                    "clash: drop that table if its dataset is gone",
+                    f"the table {schema}.{short(other)} holds the dataset "
+                    f"{short(entry.dataset_id)!r}, and the names clash: drop that table if its "
+                    "dataset is gone",
                 )
-
-    def _recorded(self, schema: str, table: str) -> list[tuple[Any, ...]]:
-        """The newest recorded loads of the tables of a name, in any case."""
-        if not self._session.exists(schema, LOADS):
-            return []
-        return self._session.run(
-            statements.newest_loads_of(self._session.named(schema, LOADS)), table
-        )
 
     def _wanted(self, partition: Partition) -> Shape:
         types = self._session.run(f"DESCRIBE {statements.rows_of(partition)}")
+        if partition.schema not in self._marks:
+            self._marks[partition.schema] = marks.marks(self._session, partition.schema)
+        mark = self._marks[partition.schema].get(partition.table, "")
         return Shape(
             types={name: kind for name, kind, *_ in types},
-            comment=partition.comment,
+            comment=marks.marked(partition.comment, mark),
             comments={told.name: told.comment for told in partition.columns if told.comment},
             content_hash=partition.receipt.content_hash,
             version=partition.receipt.version,
@@ -157,33 +224,33 @@ class DuckDBWarehouse:
         if not self._session.exists(schema, table):
             return None
         columns = self._session.columns(schema, table)
-        held = {name: told for name, _, *told in self._recorded(schema, table)}
-        content_hash, _, version = held.get(table, ("", 0, ""))
+        entry = self._history(schema).newest(table).get(table, Entry(table))
         return Shape(
             types={name: kind for name, kind, _ in columns},
             comment=self._session.table_comment(schema, table) or "",
             comments={name: told for name, _, told in columns if told},
-            content_hash=content_hash or "",
-            version=version or "",
+            content_hash=entry.content_hash,
+            version=entry.version,
         )
 
-    def _replace(self, partition: Partition, wanted: Shape, load: Load, verdict: str) -> None:
+    def _replace(self, partition: Partition, wanted: Shape, entry: Entry) -> None:
         started = time.monotonic()
         for attempt in self._session.rooms():
             with attempt, self._session.transaction():
                 self._swap_in(partition)
                 self._comment(partition, None, wanted)
-                self._record(partition, load, verdict, started)
-                return
+                self._history(partition.schema).record(_timed(entry, started))
+                break
+        self._written += 1
+        if self._written % _LOADS_PER_CHECKPOINT == 0:
+            self._session.checkpoint()
 
     def _swap_in(self, partition: Partition) -> None:
         run, schema, told = self._session.run, partition.schema, partition.receipt
-        # No dataset's identifier has a space.
-        staging = self._session.named(schema, f"{partition.table} loading")
+        staging = self._session.named(schema, STAGING)
         run(f"CREATE SCHEMA IF NOT EXISTS {self._session.named(schema)}")
         run(f"CREATE TABLE {staging} AS {statements.rows_of(partition)}")
-        ((count,),) = run(f"SELECT count(*) FROM {staging}")
-        if count != told.rows:
+        if (count := self._session.count(schema, STAGING)) != told.rows:
             says = f"{count} rows came out of {partition.path}, whose receipt says {told.rows}"
             raise _refused(partition, f"{says}: fetch the dataset again")
         run(f"DROP TABLE IF EXISTS {self._session.named(schema, partition.table)}")
@@ -194,15 +261,25 @@ class DuckDBWarehouse:
         for statement in statements.comments(table, before, wanted):
             self._session.run(statement)
 
-    def _record(self, partition: Partition, load: Load, verdict: str, started: float) -> None:
-        told, loads = partition.receipt, self._session.named(load.schema, LOADS)
-        self._session.run(statements.create_loads(loads))
-        self._session.run(
-            statements.record_load(loads),
-            *(load.table, told.dataset_id or None, load.rows, verdict or None, load.action),
-            *(load.content_hash, told.data_processed or None, str(load.change) or None),
-            *(time.monotonic() - started, told.version),
-        )
+
+def _entry(partition: Partition, load: Load, verdict: str) -> Entry:
+    told = partition.receipt
+    return Entry(
+        table=load.table,
+        dataset_id=told.dataset_id,
+        rows=load.rows,
+        verdict=verdict,
+        action=load.action,
+        content_hash=load.content_hash,
+        data_processed=told.data_processed,
+        change=str(load.change),
+        version=told.version,
+        dataset_uid=told.dataset_uid,
+    )
+
+
+def _timed(entry: Entry, started: float) -> Entry:
+    return dataclasses.replace(entry, seconds=time.monotonic() - started)
 
 
 def _refused(partition: Partition, message: str) -> WarehouseError:

@@ -9,8 +9,12 @@ import re
 from collections.abc import Iterable
 
 CATALOG = "_catalog"
+HELD = "_held"
 LOADS = "_loads"
-_TABLES = {"records": "{}", "features": "{}__features", "catalog": CATALOG}
+STAGING = "_loading"
+_LONGEST_SHOWN = 100
+RESERVED = frozenset({CATALOG, HELD, LOADS, STAGING})
+_TABLES = {"records": "{}", "features": "{}__features", "catalog": CATALOG, "held": HELD}
 
 
 def schema_name(portal: str) -> str:
@@ -19,10 +23,10 @@ def schema_name(portal: str) -> str:
 
 
 def table_name(dataset_id: str, kind: str) -> str:
-    """The table of a dataset's records, of its features, or of the catalog.
+    """The table of a dataset's records, of its features, of the catalog, or of what is held.
 
     Raises:
-        ValueError: The kind is none of these three.
+        ValueError: The kind is none of these four.
     """
     if kind not in _TABLES:
         raise ValueError(f"{kind!r} is no kind of partition: {', '.join(_TABLES)} are")
@@ -36,7 +40,7 @@ def quoted(identifier: str) -> str:
         ValueError: It is empty or holds a NUL, which no engine can name.
     """
     if not identifier or "\0" in identifier:
-        raise ValueError(f"{identifier!r} cannot be an SQL identifier")
+        raise ValueError(f"{short(identifier)!r} cannot be an SQL identifier")
     return '"' + identifier.replace('"', '""') + '"'
 
 
@@ -47,8 +51,13 @@ def literal(text: str) -> str:
         ValueError: It holds a NUL, which no statement can.
     """
     if "\0" in text:
-        raise ValueError(f"{text!r} cannot be written in SQL")
+        raise ValueError(f"{short(text)!r} cannot be written in SQL")
     return "'" + text.replace("'", "''") + "'"
+
+
+def short(name: str) -> str:
+    """A name as sentences show it: its beginning where it is longer than names are."""
+    return name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…"
 
 
 def column_names(names: Iterable[str]) -> tuple[str, ...]:
@@ -58,22 +67,22 @@ def column_names(names: Iterable[str]) -> tuple[str, ...]:
     suffix `_1`, `_2`, … and never one that another column has by birth.
     """
     wanted = [name.replace("\0", "_") or "_" for name in names]
-    born = {_folded(name) for name in wanted}
+    born = {folded(name) for name in wanted}
     taken: set[str] = set()
     for place, name in enumerate(wanted):
-        if _folded(name) in taken:
+        if folded(name) in taken:
             wanted[place] = _suffixed(name, born | taken)
-        taken.add(_folded(wanted[place]))
+        taken.add(folded(wanted[place]))
     return tuple(wanted)
 
 
-def _folded(name: str) -> str:
+def folded(name: str) -> str:
     """The name as DuckDB compares it: ASCII letters without their case, all others with it."""
     return re.sub("[A-Z]+", lambda capitals: capitals[0].lower(), name)
 
 
 def _suffixed(name: str, taken: set[str]) -> str:
     number = 1
-    while _folded(f"{name}_{number}") in taken:
+    while folded(f"{name}_{number}") in taken:
         number += 1
     return f"{name}_{number}"

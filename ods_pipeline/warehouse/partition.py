@@ -16,10 +16,11 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.warehouse.names import column_names, schema_name, table_name
+from ods_pipeline.warehouse.names import column_names, schema_name, short, table_name
 
 CRS84 = "OGC:CRS84"
 _GEOMETRIES = ("geo_point_2d", "geo_shape")
+_NAMES_TOLD = 5
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,14 @@ class Column:
 
     Attributes:
         name: Its name in the table.
+        field: Its name in the file.
         comment: Label, description and unit; empty when the publisher gave none.
         geometry: Whether the file holds it as WKB.
         crs: Coordinate reference system of a geometry, as authority and code; empty if unknown.
     """
 
     name: str
+    field: str
     comment: str = ""
     geometry: bool = False
     crs: str = ""
@@ -63,6 +66,31 @@ class Partition:
         told = self.receipt
         licence = " ".join(filter(None, (told.license, told.license_url)))
         return _sentence(told.title, licence, told.attribution)
+
+    @property
+    def note(self) -> str:
+        """Which columns could not keep their names, in one sentence; empty if all could."""
+        renamed = [
+            f"{short(c.field)!r} is {short(c.name)!r}" for c in self.columns if c.field != c.name
+        ]
+        if not renamed:
+            return ""
+        more = len(renamed) - _NAMES_TOLD
+        tail = f" and {more} more" if more > 0 else ""
+        return (
+            "SQL cannot tell all names of fields apart, so some columns have others: "
+            f"{', '.join(renamed[:_NAMES_TOLD])}{tail}"
+        )
+
+    @property
+    def formerly(self) -> tuple[str, ...]:
+        """Identifiers that the dataset had before its present one, newest first."""
+        try:
+            told = json.loads(self.receipt.formerly or "[]")
+        except ValueError:
+            return ()
+        names = [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
+        return tuple(dict.fromkeys(n for n in reversed(names) if n != self.receipt.dataset_id))
 
 
 def read_partition(path: Path) -> Partition:
@@ -102,7 +130,7 @@ def _column(name: str, field: pa.Field, geo: Mapping[str, str]) -> Column:
     binary = pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)
     geometry = binary and (field.name in geo or told.get("ods_type") in _GEOMETRIES)
     crs = geo.get(field.name, CRS84) if geometry else ""
-    return Column(name, _column_comment(told), geometry, crs)
+    return Column(name, field.name, _column_comment(told), geometry, crs)
 
 
 def _column_comment(told: Mapping[str, str]) -> str:

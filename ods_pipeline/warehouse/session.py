@@ -43,6 +43,14 @@ _COLUMNS = (
     "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? "
     "ORDER BY column_index"
 )
+_COMMENTS = (
+    "SELECT table_name, comment FROM duckdb_tables() "
+    "WHERE database_name = current_database() AND schema_name = ?"
+)
+_INDEXES = (
+    "SELECT index_name FROM duckdb_indexes() "
+    "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
+)
 
 
 @contextmanager
@@ -115,6 +123,11 @@ class Session:
             return False
         return True
 
+    def count(self, schema: str, table: str) -> int:
+        """How many rows a table has."""
+        ((rows,),) = self.run(f"SELECT count(*) FROM {self.named(schema, table)}")
+        return int(rows)
+
     def checkpoint(self) -> None:
         """Write everything to the file: until then each small table keeps some 30 kB in memory."""
         self.run("CHECKPOINT")
@@ -128,6 +141,14 @@ class Session:
         """Name, type and comment of each column of a table, in order."""
         found = self.run(_COLUMNS, schema, table)
         return [(name, kind, comment or "") for name, kind, comment in found]
+
+    def table_comments(self, schema: str) -> dict[str, str]:
+        """The comment of every table of a schema, empty for those that have none."""
+        return {table: comment or "" for table, comment in self.run(_COMMENTS, schema)}
+
+    def indexes(self, schema: str, table: str) -> list[str]:
+        """The indexes that somebody made on a table."""
+        return [name for (name,) in self.run(_INDEXES, schema, table)]
 
     @contextmanager
     def failures(self, portal: str = "", dataset: str = "") -> Iterator[None]:

@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ods_pipeline.warehouse.base import SchemaChange
+from ods_pipeline.tables.difference import Difference
+from ods_pipeline.tables.rules import Contract
 
 
 @dataclass(frozen=True)
@@ -30,13 +31,16 @@ class Shape:
     version: str = ""
 
 
-def action(standing: Shape | None, wanted: Shape) -> str:
-    """What has to be done: `loaded`, `commented` or `unchanged`.
+def action(standing: Shape | None, wanted: Shape, contract: Contract = "evolve") -> str:
+    """What has to be done: `loaded`, `commented` or `unchanged`; `quarantined` for what must not.
 
     Args:
         standing: The table as it is, None if there is none.
         wanted: The table as the file would have it.
+        contract: Whether a table that stands may get other columns.
     """
+    if contract != "evolve" and schema_change(standing, wanted).breaks:
+        return "quarantined"
     if standing is None or not wanted.content_hash:
         return "loaded"
     # The order counts: the rows' identity knows places, so two names that changed places differ.
@@ -47,12 +51,12 @@ def action(standing: Shape | None, wanted: Shape) -> str:
     return "unchanged" if described else "commented"
 
 
-def schema_change(standing: Shape | None, wanted: Shape) -> SchemaChange:
+def schema_change(standing: Shape | None, wanted: Shape) -> Difference:
     """How the columns differ; nothing does when there was no table."""
     if standing is None:
-        return SchemaChange()
+        return Difference()
     old, new = standing.types, wanted.types
-    return SchemaChange(
+    return Difference(
         added=tuple(name for name in new if name not in old),
         removed=tuple(name for name in old if name not in new),
         retyped=tuple(

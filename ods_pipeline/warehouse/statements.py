@@ -15,8 +15,10 @@ from ods_pipeline.warehouse.shape import Shape
 _LOADS_COLUMNS = """
     loaded_at TIMESTAMP WITH TIME ZONE, "table" VARCHAR, dataset_id VARCHAR, rows BIGINT,
     verdict VARCHAR, action VARCHAR, content_hash VARCHAR, data_processed VARCHAR,
-    change VARCHAR, seconds DOUBLE, version VARCHAR
+    change VARCHAR, seconds DOUBLE, version VARCHAR, dataset_uid VARCHAR
 """
+# What a line says was not done says nothing of what stands in the table.
+_STANDS = "action <> 'quarantined'"
 
 
 def rows_of(partition: Partition) -> str:
@@ -49,44 +51,65 @@ def create_loads(loads: str) -> str:
     return f"CREATE TABLE IF NOT EXISTS {loads} ({_LOADS_COLUMNS})"
 
 
+def complete_loads(loads: str) -> str:
+    """The statement that adds to an older record the column that it lacks, if there is one."""
+    return f"ALTER TABLE IF EXISTS {loads} ADD COLUMN IF NOT EXISTS dataset_uid VARCHAR"
+
+
 def record_load(loads: str) -> str:
     """The statement that adds a load, all but its time bound in the order of the columns."""
-    return f"INSERT INTO {loads} VALUES (now(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+    return f"INSERT INTO {loads} VALUES (now(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 def note_version(loads: str) -> str:
-    """The statement that gives a table's newest load another version; version and table bound.
+    """The statement that gives what stands in a table another version.
 
-    For descriptions that no comment shows, so that the table is not looked at again.
+    For descriptions that no comment shows, so that the table is not looked at again. Version,
+    dataset's identity and table are bound.
     """
-    newest = f'SELECT max(rowid) FROM {loads} WHERE "table" = ?'
-    return f"UPDATE {loads} SET version = ? WHERE rowid = ({newest})"
+    newest = f'SELECT max(rowid) FROM {loads} WHERE "table" = ? AND {_STANDS}'
+    known = "version = ?, dataset_uid = coalesce(?, dataset_uid)"
+    return f"UPDATE {loads} SET {known} WHERE rowid = ({newest})"
+
+
+def move_loads(loads: str) -> str:
+    """The statement that lets a table's lines name another one; new and old name are bound."""
+    return f'UPDATE {loads} SET "table" = ? WHERE "table" = ?'
+
+
+def last_line(loads: str) -> str:
+    """The query for action and version of the last line on a table, which is bound."""
+    return f'SELECT action, version FROM {loads} WHERE "table" = ? ORDER BY rowid DESC LIMIT 1'
 
 
 def newest_loads(loads: str) -> str:
     """The query for the newest load of every table that still exists; its schema is bound.
 
-    Gives table, dataset, content hash, rows and version.
+    Gives table, content hash, rows and version.
 
     Args:
         loads: The record of loads, quoted, with its schema and database.
     """
     return _newest(
         loads,
+        '"table", content_hash, rows, version',
         '"table" IN (SELECT table_name FROM duckdb_tables() '
         "WHERE database_name = current_database() AND schema_name = ?)",
     )
 
 
 def newest_loads_of(loads: str) -> str:
-    """The same for the tables of one name in any case, whether they still exist or not."""
-    return _newest(loads, 'lower("table") = lower(?)')
+    """The query for the newest load of the tables of one name in any case, existing or not.
+
+    Gives table, dataset, content hash, rows, version and the dataset's identity.
+    """
+    told = '"table", dataset_id, content_hash, rows, version, dataset_uid'
+    return _newest(loads, told, 'lower("table") = lower(?)')
 
 
-def _newest(loads: str, condition: str) -> str:
+def _newest(loads: str, told: str, condition: str) -> str:
     return (
-        f'SELECT "table", dataset_id, content_hash, rows, version FROM {loads} AS loads '
-        f"WHERE {condition} "
+        f"SELECT {told} FROM {loads} AS loads WHERE {condition} AND {_STANDS} "
         # Not by loaded_at: a clock can be set back.
         'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
     )
@@ -101,11 +124,16 @@ def comments(table: str, before: Shape | None, wanted: Shape) -> Iterator[str]:
         wanted: The table as it should be.
     """
     if wanted.comment != (before.comment if before else ""):
-        yield f"COMMENT ON TABLE {table} IS {_comment(wanted.comment)}"
+        yield comment(table, wanted.comment)
     for name in wanted.types:
         text = wanted.comments.get(name, "")
         if text != (before.comments.get(name, "") if before else ""):
             yield f"COMMENT ON COLUMN {table}.{quoted(name)} IS {_comment(text)}"
+
+
+def comment(table: str, text: str) -> str:
+    """The statement that gives a table a comment, or takes it away where the text is empty."""
+    return f"COMMENT ON TABLE {table} IS {_comment(text)}"
 
 
 def _comment(text: str) -> str:

@@ -8,7 +8,8 @@ import pyarrow as pa
 import pytest
 
 from ods_pipeline.errors import WarehouseError
-from ods_pipeline.warehouse import Held, SchemaChange, Warehouse, open_warehouse
+from ods_pipeline.tables.difference import Difference
+from ods_pipeline.warehouse import Held, Warehouse, open_warehouse
 from ods_pipeline.warehouse.partition import read_partition
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
@@ -28,7 +29,7 @@ def test_a_first_load_makes_the_table_with_every_row_in_the_order_of_the_file(
 ) -> None:
     load = warehouse.load(land(partition, {"nom": NAMES, "nombre": COUNTS}), verdict="new")
     assert (load.schema, load.table, load.action, load.rows) == (SCHEMA, "velos", "loaded", 3)
-    assert load.change == SchemaChange()
+    assert load.change == Difference()
     assert ask(f"SELECT * FROM {TABLE}") == [("a", 1), (None, 2**63 - 1), ("", None)]
 
 
@@ -123,7 +124,7 @@ def test_a_publisher_who_adds_removes_and_retypes_fields_is_followed_and_told_of
     retyped = Column(["1", "2", None])
     load = warehouse.load(land(partition, {"nombre": retyped, "ville": NAMES}), verdict="schema")
     assert load.action == "loaded"
-    assert load.change == SchemaChange(("ville",), ("nom",), (("nombre", "BIGINT", "VARCHAR"),))
+    assert load.change == Difference(("ville",), ("nom",), (("nombre", "BIGINT", "VARCHAR"),))
     assert str(load.change) == "added ville; removed nom; retyped nombre from BIGINT to VARCHAR"
     assert ask(f"SELECT nombre, ville FROM {TABLE}") == [("1", "a"), ("2", None), (None, "")]
     assert ask(f'SELECT change FROM "{SCHEMA}"._loads') == [(None,), (str(load.change),)]

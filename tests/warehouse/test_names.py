@@ -39,6 +39,17 @@ def test_a_table_is_called_as_its_dataset() -> None:
         table_name("velos", "layers")
 
 
+def test_a_clash_of_very_long_names_is_still_told_in_one_sentence(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    one = land(tmp_path / "one.parquet", {"a": Column(["1"])}, dataset_id="x" * 5000)
+    two = land(tmp_path / "two.parquet", {"a": Column(["2"])}, dataset_id="X" * 5000)
+    warehouse.load(one, verdict="new")
+    with pytest.raises(WarehouseError, match="drop that table if its dataset is gone") as caught:
+        warehouse.load(two, verdict="new")
+    assert len(caught.value.message) < 500
+
+
 def test_columns_that_differ_by_case_alone_get_suffixes_that_no_other_column_has() -> None:
     names = ("name", "Name", "name_1", "NAME", "", "nul\0")
     assert column_names(names) == ("name", "Name_2", "name_1", "NAME_3", "_", "nul_")
@@ -85,7 +96,10 @@ def test_odd_field_names_land_each_with_its_own_values(
     assert warehouse.load(landed, verdict="data").action == "unchanged"
 
 
-@pytest.mark.parametrize("dataset", ["2024", "select", "a@b-c", "été", 'q"uote', "x loading"])
+ODD = ["2024", "select", "a@b-c", "été", 'q"uote', "x loading", "it's\na \U0001f6b2", "x" * 5000]
+
+
+@pytest.mark.parametrize("dataset", ODD)
 def test_odd_dataset_names_are_table_names_as_they_are(
     warehouse: Warehouse, tmp_path: Path, dataset: str
 ) -> None:
@@ -132,7 +146,41 @@ def test_two_datasets_never_share_a_table(
     assert warehouse.load(two, verdict="new").action == "loaded"
 
 
-@pytest.mark.parametrize("dataset", ["_catalog", "_LOADS"])
+@pytest.mark.parametrize("size", [0, 300, 5000])
+def test_a_dataset_whose_name_no_table_can_have_is_refused_in_one_sentence(
+    warehouse: Warehouse, tmp_path: Path, ask: Ask, size: int
+) -> None:
+    landed = land(tmp_path / "x.parquet", {"a": Column(["1"])}, dataset_id=f"a\0\n{'x' * size}")
+    with pytest.raises(WarehouseError, match="cannot be an SQL identifier") as caught:
+        warehouse.load(landed, verdict="new")
+    assert not set("\0\n") & set(caught.value.message)
+    assert ask("SELECT * FROM duckdb_tables()") == []
+
+
+def test_two_names_that_duckdb_tells_apart_are_two_tables(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    for dataset in ("Été", "été", "É", "é"):
+        landed = land(tmp_path / "x.parquet", {"a": Column(["1"])}, dataset_id=dataset)
+        assert warehouse.load(landed, verdict="new").action == "loaded"
+    assert set(warehouse.held(PORTAL)) == {"Été", "été", "É", "é"}
+
+
+def test_a_load_says_which_columns_could_not_keep_their_names(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    names = ["nom", "Nom", "n\0", *(f"{'A' * n}" for n in range(1, 5))]
+    plain = land(tmp_path / "x.parquet", [(name, Column(["1"])) for name in names[:1]])
+    assert warehouse.load(plain, verdict="new").note == ""
+    alike = [*names, *(name.lower() for name in names[3:])]
+    landed = land(tmp_path / "x.parquet", [(name, Column(["1"])) for name in alike])
+    assert warehouse.load(landed, verdict="schema").note == (
+        "SQL cannot tell all names of fields apart, so some columns have others: 'Nom' is 'Nom_1', "
+        "'n\\x00' is 'n_', 'a' is 'a_1', 'aa' is 'aa_1', 'aaa' is 'aaa_1' and 1 more"
+    )
+
+
+@pytest.mark.parametrize("dataset", ["_catalog", "_LOADS", "_held", "_loading"])
 def test_a_dataset_cannot_take_the_warehouses_own_tables(
     warehouse: Warehouse, tmp_path: Path, dataset: str
 ) -> None:

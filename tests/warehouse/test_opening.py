@@ -3,7 +3,9 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+import threading
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -26,13 +28,14 @@ with open_warehouse("duckdb:///" + sys.argv[1]):
 
 
 @contextmanager
-def _held_elsewhere(database: Path) -> Iterator[int]:
-    """Another process has the warehouse open."""
+def _held_elsewhere(database: Path) -> Iterator[tuple[int, Callable[[], None]]]:
+    """Another process has the warehouse open: its id, and what lets go of it."""
     command = [sys.executable, "-c", HOLD, str(database)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as holder:
+        assert holder.stdin is not None
         assert holder.stdout is not None
         holder.stdout.readline()
-        yield holder.pid
+        yield holder.pid, holder.stdin.close
 
 
 def test_three_slashes_are_relative_and_four_absolute(
@@ -86,12 +89,40 @@ def test_no_password_is_ever_shown_however_badly_escaped(password: str) -> None:
 
 
 def test_a_warehouse_open_in_another_process_is_reported_with_that_process(database: Path) -> None:
-    with _held_elsewhere(database) as process, pytest.raises(WarehouseLocked) as caught:
+    with (
+        _held_elsewhere(database) as (process, _),
+        pytest.raises(WarehouseLocked) as caught,
+    ):
         open_warehouse(f"duckdb:///{database}")
     assert str(database) in str(caught.value)
     assert f"process {process}" in str(caught.value)
     assert "\n" not in str(caught.value)
     open_warehouse(f"duckdb:///{database}").close()
+
+
+def test_a_warehouse_open_in_another_process_is_waited_for(database: Path) -> None:
+    with _held_elsewhere(database) as (_, release):
+        threading.Timer(0.1, release).start()
+        open_warehouse(f"duckdb:///{database}", patience=30).close()
+
+
+def test_patience_with_a_warehouse_ends_after_its_time_or_when_told_to(database: Path) -> None:
+    answers = iter([False, True])
+    with _held_elsewhere(database):
+        started = time.monotonic()
+        with pytest.raises(WarehouseLocked):
+            open_warehouse(f"duckdb:///{database}", patience=0.2)
+        assert 0.2 <= time.monotonic() - started < 5
+        with pytest.raises(WarehouseLocked):
+            open_warehouse(f"duckdb:///{database}", 60, lambda: next(answers))
+    assert next(answers, None) is None
+
+
+def test_nobody_waits_for_a_warehouse_that_cannot_be_opened_at_all(tmp_path: Path) -> None:
+    started = time.monotonic()
+    with pytest.raises(WarehouseError, match="is a folder"):
+        open_warehouse(f"duckdb:///{tmp_path}", patience=60)
+    assert time.monotonic() - started < 30
 
 
 def test_a_file_that_is_no_database_is_refused_and_left_alone(database: Path) -> None:
