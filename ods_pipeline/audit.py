@@ -1,4 +1,4 @@
-"""Proving landed partitions again from their files alone: digests, counts, schema; no portal.
+"""Proving landed files again from themselves alone: digests, counts, schema; no portal.
 
 It reads and reports. What to do about a damaged file is for the next `sync`, which treats it as
 lost and fetches it again once it is deleted.
@@ -7,12 +7,13 @@ lost and fetches it again once it is deleted.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import struct
+import os
+import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import BinaryIO, get_args
+from urllib.parse import unquote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,11 +23,12 @@ from ods_pipeline.places import Places
 from ods_pipeline.portal.address import Address
 from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
-from ods_pipeline.tables.lake import PartitionKind, file_name, receipt
+from ods_pipeline.tables.lake import PartitionKind, file_name
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import columns_hash
+from ods_pipeline.tables.seal import intact
 
-_TAIL = 8  # length of the footer in four bytes, then `PAR1`
+_OF_THE_LAKE = ("catalog", "held")
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,8 @@ class Audit:
     """What a file's examination came to.
 
     Attributes:
-        kind: `records`, `features` or `catalog`, as the file says of itself.
+        kind: `records`, `features`, `catalog` or `held`.
+        rows: Rows in the file; none are counted in a damaged one.
         problem: What is wrong in one sentence; empty for a file that is as it was published.
     """
 
@@ -59,7 +62,8 @@ def audited(places: Places, names: Sequence[str] = ()) -> list[Audit]:
     lake = places.data_dir / "lake"
     # By name: what is unfinished lies beside them, and may be another process's at this moment.
     kinds = [f"{portal}/{kind}/*.parquet" for kind in get_args(PartitionKind)]
-    paths = sorted(p for name in (f"{portal}/catalog.parquet", *kinds) for p in lake.glob(name))
+    whole = [f"{portal}/{kind}.parquet" for kind in _OF_THE_LAKE]
+    paths = sorted(path for name in (*whole, *kinds) for path in lake.glob(name))
     if names:
         # By file name, so that the rest of a large lake is not read for one dataset.
         wanted = {file_name(name): name for name in names}
@@ -72,72 +76,72 @@ def audited(places: Places, names: Sequence[str] = ()) -> list[Audit]:
 
 
 def audit(path: Path) -> Audit:
-    """Examine one partition.
+    """Examine one file, whatever it turns out to be.
 
     Args:
         path: A file of the lake.
     """
-    found = receipt(path)
-    if found is None:
-        return Audit(path.stem, path, 0, _again("its footer cannot be read", path))
     try:
-        _examine(path, found)
+        # Opened once: the next version may be published under this name meanwhile.
+        with contextlib.closing(os.fdopen(_opened(path), "rb")) as file:
+            found = _examined(path, file)
     except (LakeError, OSError) as error:
-        now = receipt(path)
-        if now and now != found:
-            return audit(path)  # Published anew while it was read.
         said = error.message if isinstance(error, LakeError) else f"it cannot be read: {error}"
-        return _told(path, found, _again(said, path))
-    return _told(path, found)
+        # Not from its receipt: nothing is believed of a damaged file.
+        kind = path.stem if path.stem in _OF_THE_LAKE else path.parent.name
+        name = unquote(path.stem, errors="replace")
+        return Audit(name, path, 0, f"{said}; delete {path} and sync again", kind)
+    return Audit(found.dataset_id or path.stem, path, found.rows, "", found.kind)
 
 
-def _told(path: Path, found: Receipt, problem: str = "") -> Audit:
-    return Audit(found.dataset_id or path.stem, path, found.rows, problem, found.kind)
+def _opened(path: Path) -> int:
+    # A pipe would be waited for, and a device read for ever.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        os.close(descriptor)
+        raise LakeError("it is no file")
+    return descriptor
 
 
-def _again(problem: str, path: Path) -> str:
-    return f"{problem}; delete {path} and sync again"
-
-
-def _examine(path: Path, found: Receipt) -> None:
-    kind, name = path.parent.name, path.stem
-    if found.kind != "catalog" and (kind, name) != (found.kind, file_name(found.dataset_id)):
-        raise LakeError(f"it says that it holds the {found.kind} of {found.dataset_id}")
-    if _body_digest(path) != found.body_sha256:
+def _examined(path: Path, file: BinaryIO) -> Receipt:
+    # First, so that no reader of Parquet ever meets bytes that were tampered with.
+    if not intact(file):
         raise LakeError("its bytes are not those that were published")
     content = ContentHash()
     try:
         with (
             contextlib.closing(content),
-            pq.ParquetFile(path, page_checksum_verification=True) as file,
+            pq.ParquetFile(file, page_checksum_verification=True) as parquet,
         ):
-            if found.columns_hash and columns_hash(file.schema_arrow) != found.columns_hash:
-                raise LakeError("its columns are not those that were published")
-            for batch in reading.batches(file):
+            found = _of_this_place(path, parquet)
+            for batch in reading.batches(parquet):
                 content.update(batch)
-    except (OSError, pa.ArrowException) as error:
+    except (OSError, ValueError, pa.ArrowException) as error:
         raise LakeError(f"its pages cannot be read: {error}") from error
+    _require_same_rows(content, found)
+    return found
+
+
+def _of_this_place(path: Path, parquet: pq.ParquetFile) -> Receipt:
+    found = Receipt.from_metadata(parquet.metadata.metadata or {})
+    if found is None:
+        raise LakeError("it carries no receipt")
+    # Below the folder of all portals.
+    if found.kind in _OF_THE_LAKE:
+        claimed = Path(found.portal, f"{found.kind}.parquet")
+    else:
+        claimed = Path(found.portal, found.kind, f"{file_name(found.dataset_id)}.parquet")
+    if path.absolute().parts[-len(claimed.parts) :] != claimed.parts:
+        raise LakeError(f"it says that it is {claimed}")
+    if found.columns_hash and columns_hash(parquet.schema_arrow) != found.columns_hash:
+        raise LakeError("its columns are not those that were published")
+    return found
+
+
+def _require_same_rows(content: ContentHash, found: Receipt) -> None:
     if content.rows != found.rows:
         raise LakeError(f"it holds {content.rows} rows where its receipt says {found.rows}")
     now, then = content.hexdigest(), found.content_hash
     comparable = now.partition(":")[0] == then.partition(":")[0]
     if comparable and now != then:
         raise LakeError("its rows are not those that were proven")
-
-
-def _body_digest(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        left = _body_length(file.seek(0, 2), path)
-        file.seek(0)
-        while left > 0 and (chunk := file.read(min(left, 1 << 20))):
-            digest.update(chunk)
-            left -= len(chunk)
-    return digest.hexdigest()
-
-
-def _body_length(size: int, path: Path) -> int:
-    with path.open("rb") as file:
-        file.seek(max(size - _TAIL, 0))
-        (footer,) = struct.unpack("<I", file.read(4).ljust(4, b"\0"))
-    return int(size - _TAIL - footer)

@@ -18,7 +18,7 @@ from ods_pipeline.dataset import GEOGRAPHIC, Field
 from ods_pipeline.errors import SchemaMismatch, TypeMismatch
 from ods_pipeline.tables.geometry import wkb
 from ods_pipeline.tables.schema import arrow_type
-from ods_pipeline.tables.values import EXACT, file_address
+from ods_pipeline.tables.values import EXACT, ROUNDED, file_address
 
 # Between the values of a list in CSV: the default `,` is not escaped by the portal and occurs in
 # values ("Parks, recreation, and pets" is one theme), so we ask for one that text does not hold.
@@ -131,7 +131,14 @@ def _integers(column: pa.Array, target: pa.DataType) -> pa.Array:
             raise pa.ArrowInvalid("hexadecimal")
     elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise pa.ArrowInvalid("no number")
+    elif pa.types.is_floating(column.type) and _rounded(column):
+        raise pa.ArrowInvalid("rounded")
     return column.cast(target)
+
+
+def _rounded(column: pa.Array) -> bool:
+    """Whether floats are so large that whole numbers between them are lost."""
+    return bool(pc.any(pc.greater_equal(pc.abs(column), ROUNDED)).as_py())
 
 
 def _floats(column: pa.Array, target: pa.DataType) -> pa.Array:

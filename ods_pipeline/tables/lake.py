@@ -1,7 +1,8 @@
 """The lake: where a portal's partitions live, finished ones and unfinished ones.
 
 A file under its final name is complete and proven; anything else lies in `.incoming`, which
-readers of Parquet folders ignore. What is inside a file is `partition`'s work.
+readers of Parquet folders ignore (`unfinished` tells why nothing stays there). What is inside a
+file is `partition`'s work.
 """
 
 from __future__ import annotations
@@ -9,10 +10,8 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
-import os
-import re
-import socket
-from collections.abc import Iterator
+import stat
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -22,13 +21,16 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import LakeError, LakeUnwritable
+from ods_pipeline.tables import turns
+from ods_pipeline.tables.durable import make_durably
 from ods_pipeline.tables.receipt import Receipt
+from ods_pipeline.tables.unfinished import discard_unfinished, sweep, unfinished
+
+__all__ = ["Lake", "PartitionKind", "discard_unfinished", "explained", "file_name", "receipt"]
 
 PartitionKind = Literal["records", "features"]
 
 _LONGEST_NAME = 200
-_HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
-_UNFINISHED: set[Path] = set()
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,11 @@ class Lake:
     def catalog(self) -> Path:
         """The catalog's file, one row per dataset."""
         return self.root / "catalog.parquet"
+
+    @property
+    def held(self) -> Path:
+        """The file of what is held, see `holds`; missing where nothing ever was."""
+        return self.root / "held.parquet"
 
     def partition(self, kind: str, dataset_id: str) -> Path:
         """The file of a dataset's records or features.
@@ -73,30 +80,50 @@ class Lake:
         """
         folder = self.root / ".incoming"
         with explained(folder / "file"):
-            folder.mkdir(parents=True, exist_ok=True)
-            _sweep(folder)
+            make_durably(folder)
+            sweep(folder)
         return folder
 
     @contextlib.contextmanager
     def incoming(self, name: str) -> Iterator[Path]:
-        """A path for something unfinished, gone afterwards, whatever happens.
+        """An empty file for something unfinished, gone afterwards, whatever happens.
 
         Raises:
             LakeError: The folder cannot be written.
         """
-        path = self.spool() / f"{_HOST}~{os.getpid()}.{os.urandom(4).hex()}.{name[:80]}"
-        _UNFINISHED.add(path)
-        try:
+        folder = self.spool()
+        with contextlib.ExitStack() as stack:
+            with explained(folder / "file"):
+                path = stack.enter_context(unfinished(folder, name))
             yield path
-        finally:
-            path.unlink(missing_ok=True)
-            _UNFINISHED.discard(path)
 
+    @contextlib.contextmanager
+    def turn(
+        self, kind: str, dataset_id: str = "", stop: Callable[[], bool] = lambda: False
+    ) -> Iterator[None]:
+        """Land a dataset while no other thread or process does; waits for its turn.
 
-def discard_unfinished() -> None:
-    """Remove what this process has begun and not published; for an end that waits for no thread."""
-    for path in tuple(_UNFINISHED):
-        path.unlink(missing_ok=True)
+        The same thread must not ask for a turn that it has. A process that is killed gives its
+        turns back.
+
+        Args:
+            kind: `records` or `features`; `lake` for what belongs to the whole lake.
+            dataset_id: The dataset.
+            stop: Asked again and again while waiting; the wait ends when it says so.
+
+        Raises:
+            LakeError: `stop` said so, or the folder cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            with explained(self.root / "file"):
+                make_durably(self.root)
+                waited = turns.turn(self.root / ".turns", f"{kind}/{dataset_id}", stop)
+                try:
+                    stack.enter_context(waited)
+                except turns.Stopped as error:
+                    what = dataset_id or "the lake"
+                    raise LakeError(f"another run is at {what}; no longer waited for") from error
+            yield
 
 
 def file_name(dataset_id: str) -> str:
@@ -108,25 +135,6 @@ def file_name(dataset_id: str) -> str:
         digest = hashlib.sha256(dataset_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         name = f"{name[:_LONGEST_NAME]}~{digest}"
     return name
-
-
-def _sweep(folder: Path) -> None:
-    for leftover in folder.iterdir():
-        host, _, rest = leftover.name.partition("~")
-        owner = rest.partition(".")[0]
-        # A process of another machine or container is not to be judged from here.
-        if host == _HOST and owner.isdigit() and not _alive(int(owner)):
-            leftover.unlink(missing_ok=True)
-
-
-def _alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @contextlib.contextmanager
@@ -145,6 +153,9 @@ def explained(path: Path) -> Iterator[None]:
 def _advice(error: OSError, folder: Path) -> LakeError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return LakeError(f"the disk of {folder} is full; free some space: what was landed is whole")
+    if error.errno == errno.EFBIG:
+        advice = "raise it (`ulimit -f`); what was landed is whole"
+        return LakeError(f"a file in {folder} has reached the limit on the size of files: {advice}")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         advice = "correct its permissions or set ODS_DATA_DIR to another folder"
         return LakeUnwritable(f"{folder} cannot be written; {advice}")
@@ -155,17 +166,9 @@ def _advice(error: OSError, folder: Path) -> LakeError:
 def receipt(path: Path) -> Receipt | None:
     """The receipt in a file's footer; None where there is no file or no readable receipt."""
     try:
+        # A pipe would be waited for.
+        if not stat.S_ISREG(path.stat().st_mode):
+            return None
         return Receipt.from_metadata(pq.read_metadata(path).metadata or {})
-    except (OSError, pa.ArrowException, UnicodeDecodeError):
+    except (OSError, ValueError, pa.ArrowException):
         return None
-
-
-def replace_durably(path: Path, target: Path) -> None:
-    """Rename a finished file into place so that a power cut leaves the old or the new one."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    path.replace(target)
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import hashlib
-import os
 from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
@@ -20,39 +18,15 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import LakeError
 from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
+from ods_pipeline.tables.durable import replace_durably
 from ods_pipeline.tables.geometry import GeoSummary, geo_metadata, geometry_columns
-from ods_pipeline.tables.lake import Lake, explained, replace_durably
+from ods_pipeline.tables.lake import Lake, explained
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import columns_hash
+from ods_pipeline.tables.seal import BLANK, SealedFile
 
 ROWS_PER_GROUP = 65_536
 BYTES_PER_GROUP = 16 << 20
-
-
-class _Hashed:
-    """A file for Parquet's writer that keeps the digest of all that was written to it."""
-
-    def __init__(self, path: Path) -> None:
-        self._file = path.open("xb")
-        self.digest = hashlib.sha256()
-        self.closed = False
-
-    def write(self, data: bytes) -> int:
-        self.digest.update(data)
-        return self._file.write(data)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def flush(self) -> None:
-        self._file.flush()
-
-    def close(self) -> None:
-        if not self.closed:
-            self.closed = True
-            self._file.flush()
-            os.fsync(self._file.fileno())
-            self._file.close()
 
 
 class PartitionWriter:
@@ -79,7 +53,7 @@ class PartitionWriter:
         self._geometries = {name: GeoSummary() for name in geometry_columns(schema)}
         self._exit = contextlib.ExitStack()
         self._path = self._exit.enter_context(lake.incoming(target.name))
-        self._file = _Hashed(self._path)
+        self._file = SealedFile(self._path)
         self._parquet = pq.ParquetWriter(
             self._file,
             schema.remove_metadata(),
@@ -145,26 +119,34 @@ class PartitionWriter:
             LakeError: The disk does not let it; the old partition stays.
         """
         self._flush()
-        whole = replace(
-            self.summary(known),
-            columns_hash=columns_hash(self._schema),
-            body_sha256=self._file.digest.hexdigest(),
-        )
+        whole = replace(self.summary(known), columns_hash=columns_hash(self._schema))
         metadata = whole.metadata()
         if self._geometries:
             metadata["geo"] = geo_metadata(self._geometries, self._primary)
         arrow = self._schema.with_metadata(metadata).serialize().to_pybytes()
         with explained(self.target):
             self._parquet.add_key_value_metadata(
-                {**metadata, "ARROW:schema": base64.b64encode(arrow).decode()}
+                {
+                    **metadata,
+                    "ARROW:schema": base64.b64encode(arrow).decode(),
+                    # The last entry, and not in the copy above: there is one place to write it to.
+                    "file_sha256": BLANK,
+                }
             )
             self._parquet.close()
-            self._file.close()
+            digest = self._file.seal()
             replace_durably(self._path, self.target)
-        return whole
+        return replace(whole, file_sha256=digest)
 
 
-def rewrite(lake: Lake, target: Path, schema: pa.Schema, known: Receipt, primary: str) -> Receipt:
+def rewrite(
+    lake: Lake,
+    target: Path,
+    schema: pa.Schema,
+    known: Receipt,
+    primary: str,
+    source: Path | None = None,
+) -> Receipt:
     """Write a partition again with other descriptions and the same rows; asks the portal nothing.
 
     Args:
@@ -173,15 +155,17 @@ def rewrite(lake: Lake, target: Path, schema: pa.Schema, known: Receipt, primary
         schema: The same names and types with new field metadata.
         known: The new receipt without counts and hashes.
         primary: Name of the primary geometry column, if there is any.
+        source: The file to take the rows from; the partition itself without it.
 
     Returns:
         The new receipt, with the content hash of before.
     """
+    source = source or target
     with explained(target), PartitionWriter(lake, target, schema, primary) as writer:
         try:
-            with pq.ParquetFile(target, page_checksum_verification=True) as old:
+            with pq.ParquetFile(source, page_checksum_verification=True) as old:
                 for batch in reading.batches(old):
                     writer.write(batch)
         except (OSError, pa.ArrowException) as error:
-            raise LakeError(f"{target} is damaged; delete it and sync again") from error
+            raise LakeError(f"{source} is damaged; delete it and sync again") from error
         return writer.publish(known)

@@ -48,13 +48,14 @@ def arrow_type(field: Field) -> pa.DataType:
 
 
 def arrow_field(field: Field) -> pa.Field:
-    """A field with its type, and with label, description, unit and ODS type as metadata."""
+    """A field with its type; what the publisher says of it is its metadata, the ODS type too."""
     described = {
         "ods_type": field.type,
         "label": field.label,
         "description": field.description,
         "unit": field.unit,
         "precision": field.precision,
+        "annotations": field.noted,
     }
     return pa.field(
         field.name,

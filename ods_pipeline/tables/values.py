@@ -20,11 +20,13 @@ _NUMBER = re.compile(
 )
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+#: From here on a float stands for several whole numbers.
+ROUNDED = 2.0**53
 
 
 def integer(value: Any) -> int:
-    """A whole number of 64 bits; `12.0` is one, `12.5` is none."""
-    if isinstance(value, bool):
+    """A whole number of 64 bits; `12.0` is one, `12.5` is none, nor a float that rounds it."""
+    if isinstance(value, bool) or (isinstance(value, float) and abs(value) >= ROUNDED):
         raise ValueError(value)
     try:
         number = Decimal(_number(value)) if isinstance(value, str) else Decimal(value)

@@ -1,13 +1,17 @@
 """The verdict: every signal that moves, and every one that must not."""
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
 from ods_pipeline.dataset import Dataset, Field
+from ods_pipeline.tables.difference import Difference
+from ods_pipeline.tables.holds import Hold
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.tables.verdict import Kind, verdict
+from ods_pipeline.tables.rules import Rules
+from ods_pipeline.tables.verdict import Kind, Verdict, under_contract, verdict
 
 PROCESSED = "2026-05-23T13:30:54+00:00"
 LATER = "2026-05-24T13:30:54+00:00"
@@ -22,16 +26,22 @@ DEFAULT = {
 }
 
 
+PARTS = ("has_records", "data_visible", "refused")
+
+
 def dataset(fields: tuple[Field, ...] = FIELDS, **changes: Any) -> Dataset:
-    parts = {key: changes.pop(key) for key in ("has_records", "data_visible") if key in changes}
+    parts = {key: changes.pop(key) for key in PARTS if key in changes}
     return Dataset(
         "portal.test", "trees", "da_1", fields, metas={"default": DEFAULT | changes}, **parts
     )
 
 
-LANDED = Receipt.of(dataset(), "records", row_count="10")
-UNDATED = Receipt.of(dataset(data_processed=None, modified=None), "records")
-BY_HAND = Receipt.of(dataset(data_processed=None), "records")
+NOW = datetime.now(UTC)
+FETCHED = {"row_count": "10", "fetched_at": NOW.isoformat()}
+LANDED = Receipt.of(dataset(), "records", **FETCHED)
+UNDATED = Receipt.of(dataset(data_processed=None, modified=None), "records", **FETCHED)
+BY_HAND = Receipt.of(dataset(data_processed=None), "records", **FETCHED)
+OLD = replace(LANDED, fetched_at=(NOW - timedelta(days=30, seconds=1)).isoformat())
 FIRST, SECOND = FIELDS
 
 TABLE: list[tuple[str, Receipt | None, Dataset | None, Kind, str]] = [
@@ -167,7 +177,26 @@ TABLE: list[tuple[str, Receipt | None, Dataset | None, Kind, str]] = [
     ("hidden", LANDED, dataset(data_visible=False), Kind.RESTRICTED, "its records are not"),
     ("no fields shown", None, dataset(()), Kind.RESTRICTED, "none of its fields"),
     ("attachments", None, dataset(has_records=False), Kind.NO_RECORDS, "attachments or links"),
-    ("emptied", LANDED, dataset(records_count=0), Kind.NO_RECORDS, "counts 0 records"),
+    ("emptied, says the count", LANDED, dataset(records_count=0), Kind.DATA, "10 → 0"),
+    ("empty from the start", None, dataset(records_count=0), Kind.NEW, "nothing landed yet"),
+    (
+        "another dataset of the same name",
+        replace(LANDED, dataset_uid="da_2"),
+        dataset(),
+        Kind.DATA,
+        "another dataset has its name now, da_1",
+    ),
+    ("no identity to compare", replace(LANDED, dataset_uid=""), dataset(), Kind.UNCHANGED, ""),
+    ("trusted for a month", OLD, dataset(), Kind.DEEP, "no date moved"),
+    (
+        "nobody knows when it was fetched",
+        replace(LANDED, fetched_at=""),
+        dataset(),
+        Kind.DEEP,
+        "nobody knows when",
+    ),
+    ("trusted for a month, and moved", OLD, dataset(data_processed=LATER), Kind.DATA, "→"),
+    ("told to be refused", LANDED, dataset(refused="its name is no name"), Kind.REFUSED, "no name"),
 ]
 
 
@@ -201,3 +230,44 @@ def test_a_receipt_that_went_through_a_footer_decides_the_same() -> None:
     assert verdict(again, dataset()).kind == Kind.UNCHANGED
     assert Receipt.from_metadata({b"portal": b"p"}) is None
     assert Receipt.from_metadata({}) is None
+
+
+def held(kind: Kind = Kind.SHRUNK, **changes: Any) -> Hold:
+    known = {"verdict": str(kind), "reason": "it lost rows", "since": NOW.isoformat(), "rows": 10}
+    return Hold("trees", "records", **{**known, "stamp": dataset().stamp, **changes})  # type: ignore[arg-type]
+
+
+def test_what_was_held_back_is_not_asked_for_again_before_the_portal_says_something_else() -> None:
+    moved = dataset(data_processed=LATER)
+    refused = held(stamp=moved.stamp)
+    assert verdict(LANDED, moved, hold=refused) == Verdict(Kind.SHRUNK, "it lost rows")
+    assert verdict(LANDED, moved, hold=refused, full=True).kind == Kind.SHRUNK
+    assert verdict(LANDED, dataset(records_count=11), hold=refused).kind == Kind.DATA
+    assert verdict(LANDED, moved, hold=held(stamp="")).kind == Kind.DATA
+
+
+def test_what_a_person_accepts_is_fetched_whatever_was_held() -> None:
+    assert verdict(LANDED, dataset(), hold=held(), accept=True).kind == Kind.FULL
+    assert verdict(LANDED, dataset(), hold=held(stamp=""), accept=True).kind == Kind.UNCHANGED
+    assert verdict(LANDED, dataset(), accept=True).kind == Kind.UNCHANGED
+    assert verdict(LANDED, None, hold=held(Kind.WITHDRAWN), accept=True).kind == Kind.WITHDRAWN
+
+
+def test_nothing_is_trusted_for_longer_than_the_rules_say() -> None:
+    at_once, late = Rules(trust_days=0), Rules(trust_days=31)
+    assert verdict(LANDED, dataset(), rules=at_once, now=NOW).kind == Kind.DEEP
+    assert verdict(OLD, dataset(), rules=late, now=NOW).kind == Kind.UNCHANGED
+    assert verdict(OLD, dataset(title="Arbres"), now=NOW).kind == Kind.DEEP
+
+
+@pytest.mark.parametrize("contract", ["evolve", "freeze", "quarantine"])
+def test_a_contract_stops_what_breaks_names_or_types_and_nothing_else(contract: Any) -> None:
+    schema, data = Verdict(Kind.SCHEMA, "moved"), Verdict(Kind.DATA, "moved")
+    added, relabelled = Difference(added=("c",)), Difference(relabelled=(("a", "A", "Alpha"),))
+    frozen = under_contract(schema, added, contract)
+    assert frozen.kind == (Kind.FROZEN if contract == "freeze" else Kind.SCHEMA)
+    assert "added c" in frozen.reason
+    assert under_contract(schema, added, contract, accept=True).kind == Kind.SCHEMA
+    assert under_contract(schema, relabelled, contract).kind == Kind.SCHEMA
+    assert under_contract(schema, Difference(), contract) == schema
+    assert under_contract(data, added, contract) == data
