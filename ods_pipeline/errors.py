@@ -5,7 +5,8 @@
     ├── PortalError               the portal did not give what was asked
     │   ├── PortalUnreachable     no connection, or none that lasted
     │   ├── NotAPortal            something answers there, but no Explore API
-    │   │   └── WebPage           a login page, a firewall's, or an ordinary web site
+    │   │   ├── WebPage           a login page, a firewall's, or an ordinary web site
+    │   │   └── Garbled           a reply that should be JSON and is none, or not to its end
     │   ├── AccessDenied          401, 403, or a dataset whose records are not visible
     │   │   └── LoginNeeded       nobody has logged in, or the login serves no more
     │   ├── DatasetNotFound       404, or not in the catalog
@@ -19,7 +20,9 @@
     │   ├── SchemaMismatch        the export's columns are not the dataset's fields
     │   ├── NothingToLand         the dataset holds no records
     │   ├── GmlRefused            a GML document that cannot be read rightly, or is hostile
+    │   ├── HeldBack              new rows that a person has to accept first
     │   └── Unproven              rows, dates or structure contradict the portal
+    │       └── Miscounted        more or fewer rows than the portal counts
     ├── TokenStoreError           a login cannot be kept, or not be read safely (exit status 2)
     ├── LakeError                 a partition cannot be written, read or believed
     │   └── LakeUnwritable        the data folder is no place to write to (exit status 2)
@@ -69,7 +72,8 @@ class OdsPipelineError(Exception):
 
     def __str__(self) -> str:
         """The sentence, led by the dataset and followed by the URL where they are known."""
-        lead = f"{self.dataset}: " if self.dataset and self.dataset not in self.message else ""
+        dataset = _sentence(self.dataset)
+        lead = f"{dataset}: " if dataset and dataset not in self.message else ""
         tail = f" ({self.url})" if self.url and self.url not in self.message else ""
         return f"{lead}{self.message}{tail}"
 
@@ -103,6 +107,10 @@ class NotAPortal(PortalError):
 
 class WebPage(NotAPortal):
     """A web page came instead of data, though its status promised data."""
+
+
+class Garbled(NotAPortal):
+    """A reply that should be JSON is none, or breaks off, or goes on after its end."""
 
 
 class AccessDenied(PortalError):
@@ -214,6 +222,33 @@ class GmlRefused(DataError):
 
 class Unproven(DataError):
     """Rows, dates or structure of what arrived contradict what the portal says."""
+
+
+class Miscounted(Unproven):
+    """More or fewer rows came than the portal counts.
+
+    Attributes:
+        rows: Rows that came.
+        counted: What the portal counts.
+    """
+
+    def __init__(
+        self, message: str, *, rows: int, counted: int, portal: str = "", dataset: str = ""
+    ) -> None:
+        super().__init__(message, portal=portal, dataset=dataset)
+        self.rows, self.counted = rows, counted
+
+
+class HeldBack(DataError):
+    """What the portal has now may be a mishap: the rows of before stay until a person accepts it.
+
+    Attributes:
+        verdict: `emptied`, `shrunk` or `frozen`.
+    """
+
+    def __init__(self, verdict: str, message: str, *, portal: str = "", dataset: str = "") -> None:
+        super().__init__(message, portal=portal, dataset=dataset)
+        self.verdict = verdict
 
 
 class TokenStoreError(OdsPipelineError):

@@ -3,9 +3,13 @@
 Fixtures belong beside the tests that use them.
 """
 
+import atexit
 import os
+import shutil
 import signal
+import tempfile
 from importlib.metadata import version
+from pathlib import Path
 
 import pytest
 from hypothesis import settings
@@ -21,6 +25,22 @@ settings.load_profile("untimed")
 
 REPORTED = ("dagster", "duckdb", "geopandas", "numpy", "pandas", "pyarrow", "pyproj", "shapely")
 NOT_RUN = ("skipped", "xfailed", "xpassed")
+
+
+# For what begins before a test does, such as a portal that a module's tests share.
+os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ods-pipeline-state-")
+atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
+
+
+@pytest.fixture(autouse=True)
+def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Keep what this machine remembers of portals apart for each test, and for what it starts.
+
+    Emulators get the same port again, and would inherit each other's quotas.
+    """
+    folder = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("XDG_STATE_HOME", str(folder))
+    return folder
 
 
 def pytest_report_header() -> str:

@@ -24,6 +24,8 @@ class Quirks:
     in Parquet. ``short_dates``: ``date`` or ``string`` for years and months in Parquet.
     ``empty_row_group``: Parquet begins with a row group without rows. ``wfs``: those of the WFS.
     ``access``: those of private datasets, keys and logins.
+    ``dialect``: empty for v2.1, else ``v2.0``, ``v1`` or ``look-alike`` alone.
+    ``deprecation``: what each reply's ``ODS-Explore-API-Deprecation`` says; none where empty.
     """
 
     multivalued: str = "joined"
@@ -32,6 +34,13 @@ class Quirks:
     empty_row_group: bool = True
     wfs: WfsQuirks = field(default_factory=WfsQuirks)
     access: AccessQuirks = field(default_factory=AccessQuirks)
+    dialect: str = ""
+    deprecation: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a dialect that there is not."""
+        if self.dialect not in {"", "v2.0", "v1", "look-alike"}:
+            raise ValueError("a dialect is v2.0, v1 or look-alike, or empty for v2.1")
 
 
 class State:

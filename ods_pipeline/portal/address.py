@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 from ods_pipeline.errors import ConfigurationError
 
@@ -60,6 +61,28 @@ class Address:
         return cls(base=f"{parts.scheme}://{authority}", slug=slug)
 
 
+def leads_away(dataset_id: str) -> bool:
+    """Whether an identifier would become another path of the portal, however it is encoded.
+
+    Libraries and proxies on the way normalise addresses: `a/../b` becomes `b`.
+    """
+    return bool({".", ".."} & set(re.split(r"[/\\]", dataset_id)))
+
+
 def dataset_path(dataset_id: str, tail: str = "") -> str:
-    """The API's path of a dataset; the identifier is encoded whole, slashes included."""
+    """The API's path of a dataset; the identifier is encoded whole, slashes included.
+
+    Raises:
+        ConfigurationError: It would lead to another path.
+    """
+    if leads_away(dataset_id):
+        told = f"{dataset_id!r} names no dataset: it would lead to another path of the portal"
+        raise ConfigurationError(told)
     return f"/catalog/datasets/{quote(dataset_id, safe='')}{tail}"
+
+
+def query_of(parameters: Mapping[str, object]) -> str:
+    """A query as the API spells it: `true`, `false`, and nothing that is None."""
+    known = {key: value for key, value in parameters.items() if value is not None}
+    plain = {k: str(v).lower() if isinstance(v, bool) else v for k, v in known.items()}
+    return urlencode(plain, doseq=True)

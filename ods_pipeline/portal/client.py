@@ -10,17 +10,16 @@ import contextlib
 import itertools
 import random
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
-from datetime import UTC, datetime
 from typing import Any, TypeVar
-from urllib.parse import urlencode
 
 import requests
 
 from ods_pipeline.errors import (
     AccessDenied,
-    NotAPortal,
+    Garbled,
     PortalError,
     PortalFailure,
     PortalUnreachable,
@@ -28,13 +27,17 @@ from ods_pipeline.errors import (
     RequestRefused,
     WebPage,
 )
+from ods_pipeline.portal import body as bodies
 from ods_pipeline.portal import connection, replies
-from ods_pipeline.portal.address import Address
+from ods_pipeline.portal.address import Address, query_of
 from ods_pipeline.portal.auth.credentials import Anonymous, Credentials
+from ods_pipeline.portal.body import Begun, Slowest
+from ods_pipeline.portal.bounds import BOUNDS, bounded
+from ods_pipeline.portal.quota.budget import Budget
 from ods_pipeline.portal.sending import Quota, Sender
 
 _API = "/api/explore/v2.1"
-_CHUNK = 1 << 18
+_SLOWEST = Slowest()
 _T = TypeVar("_T")
 
 Parameters = Mapping[str, object]
@@ -47,10 +50,11 @@ class Client:
     """HTTP/1.1 to one portal.
 
     Real portals are slow to their first byte and thin afterwards (65 KB/s was seen), so the read
-    timeout bounds silence, never the whole transfer.
+    timeout bounds silence, never the whole transfer; only a trickle is given up. The quota is one
+    budget with all other processes of this host that ask the same portal in the same name.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - every bound of a conversation, all by keyword
         self,
         address: str,
         credentials: Credentials | None = None,
@@ -61,6 +65,10 @@ class Client:
         read_timeout: float = 120,
         attempts: int = 4,
         patience: float = 60,
+        pause: float = 1,
+        most: int = 8,
+        slowest: Slowest = _SLOWEST,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare a conversation; nothing is sent yet.
 
@@ -73,17 +81,26 @@ class Client:
             read_timeout: Seconds of silence.
             attempts: How often a request is sent at most.
             patience: Seconds to wait for a spent quota at most.
+            pause: Seconds before the second attempt at most; doubled for each one after it.
+            most: Datasets at once at most, over all processes of this host.
+            slowest: How slowly a body may come.
+            now: Seconds since 1970, by which quotas start anew.
 
         Raises:
             ConfigurationError: The address is none, or credentials would go there unprotected.
         """
         self.address = Address.parse(address)
         self._common = {"lang": lang, "timezone": timezone}
-        self._attempts = attempts
-        self._patience = patience
+        self._attempts, self._unit = attempts, pause
+        self._patience, self._slowest = patience, slowest
         self.signer = credentials.at(self.address) if credentials else Anonymous()
-        self._sender = Sender(self.address, self.signer, (connect_timeout, read_timeout))
+        self._proven = False
         self.cancelled = threading.Event()
+        self._budget = Budget(
+            self.slug, self.signer.payer, most=most, now=now, cancelled=self.cancelled
+        )
+        timeouts = (connect_timeout, read_timeout)
+        self._sender = Sender(self.address, self.signer, timeouts, self._budget)
 
     @property
     def slug(self) -> str:
@@ -105,9 +122,27 @@ class Client:
         """The request quota as the last reply stated it."""
         return self._sender.quota
 
+    def reserved(self, requests: int, dataset_id: str = "") -> AbstractContextManager[None]:
+        """Set requests aside for a dataset and take one of the portal's places, for a block.
+
+        All processes of this host share quota and places. What this thread asks in the block
+        draws on what is set aside; what is left of it goes back at its end. A block within
+        another one of the same thread changes nothing.
+
+        Args:
+            requests: How many the dataset needs as a rule.
+            dataset_id: The dataset; empty for work of another kind.
+
+        Raises:
+            QuotaExhausted: Fewer are left, and the quota does not start anew within `patience`.
+                Nothing was asked.
+            PortalFailure: It was cancelled while it waited.
+        """
+        return self._budget.reserved(requests, dataset_id, self._patience)
+
     def url(self, path: str, parameters: Parameters | None = None) -> str:
         """The whole address of an API path; credentials are never part of it."""
-        query = urlencode(_encoded({**self._common, **(parameters or {})}), doseq=True)
+        query = query_of({**self._common, **(parameters or {})})
         return f"{self.address.base}{_API}{path}?{query}"
 
     def json(self, path: str, parameters: Parameters | None = None) -> Any:
@@ -118,17 +153,23 @@ class Client:
         """
         url = self.url(path, parameters)
 
-        def once() -> bytes:
+        def once() -> Any:
             with self._open(url) as chunks:
-                return b"".join(chunks)
+                body = b"".join(bounded(chunks, "the reply", BOUNDS.catalog))
+            try:
+                return replies.document(body)
+            except (ValueError, RecursionError) as error:
+                raise self._garbled(body, url) from error
 
-        body = self._repeated(once, url)
-        try:
-            return replies.document(body)
-        except (ValueError, RecursionError) as error:
-            raise NotAPortal(
-                "the reply is not JSON, so this is no Explore API v2.1", portal=self.slug, url=url
-            ) from error
+        found = self._repeated(once, url)
+        self._proven = True
+        return found
+
+    def _garbled(self, body: bytes, url: str) -> Garbled:
+        told = "the reply is not JSON, so this is no Explore API v2.1"
+        if self._proven or body.lstrip()[:1] in {b"[", b"{"}:
+            told = "the reply should be JSON, but it breaks off, or goes on after its end"
+        return Garbled(told, portal=self.slug, url=url)
 
     def stream(
         self, path: str, parameters: Parameters | None = None
@@ -174,7 +215,7 @@ class Client:
 
     def _open(
         self, url: str, opening: Opening = replies.opening, body: bytes | None = None
-    ) -> _Begun:
+    ) -> Begun:
         response = self._sender.send(url, body)
         where = {"portal": self.slug, "url": url}
         try:
@@ -186,7 +227,7 @@ class Client:
         except BaseException:
             response.close()
             raise
-        return _Begun(response, itertools.chain([head] if head else [], chunks))
+        return Begun(response, itertools.chain([head] if head else [], chunks))
 
     def _opened(
         self,
@@ -198,6 +239,9 @@ class Client:
         status = response.status_code
         try:
             return opening(status, response.headers, chunks, where)
+        except QuotaExhausted as error:
+            self._budget.refused(error, where["url"])
+            raise
         # Only who signed the request knows what a refusal means, and what the user can do.
         except WebPage as error:
             raise replies.page(login=self.signer.at_a_login_page(), **where) from error
@@ -206,12 +250,18 @@ class Client:
             raise AccessDenied(told, said=error.said, **where) from error
 
     def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
+        def tick() -> None:
+            self._budget.beat()
+            if self.cancelled.is_set():
+                raise PortalFailure("stopped on request", portal=self.slug, url=url)
+
+        broken: PortalError
         try:
-            for chunk in response.iter_content(_CHUNK):
-                if self.cancelled.is_set():
-                    raise PortalFailure("stopped on request", portal=self.slug, url=url)
-                yield chunk
+            yield from bodies.pieces(response, self._slowest, tick)
             return
+        except bodies.TooSlow as slow:
+            told = f"the portal sends too slowly, {slow}; try later"
+            broken = PortalFailure(told, portal=self.slug, url=url)
         except requests.RequestException as error:
             broken = self._broken(error, url)
         raise broken
@@ -228,6 +278,11 @@ class Client:
             # The second is the token endpoint's: a login that could not be renewed now.
             except (PortalFailure, PortalUnreachable, QuotaExhausted) as error:
                 problem = error
+            except (Garbled, WebPage) as error:
+                # A portal that was one a moment ago still is; whoever never was will not become it.
+                if not self._proven:
+                    raise
+                problem = error
             pause = self._pause(problem, number)
             if pause is None or self.cancelled.wait(pause):
                 problem.repeated = True
@@ -238,29 +293,7 @@ class Client:
         """Seconds to wait before the next attempt, or None when another makes no sense."""
         if number >= self._attempts or problem.final:
             return None
-        if isinstance(problem, QuotaExhausted) and problem.reset:
-            wait = (problem.reset - datetime.now(UTC)).total_seconds()
+        wait = self._budget.wait_of(problem) if isinstance(problem, QuotaExhausted) else None
+        if wait is not None:
             return max(wait, 0) + random.uniform(0.1, 1) if wait <= self._patience else None  # noqa: S311
-        return float(2 ** (number - 1)) * random.uniform(0.25, 0.75)  # noqa: S311
-
-
-class _Begun(AbstractContextManager[Iterator[bytes]]):
-    """A reply that has been looked at; closed at the end of a `with` block."""
-
-    def __init__(self, response: requests.Response, chunks: Iterator[bytes]) -> None:
-        self._response, self._chunks = response, chunks
-
-    def __enter__(self) -> Iterator[bytes]:
-        return self._chunks
-
-    def __exit__(self, *_: object) -> None:
-        self._response.close()
-
-
-def _encoded(parameters: Parameters) -> dict[str, object]:
-    """Parameters as the API spells them: `true`, `false`, and none that is None."""
-    return {
-        key: str(value).lower() if isinstance(value, bool) else value
-        for key, value in parameters.items()
-        if value is not None
-    }
+        return self._unit * float(2 ** (number - 1)) * random.uniform(0.25, 0.75)  # noqa: S311

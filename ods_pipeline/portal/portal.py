@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING
 
@@ -43,6 +44,9 @@ class Portal:
         connect_timeout: float = 10,
         read_timeout: float = 120,
         patience: float = 60,
+        attempts: int = 4,
+        pause: float = 1,
+        now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to read a portal; nothing is sent yet.
 
@@ -53,6 +57,9 @@ class Portal:
             connect_timeout: Seconds for a connection.
             read_timeout: Seconds of silence before giving up; never a bound on a whole transfer.
             patience: Seconds to wait at most for a spent quota to start anew.
+            attempts: How often a request is sent at most.
+            pause: Seconds to wait before the second attempt, about; twice as many before each next.
+            now: The clock by which quotas start anew, in seconds since 1970.
 
         Raises:
             ConfigurationError: The address is none, or credentials would go there unprotected.
@@ -64,6 +71,9 @@ class Portal:
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
             patience=patience,
+            attempts=attempts,
+            pause=pause,
+            now=now,
         )
 
     def __repr__(self) -> str:

@@ -7,12 +7,10 @@ errors, `errorcode` and `error` on a spent quota. Sending and repeating requests
 from __future__ import annotations
 
 import json
-import re
+import time
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from ods_pipeline.dataset import instant
 from ods_pipeline.errors import (
     AccessDenied,
     DatasetNotFound,
@@ -23,10 +21,11 @@ from ods_pipeline.errors import (
     RequestRefused,
     WebPage,
 )
+from ods_pipeline.portal.quota.stated import refusal
+from ods_pipeline.portal.quota.wording import refused
 
 _TOO_MANY = 429
 _ERROR_BYTES = 65_536
-_SECONDS = re.compile(r"[0-9]{1,8}")
 
 
 def opening(
@@ -123,34 +122,7 @@ def quota(
     headers: Mapping[str, str], said: Mapping[str, Any], *, portal: str, url: str
 ) -> QuotaExhausted:
     """The error of a spent quota, with the time at which the portal says it starts anew."""
-    reset = reset_time(headers, said)
-    limit = said.get("call_limit")
-    unit = said.get("limit_time_unit")
-    allowance = f" of {limit} requests a {unit}" if limit and unit else ""
-    until = (
-        f"starts anew at {reset:%Y-%m-%d %H:%M} UTC"
-        if reset
-        else "does not say when it starts anew"
-    )
-    return QuotaExhausted(
-        f"the request quota{allowance} of {portal} is spent and {until}; "
-        "run again then, or use an API key with a larger one",
-        reset=reset,
-        portal=portal,
-        url=url,
-    )
-
-
-def reset_time(headers: Mapping[str, str], said: Mapping[str, Any]) -> datetime | None:
-    """When the quota starts anew: Retry-After, else `reset_time` of the body, else the header.
-
-    `X-RateLimit-Reset` was recorded as `2026-08-18 00:00:00+00:00`, though documented as seconds.
-    """
-    retry_after = headers.get("Retry-After", "")
-    if _SECONDS.fullmatch(retry_after):
-        return datetime.now(UTC) + timedelta(seconds=int(retry_after))
-    stated = instant(str(said.get("reset_time") or "")) or instant(headers.get("X-RateLimit-Reset"))
-    return stated if stated and stated > datetime.now(UTC) else None
+    return refused(refusal(headers, said), time.time(), portal, url)
 
 
 def unexpected(headers: Mapping[str, str], *, portal: str, url: str) -> PortalError | None:

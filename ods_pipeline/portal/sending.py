@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,6 +21,7 @@ from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal import redirects, replies
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.credentials import Signer
+from ods_pipeline.portal.quota.budget import Budget
 
 _MOST_REDIRECTS = 5
 # By us, and by another process in that very moment.
@@ -47,8 +49,11 @@ class Sender:
         quota: What the last reply said of it.
     """
 
-    def __init__(self, address: Address, signer: Signer, timeouts: tuple[float, float]) -> None:
+    def __init__(
+        self, address: Address, signer: Signer, timeouts: tuple[float, float], budget: Budget
+    ) -> None:
         self._address, self._signer, self._timeouts = address, signer, timeouts
+        self._budget = budget
         self._local = threading.local()
         self._count = itertools.count(1)
         self.requests_made = 0
@@ -66,7 +71,8 @@ class Sender:
 
         Raises:
             requests.RequestException: There is no reply.
-            PortalError: It leads to another host, or no login serves.
+            PortalError: It leads to another host, no login serves, or the quota is known to be
+                spent.
             ConfigurationError: The address is none.
         """
         secret = self._signer.secret()
@@ -115,8 +121,10 @@ class Sender:
             self._signer.show(request, secret)
             return request
 
+        counted = self._budget.sending(url)
         self.requests_made = next(self._count)
         self._local.requests = self.requests_by_this_thread + 1
+        started = time.monotonic()
         try:
             response = self._session().request(
                 "GET" if body is None else "POST",
@@ -129,14 +137,24 @@ class Sender:
                 auth=signed,
                 allow_redirects=False,
             )
-        except LocationValueError as error:
-            raise ConfigurationError(f"{self._address.base} is no address of a host") from error
-        except requests.RequestException:
-            raise
-        except OSError as error:
-            raise ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE") from error
+        except BaseException as error:  # Whatever it is: nobody waits for this reply any more.
+            self._budget.lost(counted, late=isinstance(error, requests.Timeout))
+            told = self._unasked(error)
+            if told is None:
+                raise
+            raise told from error
+        waited = time.monotonic() - started
+        self._budget.heard(counted, response.status_code, response.headers, waited)
         self._note_quota(response.headers)
         return response
+
+    def _unasked(self, error: BaseException) -> ConfigurationError | None:
+        """What a user is told who could never have had a reply; None for all other failures."""
+        if isinstance(error, LocationValueError):
+            return ConfigurationError(f"{self._address.base} is no address of a host")
+        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+            return ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE")
+        return None
 
     def _session(self) -> requests.Session:
         # A Session is not made for several threads at once, and landing uses some; nor for a

@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from urllib.parse import unquote
 
 from ods_pipeline.emulator.access import pages
 from ods_pipeline.emulator.access.accounts import Accounts
 from ods_pipeline.emulator.access.ledger import Ledger
 from ods_pipeline.emulator.access.quirks import AccessQuirks
 from ods_pipeline.emulator.access.sessions import Sessions, form, target
-from ods_pipeline.emulator.errors import ambiguous, bad_bearer, bad_key, private
+from ods_pipeline.emulator.errors import ApiError, ambiguous, bad_bearer, bad_key, private
 from ods_pipeline.emulator.quota import Quota
-from ods_pipeline.emulator.reply import Reply
+from ods_pipeline.emulator.reply import Reply, of_error
 from ods_pipeline.emulator.request import Request
+
+_OF_DATASET = re.compile(r"/catalog/datasets/([^/]+)/(?:records|exports)")
 
 
 class TurnedAway(Exception):
@@ -24,12 +29,30 @@ class TurnedAway(Exception):
         self.reply = reply
 
 
+class Both:
+    """The portal's quota, and that of the dataset asked for."""
+
+    def __init__(self, portal: Quota, dataset: Quota):
+        """Name them."""
+        self._portal, self._dataset = portal, dataset
+
+    def spend(self) -> tuple[tuple[str, str], ...]:
+        """Count one request with both; the 429 of either says what is left of both."""
+        ours = self._portal.spend()
+        try:
+            return (*ours, *self._dataset.spend())
+        except ApiError as error:
+            reply = of_error(error)
+            headers = (*ours, *self._dataset.headers, *reply.headers)
+            raise TurnedAway(replace(reply, headers=headers)) from error
+
+
 @dataclass(frozen=True)
 class Caller:
     """Whoever asks: the private datasets that they may see, and the quota that pays."""
 
     datasets: tuple[str, ...]
-    quota: Quota
+    quota: Quota | Both
 
 
 def credentials(request: Request) -> list[tuple[str, str]]:
@@ -56,9 +79,18 @@ class Gate:
     quirks: AccessQuirks
     anonymous: Quota
     shut: bool = False
+    rationed: Mapping[str, Quota] = field(default_factory=dict)
 
     def caller(self, request: Request) -> Caller:
         """Whoever asks, or the refusal that they get."""
+        caller = self._let_in(request)
+        found = _OF_DATASET.search(request.path)
+        its = self.rationed.get(unquote(found[1])) if found else None
+        if its is None or isinstance(caller.quota, Both):
+            return caller
+        return replace(caller, quota=Both(caller.quota, its))
+
+    def _let_in(self, request: Request) -> Caller:
         found = credentials(request)
         if len(found) > 1:
             raise ambiguous()

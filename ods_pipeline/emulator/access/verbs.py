@@ -15,7 +15,7 @@ from ods_pipeline.emulator.access.ledger import Ledger, Renewal
 from ods_pipeline.emulator.access.sessions import Sessions
 from ods_pipeline.emulator.errors import ANONYMOUS, DOMAIN
 from ods_pipeline.emulator.model import Dataset
-from ods_pipeline.emulator.quota import Quota
+from ods_pipeline.emulator.quota import Quota, QuotaClock, Terms, of_dataset
 from ods_pipeline.emulator.state import Quirks
 from ods_pipeline.emulator.verbs import Verbs
 
@@ -27,6 +27,7 @@ class AccessVerbs(Verbs):
         token_lifetime: Seconds that access tokens issued from now on live.
         now: The clock by which codes and tokens expire.
         quota: What strangers share.
+        quota_clock: The clock by which quotas start anew.
     """
 
     def __init__(self, quirks: Quirks, quota: int):
@@ -34,7 +35,10 @@ class AccessVerbs(Verbs):
         super().__init__(quirks)
         self.token_lifetime: float = 3600
         self.now: Callable[[], float] = time.time
-        self.quota = Quota(quota, ANONYMOUS if quirks.access.anonymous_quota else DOMAIN)
+        told = ANONYMOUS if quirks.access.anonymous_quota else DOMAIN
+        self.quota_clock = QuotaClock()
+        self.quota = Quota(quota, told, self.quota_clock)
+        self._rationed: dict[str, Quota] = {}
         self._accounts = Accounts()
         self._ledger = Ledger(self._moment)
         sessions = Sessions(self._accounts)
@@ -42,6 +46,7 @@ class AccessVerbs(Verbs):
             self._accounts, self._ledger, quirks.access, lambda: self.token_lifetime
         )
         self._gate = Gate(self._accounts, self._ledger, sessions, quirks.access, self.quota)
+        self._gate.rationed = self._rationed
         self._doors = Doors(sessions, self._endpoints, quirks.access)
 
     def _moment(self) -> float:
@@ -64,12 +69,47 @@ class AccessVerbs(Verbs):
     def add_user(self, name: str, password: str, datasets: Iterable[str] = ("*",)) -> None:
         """Add a person who may see the private datasets that match these globs."""
         globs = (datasets,) if isinstance(datasets, str) else tuple(datasets)
-        self._accounts.users[name] = User(name, password, globs, Quota(self.quota.limit))
+        self._accounts.users[name] = User(name, password, globs, self._quota(self.quota.limit))
 
     def add_key(self, key: str, user: str, quota: int | None = None) -> None:
         """Give a person an API key with a quota of its own: the portal's, if none is told."""
         limit = self.quota.limit if quota is None else quota
-        self._accounts.keys[key] = Key(self._accounts.user(user).name, Quota(limit))
+        self._accounts.keys[key] = Key(self._accounts.user(user).name, self._quota(limit))
+
+    def _quota(self, limit: int) -> Quota:
+        return Quota(limit, clock=self.quota_clock)
+
+    def ration(
+        self,
+        limit: int,
+        unit: str = "day",
+        reset: str = "text",
+        headers: bool = True,
+        key: str | None = None,
+    ) -> None:
+        """Change the quota of strangers, or of a key: by day or month, told in one way or another.
+
+        Args:
+            limit: Requests allowed.
+            unit: ``day`` or ``month``.
+            reset: Its end as ``text``, ``iso``, ``epoch``, ``none``, or any text, verbatim.
+            headers: Whether replies say anything of it.
+            key: The key.
+        """
+        quota = self.quota if key is None else self._accounts.keys[key].quota
+        quota.agree(Terms(limit, unit, reset, headers))
+
+    def ration_dataset(self, dataset_id: str, limit: int, unit: str = "month") -> None:
+        """Give a dataset a quota of its own, for its records and exports, whoever asks."""
+        self._rationed[dataset_id] = of_dataset(limit, unit, self.quota_clock)
+
+    def pass_time(self, days: float = 0, seconds: float = 0) -> None:
+        """Let time pass for quotas, and for nothing else."""
+        self.quota_clock.jump(days * 86_400 + seconds)
+
+    def use_up(self, requests: int) -> None:
+        """Let other people send requests from the quota of strangers."""
+        self.quota.use_up(requests)
 
     def revoke_key(self, key: str) -> None:
         """Take an API key away."""

@@ -18,6 +18,7 @@ from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.credentials import (
     Credentials,
     Signer,
+    payer_of,
     quoted,
     require_private,
     with_parameter,
@@ -164,6 +165,7 @@ class _Bearer(Signer):
     ) -> None:
         self._credentials, self._address = credentials, address
         self._placement, self._clock = placement, clock
+        self.payer = payer_of("application", credentials.client_id)
         self._held: Grant | None = None
         self._given = self._taken = ""
         self._rests_until = 0.0

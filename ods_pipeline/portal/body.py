@@ -1,0 +1,105 @@
+"""The body of a reply, piece by piece as it comes, and given up where it comes far too slowly.
+
+What it means is not looked at here, nor what a broken one costs.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+
+import requests
+from requests.exceptions import ChunkedEncodingError, ContentDecodingError
+from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError, SSLError
+
+#: Bytes handed over at once, unless fewer came in this time.
+_PIECE = 1 << 18
+_SECONDS = 0.5
+
+
+@dataclass(frozen=True)
+class Slowest:
+    """How slow a body may come; real portals were seen at 65,000 bytes a second.
+
+    Attributes:
+        rate: Bytes a second on the wire, on average over
+        seconds: of waiting for them.
+    """
+
+    rate: float = 200
+    seconds: float = 120
+
+
+class TooSlow(Exception):
+    """A body comes more slowly than is worth waiting for."""
+
+
+class Begun(AbstractContextManager[Iterator[bytes]]):
+    """A reply that has been looked at, as its pieces; closed at the end of a `with` block."""
+
+    def __init__(self, response: requests.Response, chunks: Iterator[bytes]) -> None:
+        self._response, self._chunks = response, chunks
+
+    def __enter__(self) -> Iterator[bytes]:
+        """The pieces."""
+        return self._chunks
+
+    def __exit__(self, *_: object) -> None:
+        """Close the reply, read or not."""
+        self._response.close()
+
+
+def pieces(
+    response: requests.Response, slowest: Slowest, tick: Callable[[], object]
+) -> Iterator[bytes]:
+    """The decoded body of a reply.
+
+    Args:
+        response: A reply that nothing was read of.
+        slowest: How slow it may come.
+        tick: Called whenever something came; whatever it raises ends the body.
+
+    Raises:
+        requests.RequestException: It breaks off, or ends in silence.
+        TooSlow: It trickles.
+    """
+    held: list[bytes] = []
+    size, waited, seen = 0, 0.0, 0
+    # The first piece goes on at once: it tells what the reply is.
+    begun = -math.inf
+    while True:
+        started = time.monotonic()
+        piece = _read(response)
+        now = time.monotonic()
+        tick()
+        # Waiting alone counts: whoever takes the pieces may be slow as well.
+        waited += now - started
+        if waited >= slowest.seconds:
+            came = response.raw.tell() - seen
+            if piece and came < slowest.rate * waited:
+                raise TooSlow(f"{came} bytes in {waited:.0f} seconds")
+            waited, seen = 0.0, seen + came
+        held.append(piece)
+        size += len(piece)
+        if size and (size >= _PIECE or not piece or now - begun >= _SECONDS):
+            yield b"".join(held)
+            held, size, begun = [], 0, time.monotonic()
+        if not piece:
+            return
+
+
+def _read(response: requests.Response) -> bytes:
+    """What has come, as soon as anything has: a trickle would fill larger pieces for hours."""
+    try:
+        return bytes(response.raw.read1(_PIECE, decode_content=True) or b"")
+    except ProtocolError as error:
+        raise ChunkedEncodingError(error) from error
+    except DecodeError as error:
+        raise ContentDecodingError(error) from error
+    except ReadTimeoutError as error:
+        raise requests.ConnectionError(error) from error
+    except SSLError as error:
+        raise requests.exceptions.SSLError(error) from error

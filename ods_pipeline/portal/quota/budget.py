@@ -1,0 +1,233 @@
+"""One budget for all who share a portal's quota on this host: waits, raises, and hears replies.
+
+What may be asked is decided in `decisions`, and kept by `shelf`.
+"""
+
+from __future__ import annotations
+
+import random
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from hashlib import sha256
+from typing import TypeVar
+from urllib.parse import unquote
+
+from ods_pipeline.errors import PortalFailure, QuotaExhausted
+from ods_pipeline.portal.quota import decisions, holders
+from ods_pipeline.portal.quota.decisions import Full, Spent
+from ods_pipeline.portal.quota.shelf import Shelf
+from ods_pipeline.portal.quota.state import State
+from ods_pipeline.portal.quota.stated import Refusal, windows
+from ods_pipeline.portal.quota.wording import exhausted, refusal_of
+
+#: Seconds between two signs of life in a long download.
+_BEAT = 60
+_SHORTEST, _LONGEST = 0.005, 0.2
+_LONGEST_NAME = 150
+_DATASET = re.compile(r"/catalog/datasets/([^/?]+)")
+_T = TypeVar("_T")
+#: What a request is: its number, and the dataset that it is for.
+Request = tuple[int, str]
+
+
+class _Held(threading.local):
+    """What the thread at hand has set aside: for each budget, its name, dataset and last beat."""
+
+    def __init__(self) -> None:
+        self.of: dict[str, tuple[str, str, float]] = {}
+
+
+# Not a client's: a thread may reserve by one and ask by another.
+_HELD = _Held()
+_NOTHING = ("", "", 0.0)
+
+
+class Budget:
+    """The budget of a portal and of whoever's quota it is. Threads and processes share it."""
+
+    def __init__(
+        self,
+        slug: str,
+        payer: str,
+        *,
+        most: int = 8,
+        now: Callable[[], float] = time.time,
+        cancelled: threading.Event | None = None,
+    ) -> None:
+        """Name a budget; nothing is made or read yet.
+
+        Args:
+            slug: The portal.
+            payer: Whose quota it is, without secrets.
+            most: Datasets at once, over all processes of this host.
+            now: Seconds since 1970.
+            cancelled: Ends all waiting.
+        """
+        self._slug, self._most, self._now = slug, most, now
+        self._cancelled = cancelled or threading.Event()
+        name = f"{slug}--{payer}"
+        if len(name) > _LONGEST_NAME:
+            name = f"{name[:_LONGEST_NAME]}-{sha256(name.encode()).hexdigest()[:16]}"
+        self._name, self._shelf = name, Shelf(name)
+
+    @contextmanager
+    def reserved(self, requests: int, dataset_id: str, patience: float) -> Iterator[None]:
+        """Set requests aside for a dataset, and take one of the portal's places, for a block.
+
+        Within another one of the same thread it changes nothing.
+
+        Args:
+            requests: How many it will need at most, as a rule.
+            dataset_id: The dataset.
+            patience: Seconds to wait at most for a quota to start anew.
+
+        Raises:
+            QuotaExhausted: Not as many are left. Nothing was asked.
+            PortalFailure: It was cancelled while it waited.
+        """
+        if self._held():
+            yield
+            return
+        name = holders.name()
+        try:
+            self._admitted(name, max(requests, 1), dataset_id, patience)
+            _HELD.of[self._name] = (name, dataset_id, time.monotonic())
+            yield
+        finally:
+            _HELD.of.pop(self._name, None)
+            self._change(lambda state, _: (decisions.released(state, name), None))
+
+    def _held(self) -> bool:
+        """Whether the calling thread has reserved; a fork has not."""
+        return _HELD.of.get(self._name, _NOTHING)[0] == holders.name()
+
+    def _admitted(self, name: str, requests: int, dataset: str, patience: float) -> None:
+        pause = _SHORTEST
+
+        def change(state: State, now: float) -> tuple[State, Spent | Full | None]:
+            hold = holders.hold(now, requests, dataset, place=True)
+            return decisions.admitted(state, name, hold, self._most)
+
+        while (verdict := self._change(change)) is not None:
+            if isinstance(verdict, Full):
+                pause = min(pause * 2, _LONGEST)
+                self._wait(pause * random.uniform(0.5, 1))  # noqa: S311
+                continue
+            wait = verdict.reset - self._now() if verdict.reset else None
+            if wait is None or wait > patience:
+                raise exhausted(verdict, self._slug, requests, dataset, "")
+            self._wait(max(wait, 0) + random.uniform(0.1, 1))  # noqa: S311
+
+    def _wait(self, seconds: float) -> None:
+        if self._cancelled.wait(seconds):
+            raise PortalFailure("stopped on request", portal=self._slug)
+
+    def sending(self, url: str) -> Request:
+        """Count a request that is about to be sent.
+
+        Args:
+            url: What will be asked.
+
+        Returns:
+            The request's number, and the dataset that it is for: for `heard` or `lost`.
+
+        Raises:
+            QuotaExhausted: Nothing at all is left until a known time. Nothing was asked.
+        """
+        name, named = holders.name(), _dataset(url)
+
+        def change(state: State, now: float) -> tuple[State, Request | Spent]:
+            return decisions.sending(state, name, holders.hold(now), named)
+
+        verdict = self._change(change)
+        if isinstance(verdict, Spent):
+            raise exhausted(verdict, self._slug, 1, verdict.dataset, url)
+        return verdict
+
+    def heard(
+        self, request: Request, status: int, headers: Mapping[str, str], seconds: float
+    ) -> None:
+        """Take in a reply.
+
+        Args:
+            request: What `sending` gave.
+            status: HTTP status.
+            headers: Its headers.
+            seconds: Until its first byte.
+        """
+        name, (number, dataset) = holders.name(), request
+        stated = windows(headers)
+
+        def change(state: State, now: float) -> tuple[State, None]:
+            state = decisions.landed(state, name)
+            state = decisions.heard(state, number, dataset, stated, now)
+            most = self._most
+            return decisions.paced(state, number, most, status=status, seconds=seconds), None
+
+        self._change(change)
+
+    def lost(self, request: Request, *, late: bool) -> None:
+        """Hear that no reply came.
+
+        Args:
+            request: What `sending` gave.
+            late: Whether it was waited for in vain.
+        """
+        name = holders.name()
+
+        def change(state: State, now: float) -> tuple[State, None]:
+            state = decisions.landed(state, name)
+            if late:
+                state = decisions.paced(state, request[0], self._most, status=0, seconds=0)
+            return state, None
+
+        self._change(change)
+
+    def refused(self, error: QuotaExhausted, url: str) -> None:
+        """Take in a 429: until the time that it states nobody on this host asks again.
+
+        Args:
+            error: What it says.
+            url: What was asked.
+        """
+        refusal = refusal_of(error) or Refusal()
+        dataset = _dataset(url) or _HELD.of.get(self._name, _NOTHING)[1]
+        self._change(lambda state, now: (decisions.refused(state, refusal, dataset, now), None))
+
+    def wait_of(self, error: QuotaExhausted) -> float | None:
+        """Seconds until a quota starts anew, as far as that is known."""
+        refusal = refusal_of(error)
+        if refusal and refusal.wait is not None:
+            return refusal.wait
+        return error.reset.timestamp() - self._now() if error.reset else None
+
+    def beat(self) -> None:
+        """Say that this thread is still at its dataset; cheap enough for every piece of a body."""
+        name, dataset, beaten = _HELD.of.get(self._name, _NOTHING)
+        if time.monotonic() - beaten < _BEAT or not self._held():
+            return
+        _HELD.of[self._name] = (name, dataset, time.monotonic())
+
+        def change(state: State, now: float) -> tuple[State, None]:
+            hold = holders.hold(now, 0, dataset, place=True)
+            known = state.holds.get(name)
+            kept = replace(known, until=hold.until) if known else hold
+            return replace(state, holds={**state.holds, name: kept}), None
+
+        self._change(change)
+
+    def _change(self, change: Callable[[State, float], tuple[State, _T]]) -> _T:
+        now = self._now()
+        return self._shelf.update(
+            lambda state: change(decisions.swept(state, now, holders.lives), now)
+        )
+
+
+def _dataset(url: str) -> str:
+    """The dataset in an address; that of the WFS is known to whoever reserved alone."""
+    found = _DATASET.search(url)
+    return unquote(found[1]) if found else ""

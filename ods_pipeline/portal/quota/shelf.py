@@ -1,0 +1,156 @@
+"""Where the state lies: a small file for all processes of a user on this host, under a lock.
+
+A budget is a help and no proof: where it cannot be kept it is this process's own, and whatever is
+damaged counts as empty. What stands in it is `state`'s knowledge.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from threading import Lock
+from typing import TypeVar
+
+from platformdirs import user_state_path
+
+from ods_pipeline.portal.quota.state import State, dump, parse
+
+_NAME = "ods-pipeline"
+_LARGEST = 1 << 20
+#: Seconds to wait for another process, which holds the lock for some ten-thousandths of one.
+_PATIENCE = 5.0
+_POLL = 0.001
+_OLD = 60 * 86_400
+_T = TypeVar("_T")
+Change = Callable[[State], tuple[State, _T]]
+
+_TURNS: dict[str, Lock] = {}
+# What is known to this process where no file can be used.
+_OURS: dict[str, State] = {}
+# A child has none of the threads that could give a turn back.
+os.register_at_fork(after_in_child=_TURNS.clear)
+
+
+class Shelf:
+    """Keeps one state; its threads and processes change it one after the other."""
+
+    def __init__(self, name: str) -> None:
+        """Name a state; nothing is made or read yet.
+
+        Args:
+            name: What the file is called, without secrets.
+        """
+        self._name = name
+        self._folder: Path | None = None
+        self._alone = False
+        self._seen: tuple[bytes, State] = (b"", State())
+
+    @property
+    def path(self) -> Path | None:
+        """The file; None where there is none, or none yet."""
+        return self._folder / f"{self._name}.json" if self._folder else None
+
+    def update(self, change: Change[_T]) -> _T:
+        """Change the state.
+
+        Args:
+            change: Makes the next state of the one that is there, and what to tell the caller.
+        """
+        with _TURNS.setdefault(self._name, Lock()):
+            if not self._alone:
+                try:
+                    return self._update_file(change)
+                except OSError:
+                    self._alone = True
+                    _OURS.setdefault(self._name, self._seen[1])
+            _OURS[self._name], told = change(_OURS[self._name])
+            return told
+
+    def _update_file(self, change: Change[_T]) -> _T:
+        with _locked(self._settled() / f"{self._name}.json") as file:
+            text = os.pread(file, _LARGEST, 0)
+            # Most often nobody else was here since, and it need not be read anew.
+            state = self._seen[1] if text == self._seen[0] else parse(text)
+            new, told = change(state)
+            if new != state:
+                # One write, and no shorter than before: a process that is killed leaves no half.
+                text = dump(new).ljust(len(text))
+                os.pwrite(file, text, 0)
+            self._seen = text, new
+            return told
+
+    def _settled(self) -> Path:
+        if self._folder is None:
+            self._folder = _folder()
+        return self._folder
+
+
+def _folder() -> Path:
+    """The user's folder for such things; where that cannot be written, one for passing files."""
+    usual = user_state_path(_NAME, appauthor=False) / "quota"
+    passing = Path(tempfile.gettempdir()) / f"{_NAME}-{os.geteuid()}"
+    try:
+        return _private(usual)
+    except OSError:
+        return _private(passing)
+
+
+def _private(folder: Path) -> Path:
+    # Without a home to be found its name is left as it is, and would be made wherever we are.
+    if not folder.is_absolute():
+        raise NotADirectoryError(f"{folder} is no place")
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode) or found.st_uid != os.geteuid():
+        raise PermissionError(f"{folder} belongs to somebody else")
+    handle, probe = tempfile.mkstemp(dir=folder)
+    os.close(handle)
+    os.unlink(probe)
+    _tidy(folder)
+    return folder
+
+
+def _tidy(folder: Path) -> None:
+    """Take away what nobody has asked for in so long that it says nothing any more."""
+    with suppress(FileNotFoundError):  # Another process may be at it as well.
+        for path in folder.glob("*.json"):
+            if path.stat().st_mtime < time.time() - _OLD:
+                path.unlink()
+
+
+@contextmanager
+def _locked(path: Path) -> Iterator[int]:
+    """Open a file for this process alone; the kernel unlocks it for whoever dies.
+
+    Not by the package for locks: it does ten times as much at each turn, and there are two turns
+    to a request.
+
+    Raises:
+        OSError: It cannot be opened or locked, or another one has it for too long.
+    """
+    handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    try:
+        end = time.monotonic() + _PATIENCE
+        while not _taken(handle):
+            if time.monotonic() > end:
+                raise TimeoutError(f"{path} is locked")
+            time.sleep(_POLL)
+        yield handle
+    finally:
+        # Said aloud, since a process forked in this moment keeps the handle open.
+        fcntl.flock(handle, fcntl.LOCK_UN)
+        os.close(handle)
+
+
+def _taken(handle: int) -> bool:
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
