@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -28,6 +29,20 @@ _DESCRIBED = [
     "modified",
 ]
 
+# What moves a terminal's cursor, turns text around, or is half a character.
+_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+_LONGEST_TITLE = 1_000
+
+
+def plain(text: str, most: int = _LONGEST_TITLE) -> str:
+    """A text for people in one line: without control characters, and cut where it is too long."""
+    shown = _UNSEEN.sub(" ", text[: most + 1]).strip()
+    return shown if len(shown) <= most else f"{shown[:most]}…"
+
+
+# Annotations that a field has properties of their own for.
+_READ = frozenset({"multivalued", "unit", "timeserie_precision"})
+
 
 def _text(value: object) -> str:
     if isinstance(value, str):
@@ -37,9 +52,17 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def _canonical(value: object) -> str:
+    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+
+
+def _uid(value: object) -> str:
+    """An identity; what is no short text identifies nothing."""
+    return value if isinstance(value, str) and len(value) <= _LONGEST_TITLE else ""
+
+
 def _digest(value: object) -> str:
-    canonical = json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
-    return hashlib.sha256(canonical.encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    return hashlib.sha256(_canonical(value).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 
 def instant(stamp: str | None) -> datetime | None:
@@ -85,9 +108,16 @@ class Field:
 
     @classmethod
     def from_api(cls, declared: Mapping[str, Any]) -> Field:
-        """Read one element of a dataset's `fields`."""
+        """Read one element of a dataset's `fields`.
+
+        Raises:
+            ValueError: It is no field, or has no name that a column can have.
+        """
+        name = declared.get("name") if isinstance(declared, Mapping) else None
+        if not isinstance(name, str) or not name or _UNSEEN.search(name):
+            raise ValueError(f"it declares a field without a name, or of an unusable one: {name!r}")
         return cls(
-            name=str(declared["name"]),
+            name=name,
             type=str(declared.get("type") or "text"),
             label=_text(declared.get("label")),
             description=_text(declared.get("description")),
@@ -108,6 +138,12 @@ class Field:
         """What the publisher's source has between several values, where the portal says so."""
         value = self._annotation("multivalued")
         return value if isinstance(value, str) else ""
+
+    @property
+    def noted(self) -> str:
+        """All other annotations as JSON, in one spelling whatever their order; empty for none."""
+        known = {key: self._annotation(key) for key in self.annotations if key not in _READ}
+        return _canonical(known) if known else ""
 
     @property
     def unit(self) -> str:
@@ -134,6 +170,7 @@ class Dataset:
         has_records: False for attachments and links alone.
         data_visible: False where metadata are public and records are not.
         metas: The metadata templates (`default`, `dcat`, …) as they came.
+        refused: Why it cannot be taken as the catalog describes it; empty for every sound one.
     """
 
     portal: str
@@ -144,6 +181,7 @@ class Dataset:
     has_records: bool = True
     data_visible: bool = True
     metas: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    refused: str = ""
 
     @classmethod
     def from_api(cls, portal: str, body: Mapping[str, Any]) -> Dataset:
@@ -155,12 +193,21 @@ class Dataset:
 
         Raises:
             KeyError: It is no dataset object.
+            ValueError: It is one that contradicts what datasets are.
         """
         body = body.get("dataset", body)
+        dataset_id = body["dataset_id"]
+        if not isinstance(dataset_id, str) or not dataset_id:
+            raise ValueError("its dataset_id is no text")
+        for key in ("fields", "features"):
+            if not isinstance(body.get(key) or [], list):
+                raise ValueError(f"its {key} are no list")
+        if not isinstance(body.get("metas") or {}, Mapping):
+            raise ValueError("its metas are no object")
         return cls(
             portal=portal,
-            dataset_id=str(body["dataset_id"]),
-            dataset_uid=_text(body.get("dataset_uid")),
+            dataset_id=dataset_id,
+            dataset_uid=_uid(body.get("dataset_uid")),
             fields=tuple(Field.from_api(item) for item in body.get("fields") or ()),
             features=tuple(map(str, body.get("features") or ())),
             has_records=body.get("has_records") is not False,
@@ -179,8 +226,8 @@ class Dataset:
 
     @property
     def title(self) -> str:
-        """Title for people, else the identifier."""
-        return self.meta("title") or self.dataset_id
+        """Title for people, in one line; else the identifier."""
+        return plain(self.meta("title")) or plain(self.dataset_id)
 
     @property
     def data_processed(self) -> str:
@@ -196,12 +243,27 @@ class Dataset:
     def records_count(self) -> int | None:
         """Number of records at the time of processing; it can be stale."""
         count = self._default.get("records_count")
-        return int(count) if isinstance(count, int | float) and 0 <= count < 2**63 else None
+        if isinstance(count, bool) or not isinstance(count, int | float):
+            return None
+        return int(count) if 0 <= count < 2**63 else None
 
     @property
     def geographic(self) -> tuple[Field, ...]:
         """Fields that hold geometry."""
         return tuple(item for item in self.fields if item.type in GEOGRAPHIC)
+
+    @property
+    def stamp(self) -> str:
+        """The version of the dataset by what the portal declares: date, count, fields, words.
+
+        `modified` stands in for a missing `data_processed` only: it is typed by hand on half the
+        portals.
+        """
+        date = self.data_processed or self.modified
+        when = instant(date)
+        count = "" if self.records_count is None else str(self.records_count)
+        hashes = f"{self.schema_hash[:8]}.{self.metadata_hash[:8]}"
+        return "|".join((when.isoformat() if when else date, count, hashes))
 
     @cached_property
     def schema_hash(self) -> str:
@@ -212,7 +274,9 @@ class Dataset:
     def metadata_hash(self) -> str:
         """Identity of what a partition says of itself: title, licence, labels and the like."""
         described = [self.meta(name) for name in _DESCRIBED]
-        labels = [(f.name, f.label, f.description, f.unit, f.precision) for f in self.fields]
+        labels = [
+            (f.name, f.label, f.description, f.unit, f.precision, f.noted) for f in self.fields
+        ]
         return _digest([self.dataset_id, described, labels])
 
 

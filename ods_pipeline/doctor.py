@@ -5,11 +5,13 @@ Each finding is one line. Nothing is repaired or landed here.
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar, get_args
 
+from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
     AccessDenied,
     DatasetNotFound,
@@ -21,6 +23,7 @@ from ods_pipeline.errors import (
     TokenStoreError,
 )
 from ods_pipeline.identity import Opened, kind, public
+from ods_pipeline.portal import dialects
 from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import VERSIONS, Version
@@ -41,12 +44,22 @@ class Finding:
     text: str
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What the catalog shows: how many datasets, how many with records, and those refused."""
+
+    total: int
+    readable: int
+    refused: tuple[Dataset, ...]
+
+
 def examine(
     portal: Portal, credentials: ApiKey | OAuth2 | None, lake: Lake, warehouse: str
 ) -> Iterator[Finding]:
     """Look at portal, WFS, quota, credentials, lake and warehouse, in that order.
 
-    Five requests at most, and a sixth where credentials are to be compared with none.
+    Six requests at most, and a seventh where credentials are to be compared with none. Where the
+    portal has no catalog of v2.1, up to four tell what it speaks instead.
 
     Args:
         portal: The portal, with the credentials.
@@ -55,8 +68,11 @@ def examine(
         warehouse: URL of the warehouse.
     """
     shown = _attempt(lambda: _shown(portal))
+    if isinstance(shown, NotAPortal):
+        shown = dialects.explained(portal.client, shown, lake.receipts("records"))
     yield _portal(portal, shown)
-    if isinstance(shown, tuple):
+    if isinstance(shown, Shown):
+        yield from _ending(portal)
         yield _finding("wfs", lambda: _wfs(portal))
     yield _finding("quota", lambda: _quota(portal))
     yield _credentials(portal, credentials, shown)
@@ -76,31 +92,42 @@ def _finding(subject: str, look: Callable[[], str]) -> Finding:
     return Finding(subject, isinstance(found, str), str(found))
 
 
-def _shown(portal: Portal) -> tuple[int, int]:
-    """How many datasets there are, and how many of them with records."""
+def _shown(portal: Portal) -> Shown:
     datasets = portal.datasets()
-    return len(datasets), sum(item.data_visible and item.has_records for item in datasets)
+    refused = [item for item in datasets if item.refused]
+    readable = (item.data_visible and item.has_records for item in datasets if not item.refused)
+    return Shown(len(datasets), sum(readable), tuple(refused))
 
 
-def _portal(portal: Portal, shown: tuple[int, int] | OdsPipelineError) -> Finding:
+def _ending(portal: Portal) -> Iterator[Finding]:
+    """What the portal says of the end of its API, where it says anything."""
+    with contextlib.suppress(OdsPipelineError):
+        warning = dialects.deprecation(portal.client)
+        if warning:
+            told = f"the portal announces changes: {warning}; look for a newer ods-pipeline"
+            yield Finding("api", True, told)
+
+
+def _portal(portal: Portal, shown: Shown | OdsPipelineError) -> Finding:
     base = portal.client.address.base
     if isinstance(shown, _REFUSALS):
         return Finding("portal", False, f"the catalog of {base} was not read; see credentials")
     if isinstance(shown, OdsPipelineError):
         return Finding("portal", False, str(shown))
-    total, visible = shown
-    return Finding(
-        "portal",
-        True,
+    told = (
         f"{base} speaks Explore API v2.1: "
-        f"{total} datasets, {visible} of them with records that you may read",
+        f"{shown.total} datasets, {shown.readable} of them with records that you may read"
     )
+    if shown.refused:
+        first = shown.refused[0]
+        told += f"; {len(shown.refused)} refused, such as {first.dataset_id}: {first.refused}"
+    return Finding("portal", not shown.refused, told)
 
 
 def _credentials(
     portal: Portal,
     credentials: ApiKey | OAuth2 | None,
-    shown: tuple[int, int] | OdsPipelineError,
+    shown: Shown | OdsPipelineError,
 ) -> Finding:
     """Whether the portal took them: it did if it answered, unless it takes no notice of any."""
     refused = isinstance(shown, _REFUSALS)
@@ -111,7 +138,7 @@ def _credentials(
     if isinstance(shown, OdsPipelineError):
         told = f"{kind(credentials)}, not tried: the portal gives no answer to judge by"
         return Finding("credentials", False, told)
-    opened = Opened(shown[0], public(portal))
+    opened = Opened(shown.total, public(portal))
     return Finding("credentials", True, f"{kind(credentials)}: {opened}")
 
 

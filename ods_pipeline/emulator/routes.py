@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from urllib.parse import unquote
 
 import duckdb
 
-from ods_pipeline.emulator import details, exports, records
+from ods_pipeline.emulator import details, dialects, exports, records
 from ods_pipeline.emulator.catalog import Catalog
 from ods_pipeline.emulator.errors import odsql_error, unknown_uri
 from ods_pipeline.emulator.reply import Reply
@@ -27,6 +28,15 @@ def answer(request: Request, state: State, catalog: Catalog) -> Reply:
     """The reply to a request of the API, or of the WFS."""
     if request.path == WFS:
         return service.reply(request, state)
+    if state.quirks.dialect:
+        return dialects.answer(request, state)
+    reply = _answered(request, state, catalog)
+    warning = state.quirks.deprecation
+    told = (("ODS-Explore-API-Deprecation", warning),) if warning else ()
+    return replace(reply, headers=(*told, *reply.headers))
+
+
+def _answered(request: Request, state: State, catalog: Catalog) -> Reply:
     if not request.path.startswith(PREFIX + "/"):
         raise unknown_uri()
     parts = [unquote(p) for p in request.path[len(PREFIX) :].strip("/").split("/")]

@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, instant
 from ods_pipeline.errors import NotAPortal, PortalFailure, RequestRefused
+from ods_pipeline.portal import dialects, entries
 from ods_pipeline.portal.client import Client
 
 _PAGE = 100
@@ -23,16 +24,26 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
     """All datasets that the caller may see, restricted ones included.
 
     One request, whatever the catalog's size; a portal that refuses the export is read in pages.
+    An entry that cannot be trusted is among them with its `refused` set, and costs the others
+    nothing.
 
     Args:
         client: The conversation with the portal.
         where: ODSQL filter on metadata, such as `modified > date'2026-01-01'`.
 
     Raises:
-        NotAPortal: The reply is no catalog.
+        NotAPortal: The reply is no catalog; what the portal speaks instead is said, if it is known.
         PortalFailure: The pages do not add up to the total that the portal states.
+        DataError: The catalog is larger than any honest one.
         PortalError: Any other failure.
     """
+    try:
+        return _found(client, where)
+    except NotAPortal as error:
+        raise dialects.recognised(client) or error from error
+
+
+def _found(client: Client, where: str | None) -> list[Dataset]:
     try:
         body = client.json("/catalog/exports/json", {"where": where})
     except (NotAPortal, RequestRefused) as refusal:
@@ -45,58 +56,70 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
 
 def _entries(body: Any) -> list[Any] | None:
     """The dataset objects of a reply: a bare array, or one wrapped as pages are."""
-    entries = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
-    return entries if isinstance(entries, list) else None
+    found = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
+    return found if isinstance(found, list) else None
 
 
 def _complete(body: Any) -> bool:
-    """Whether an export holds all that it says, and all of a dataset that decisions need."""
-    entries = _entries(body)
-    if entries is None:
+    """Whether an export holds all that it says, and all of a dataset that decisions need.
+
+    Where some lack it and others do not, it is the entries that are odd, not the export.
+    """
+    found = _entries(body)
+    if found is None:
         return False
-    if isinstance(body, dict) and body.get("total_count", len(entries)) != len(entries):
+    if isinstance(body, dict) and body.get("total_count", len(found)) != len(found):
         return False
-    inner = [item.get("dataset", item) for item in entries if isinstance(item, dict)]
-    return all("fields" in item and "metas" in item for item in inner)
+    inner = [item.get("dataset", item) for item in found if isinstance(item, dict)]
+    whole = ["fields" in item and "metas" in item for item in inner if isinstance(item, dict)]
+    return not whole or 2 * sum(whole) > len(whole)
 
 
 def _read(client: Client, body: Any) -> list[Dataset] | None:
     """Datasets of an export's body; None when its objects lack what makes a dataset."""
-    entries = _entries(body)
-    if entries is None:
-        return None
-    try:
-        return [Dataset.from_api(client.slug, entry) for entry in entries]
-    except (KeyError, TypeError, ValueError, AttributeError):
-        return None
+    found = _entries(body)
+    return None if found is None else entries.read(client.slug, found)
 
 
 def _paged(client: Client, where: str | None, refusal: Exception | None) -> list[Dataset]:
-    found: list[Dataset] = []
+    found: list[Any] = []
     while True:
         query = {"where": where, "limit": _PAGE, "offset": len(found), "order_by": "dataset_id"}
         try:
             body = client.json("/catalog/datasets", query)
         except NotAPortal as error:
             raise (refusal or error) from error
-        page = _read(client, body)
-        if page is None or not isinstance(body, dict) or "total_count" not in body:
-            raise NotAPortal(
-                "the reply is no catalog of the Explore API v2.1",
-                portal=client.slug,
-                url=client.url("/catalog/datasets"),
-            )
+        page, total = _entries(body), _total(body)
+        if page is None or total is None:
+            raise _no_catalog(client)
+        # A portal that takes no notice of the offset would give the same page for ever.
+        again = bool(page) and page == found[-len(page) :]
         found += page
-        total = int(body["total_count"])
-        if len(found) >= total or not page or len(found) >= _LAST_PAGED:
-            return _whole(client, found, total)
+        if len(found) >= total or not page or again or len(found) >= _LAST_PAGED:
+            return _whole(client, entries.read(client.slug, found), total)
 
 
-def _whole(client: Client, found: list[Dataset], total: int) -> list[Dataset]:
-    unique = {dataset.dataset_id: dataset for dataset in found}
-    if len(unique) != total:
+def _no_catalog(client: Client) -> NotAPortal:
+    return NotAPortal(
+        "the reply is no catalog of the Explore API v2.1",
+        portal=client.slug,
+        url=client.url("/catalog/datasets"),
+    )
+
+
+def _total(body: Any) -> int | None:
+    total = body.get("total_count") if isinstance(body, dict) else None
+    if isinstance(total, bool) or not isinstance(total, int):
+        return None
+    return total if total >= 0 else None
+
+
+def _whole(client: Client, found: list[Dataset] | None, total: int) -> list[Dataset]:
+    if found is None:
+        raise _no_catalog(client)
+    if len(found) != total:
         raise PortalFailure(
-            f"the catalog came in pages with {len(unique)} datasets where the portal states "
+            f"the catalog came in pages with {len(found)} datasets where the portal states "
             f"{total}, and it refuses its export in one piece; try later",
             portal=client.slug,
         )
@@ -136,12 +159,13 @@ def as_table(found: Iterable[Dataset]) -> pa.Table:
     """The catalog as a table, one row per dataset, in the order of the identifiers.
 
     Args:
-        found: Datasets of one portal.
+        found: Datasets of one portal; those that are refused are left out.
 
     Returns:
         A table of `SCHEMA`; `metas` holds all metadata templates as JSON text.
     """
-    rows = [_row(dataset) for dataset in sorted(found, key=lambda item: item.dataset_id)]
+    good = [dataset for dataset in found if not dataset.refused]
+    rows = [_row(dataset) for dataset in sorted(good, key=lambda item: item.dataset_id)]
     return pa.Table.from_pylist(rows, SCHEMA)
 
 

@@ -9,15 +9,20 @@ from __future__ import annotations
 import csv
 import io
 import itertools
+from collections import Counter
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from ods_pipeline.errors import SchemaMismatch, Unproven
+from ods_pipeline.portal.beginnings import require_csv
+from ods_pipeline.portal.bounds import BOUNDS, require_number, require_size
 
 DELIMITER = ";"
 _BLOCK = 1 << 20
+_NEAR = 1_000
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -35,8 +40,9 @@ def read(chunks: Iterable[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
         Unproven: The body ends inside a record, or a record has another number of cells than the
             header, or the text is not UTF-8; most of these while the batches are read.
         SchemaMismatch: The header names a column twice.
+        DataError: A record or the header is larger than any honest one.
     """
-    blocks = _blocks(chunks)
+    blocks = _blocks(require_csv(chunks))
     first = next(blocks, b"").removeprefix(_BOM)
     if not first.strip():
         raise Unproven("the CSV export is empty: not even a header came")
@@ -58,10 +64,13 @@ def _header(block: bytes) -> tuple[list[str], int]:
         raise Unproven(f"the CSV export's header cannot be read: {error}") from error
     if not names:
         raise Unproven("the CSV export begins with an empty line where its header should be")
-    repeated = sorted({name for name in names if names.count(name) > 1})
+    require_number("the CSV export", len(names), BOUNDS.columns, "columns")
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
     if repeated:
         raise SchemaMismatch(f"the CSV export has the column {repeated[0]!r} more than once")
-    return names, len(lines.getvalue()[: lines.tell()].encode())
+    length = len(lines.getvalue()[: lines.tell()].encode())
+    require_size("the header of the CSV export", length, BOUNDS.header)
+    return names, length
 
 
 def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:
@@ -90,19 +99,21 @@ def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:
 def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """Pieces of some megabytes that end with a record's line break."""
     waiting: list[bytes] = []
-    size, wanted = 0, _BLOCK
+    size, seen, wanted = 0, 0, _BLOCK
     for chunk in chunks:
         waiting.append(chunk)
         size += len(chunk)
         if size < wanted:
             continue
         block = b"".join(waiting)
-        end = _end_of_record(block)
-        # A record longer than the block: wait for twice as much before looking again.
-        wanted = 2 * size if not end else _BLOCK
+        end = _end_of_record(block, seen)
         if end:
             yield block[:end]
         waiting, size = [block[end:]], len(block) - end
+        require_size("a record of the CSV export", size, BOUNDS.record)
+        # A record longer than the block: wait for twice as much before looking again.
+        wanted = min(2 * size, BOUNDS.record + 1) if not end else _BLOCK
+        seen = 0 if end else size
     rest = b"".join(waiting)
     if _end_of_record(rest) != len(rest):
         raise Unproven("the CSV export ends in the middle of a record: it was cut off")
@@ -110,14 +121,36 @@ def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
         yield rest
 
 
-def _end_of_record(block: bytes) -> int:
-    """Length of the part that ends with the last line break outside quotes; 0 without one."""
+def _end_of_record(block: bytes, seen: int = 0) -> int:
+    """Length of the part that ends with the last line break outside quotes; 0 without one.
+
+    Args:
+        block: Text that begins with a record.
+        seen: Bytes at its beginning in which no record ends, as was seen before.
+    """
     quotes, upper = block.count(b'"'), len(block)
-    found = block.rfind(b"\n")
-    while found >= 0:
+    found = block.rfind(b"\n", seen)
+    for _ in range(_NEAR):
+        if found < 0:
+            return 0
         end = found + 1
         quotes -= block.count(b'"', end, upper)
         if quotes % 2 == 0:
             return end
-        upper, found = end, block.rfind(b"\n", 0, found)
+        upper, found = end, block.rfind(b"\n", seen, found)
+    return _far_end(block, seen, upper, quotes)
+
+
+def _far_end(block: bytes, seen: int, upper: int, quotes: int) -> int:
+    """The same where a cell holds very many line breaks; looked at by the million."""
+    for stop in range(upper, seen, -_BLOCK):
+        start = max(seen, stop - _BLOCK)
+        piece = np.frombuffer(block, np.uint8, stop - start, start)
+        marks = piece == ord('"')
+        quotes -= int(np.count_nonzero(marks))
+        # Sums that overflow stay odd or even.
+        inside = (np.cumsum(marks, dtype=np.uint8) + quotes % 2) % 2
+        ends = np.flatnonzero((piece == ord("\n")) & (inside == 0))
+        if ends.size:
+            return start + int(ends[-1]) + 1
     return 0

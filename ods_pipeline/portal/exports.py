@@ -7,6 +7,7 @@ Parquet and CSV end in the same Arrow table. Proving that it is whole is `proof`
 from __future__ import annotations
 
 import contextlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +17,10 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import ConfigurationError, SchemaMismatch
-from ods_pipeline.portal import csv_export, parquet_export
+from ods_pipeline.portal import csv_export, parquet_export, replies
 from ods_pipeline.portal.address import dataset_path
+from ods_pipeline.portal.beginnings import opening_of_csv
+from ods_pipeline.portal.bounds import BOUNDS, bounded, export_bytes, require_number, require_rows
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.lists import watched
 from ods_pipeline.tables.columns import LIST_SEPARATOR, Dialect, JoinedLists, typed
@@ -160,6 +163,7 @@ def opened(
         SchemaMismatch: The export's columns are not the declared fields.
         TypeMismatch: A value is not of its field's type.
         Unproven: The body is not whole.
+        DataError: It is larger than any honest one; see `bounds`.
         PortalError: The portal did not answer as it should.
     """
     if format not in FORMATS:
@@ -170,6 +174,7 @@ def opened(
             came, raw = csv_export.read(body)
         else:
             file = stack.enter_context(parquet_export.spooled(body, spool))
+            require_rows(file.rows, dataset.records_count, "the Parquet export's footer")
             if _joins_lists(file, dataset):
                 stack.close()
                 other = opened(client, dataset, "csv", query, spool=spool, received=received)
@@ -184,7 +189,7 @@ def opened(
             format,
             client.url(dataset_path(dataset.dataset_id, f"/exports/{format}")),
             pa.schema([target for target, _ in columns]),
-            _typed(raw, columns, _dialect(client, dataset, format)),
+            _typed(_few(raw, dataset), columns, _dialect(client, dataset, format)),
         )
 
 
@@ -196,11 +201,21 @@ def _body(
     query: Query,
     received: Callable[[int], object],
 ) -> Iterator[Iterator[bytes]]:
-    parameters = {**query.parameters(), **_FIXED[format]}
-    with client.stream(
-        dataset_path(dataset.dataset_id, f"/exports/{format}"), parameters
-    ) as chunks:
-        yield _counted(chunks, received)
+    path = dataset_path(dataset.dataset_id, f"/exports/{format}")
+    url = client.url(path, {**query.parameters(), **_FIXED[format]})
+    opening = opening_of_csv if format == "csv" else replies.opening
+    with client.exchange(url, opening) as chunks:
+        most = export_bytes(dataset.records_count)
+        yield _counted(bounded(chunks, f"the {format} export", most), received)
+
+
+def _few(raw: Iterator[pa.RecordBatch], dataset: Dataset) -> Iterator[pa.RecordBatch]:
+    """The same batches, unless they are far more than the portal counts."""
+    rows = 0
+    for batch in raw:
+        rows += batch.num_rows
+        require_rows(rows, dataset.records_count)
+        yield batch
 
 
 def _joins_lists(file: parquet_export.Spooled, dataset: Dataset) -> bool:
@@ -238,7 +253,8 @@ def _typed(
 
 def _columns(came: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
     """Each column to give: as Arrow, and the declared field that it is typed by, if any."""
-    repeated = [name for name in came.names if came.names.count(name) > 1]
+    require_number("the export", len(came.names), BOUNDS.columns, "columns")
+    repeated = [name for name, times in Counter(came.names).items() if times > 1]
     if repeated:
         raise SchemaMismatch(f"the export has the column {repeated[0]!r} more than once")
     declared = {field.name: field for field in dataset.fields}
@@ -249,7 +265,8 @@ def _columns(came: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
             else (item, None)
             for item in came
         ]
-    missing = [name for name in declared if name not in came.names]
+    there = set(came.names)
+    missing = [name for name in declared if name not in there]
     surplus = [name for name in came.names if name not in declared]
     if missing or surplus:
         raise SchemaMismatch(_difference(missing, surplus), dataset=dataset.dataset_id)

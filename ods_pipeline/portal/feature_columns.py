@@ -47,6 +47,14 @@ class FeatureColumns:
         files = client.url(dataset_path(dataset.dataset_id, "/files")).partition("?")[0]
         self._dialect = Dialect(file_base=files)
         self._row = 1
+        self._unfilled = {field.name for field in fields}
+
+    @property
+    def unfilled(self) -> list[Field]:
+        """The fields in which no feature had anything so far; none before there are features."""
+        if self._row == 1:
+            return []
+        return [field for field in self._fields if field.name in self._unfilled]
 
     def typed(self, batch: FeatureBatch) -> pa.RecordBatch:
         """One batch of features.
@@ -57,6 +65,11 @@ class FeatureColumns:
         """
         self._require_declared({*batch.texts, *batch.geometries})
         columns = [self._column(batch, field) for field in self._fields]
+        self._unfilled -= {
+            field.name
+            for field, column in zip(self._fields, columns, strict=True)
+            if column.null_count < len(column)
+        }
         self._row += batch.rows
         return pa.RecordBatch.from_arrays([batch.ids, *columns], schema=self._schema)
 

@@ -19,10 +19,10 @@ from ods_pipeline.dataset import GEOGRAPHIC, Dataset, Field
 from ods_pipeline.errors import (
     AccessDenied,
     ConfigurationError,
+    Miscounted,
     OdsPipelineError,
     ServiceException,
     TypeMismatch,
-    Unproven,
 )
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
@@ -30,6 +30,7 @@ from ods_pipeline.portal.exports import Export, Query
 from ods_pipeline.portal.feature_columns import FeatureColumns
 from ods_pipeline.portal.odsql import quoted_field
 from ods_pipeline.portal.proof import Proof, live_count
+from ods_pipeline.portal.unfilled import require_empty
 from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.gather import CAPPED, Asked, Gathering
 from ods_pipeline.portal.wfs.operations import Bounds
@@ -125,17 +126,18 @@ def opened(
     gathering = Gathering(wfs, asked)
     url = wfs.url(dataset.dataset_id, names)
     typing = FeatureColumns(client, dataset, fields, columns)
-    with contextlib.closing(_batches(gathering, typing, url)) as batches:
+    with contextlib.closing(_batches(gathering, typing, client, dataset, url)) as batches:
         yield Export("gml", url, columns, batches, gathering.notes)
 
 
 def _batches(
-    gathering: Gathering, typing: FeatureColumns, url: str
+    gathering: Gathering, typing: FeatureColumns, client: Client, dataset: Dataset, url: str
 ) -> Generator[pa.RecordBatch, None, None]:
     try:
         for batch in gathering.batches():
             if batch.rows:
                 yield typing.typed(batch)
+        require_empty(client, dataset, typing.unfilled, _has_geometry(dataset))
     except OdsPipelineError as error:
         error.url = error.url or url
         raise
@@ -212,13 +214,14 @@ def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0
 
     Raises:
         AccessDenied: None came of a dataset that has records: they are restricted.
-        Unproven: The numbers differ.
+        Miscounted: The numbers differ.
     """
     where = {"portal": client.slug, "dataset": dataset.dataset_id}
     hits = _hits(client, dataset, version)
     if hits is not None and rows != hits:
         told = f"{rows} features came where the WFS counts {hits}"
-        raise Unproven(f"{told}; {_advice(rows, hits, version)}", **where)
+        told = f"{told}; {_advice(rows, hits, version)}"
+        raise Miscounted(told, rows=rows, counted=hits, **where)
     records = live_count(client, dataset.dataset_id)
     if rows == records == 0 and dataset.records_count:
         raise AccessDenied(
@@ -232,7 +235,8 @@ def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0
     if rows == placed:
         return FeatureProof(rows, records, hits, placed)
     told = f"{rows} features came where the portal counts {records} records, {placed} with geometry"
-    raise Unproven(f"{told}; {_advice(rows, records, version)}", **where)
+    told = f"{told}; {_advice(rows, records, version)}"
+    raise Miscounted(told, rows=rows, counted=records, **where)
 
 
 def _hits(client: Client, dataset: Dataset, version: Version) -> int | None:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ods_pipeline.dataset import Dataset, Field
-from ods_pipeline.errors import Unproven
+from ods_pipeline.errors import PortalFailure, Unproven
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.odsql import quoted_field
@@ -60,5 +60,12 @@ def _holds_several(client: Client, dataset: Dataset, name: str) -> bool:
     field = quoted_field(name)
     query = {"select": field, "where": f"{field} is not null", "limit": _SAMPLE}
     body = client.json(dataset_path(dataset.dataset_id, "/records"), query)
-    values = [record.get(name) for record in body.get("results", ())]
+    results = body.get("results") if isinstance(body, dict) else None
+    if not isinstance(results, list):
+        raise PortalFailure(
+            "the portal gives no records to compare its lists with",
+            portal=client.slug,
+            dataset=dataset.dataset_id,
+        )
+    values = [record.get(name) for record in results if isinstance(record, dict)]
     return any(isinstance(value, list) and len(value) > 1 for value in values)

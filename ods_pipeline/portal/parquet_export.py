@@ -1,4 +1,8 @@
-"""A Parquet export as record batches: spooled to disk first, for its footer comes last."""
+"""A Parquet export as record batches: spooled to disk first, for its footer comes last.
+
+Footer and page headers are looked at before anything is unpacked: a few kilobytes can claim, or
+stand for, more than a machine holds.
+"""
 
 from __future__ import annotations
 
@@ -6,20 +10,36 @@ import contextlib
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from typing import IO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import Unproven
+from ods_pipeline.portal.beginnings import require_parquet
+from ods_pipeline.portal.bounds import (
+    BOUNDS,
+    require_honest_packing,
+    require_number,
+    require_rows,
+    require_size,
+)
+from ods_pipeline.portal.parquet_pages import require_sound_pages
 from ods_pipeline.tables import reading
+
+# What a batch may come to at worst before the lengths of its values are looked up, and after.
+_UNSEEN, _SEEN = 256 << 20, 64 << 20
+_NUMBER = 8
 
 
 class Spooled:
-    """A Parquet export on disk, whose footer has been read."""
+    """A Parquet export on disk, whose footer has been read and found sound."""
 
-    def __init__(self, parquet: pq.ParquetFile) -> None:
-        self._parquet = parquet
+    def __init__(self, parquet: pq.ParquetFile, repeats: pq.ParquetFile) -> None:
+        self._parquet, self._repeats = parquet, repeats
         self.schema: pa.Schema = parquet.schema_arrow
+        self.rows: int = parquet.metadata.num_rows
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
         """The rows as the portal typed them, in bounded memory.
@@ -29,9 +49,51 @@ class Spooled:
 
         Raises:
             Unproven: A page cannot be read.
+            DataError: A value is larger than any honest one.
         """
         with explained():
-            yield from reading.batches(self._parquet, columns)
+            for number in range(self._parquet.num_row_groups):
+                rows = self._rows_at_once(number)
+                for batch in self._parquet.iter_batches(
+                    rows, row_groups=[number], columns=columns, use_threads=False
+                ):
+                    # Reading takes any bytes for text, and any number for a place in a list.
+                    batch.validate(full=True)
+                    yield batch
+
+    def _rows_at_once(self, number: int) -> int:
+        """So many rows that a batch stays small, though dictionaries repeat large values."""
+        group = self._parquet.metadata.row_group(number)
+        rows = max(1, min(reading.ROWS, reading.BYTES // self._width(group)))
+        longest = self._longest(number, min(rows, group.num_rows))
+        return max(1, min(rows, _SEEN // longest)) if longest else rows
+
+    def _width(self, group: pq.RowGroupMetaData) -> int:
+        """Bytes of an average row, unpacked: nulls take room as well."""
+        footer = self._parquet.metadata
+        leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
+        values = sum(group.column(place).num_values for place in range(footer.num_columns))
+        fixed = sum(max(leaf.length, 0) for leaf in leaves)
+        written = max(group.total_byte_size, _NUMBER * values) // max(group.num_rows, 1)
+        return int(max(written, fixed)) + 1
+
+    def _longest(self, number: int, rows: int) -> int:
+        """Bytes of the longest row that repeated values may make; 0 where they cannot matter."""
+        group = self._parquet.metadata.row_group(number)
+        chunks = [group.column(place) for place in range(group.num_columns)]
+        large = [c for c in chunks if c.total_uncompressed_size * rows > _UNSEEN]
+        # Each value may repeat most of the one before, in next to no bytes.
+        prefixed = [c for c in large if "DELTA_BYTE_ARRAY" in c.encodings]
+        repeated = {c.path_in_schema for c in large if _repeats(c)}
+        longest = sum(min(int(c.total_uncompressed_size), BOUNDS.record) for c in prefixed)
+        if not repeated:
+            return longest
+        # One row of it holds the dictionary whole, and unpacked no further.
+        peek = self._repeats.iter_batches(
+            1, row_groups=[number], columns=sorted(repeated), use_threads=False
+        )
+        first = next(peek, None)
+        return longest + (sum(map(_widest, first.columns)) if first is not None else 0)
 
 
 @contextlib.contextmanager
@@ -43,16 +105,84 @@ def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
         folder: Where the temporary file lies; the system's own place without it.
 
     Raises:
-        Unproven: The body is no whole Parquet file.
+        Unproven: The body is no whole Parquet file, or its footer contradicts itself.
+        DataError: It claims more than any honest export holds.
     """
     with tempfile.TemporaryFile(dir=folder, prefix="export.") as file:
-        for chunk in chunks:
+        for chunk in require_parquet(chunks):
             file.write(chunk)
         file.flush()
         with explained():
-            parquet = pq.ParquetFile(file, pre_buffer=False, buffer_size=1 << 20)
-        with parquet:
-            yield Spooled(parquet)
+            parquet = _opened(file)
+            _require_sound(parquet.metadata)
+            require_sound_pages(file, parquet.metadata)
+            repeats = _opened(file, _texts(parquet.metadata))
+        with parquet, repeats:
+            yield Spooled(parquet, repeats)
+
+
+def _opened(file: IO[bytes], as_dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        file,
+        pre_buffer=False,
+        buffer_size=1 << 20,
+        page_checksum_verification=True,
+        read_dictionary=list(as_dictionaries),
+    )
+
+
+def _require_sound(footer: pq.FileMetaData) -> None:
+    """Refuse a footer that contradicts itself, or claims what no honest export holds."""
+    what = "the Parquet export"
+    require_number(what, footer.num_columns, BOUNDS.columns, "columns")
+    require_rows(footer.num_rows, None, what)
+    leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
+    for leaf in leaves:
+        require_number(what, leaf.path.count("."), BOUNDS.depth, "groups in each other")
+        require_size("a value of the Parquet export", leaf.length, BOUNDS.record)
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    rows = [group.num_rows for group in groups]
+    if footer.num_rows < 0 or sum(rows) != footer.num_rows or min(rows, default=0) < 0:
+        raise Unproven(
+            f"the Parquet export contradicts itself: its footer says {footer.num_rows:,} rows, its "
+            f"row groups {sum(rows):,}"
+        )
+    for group in groups:
+        _require_sound_group(group, leaves)
+
+
+def _require_sound_group(group: pq.RowGroupMetaData, leaves: list[pq.ColumnSchema]) -> None:
+    for place, leaf in enumerate(leaves):
+        chunk = group.column(place)
+        if leaf.max_repetition_level == 0 and chunk.num_values != group.num_rows:
+            raise Unproven(
+                f"the Parquet export contradicts itself: column {leaf.path!r} has "
+                f"{chunk.num_values:,} values in {group.num_rows:,} rows"
+            )
+        per_row = chunk.num_values // max(group.num_rows, 1)
+        require_size("a row of the Parquet export", _NUMBER * per_row, BOUNDS.record)
+        packed, unpacked = chunk.total_compressed_size, chunk.total_uncompressed_size
+        require_honest_packing(unpacked, packed, f"column {leaf.path!r} of the Parquet export")
+
+
+def _repeats(chunk: pq.ColumnChunkMetaData) -> bool:
+    return bool(chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page)
+
+
+def _texts(footer: pq.FileMetaData) -> list[str]:
+    """The columns that dictionaries can be read of as they are."""
+    leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
+    return [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+
+
+def _widest(column: pa.Array) -> int:
+    """Bytes of a dictionary's longest value."""
+    while pa.types.is_nested(column.type) and not pa.types.is_dictionary(column.type):
+        column = column.flatten() if not pa.types.is_struct(column.type) else column.field(0)
+    values = column.dictionary if pa.types.is_dictionary(column.type) else column
+    longest = pc.max(pc.binary_length(values)).as_py() or 0
+    require_size("a value of the Parquet export", longest, BOUNDS.record)
+    return int(longest)
 
 
 @contextlib.contextmanager
@@ -60,6 +190,6 @@ def explained() -> Iterator[None]:
     """Turn what Parquet's reader says of a damaged file into one sentence."""
     try:
         yield
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, MemoryError) as error:
         said = (str(error) or type(error).__name__).splitlines()[0][:200]
         raise Unproven(f"the Parquet export cannot be read whole: {said}") from error

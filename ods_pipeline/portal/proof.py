@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import AccessDenied, PortalFailure, Unproven
+from ods_pipeline.errors import AccessDenied, Miscounted, PortalFailure
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import ALL, Query
@@ -57,7 +57,7 @@ def prove(client: Client, dataset: Dataset, rows: int, query: Query = ALL) -> Pr
 
     Raises:
         AccessDenied: Only a header came for a dataset that has records: they are restricted.
-        Unproven: The numbers differ.
+        Miscounted: The numbers differ.
     """
     if query.aggregates:
         return Proof(rows, None)
@@ -71,8 +71,10 @@ def prove(client: Client, dataset: Dataset, rows: int, query: Query = ALL) -> Pr
             **where,
         )
     if rows != expected:
-        raise Unproven(
+        raise Miscounted(
             f"{rows} rows came where the portal counts {expected}; nothing was kept of them",
+            rows=rows,
+            counted=expected,
             **where,
         )
     return Proof(rows, total)

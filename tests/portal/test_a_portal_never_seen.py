@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ods_pipeline.landing import land
+from ods_pipeline.landing import Wanted, land
 from ods_pipeline.lane import Lane
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.lake import Lake
@@ -150,7 +150,7 @@ def test_every_row_and_every_value_of_a_portal_never_seen_lands(
         portal = Portal(served.url)
         (dataset,) = portal.datasets()
         lake = Lake.of(tmp_path, portal.slug)
-        landing = land(portal, dataset, lake, lane=Lane(format=format))
+        landing = land(portal, Wanted(dataset, Lane(format=format)), lake)
     assert landing.receipt.format == format
     table = pq.read_table(lake.partition("records", "arrêtés/2024"))
     assert table.to_pylist() == EXPECTED
@@ -171,7 +171,9 @@ def test_both_exports_of_a_portal_never_seen_have_one_content(tmp_path: Path) ->
         (dataset,) = portal.datasets()
         hashes = [
             land(
-                portal, dataset, Lake.of(tmp_path / format, portal.slug), lane=Lane(format=format)
+                portal,
+                Wanted(dataset, Lane(format=format)),
+                Lake.of(tmp_path / format, portal.slug),
             ).receipt
             for format in ("parquet", "csv")
         ]

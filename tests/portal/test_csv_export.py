@@ -42,16 +42,18 @@ def written(rows: Sequence[Sequence[str]], **options: object) -> bytes:
     st.integers(1, 80),
     st.integers(1, 200),
     st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.sampled_from([1, 2, 1000]),
 )
-@example([("\ufeffx", "1")], 1, 1, csv.QUOTE_MINIMAL)
-@example([("\n" * 500, "1"), ("\n", '"' * 99)], 3, 7, csv.QUOTE_MINIMAL)
+@example([("\ufeffx", "1")], 1, 1, csv.QUOTE_MINIMAL, 1000)
+@example([("\n" * 500, "1"), ("\n", '"' * 99)], 3, 7, csv.QUOTE_MINIMAL, 1)
 def test_rows_come_as_they_were_written_however_the_bytes_are_cut_into_chunks_and_blocks(
-    rows: list[tuple[str, ...]], size: int, block: int, quoting: int
+    rows: list[tuple[str, ...]], size: int, block: int, quoting: int, near: int
 ) -> None:
     names = [f"c{number}" for number in range(len(rows[0]) if rows else 2)]
     body = written([names, *rows], quoting=quoting)
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(csv_export, "_BLOCK", block)
+        patch.setattr(csv_export, "_NEAR", near)
         assert read(body, size) == (names, rows)
         assert read(b"\xef\xbb\xbf" + body, size) == (names, rows)
 
@@ -97,14 +99,23 @@ def test_a_file_that_is_cut_is_unproven_or_visibly_short(end: int) -> None:
         (b"", "not even a header"),
         (b"\xef\xbb\xbf", "middle of a record"),
         (b"\r\n", "not even a header"),
-        (b'{"error_code": "InternalError"}', "middle of a record"),
+        (b'{"error_code": "InternalError"}', r"an error \(InternalError\) came instead of the CSV"),
+        (b'{"error_code": "X", "message": "No way."}\n', r"an error \(No way\) came instead"),
+        (b'\n[{"a": 1}]\n', "JSON came instead of the CSV export"),
+        (b"<!DOCTYPE html>\n<html></html>\n", "a web page came instead of the CSV export"),
+        (b"\xef\xbb\xbf <html>\n<body>\n</html>\n", "a web page came instead"),
+        (b"<?xml version='1.0'?>\n<ows:ExceptionReport/>\n", "XML came instead of the CSV export"),
+        (b"PAR1\x15\x04\n", "a Parquet file came instead of the CSV export"),
+        (b"\x1f\x8b\x08\x00\n", "gzip that nobody announced came instead"),
         (SMALL + b'{\n  "error_code": "InternalError"\n}', "middle of a record"),
         (SMALL + b'{\n  "error_code": "InternalError"\n}\n', "Expected 2 columns, got 1"),
         (b"a;b\r\n1;2;3\r\n", "Expected 2 columns, got 3"),
         (b"a;b\r\n1\r\n", "Expected 2 columns, got 1"),
         ("a;b\r\né;1\r\n".encode("latin-1"), "UTF-8"),
         ("é;b\r\n1;1\r\n".encode("latin-1"), "UTF-8"),
-        ("a;b\r\n1;1\r\n".encode("utf-16"), "middle of a record"),
+        ("a;b\r\n1;1\r\n".encode("utf-16"), "UTF-16 came instead of the CSV export"),
+        ("a;b\r\n1;1\r\n".encode("utf-16-le"), "middle of a record"),
+        (b"a;b\r\n1;1", "middle of a record"),
         (b'a;b\r\n1;"2\r\n', "middle of a record"),
         (b"a;b\r1;2\r", "middle of a record"),
     ],
