@@ -15,11 +15,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from ods_pipeline.places import Places
+from ods_pipeline.rule_options import trusting
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.tables.lake import Lake
+    from ods_pipeline.tables.rules import Rules
+    from ods_pipeline.warehouse.base import Warehouse
 
 
 class Terminated(KeyboardInterrupt):
@@ -61,6 +64,20 @@ def _job(places: Places) -> Iterator[Job]:
         yield Job(portal, credentials, Lake.of(places.data_dir, portal.slug), places)
 
 
+def _patiently(warehouse: str, seconds: float) -> Warehouse:
+    """The warehouse, opened; whoever waits for it is told."""
+    from ods_pipeline.errors import WarehouseLocked
+    from ods_pipeline.warehouse.base import open_warehouse
+
+    try:
+        return open_warehouse(warehouse)
+    except WarehouseLocked as error:
+        if not seconds:
+            raise
+        click.echo(f"ods-pipeline: {error}; waiting up to {seconds:g} s", err=True)
+    return open_warehouse(warehouse, patience=seconds)
+
+
 _features = click.option(
     "--features", is_flag=True, help="Read geographic datasets through WFS as well."
 )
@@ -86,7 +103,6 @@ _axis_order = click.option(
 @click.option("--verify", is_flag=True, help="Fetch and compare with what is landed; land nothing.")
 @click.option(
     "--format",
-    "format_",
     type=click.Choice(["parquet", "csv"]),
     default="parquet",
     show_default=True,
@@ -95,45 +111,57 @@ _axis_order = click.option(
 @_features
 @_wfs_version
 @_axis_order
+@trusting
+@click.option(
+    "--wait",
+    type=click.FloatRange(min=0),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="Wait so long for a warehouse that another process is writing to.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON summary.")
 @click.pass_obj
 def sync(
     places: Places,
+    /,
     datasets: tuple[str, ...],
     full: bool,
     verify: bool,
-    format_: Any,
-    features: bool,
-    wfs_version: Any,
-    axis_order: Any,
+    wait: float,
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Bring lake and warehouse up to date with the portal.
 
     Reads the catalog, decides which datasets have changed, fetches and proves those, and loads
     them. Without DATASET: all that hold records. With --features the geographic ones are read
     through WFS as well, into tables of their own.
+
+    What cannot be proven is not taken: the rows of before stay, and the summary says why.
     """
+    import functools
+
     import pyarrow as pa
 
     from ods_pipeline import report
+    from ods_pipeline.options import Options
     from ods_pipeline.outcome import exit_status
-    from ods_pipeline.sync import Options, Run
-    from ods_pipeline.warehouse.base import open_warehouse
+    from ods_pipeline.sync import Run
 
     if full and verify:
         raise click.UsageError("--full lands everything and --verify nothing; choose one")
-    if not features and (wfs_version, axis_order) != ("1.1.0", "auto"):
+    if not how["features"] and (how["wfs_version"], how["axis_order"]) != ("1.1.0", "auto"):
         raise click.UsageError("--wfs-version and --axis-order say how: add --features")
     # The C library's allocator gives memory back that Arrow's own keeps: about 60 MB less at peak.
     pa.set_memory_pool(pa.system_memory_pool())
     started = time.monotonic()
     with report.errors_as_json(as_json), _job(places) as job:
         job.lake.spool()
-        opened = contextlib.nullcontext() if verify else open_warehouse(places.warehouse)
-        with opened as warehouse, report.progress() as watcher:
-            options = Options(full, verify, format_, features, wfs_version, axis_order)
-            outcomes = Run(job.portal, job.lake, warehouse, options, watcher)(datasets)
+        options = Options(full, verify, **how)
+        with report.progress() as watcher:
+            opened = functools.partial(_patiently, places.warehouse, wait)
+            outcomes = Run(job.portal, job.lake, opened, options, watcher)(datasets)
         summary = report.Summary(
             job.portal.client.address.base,
             outcomes,
@@ -148,24 +176,31 @@ def sync(
 @click.command()
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @_features
+@trusting
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
-def plan(places: Places, datasets: tuple[str, ...], features: bool, as_json: bool) -> None:
+def plan(
+    places: Places,
+    datasets: tuple[str, ...],
+    features: bool,
+    accept: bool,
+    rules: Rules,
+    as_json: bool,
+) -> None:
     """Say what sync would do for each dataset, and why.
 
     Costs one request to the catalog and fetches no data.
     """
     from ods_pipeline import report
-    from ods_pipeline.lane import FEATURES, RECORDS
-    from ods_pipeline.planning import plan as planned
+    from ods_pipeline.catalog_landing import catalog_of
+    from ods_pipeline.options import Options
+    from ods_pipeline.sync import landed_in, plans
 
     with report.errors_as_json(as_json), _job(places) as job:
-        known = job.portal.datasets()
-        steps = [
-            step
-            for lane in ((RECORDS, FEATURES) if features else (RECORDS,))
-            for step in planned(known, job.lake.receipts(lane.kind), datasets, lane=lane)
-        ]
+        options = Options(features=features, accept=accept, rules=rules)
+        landed = landed_in(job.lake, options)
+        known = catalog_of(job.portal, landed["records"])
+        steps = list(plans(known, job.lake, options, datasets, landed))
         report.show_plan(steps, job.portal.client.requests_made, as_json=as_json)
     raise SystemExit(any(step.verdict.kind == "unknown" for step in steps))
 

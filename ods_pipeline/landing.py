@@ -1,7 +1,8 @@
 """One dataset from the portal into the lake: fetch, prove, publish, or leave everything as it was.
 
 The command line and the Dagster assets both land datasets through this module, by either lane.
-Choosing which ones is `sync`'s and Dagster's work, loading them the warehouse's.
+Choosing which ones is `sync`'s and Dagster's work, loading them the warehouse's; what is done to
+a landed partition without the portal is `upkeep`'s.
 """
 
 from __future__ import annotations
@@ -13,6 +14,9 @@ from datetime import UTC, datetime
 
 from ods_pipeline.dataset import Dataset, same_moment
 from ods_pipeline.errors import (
+    HeldBack,
+    Miscounted,
+    NotAPortal,
     NothingToLand,
     OdsPipelineError,
     PortalFailure,
@@ -24,16 +28,26 @@ from ods_pipeline.errors import (
 from ods_pipeline.lane import RECORDS, Lane
 from ods_pipeline.portal.exports import Export
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.portal.proof import Proof, live_count
 from ods_pipeline.tables.geometry import primary
 from ods_pipeline.tables.lake import Lake, explained
-from ods_pipeline.tables.partition import PartitionWriter, rewrite
+from ods_pipeline.tables.partition import PartitionWriter
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.tables.verdict import Kind, Verdict
+from ods_pipeline.tables.rules import DEFAULT, Rules
 
 # A second try costs a whole download, so it is spent on failures that may pass: a broken
-# connection, a server that breaks off amid its features, a publisher at work while we read.
-_PASSING = (PortalFailure, PortalUnreachable, SchemaMismatch, ServiceException, Unproven)
+# connection, a server that breaks off amid its features, a web page that a proxy put between, a
+# publisher at work while we read.
+_PASSING = (
+    NotAPortal,
+    PortalFailure,
+    PortalUnreachable,
+    SchemaMismatch,
+    ServiceException,
+    Unproven,
+)
 _ATTEMPTS = 2
+_ACCEPT = "look at it, and run `ods-pipeline sync --accept` for it if that is how it is meant"
 
 
 @dataclass(frozen=True)
@@ -54,117 +68,172 @@ class Landing:
     seconds: float
 
 
-def land(
-    portal: Portal,
-    dataset: Dataset,
-    lake: Lake,
-    *,
-    lane: Lane = RECORDS,
-    previous: Receipt | None = None,
-    received: Callable[[int], object] = lambda size: None,
-    publish: bool = True,
-) -> Landing:
+@dataclass(frozen=True)
+class Wanted:
+    """What is to be landed, and under which rules.
+
+    Attributes:
+        dataset: As the catalog describes it.
+        lane: The way by which its rows come.
+        previous: Receipt of what is landed, to tell a false change, and to guard it.
+        rules: How the portal is trusted.
+        accept: Whether a person takes rows that would otherwise be held back.
+        publish: False to compare only, and leave the partition as it is.
+        received: Told the size of each piece that arrives, in bytes.
+    """
+
+    dataset: Dataset
+    lane: Lane = RECORDS
+    previous: Receipt | None = None
+    rules: Rules = DEFAULT
+    accept: bool = False
+    publish: bool = True
+    received: Callable[[int], object] = lambda size: None
+
+    def guarded(self, rows: int) -> HeldBack | None:
+        """Why so many rows may not replace those that are landed, if they may not."""
+        before = self.previous.rows if self.previous else 0
+        if self.accept or not self.publish or not before:
+            return None
+        where = {"portal": self.dataset.portal, "dataset": self.dataset.dataset_id}
+        stay = f"where {before} are landed, which stay"
+        if not rows:
+            told = f"the portal now gives no rows {stay}; {_ACCEPT}"
+            return HeldBack("emptied", told, **where)
+        if self.rules.shrunk(before, rows):
+            told = f"the portal now gives {rows} rows {stay}; {_ACCEPT}"
+            return HeldBack("shrunk", told, **where)
+        return None
+
+
+def land(portal: Portal, wanted: Wanted, lake: Lake) -> Landing:
     """Fetch a dataset's records or features, prove them whole and publish them as its partition.
 
     Args:
         portal: The portal.
-        dataset: The dataset as the catalog describes it.
+        wanted: What is to be landed, and how.
         lake: Where it lands.
-        lane: The way by which the rows come.
-        previous: Receipt of what is landed, to tell a false change.
-        received: Told the size of each piece that arrives, in bytes.
-        publish: False to compare only and leave the partition as it is.
 
     Raises:
         AccessDenied: Its records are not visible.
         NothingToLand: It has none, or WFS has no layer of it.
+        HeldBack: It has none any more, or far fewer; the old partition stays.
         DataError: What arrived cannot be trusted; the old partition stays.
         PortalError: The portal does not give it; the old partition stays.
         LakeError: The disk does not take it; the old partition stays.
     """
-    lane.require(dataset)
-    try:
-        lane.schema(dataset)
-    except OdsPipelineError as error:
-        raise named(error, dataset) from error
+    dataset = wanted.dataset
     started = time.monotonic()
     total = 0
 
     def count(size: int) -> None:
         nonlocal total
         total += size
-        received(size)
+        wanted.received(size)
 
+    counting = replace(wanted, received=count)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            receipt = _once(portal, dataset, lake, lane, count, publish, previous)
+            wanted.lane.require(dataset)
+            wanted.lane.schema(dataset)
+            receipt = _once(portal, counting, lake, last=attempt == _ATTEMPTS)
             break
-        except _PASSING as error:
+        except OdsPipelineError as error:
             hopeless = attempt == _ATTEMPTS or getattr(error, "repeated", False)
-            if hopeless or portal.client.cancelled.is_set():
+            passing = isinstance(error, _PASSING) and not hopeless
+            if not passing or portal.client.cancelled.is_set():
                 raise named(error, dataset) from error
             dataset = portal.dataset(dataset.dataset_id)
-            lane.require(dataset)
-        except OdsPipelineError as error:
-            raise named(error, dataset) from error
+            counting = replace(counting, dataset=dataset)
+    previous = wanted.previous
     same = previous is not None and (
         (previous.content_hash, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
     )
     return Landing(receipt, not same, total, time.monotonic() - started)
 
 
-def redescribe(dataset: Dataset, lake: Lake, previous: Receipt, *, lane: Lane = RECORDS) -> Receipt:
-    """Bring labels, licence and title of a landed partition up to date, without a request.
-
-    Args:
-        dataset: The dataset as the catalog describes it, with the names and types that are landed.
-        lake: Where it is landed.
-        previous: Receipt of what is landed.
-        lane: The way by which it came.
-    """
-    known = replace(
-        Receipt.of(dataset, lane.kind),
-        source_url=previous.source_url,
-        format=previous.format,
-        fetched_at=previous.fetched_at,
-        proof=previous.proof,
-        note=previous.note,
-    )
-    target = lake.partition(lane.kind, dataset.dataset_id)
-    return rewrite(lake, target, lane.schema(dataset), known, primary(dataset.fields))
-
-
-def _once(
-    portal: Portal,
-    dataset: Dataset,
-    lake: Lake,
-    lane: Lane,
-    received: Callable[[int], object],
-    publish: bool,
-    previous: Receipt | None,
-) -> Receipt:
+def _once(portal: Portal, wanted: Wanted, lake: Lake, *, last: bool) -> Receipt:
+    dataset, lane = wanted.dataset, wanted.lane
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition(lane.kind, dataset.dataset_id)
+    _require_some(portal, wanted)
     with (
         explained(target),
-        lane.opened(portal.client, dataset, lake.spool(), received) as export,
+        lane.opened(portal.client, dataset, lake.spool(), wanted.received) as export,
         PartitionWriter(lake, target, export.schema, primary(dataset.fields)) as writer,
     ):
         for batch in export.batches:
             writer.write(batch)
-        proof = lane.prove(portal.client, dataset, writer.content.rows)
-        _require_rows(dataset, writer.content.rows, previous)
-        _require_unmoved(dataset, portal.dataset(dataset.dataset_id))
+        rows = writer.content.rows
+        proof, note = _proven(portal, wanted, rows, last=last)
+        held = wanted.guarded(rows)
+        if held:
+            raise held
         receipt = Receipt.of(
             dataset,
             lane.kind,
             format=export.format,
             source_url=export.url,
             fetched_at=fetched_at,
-            proof=str(proof),
-            note=_note(export, lane),
+            proof=proof,
+            note="; ".join(filter(None, [_note(export, lane), note])),
+            formerly=wanted.previous.formerly if wanted.previous else "",
         )
-        return writer.publish(receipt) if publish else writer.summary(receipt)
+        return writer.publish(receipt) if wanted.publish else writer.summary(receipt)
+
+
+def _require_some(portal: Portal, wanted: Wanted) -> None:
+    """Spare the download where the catalog counts hardly any rows, and the live count agrees."""
+    dataset = wanted.dataset
+    count = dataset.records_count
+    if wanted.accept or count is None or (count and not wanted.guarded(count)):
+        return
+    live = live_count(portal.client, dataset.dataset_id)
+    held = wanted.guarded(live)
+    if held:
+        raise held
+    if not live:
+        told = f"{dataset.dataset_id} holds no records to land"
+        raise NothingToLand(told, portal=dataset.portal, dataset=dataset.dataset_id)
+
+
+def _proven(portal: Portal, wanted: Wanted, rows: int, *, last: bool) -> tuple[str, str]:
+    """The proof in one sentence, and what the reader should know of it.
+
+    Raises:
+        Unproven: The rows are not all, or the publisher was at work while they were read.
+    """
+    dataset, drift = wanted.dataset, wanted.rules.drift
+    miscount: Miscounted | None = None
+    proof: Proof | None = None
+    try:
+        proof = wanted.lane.prove(portal.client, dataset, rows)
+    except Miscounted as error:
+        miscount = error
+    after = portal.dataset(dataset.dataset_id)
+    stood = same_moment(dataset.data_processed, after.data_processed)
+    if dataset.schema_hash != after.schema_hash or not (stood or (last and drift)):
+        raise miscount or _moved(dataset, after)
+    if stood and miscount:
+        raise miscount
+    if stood:
+        return f"{proof}; data_processed stood at {dataset.data_processed or 'nothing'}", ""
+    counted = miscount.counted if miscount else rows
+    if wanted.rules.drifted(rows, counted):
+        raise miscount or _moved(dataset, after)
+    told = f"{rows} rows where the portal counts {counted}, within the tolerance of {drift:g} %"
+    moving = f"{dataset.data_processed} → {after.data_processed}"
+    return told, f"the publisher was republishing it while it was read ({moving}): {told}"
+
+
+def _moved(before: Dataset, after: Dataset) -> Unproven:
+    return Unproven(
+        "the publisher was republishing it while it was read "
+        f"(data_processed {before.data_processed} → {after.data_processed}); "
+        "it will be read at the next run, and a tolerance for datasets that always move "
+        "can be set with `--drift`",
+        portal=before.portal,
+    )
 
 
 def _note(export: Export, lane: Lane) -> str:
@@ -172,46 +241,8 @@ def _note(export: Export, lane: Lane) -> str:
     return "; ".join([*export.notes, *([other] if export.format != lane.reads else [])])
 
 
-def _require_rows(dataset: Dataset, rows: int, previous: Receipt | None) -> None:
-    if previous and previous.rows and not rows:
-        raise NothingToLand(
-            f"the portal now gives no rows where {previous.rows} are landed, which stay; "
-            "delete the partition if the dataset is meant to be empty",
-            portal=dataset.portal,
-        )
-
-
-def _require_unmoved(before: Dataset, after: Dataset) -> None:
-    moved = not same_moment(before.data_processed, after.data_processed)
-    if moved or before.schema_hash != after.schema_hash:
-        raise Unproven(
-            "the publisher was republishing it while it was read "
-            f"(data_processed {before.data_processed} → {after.data_processed}); "
-            "it will be read at the next run",
-            portal=before.portal,
-        )
-
-
 def named(error: OdsPipelineError, dataset: Dataset) -> OdsPipelineError:
     """The error with the dataset's name, where it was raised by something that knew none."""
     error.dataset = error.dataset or dataset.dataset_id
     error.portal = error.portal or dataset.portal
     return error
-
-
-def bring_up_to_date(
-    portal: Portal,
-    dataset: Dataset,
-    lake: Lake,
-    found: Verdict,
-    previous: Receipt | None,
-    *,
-    lane: Lane = RECORDS,
-) -> Landing | None:
-    """Do what a verdict asks for; None where it asks for nothing."""
-    if found.fetches:
-        return land(portal, dataset, lake, lane=lane, previous=previous)
-    if found.kind is Kind.METADATA and previous is not None:
-        redescribed = redescribe(dataset, lake, previous, lane=lane)
-        return Landing(redescribed, changed=False, bytes=0, seconds=0)
-    return None

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import AccessDenied, NothingToLand
+from ods_pipeline.errors import AccessDenied, DataError, NothingToLand
 from ods_pipeline.portal import exports, features, proof
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import Export, Format
@@ -48,6 +48,11 @@ class Lane:
     def reads(self) -> str:
         """The form that the rows are asked for in: `parquet`, `csv` or `gml`."""
         return self.format if self.kind == "records" else "gml"
+
+    @property
+    def requests(self) -> int:
+        """How many requests landing a dataset takes, if nothing goes wrong."""
+        return 3 if self.kind == "records" else 5
 
     def carries(self, dataset: Dataset) -> bool:
         """Whether a dataset is one that comes this way: WFS has the geographic ones alone."""
@@ -96,11 +101,14 @@ class Lane:
 
         Raises:
             AccessDenied: Its records are not visible.
+            DataError: The catalog describes it in no way that could be taken.
             NothingToLand: It has none, or WFS has no layer of it.
         """
         name = dataset.dataset_id
         where = {"portal": dataset.portal, "dataset": name}
-        if not dataset.has_records or dataset.records_count == 0:
+        if dataset.refused:
+            raise DataError(dataset.refused, **where)
+        if not dataset.has_records:
             raise NothingToLand(f"{name} holds no records to land", **where)
         if not dataset.data_visible or not dataset.fields:
             raise AccessDenied(

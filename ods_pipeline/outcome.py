@@ -7,10 +7,20 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 from ods_pipeline.landing import Landing
 from ods_pipeline.planning import Planned
+from ods_pipeline.tables.holds import Hold, Place
 from ods_pipeline.tables.lake import PartitionKind
+from ods_pipeline.tables.verdict import ALARMING, Kind
+
+_SOUND = frozenset({"landed", "same content", "described anew", "unchanged"})
+_ASKED = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.NO_RECORDS})
+_HELD = _ASKED | {
+    *(Kind.WITHDRAWN, Kind.RESTRICTED, Kind.NO_GEOMETRY),
+    *(Kind.FROZEN, Kind.QUARANTINED),
+}
 
 
 @dataclass(frozen=True)
@@ -20,13 +30,15 @@ class Outcome:
     Attributes:
         kind: `records` or `features`.
         action: `landed`, `same content` (a false change), `described anew`, `unchanged`,
-            `differs` (in a comparison), `skipped`, `failed` or `deferred`.
+            `differs` (in a comparison), `held` (the rows of before stay), `skipped`, `failed` or
+            `deferred`.
         reason: The verdict's reason, or the failure in one sentence.
         rows: Rows in the partition.
         bytes: Received for it, unpacked.
         requests: Sent for it.
         seconds: Wall time of landing.
-        loaded: What the warehouse did: `loaded`, `commented`, `unchanged` or nothing.
+        loaded: What the warehouse did: `loaded`, `commented`, `unchanged`, `quarantined` or
+            nothing.
         change: Fields added, removed or retyped, for people.
         note: Anything else the reader should know.
     """
@@ -69,6 +81,54 @@ def outcome_of(step: Planned, action: str, reason: str) -> Outcome:
     )
 
 
+def held_outcome(outcome: Outcome, kind: Kind, reason: str) -> Outcome:
+    """What became of a dataset whose rows of before stay, whatever the portal says now."""
+    return replace(outcome, action="held", verdict=str(kind), reason=reason)
+
+
+def skipped_outcome(step: Planned) -> Outcome:
+    """Held where rows are landed; else skipped among all, and failed when asked for by name.
+
+    Raises:
+        OdsPipelineError: It was asked for by name, and cannot be landed.
+    """
+    kind = step.verdict.kind
+    if kind in ALARMING:
+        return held_outcome(outcome_of(step, "", ""), kind, step.verdict.reason)
+    if kind is Kind.REFUSED:
+        return outcome_of(step, "failed", step.verdict.reason)
+    if step.named and kind is not Kind.NO_GEOMETRY:
+        step.lane.require(step.present)
+        return outcome_of(step, "failed", step.verdict.reason)
+    if step.landed:
+        return held_outcome(outcome_of(step, "", ""), kind, step.verdict.reason)
+    return outcome_of(step, "skipped", step.verdict.reason)
+
+
+def held_after(step: Planned, outcome: Outcome) -> dict[Place, Hold | None]:
+    """What is to be written down as held of a dataset; None for what is held no more.
+
+    Nothing is said of a dataset that failed or was put off: what was held of it still is.
+    """
+    if outcome.action in _SOUND:
+        return {step.place: None}
+    if outcome.verdict not in _HELD or not (step.landed or outcome.verdict == Kind.NO_RECORDS):
+        return {}
+    before, stamp = step.hold, step.dataset.stamp if step.dataset else ""
+    since = before.since if before and before.verdict == outcome.verdict else ""
+    hold = Hold(
+        step.dataset_id,
+        step.lane.kind,
+        outcome.verdict,
+        outcome.reason,
+        since or datetime.now(UTC).isoformat(timespec="seconds"),
+        rows=step.landed.rows if step.landed else 0,
+        # Only what had to be asked for is not asked for again.
+        stamp=stamp if outcome.verdict in _ASKED else "",
+    )
+    return {step.place: hold}
+
+
 def landed_outcome(step: Planned, landing: Landing, *, verify: bool) -> Outcome:
     """What became of a dataset that was fetched, to be landed or to be compared."""
     if verify:
@@ -85,8 +145,10 @@ def landed_outcome(step: Planned, landing: Landing, *, verify: bool) -> Outcome:
 
 
 def exit_status(outcomes: Iterable[Outcome]) -> int:
-    """0 all good, 1 some failed or differ, 3 some were put off and none failed."""
-    actions = {outcome.action for outcome in outcomes}
-    if actions & {"failed", "differs"}:
+    """0 all good; 1 some failed or differ, or wait for a person; 3 some put off, none failed."""
+    known = list(outcomes)
+    actions = {outcome.action for outcome in known}
+    waiting = any(item.action == "held" and item.verdict in ALARMING for item in known)
+    if waiting or actions & {"failed", "differs"}:
         return 1
     return 3 if "deferred" in actions else 0

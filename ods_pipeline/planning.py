@@ -1,20 +1,26 @@
 """The plan of a run: what is to become of each dataset, and why.
 
-Pure: it is made of a catalog, of what is landed and of the names that a user gave. Carrying it out
-is `sync`'s work.
+Pure: it is made of a catalog, of what is landed and held, and of the names that a user gave.
+Carrying it out is `sync`'s work.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
-from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DatasetNotFound
+import pyarrow as pa
+
+from ods_pipeline.dataset import Dataset, instant
+from ods_pipeline.errors import DatasetNotFound, SchemaMismatch
 from ods_pipeline.lane import RECORDS, Lane
+from ods_pipeline.tables.difference import difference
+from ods_pipeline.tables.holds import Hold, Place
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.tables.verdict import Kind, Verdict, verdict
+from ods_pipeline.tables.rules import DEFAULT, Rules
+from ods_pipeline.tables.verdict import Kind, Verdict, under_contract, verdict
 
 
 @dataclass(frozen=True)
@@ -26,6 +32,8 @@ class Planned:
         dataset: As the catalog has it; None when it is withdrawn.
         landed: Receipt of what the lake holds.
         named: Whether the user asked for it by name.
+        formerly: The identifier under which it is landed, where the portal has renamed it since.
+        hold: What is held of it.
     """
 
     lane: Lane
@@ -34,6 +42,8 @@ class Planned:
     landed: Receipt | None
     verdict: Verdict
     named: bool = False
+    formerly: str = ""
+    hold: Hold | None = None
 
     @property
     def present(self) -> Dataset:
@@ -43,44 +53,180 @@ class Planned:
         return self.dataset
 
     @property
+    def known_withdrawn(self) -> bool:
+        """Whether it was told before that the catalog lists it no more."""
+        return bool(self.hold and self.hold.verdict == Kind.WITHDRAWN)
+
+    @property
+    def place(self) -> Place:
+        """The partition that it is about."""
+        return self.lane.kind, self.dataset_id
+
+    @property
     def title(self) -> str:
         """Title for people."""
         known = self.dataset or self.landed
         return known.title if known else self.dataset_id
 
+    @property
+    def need(self) -> tuple[bool, str, str]:
+        """Its place in the queue: what was never landed first, then what was fetched longest ago.
+
+        Whatever a quota leaves undone today is then before everything else tomorrow. Looks that
+        no signal asks for come last.
+        """
+        fetched = self.landed.fetched_at if self.landed else ""
+        return self.verdict.kind is Kind.DEEP, fetched, self.dataset_id
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What there is already, as a plan needs it.
+
+    Attributes:
+        receipts: Of the partitions of a lane, by dataset.
+        holds: What is held.
+        columns: Gives the columns of a landed dataset, where they are to be compared.
+    """
+
+    receipts: Mapping[str, Receipt] = field(default_factory=dict)
+    holds: Mapping[Place, Hold] = field(default_factory=dict)
+    columns: Callable[[str], pa.Schema | None] = lambda name: None
+
 
 def plan(
     datasets: Iterable[Dataset],
-    receipts: Mapping[str, Receipt],
+    landed: Landed,
     names: Sequence[str] = (),
     *,
     lane: Lane = RECORDS,
     full: bool = False,
+    accept: bool = False,
+    rules: Rules = DEFAULT,
 ) -> list[Planned]:
     """What a run would do for each dataset, in the order of their identifiers.
 
     Args:
         datasets: The catalog.
-        receipts: What is landed, by dataset.
+        landed: What is landed and held.
         names: Datasets to look at; all of them without it.
         lane: The way by which their rows come; a dataset that neither comes nor came by it is
             left out, unless it was named.
         full: Whether what is landed is to be ignored.
+        accept: Whether a person takes what is held back.
+        rules: How the portal is trusted.
     """
     catalog = {dataset.dataset_id: dataset for dataset in datasets}
+    receipts = landed.receipts
+    renamed = renames(catalog, receipts)
+    clashes = _clashes(catalog, receipts)
+    left = set(renamed.values())
     steps = []
-    for name in sorted(set(names) or {*catalog, *receipts}):
-        dataset, landed = catalog.get(name), receipts.get(name)
+    for name in sorted(set(names) or {*catalog, *receipts} - (left - set(catalog))):
+        dataset, old = catalog.get(name), renamed.get(name, "")
+        receipt = None if name in left and not old else receipts.get(old or name)
         carried = dataset is not None and lane.carries(dataset)
-        if lane.kind == "features" and not carried and landed is None and not (dataset and names):
+        if lane.kind == "features" and not carried and receipt is None and not (dataset and names):
             continue
-        decided = verdict(landed, dataset, full=full)
-        if decided.kind is Kind.UNKNOWN:
-            decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog)}")
+        hold = landed.holds.get((lane.kind, name))
+        decided = verdict(receipt, dataset, full=full, accept=accept, hold=hold, rules=rules)
+        if name in clashes:
+            decided = Verdict(Kind.REFUSED, clashes[name])
+        elif decided.kind is Kind.SCHEMA and dataset:
+            columns = landed.columns(old or name)
+            decided = _agreed(decided, columns, dataset, lane, rules, accept)
+        elif decided.kind is Kind.UNKNOWN:
+            decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog, receipts)}")
         if dataset and not carried:
-            decided = Verdict(Kind.NO_GEOMETRY, _flat(landed))
-        steps.append(Planned(lane, name, dataset, landed, decided, named=bool(names)))
-    return steps
+            decided = Verdict(Kind.NO_GEOMETRY, _flat(receipt))
+        steps.append(Planned(lane, name, dataset, receipt, decided, bool(names), old, hold))
+    return steps if names or full else _spread(steps, rules)
+
+
+def _agreed(
+    found: Verdict,
+    before: pa.Schema | None,
+    dataset: Dataset,
+    lane: Lane,
+    rules: Rules,
+    accept: bool,
+) -> Verdict:
+    try:
+        columns = difference(before, lane.schema(dataset))
+    except SchemaMismatch:
+        return found  # Landing says what is wrong with them.
+    return under_contract(found, columns, rules.contract(dataset.dataset_id), accept=accept)
+
+
+def renames(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> dict[str, str]:
+    """Datasets that are landed under another identifier than the catalog's: new to old.
+
+    `dataset_uid` is the identity. One that two datasets claim identifies neither, and a name that
+    another landed dataset keeps is not taken from it.
+
+    Args:
+        catalog: The datasets by identifier.
+        receipts: What is landed, by identifier.
+
+    Returns:
+        The renamings in an order in which each finds its new name free.
+    """
+    claimed = Counter(dataset.dataset_uid for dataset in catalog.values())
+    by_uid = {
+        dataset.dataset_uid: name
+        for name, dataset in catalog.items()
+        if dataset.dataset_uid and claimed[dataset.dataset_uid] == 1
+    }
+    wanted = {
+        by_uid[receipt.dataset_uid]: old
+        for old, receipt in sorted(receipts.items(), key=lambda item: item[1].fetched_at)
+        if by_uid.get(receipt.dataset_uid, old) != old
+    }
+    found: dict[str, str] = {}
+    while ready := [
+        new for new in wanted if new not in found and _free(new, wanted, found, receipts)
+    ]:
+        found |= {new: wanted[new] for new in ready}
+    return found
+
+
+def _free(
+    new: str, wanted: Mapping[str, str], found: Mapping[str, str], receipts: Mapping[str, Receipt]
+) -> bool:
+    """Whether a name can be taken: by nobody landed, or by one that moves away before."""
+    there = receipts.get(new)
+    if there is None or new in found.values():
+        return True
+    # A file of the new name that says it was called so is a renaming broken off.
+    same = there.dataset_uid == receipts[wanted[new]].dataset_uid
+    return same and wanted[new] in there.former_names
+
+
+def _clashes(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> dict[str, str]:
+    """Datasets whose names others have but for the case: no warehouse can hold both."""
+    alike = defaultdict(list)
+    for name in catalog:
+        alike[name.lower()].append(name)
+    found = {}
+    for names in alike.values():
+        first, *others = sorted(names, key=lambda name: (name not in receipts, name))
+        for name in others:
+            found[name] = f"its name differs from that of {first} by case alone, which stays"
+    return found
+
+
+def _spread(steps: Sequence[Planned], rules: Rules) -> list[Planned]:
+    """The same steps with no more deep checks than a run may make, those due longest first."""
+    due = sorted((step for step in steps if step.verdict.kind is Kind.DEEP), key=_compared)
+    landed = sum(step.landed is not None for step in steps)
+    waiting = {step.place for step in due[rules.deep_checks(landed) :]}
+    later = Verdict(Kind.UNCHANGED, "due to be compared by content, in one of the next runs")
+    return [replace(step, verdict=later) if step.place in waiting else step for step in steps]
+
+
+def _compared(step: Planned) -> float:
+    when = instant(step.landed.fetched_at) if step.landed else None
+    return when.timestamp() if when else 0
 
 
 def _flat(landed: Receipt | None) -> str:
@@ -89,7 +235,10 @@ def _flat(landed: Receipt | None) -> str:
     return "it has no geographic field, so WFS has no layer of it"
 
 
-def _hint(name: str, known: Iterable[str]) -> str:
+def _hint(name: str, known: Iterable[str], receipts: Mapping[str, Receipt]) -> str:
+    new = [new for new, receipt in receipts.items() if name in receipt.former_names]
+    if new:
+        return f"; the portal calls it {new[0]} now"
     close = difflib.get_close_matches(name, known, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}?"

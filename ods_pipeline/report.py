@@ -28,7 +28,11 @@ from ods_pipeline.sync import Watcher
 # Beyond this many, datasets of which there is nothing to tell are counted instead of listed.
 _LISTED = 40
 _QUIET = {"unchanged", "skipped"}
-_COLOURS = {"failed": "red", "differs": "red", "deferred": "yellow", "landed": "green"}
+_COLOURS = {
+    **dict.fromkeys(("failed", "differs"), "red"),
+    **dict.fromkeys(("held", "deferred"), "yellow"),
+    "landed": "green",
+}
 _NARROWEST = 120
 
 

@@ -1,68 +1,54 @@
 """A whole run: read the catalog, decide for each dataset, land what is out of date, load it.
 
 This is the command line's run; Dagster does the same step by step. How one dataset is landed is
-`landing`'s knowledge, what is printed is `cli`'s.
+`landing`'s knowledge, how tables are loaded `loading`'s, what is printed is `report`'s.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 
+from ods_pipeline.catalog_landing import catalog_of, publish_catalog
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, surprise
-from ods_pipeline.landing import land, redescribe
-from ods_pipeline.lane import Lane
-from ods_pipeline.outcome import Outcome, landed_outcome, outcome_of
-from ods_pipeline.planning import Planned, plan
-from ods_pipeline.portal.catalog import as_table
-from ods_pipeline.portal.exports import Format
+from ods_pipeline.errors import (
+    AccessDenied,
+    DatasetNotFound,
+    HeldBack,
+    NothingToLand,
+    OdsPipelineError,
+    QuotaExhausted,
+    Unproven,
+    surprise,
+)
+from ods_pipeline.landing import Wanted, land
+from ods_pipeline.loading import Loader, Opened
+from ods_pipeline.options import DEFAULT, Options
+from ods_pipeline.outcome import (
+    Outcome,
+    held_after,
+    held_outcome,
+    landed_outcome,
+    outcome_of,
+    skipped_outcome,
+)
+from ods_pipeline.planning import Landed, Planned, plan
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.portal.wfs import Version
-from ods_pipeline.tables.lake import Lake, receipt
-from ods_pipeline.tables.partition import PartitionWriter
+from ods_pipeline.tables.holds import Hold, Place, holds, keep
+from ods_pipeline.tables.lake import Lake, PartitionKind, receipt
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.tables.verdict import Kind
-from ods_pipeline.warehouse.base import Held, Warehouse
-from ods_pipeline.warehouse.names import table_name
+from ods_pipeline.tables.verdict import Kind, verdict
+from ods_pipeline.upkeep import follow_all, redescribe
 
-if TYPE_CHECKING:
-    from ods_pipeline.portal.gml import AxisOrder
+_LOADED = frozenset({"landed", "same content", "described anew", "unchanged"})
 
 
-@dataclass(frozen=True)
-class Options:
-    """How to run.
-
-    Attributes:
-        full: Ignore what is landed.
-        verify: Fetch and compare what is landed, land nothing.
-        format: Export to read first.
-        features: Read the geographic datasets through WFS as well.
-        wfs_version: Version of WFS to ask for.
-        axis_order: Order of features' coordinates where their reference system leaves it open.
-        workers: Datasets that are fetched at once.
-    """
-
-    full: bool = False
-    verify: bool = False
-    format: Format = "parquet"
-    features: bool = False
-    wfs_version: Version = "1.1.0"
-    axis_order: AxisOrder = "auto"
-    workers: int = 4
-
-    @property
-    def lanes(self) -> tuple[Lane, ...]:
-        """The ways by which rows come in this run, records first."""
-        records = Lane("records", format=self.format)
-        features = Lane("features", version=self.wfs_version, axis_order=self.axis_order)
-        return (records, features) if self.features else (records,)
+Receipts = dict[PartitionKind, dict[str, Receipt]]
 
 
 class Watcher:
@@ -78,32 +64,53 @@ class Watcher:
         """A dataset is done with."""
 
 
-def publish_catalog(lake: Lake, slug: str, datasets: Iterable[Dataset], url: str = "") -> Receipt:
-    """Bring the lake's catalog up to date; a catalog that says the same is left alone.
+def plans(
+    datasets: Sequence[Dataset],
+    lake: Lake,
+    options: Options,
+    names: Sequence[str] = (),
+    receipts: Receipts | None = None,
+) -> Iterator[Planned]:
+    """What a run would do for each dataset, lane by lane.
 
-    Raises:
-        LakeError: The data folder cannot be written.
+    Args:
+        datasets: The catalog.
+        lake: What is landed and held.
+        options: How the run would be.
+        names: Datasets to look at; all of them without it.
+        receipts: What is landed, where that is known already.
     """
-    table = as_table(datasets).combine_chunks()
-    known = Receipt(slug, "catalog", title=f"Catalog of {slug}", source_url=url)
-    with PartitionWriter(lake, lake.catalog, table.schema) as writer:
-        for batch in table.to_batches():
-            writer.write(batch)
-        landed = receipt(lake.catalog)
-        if landed and landed.content_hash == writer.content.hexdigest():
-            return landed
-        return writer.publish(known)
+    held, known = holds(lake), receipts or landed_in(lake, options)
+    for lane in options.lanes:
+
+        def columns(name: str, kind: PartitionKind = lane.kind) -> pa.Schema:
+            return pq.read_schema(lake.partition(kind, name))
+
+        yield from plan(
+            datasets,
+            Landed(known[lane.kind], held, columns),
+            names,
+            lane=lane,
+            full=options.full,
+            accept=options.accept,
+            rules=options.rules,
+        )
+
+
+def landed_in(lake: Lake, options: Options) -> Receipts:
+    """The receipts of the lanes of a run, by kind and dataset."""
+    return {lane.kind: lake.receipts(lane.kind) for lane in options.lanes}
 
 
 class Run:
-    """One run over a portal: the catalog first, then datasets side by side, loads one by one."""
+    """One run over a portal: the catalog first, then datasets side by side, loads in sessions."""
 
     def __init__(
         self,
         portal: Portal,
         lake: Lake,
-        warehouse: Warehouse | None,
-        options: Options = Options(),
+        warehouse: Opened | None,
+        options: Options = DEFAULT,
         watcher: Watcher | None = None,
     ) -> None:
         """Prepare a run.
@@ -111,16 +118,21 @@ class Run:
         Args:
             portal: Where the datasets are.
             lake: Where they land.
-            warehouse: Where they are loaded, open and ours until the run ends; a comparison needs
-                none.
+            warehouse: Opens where they are loaded, for a session of loads; a comparison needs none.
             options: How to run.
             watcher: Told what happens.
         """
-        self._portal, self._lake, self._warehouse = portal, lake, warehouse
-        self._options = options
+        self._portal, self._lake, self._options = portal, lake, options
         self._watcher = watcher or Watcher()
         self._spent = threading.Event()
-        self._held: Mapping[str, Held] = {}
+        self._outcomes: list[Outcome] = []
+        self._holds: dict[Place, Hold | None] = {}
+        self._formerly: dict[Place, str] = {}
+        self._loader = (
+            Loader(warehouse, lake, options.rules, self._ended, accept=options.accept)
+            if warehouse and not options.verify
+            else None
+        )
 
     def __call__(self, names: Sequence[str] = ()) -> list[Outcome]:
         """Run, and return what became of each dataset.
@@ -128,36 +140,36 @@ class Run:
         Raises:
             OdsPipelineError: The run as a whole is impossible; a dataset's failure is an outcome.
         """
-        datasets = self._portal.datasets()
-        steps = [
-            step for lane in self._options.lanes for step in self._planned(datasets, names, lane)
-        ]
-        if self._warehouse and not self._options.verify:
+        if self._loader:
+            self._loader.reach()
+        landed = landed_in(self._lake, self._options)
+        datasets = catalog_of(self._portal, landed["records"])
+        if not self._options.verify:
             url = self._portal.client.url("/catalog/exports/json")
-            publish_catalog(self._lake, self._portal.slug, datasets, url)
-            self._warehouse.load_catalog(self._lake.catalog)
-            # Once for all: asking about each of thousands costs more than all the rest of a run.
-            self._held = self._warehouse.held(self._portal.slug)
-        self._watcher.planned([step for step in steps if self._fetches(step)])
-        outcomes = [self._concluded(step, outcome) for step, outcome in self._carried_out(steps)]
-        return sorted(outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
-
-    def _planned(
-        self, datasets: Sequence[Dataset], names: Sequence[str], lane: Lane
-    ) -> list[Planned]:
-        landed = self._lake.receipts(lane.kind)
-        return plan(datasets, landed, names, lane=lane, full=self._options.full)
+            accept = self._options.accept
+            publish_catalog(self._lake, self._portal.slug, datasets, url, accept=accept)
+            self._formerly = follow_all(self._lake, datasets, landed)
+        steps = list(plans(datasets, self._lake, self._options, names, landed))
+        if self._loader:
+            self._loader.begin(first=self._formerly)
+        fetched = [step for step in steps if self._fetches(step)]
+        self._watcher.planned(fetched)
+        for step in steps:
+            if not self._fetches(step):
+                self._concluded(step, self._without_fetch(step))
+        for step, outcome in self._fetched(sorted(fetched, key=lambda step: step.need)):
+            self._concluded(step, outcome)
+        self._finish(set() if names else set(holds(self._lake)) - {step.place for step in steps})
+        return sorted(self._outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
 
     def _fetches(self, step: Planned) -> bool:
         if self._options.verify:
-            return step.landed is not None and not step.verdict.skips
+            return step.landed is not None and not step.formerly and not step.verdict.skips
         return step.verdict.fetches
 
-    def _carried_out(self, steps: Sequence[Planned]) -> Iterator[tuple[Planned, Outcome]]:
-        fetched = [step for step in steps if self._fetches(step)]
-        yield from ((step, self._without_fetch(step)) for step in steps if not self._fetches(step))
+    def _fetched(self, steps: Iterable[Planned]) -> Iterator[tuple[Planned, Outcome]]:
         pool = ThreadPoolExecutor(self._options.workers, "landing")
-        futures = {pool.submit(self._with_fetch, step): step for step in fetched}
+        futures = {pool.submit(self._with_fetch, step): step for step in steps}
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
@@ -173,65 +185,107 @@ class Run:
             return outcome_of(step, "deferred", "the request quota was spent before its turn")
         before = self._portal.client.requests_by_this_thread
         try:
-            landing = land(
-                self._portal,
-                step.present,
-                self._lake,
-                lane=step.lane,
-                previous=step.landed,
-                received=lambda size: self._watcher.received(step, size),
-                publish=not self._options.verify,
-            )
+            outcome = self._landed(step)
         except QuotaExhausted as error:
-            self._spent.set()
+            # A dataset's own quota says nothing of the others'.
+            if not error.dataset:
+                self._spent.set()
             outcome = outcome_of(step, "deferred", error.message)
+        except HeldBack as error:
+            outcome = held_outcome(outcome_of(step, "", ""), Kind(error.verdict), str(error))
+        except NothingToLand as error:
+            outcome = outcome_of(step, "failed" if step.named else "skipped", str(error))
+            outcome = replace(outcome, verdict=str(Kind.NO_RECORDS))
         except OdsPipelineError as error:
             outcome = outcome_of(step, "failed", str(error))
         except Exception as error:  # One dataset's surprise must not cost the others theirs.
             outcome = outcome_of(step, "failed", str(surprise(error, step.dataset_id)))
-        else:
-            outcome = landed_outcome(step, landing, verify=self._options.verify)
         return replace(outcome, requests=self._portal.client.requests_by_this_thread - before)
+
+    def _landed(self, step: Planned) -> Outcome:
+        client, lane, options = self._portal.client, step.lane, self._options
+        with self._lake.turn(*step.place, stop=client.cancelled.is_set):
+            previous = receipt(self._lake.partition(*step.place))
+            # The catalog may be newer than what another run has landed since: decide again.
+            if previous and previous != step.landed and self._settled(step, previous):
+                return outcome_of(step, "unchanged", "another run has landed it meanwhile")
+            wanted = Wanted(
+                step.present,
+                lane,
+                previous,
+                options.rules,
+                options.accept,
+                not options.verify,
+                lambda size: self._watcher.received(step, size),
+            )
+            with client.reserved(lane.requests, step.dataset_id):
+                landing = land(self._portal, wanted, self._lake)
+        return landed_outcome(step, landing, verify=options.verify)
+
+    def _settled(self, step: Planned, landed: Receipt) -> bool:
+        found = verdict(landed, step.dataset, rules=self._options.rules)
+        return found.kind in {Kind.UNCHANGED, Kind.METADATA} and not self._options.verify
 
     def _without_fetch(self, step: Planned) -> Outcome:
         try:
+            if step.verdict.kind is Kind.WITHDRAWN and not step.known_withdrawn:
+                self._require_gone(step.dataset_id)
             if step.verdict.skips:
-                return _skipped(step)
+                return skipped_outcome(step)
             if self._options.verify and step.landed is None:
                 return outcome_of(step, "skipped", "nothing is landed that could be compared")
-            if step.verdict.kind is Kind.METADATA and not self._options.verify:
-                landed = step.landed or Receipt(step.present.portal, step.lane.kind)
-                redescribe(step.present, self._lake, landed, lane=step.lane)
-                return outcome_of(step, "described anew", step.verdict.reason)
+            if self._options.verify:
+                return outcome_of(step, "unchanged", step.verdict.reason)
+            return self._kept_up(step)
+        except QuotaExhausted as error:
+            return outcome_of(step, "deferred", error.message)
         except OdsPipelineError as error:
             return outcome_of(step, "failed", str(error))
-        return outcome_of(step, "unchanged", step.verdict.reason)
 
-    def _concluded(self, step: Planned, outcome: Outcome) -> Outcome:
-        """Load what is landed, and tell the watcher."""
-        loads = outcome.action in {"landed", "same content", "described anew", "unchanged"}
-        if outcome.action == "unchanged" and self._holds(step):
-            outcome = replace(outcome, loaded="unchanged")
-        elif loads and self._warehouse and not self._options.verify:
-            partition = self._lake.partition(step.lane.kind, step.dataset_id)
-            # What landing needed goes back first: the load's own room comes on top of it.
-            pa.default_memory_pool().release_unused()
-            try:
-                load = self._warehouse.load(partition, verdict=outcome.verdict)
-            except OdsPipelineError as error:
-                outcome = replace(outcome, action="failed", reason=str(error))
-            else:
-                outcome = replace(outcome, loaded=load.action, change=str(load.change))
+    def _require_gone(self, name: str) -> None:
+        """Ask for a dataset by name before believing a catalog that leaves it out."""
+        try:
+            self._portal.dataset(name)
+        except (AccessDenied, DatasetNotFound):
+            return
+        raise Unproven(
+            "the catalog leaves it out, but the portal has it: the catalog came incomplete, and "
+            "what is landed stays; run again",
+            dataset=name,
+        )
+
+    def _kept_up(self, step: Planned) -> Outcome:
+        if step.verdict.kind is not Kind.METADATA:
+            return outcome_of(step, "unchanged", step.verdict.reason)
+        with self._lake.turn(*step.place):
+            landed = receipt(self._lake.partition(*step.place))
+            if landed:
+                redescribe(step.present, self._lake, landed, lane=step.lane)
+        former = self._formerly.get(step.place)
+        reason = f"it was called {former}" if former else step.verdict.reason
+        return outcome_of(step, "described anew", reason)
+
+    def _concluded(self, step: Planned, outcome: Outcome) -> None:
+        """Have it loaded where there is something to load, else be done with it."""
+        # A table is renamed by loading it, whatever became of its dataset otherwise.
+        loads = outcome.action in _LOADED or (step.landed and step.place in self._formerly)
+        if not loads or self._loader is None:
+            self._ended(step, outcome)
+        elif outcome.action == "unchanged" and self._loader.holds(step):
+            self._ended(step, replace(outcome, loaded="unchanged"))
+        else:
+            self._loader.add(step, outcome)
+
+    def _ended(self, step: Planned, outcome: Outcome) -> None:
+        self._outcomes.append(outcome)
+        self._holds.update(held_after(step, outcome))
         self._watcher.ended(outcome)
-        return outcome
 
-    def _holds(self, step: Planned) -> bool:
-        held = self._held.get(table_name(step.dataset_id, step.lane.kind))
-        return bool(held and step.landed and held.version == step.landed.version)
-
-
-def _skipped(step: Planned) -> Outcome:
-    """Skipped among all, failed when asked for by name."""
-    if step.named and step.verdict.kind is not Kind.NO_GEOMETRY:
-        step.lane.require(step.present)
-    return outcome_of(step, "skipped", step.verdict.reason)
+    def _finish(self, gone: set[Place]) -> None:
+        """Load what waits, and write down what is held; nothing of what is gone altogether."""
+        if self._loader:
+            self._loader.flush()
+        if not self._options.verify:
+            keep(self._lake, {**self._holds, **dict.fromkeys(gone)})
+        if self._loader:
+            self._loader.finish()

@@ -9,12 +9,13 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.landing import Landing, land
+from ods_pipeline.landing import Landing, Wanted, land
+from ods_pipeline.options import Options
 from ods_pipeline.outcome import Outcome
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync import Options, Run
+from ods_pipeline.sync import Run
 from ods_pipeline.tables.lake import Lake, PartitionKind
-from ods_pipeline.warehouse import open_warehouse
+from ods_pipeline.warehouse import Warehouse, open_warehouse
 
 FIELDS = [{"name": "code", "type": "text"}, {"name": "n", "type": "int"}]
 TOWN_FIELDS = [
@@ -44,10 +45,12 @@ class Desk:
         """Run as the command line does; the requests of this run alone are kept."""
         self.emulator.requests.clear()
         portal = Portal(self.emulator.url)
-        with open_warehouse(f"duckdb:///{self.folder / 'warehouse.duckdb'}") as warehouse:
-            outcomes = Run(portal, self.lake, warehouse, Options(**options))(names)
+        outcomes = Run(portal, self.lake, self.warehouse, Options(**options))(names)
         assert portal.client.requests_made == len(self.emulator.requests)
         return {outcome.name: outcome for outcome in outcomes}
+
+    def warehouse(self) -> Warehouse:
+        return open_warehouse(f"duckdb:///{self.folder / 'warehouse.duckdb'}")
 
     def actions(self, *names: str, **options: Any) -> dict[str, str]:
         return {key: item.action for key, item in self.sync(*names, **options).items()}
@@ -83,7 +86,7 @@ class Bench:
         return self.portal.dataset("towns")
 
     def land(self, **options: Any) -> Landing:
-        return land(self.portal, self.dataset(), self.lake, **options)
+        return land(self.portal, Wanted(self.dataset(), **options), self.lake)
 
     def rows(self) -> list[dict[str, Any]]:
         return pq.read_table(self.file, columns=["code", "n"]).to_pylist()

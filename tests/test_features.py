@@ -10,7 +10,7 @@ import pytest
 
 from ods_pipeline.emulator import Emulator, Fault, Quirks, WfsQuirks
 from ods_pipeline.errors import NothingToLand, OdsPipelineError, QuotaExhausted
-from ods_pipeline.landing import land
+from ods_pipeline.landing import Wanted, land
 from ods_pipeline.lane import FEATURES
 from ods_pipeline.tables.lake import receipt
 from tests.desk import TOWN_FIELDS, TOWNS, Bench, Desk
@@ -78,7 +78,7 @@ def test_a_dataset_that_is_geographic_no_more_keeps_its_layer(desk: Desk) -> Non
     desk.emulator.publish("towns", fields=TOWN_FIELDS[:2], records=records)
     outcome = desk.sync(features=True)["towns (features)"]
     assert (outcome.action, outcome.reason) == (
-        "skipped",
+        "held",
         "it is geographic no more; what is landed stays",
     )
     assert desk.loaded("towns__features") == len(TOWNS)
@@ -118,7 +118,7 @@ def test_a_landed_layer_is_geoparquet_with_its_receipt(bench: Bench) -> None:
 
 def test_a_dataset_without_geography_has_no_layer(bench: Bench) -> None:
     with pytest.raises(NothingToLand, match="codes has no geographic field"):
-        land(bench.portal, bench.portal.dataset("codes"), bench.lake, lane=FEATURES)
+        land(bench.portal, Wanted(bench.portal.dataset("codes"), lane=FEATURES), bench.lake)
 
 
 FAULTS: dict[str, Any] = {
@@ -173,4 +173,4 @@ def test_a_spent_quota_ends_the_landing_with_the_time_of_its_reset(bench: Bench)
 def test_a_layer_that_is_republished_while_it_is_read_is_read_again(bench: Bench) -> None:
     read = bench.dataset()
     bench.emulator.publish("towns", records=TOWNS[:7])
-    assert land(bench.portal, read, bench.lake, lane=FEATURES).receipt.rows == 7
+    assert land(bench.portal, Wanted(read, lane=FEATURES), bench.lake).receipt.rows == 7

@@ -7,8 +7,9 @@ import pytest
 
 from ods_pipeline.emulator import Fault
 from ods_pipeline.errors import LoginNeeded
+from ods_pipeline.options import Options
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync import Options, Run
+from ods_pipeline.sync import Run
 from ods_pipeline.tables.lake import Lake
 from tests.desk import FIELDS, rows
 from tests.portal.auth.world import TOKEN, World, a_world

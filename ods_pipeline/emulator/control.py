@@ -7,7 +7,7 @@ from typing import Any
 
 from ods_pipeline.emulator.access.verbs import AccessVerbs
 from ods_pipeline.emulator.errors import coded
-from ods_pipeline.emulator.faults import Fault
+from ods_pipeline.emulator.faults import KINDS, Fault
 from ods_pipeline.emulator.model import Dataset
 
 NAMES = (
@@ -23,6 +23,7 @@ NAMES = (
     "rename",
     "lie",
     "make_big",
+    "ration_dataset",
 )
 # What the path names instead of a dataset.
 NAMED = {
@@ -33,23 +34,14 @@ NAMED = {
     "add_application": "client_id",
     "issue": "user",
 }
-PLAIN = ("make_up", "shut", "expire_access_tokens", "revoke_logins")
-SPOILING = (
-    "status",
-    "quota",
-    "html",
-    "cut",
-    "reset",
-    "stall",
-    "late",
-    "unheard",
-    "header_only",
-    "short_rows",
-    "slow",
-    "appended_error",
-    "exception_report",
-    "empty_body",
-    "redirect",
+PLAIN = (
+    "ration",
+    "pass_time",
+    "use_up",
+    "make_up",
+    "shut",
+    "expire_access_tokens",
+    "revoke_logins",
 )
 
 
@@ -82,8 +74,8 @@ def _stamps(dataset: Dataset) -> dict[str, Any]:
 def _fail(
     portal: AccessVerbs, match: str, fault: str, times: int | None = 1, **arguments: Any
 ) -> dict[str, Any]:
-    if fault not in SPOILING:
-        raise ValueError(f"there is no fault {fault}; the faults are {', '.join(SPOILING)}")
+    if fault not in KINDS:
+        raise ValueError(f"there is no fault {fault}; the faults are {', '.join(KINDS)}")
     portal.fail(match, getattr(Fault, fault)(**arguments), times)
     return {"done": "fail", "match": match, "fault": fault, "times": times}
 
@@ -92,7 +84,7 @@ def _told() -> dict[str, Any]:
     told = {name: _described(name, "<dataset_id>") for name in NAMES}
     told |= {name: _described(name, f"<{first}>") for name, first in NAMED.items()}
     told |= {name: _described(name) for name in (*PLAIN, "fail")}
-    faults = {n: list(inspect.signature(getattr(Fault, n)).parameters) for n in SPOILING}
+    faults = {n: list(inspect.signature(getattr(Fault, n)).parameters) for n in KINDS}
     told["fail"]["faults"] = faults
     return told
 

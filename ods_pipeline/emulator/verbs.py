@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from ods_pipeline.emulator import made_up
-from ods_pipeline.emulator.drafts import draft, features
+from ods_pipeline.emulator.drafts import draft, features, uid
 from ods_pipeline.emulator.encoding import encode
 from ods_pipeline.emulator.faults import Fault, Faults
 from ods_pipeline.emulator.model import Dataset, Field
@@ -49,9 +49,15 @@ class Verbs:
             declared = old.fields if old and fields is None else tuple(map(Field.of, fields or ()))
             rows = encode(declared, records)
             relation = self.state.store.keep(rows) if declared else "(SELECT 1 WHERE false)"
-            base = old or draft(dataset_id, declared, relation)
+            base = old or self._identified(draft(dataset_id, declared, relation))
             base = replace(base, fields=declared, relation=relation, features=features(declared))
             return self._processed(base, rows.num_rows, metas or {}, overrides)
+
+    def _identified(self, dataset: Dataset) -> Dataset:
+        """A new dataset with an identity of its own: its name may once have been another's."""
+        taken = {known.dataset_uid for known in self.state.datasets()}
+        made = (uid(f"{dataset.dataset_id}{'~' * n}") for n in range(len(taken) + 1))
+        return replace(dataset, dataset_uid=next(name for name in made if name not in taken))
 
     def _processed(
         self, dataset: Dataset, rows: int, metas: Mapping[str, Any], overrides: Mapping[str, Any]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import hashlib
+import re
 import stat
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -31,6 +32,8 @@ __all__ = ["Lake", "PartitionKind", "discard_unfinished", "explained", "file_nam
 PartitionKind = Literal["records", "features"]
 
 _LONGEST_NAME = 200
+# Names that Windows keeps for devices, whatever follows a dot: a lake may lie on a shared drive.
+_DEVICE = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])([. ].*)?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -131,6 +134,8 @@ def file_name(dataset_id: str) -> str:
     name = quote(dataset_id, safe="@+,= ", errors="surrogatepass")
     if name.startswith(".") or not name:
         name = f"%2E{name[1:]}" if name else "%"
+    elif _DEVICE.fullmatch(name):
+        name = f"%{ord(name[0]):02X}{name[1:]}"
     if len(name) > _LONGEST_NAME:
         digest = hashlib.sha256(dataset_id.encode("utf-8", "surrogatepass")).hexdigest()[:16]
         name = f"{name[:_LONGEST_NAME]}~{digest}"

@@ -5,6 +5,7 @@ Knows no partition and no table of ours: those are `duckdb`'s.
 
 from __future__ import annotations
 
+import fcntl
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -30,6 +31,8 @@ _SETTINGS = """
     SET enable_progress_bar = false; -- it writes to stdout
     SET autoinstall_known_extensions = false; -- all that is needed is in the core
 """
+# The least that a database takes, and all that is written when it is made.
+_HEADERS = 12_288
 _LAYOUT = (
     "SELECT tags['storage_version'] FROM duckdb_databases() "
     "WHERE database_name = current_database()"
@@ -65,6 +68,24 @@ def _passed_over() -> Iterator[None]:
             raise
 
 
+def _remove_half_made(path: Path) -> None:
+    """Remove what was broken off before it was a database: DuckDB would refuse it for ever.
+
+    Raises:
+        OSError: It cannot be removed.
+    """
+    with suppress(FileNotFoundError, BlockingIOError):
+        # First, for to open and close a file that this process has locked would unlock it.
+        if not path.is_file() or path.stat().st_size >= _HEADERS:
+            return
+        with path.open("r+b") as file:
+            begun = file.read()
+            if not begun or begun[8:12] == b"DUCK":
+                # Refused where another process is making it at this moment.
+                fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                path.unlink()
+
+
 class Session:
     """A DuckDB file held open, and closed to all other processes, until `close`.
 
@@ -80,6 +101,7 @@ class Session:
         self._path = path
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            _remove_half_made(path)
             # No `config=`: a second connection of this process would have to repeat it exactly.
             self._connection = duckdb.connect(path)
             self.run(_SETTINGS)

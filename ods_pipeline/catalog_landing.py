@@ -1,0 +1,81 @@
+"""The catalog as a landed table, one row per dataset, and the doubt about one that shrank.
+
+How a catalog is read is `portal.catalog`'s knowledge, loading the table the warehouse's.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import NotAPortal, Unproven
+from ods_pipeline.portal.catalog import as_table
+from ods_pipeline.portal.dialects import explained
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.tables.lake import Lake, receipt
+from ods_pipeline.tables.partition import PartitionWriter
+from ods_pipeline.tables.receipt import Receipt
+from ods_pipeline.tables.rules import DEFAULT
+
+# Fewer datasets than these may go at once without anybody being asked.
+_FEW = 5
+
+
+def catalog_of(portal: Portal, landed: Iterable[str]) -> list[Dataset]:
+    """The datasets of a portal; one that speaks no Explore API v2.1 is told by what it does speak.
+
+    Args:
+        portal: The portal.
+        landed: Datasets that were landed from it, one of which may be asked for.
+
+    Raises:
+        PortalError: There is no catalog to read.
+    """
+    try:
+        return portal.datasets()
+    except NotAPortal as error:
+        raise explained(portal.client, error, landed) from error
+
+
+def publish_catalog(
+    lake: Lake, slug: str, datasets: Sequence[Dataset], url: str = "", *, accept: bool = False
+) -> Receipt:
+    """Bring the lake's catalog up to date; a catalog that says the same is left alone.
+
+    Raises:
+        Unproven: It lists hardly any of the datasets that it listed before.
+        LakeError: The data folder cannot be written.
+    """
+    before = receipt(lake.catalog)
+    if before and not accept:
+        require_most(slug, before.rows, len(datasets))
+    table = as_table(datasets).combine_chunks()
+    known = Receipt(slug, "catalog", title=f"Catalog of {slug}", source_url=url)
+    with PartitionWriter(lake, lake.catalog, table.schema) as writer:
+        for batch in table.to_batches():
+            writer.write(batch)
+        if before and before.content_hash == writer.content.hexdigest():
+            return before
+        return writer.publish(known)
+
+
+def require_most(slug: str, before: int, now: int) -> None:
+    """Doubt a catalog that lost most of its datasets overnight, or what we are shown of it.
+
+    A login that serves no more may show fewer datasets instead of an error.
+
+    Args:
+        slug: The portal.
+        before: How many datasets it listed when it was landed last.
+        now: How many it lists.
+
+    Raises:
+        Unproven: That many do not go without anybody being asked.
+    """
+    if DEFAULT.shrunk(before, now) and (before - now >= _FEW or not now):
+        raise Unproven(
+            f"the catalog of {slug} lists {now} datasets where it listed {before}: nothing was "
+            "touched; check the credentials, and run `ods-pipeline sync --accept` if that is how "
+            "it is meant",
+            portal=slug,
+        )

@@ -1,0 +1,148 @@
+"""Loading what a run has landed: in short sessions, so that nobody is kept out of the warehouse.
+
+A DuckDB file has one writer at a time. A run that fetches for an hour opens it for seconds now
+and then; another one that loads at that moment is waited for. What a load does is the warehouse's
+knowledge.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import replace
+
+import pyarrow as pa
+
+from ods_pipeline.errors import OdsPipelineError, WarehouseLocked
+from ods_pipeline.outcome import Outcome, held_outcome
+from ods_pipeline.planning import Planned
+from ods_pipeline.tables.holds import Place
+from ods_pipeline.tables.lake import Lake, receipt
+from ods_pipeline.tables.rules import Rules
+from ods_pipeline.tables.verdict import Kind
+from ods_pipeline.warehouse.base import Held, Warehouse
+from ods_pipeline.warehouse.names import table_name
+
+#: A session begins when so many loads wait, or when the first of them has waited for so long.
+_WAITING, _SECONDS = 100, 15.0
+
+Opened = Callable[[], AbstractContextManager[Warehouse]]
+_Waiting = list[tuple[Planned, Outcome]]
+
+
+class Loader:
+    """Takes what has landed and loads it, several tables in a session."""
+
+    def __init__(
+        self,
+        opened: Opened,
+        lake: Lake,
+        rules: Rules,
+        ended: Callable[[Planned, Outcome], object],
+        *,
+        accept: bool = False,
+    ) -> None:
+        """Prepare to load; nothing is opened yet.
+
+        Args:
+            opened: Opens the warehouse for a session.
+            lake: Where the partitions are.
+            rules: With the contracts under which columns may change.
+            ended: Told each outcome once its table is loaded.
+            accept: Whether a person takes columns that a contract would keep out.
+        """
+        self._opened, self._lake, self._rules, self._ended = opened, lake, rules, ended
+        self._accept = accept
+        self._waiting: _Waiting = []
+        self._since = 0.0
+        self._held: Mapping[str, Held] = {}
+        self._first: Sequence[Place] = ()
+
+    def reach(self) -> None:
+        """See that the warehouse can be opened, before anything is asked of the portal.
+
+        Raises:
+            ConfigurationError: Its URL names none.
+            WarehouseError: It cannot be opened, or is closed to us for long.
+        """
+        with self._opened():
+            pass
+
+    def begin(self, first: Iterable[Place] = ()) -> None:
+        """Load the catalog, and see what is loaded of the portal.
+
+        Args:
+            first: Partitions to load before others, in this order: renamed ones, whose old names
+                others may have taken.
+
+        Raises:
+            WarehouseError: The warehouse cannot be opened, or is closed to us for long.
+        """
+        self._first = tuple(first)
+        with self._opened() as warehouse:
+            warehouse.load_catalog(self._lake.catalog)
+            self._mark(warehouse)
+            # Once for all: asking about each of thousands costs more than all the rest of a run.
+            self._held = warehouse.held(self._lake.root.name)
+
+    def holds(self, step: Planned) -> bool:
+        """Whether the warehouse has a dataset exactly as it is landed."""
+        held = self._held.get(table_name(step.dataset_id, step.lane.kind))
+        return bool(held and step.landed and held.version == step.landed.version)
+
+    def add(self, step: Planned, outcome: Outcome) -> None:
+        """Load a partition in the next session, which may begin now."""
+        self._since = self._since if self._waiting else time.monotonic()
+        self._waiting.append((step, outcome))
+        if len(self._waiting) >= _WAITING or time.monotonic() - self._since >= _SECONDS:
+            self.flush()
+
+    def flush(self) -> None:
+        """Load what waits; a warehouse that cannot be opened fails each of them in one sentence."""
+        waiting, self._waiting = sorted(self._waiting, key=self._turn), []
+        if not waiting:
+            return
+        # What landing needed goes back first: the load's own room comes on top of it.
+        pa.default_memory_pool().release_unused()
+        try:
+            with self._opened() as warehouse:
+                for step, outcome in waiting:
+                    self._ended(step, self._loaded(warehouse, step, outcome))
+        except WarehouseLocked as error:
+            told = f"it is landed, but not loaded: {error}; the next run loads it"
+            for step, outcome in waiting:
+                self._ended(step, replace(outcome, action="failed", reason=told))
+
+    def finish(self) -> None:
+        """Write down in the warehouse what is held; the next run does it where this one cannot."""
+        if self._lake.held.exists():
+            with contextlib.suppress(WarehouseLocked), self._opened() as warehouse:
+                self._mark(warehouse)
+
+    def _mark(self, warehouse: Warehouse) -> None:
+        # A damaged list is written anew by the end of the run.
+        if receipt(self._lake.held) or not self._lake.held.exists():
+            warehouse.load_held(self._lake.held)
+
+    def _turn(self, waiting: tuple[Planned, Outcome]) -> int:
+        place = waiting[0].place
+        return self._first.index(place) if place in self._first else len(self._first)
+
+    def _loaded(self, warehouse: Warehouse, step: Planned, outcome: Outcome) -> Outcome:
+        partition = self._lake.partition(step.lane.kind, step.dataset_id)
+        contract = "evolve" if self._accept else self._rules.contract(step.dataset_id)
+        try:
+            load = warehouse.load(partition, verdict=outcome.verdict, contract=contract)
+        except OdsPipelineError as error:
+            return replace(outcome, action="failed", reason=str(error))
+        outcome = replace(outcome, loaded=load.action, change=str(load.change))
+        if load.action == "quarantined":
+            told = (
+                f"the publisher changed its fields ({load.change}): the data are landed, the "
+                "table stays as it was until a person accepts with `ods-pipeline sync --accept`"
+            )
+            return held_outcome(outcome, Kind.QUARANTINED, told)
+        note = "; ".join(filter(None, [outcome.note, load.note]))
+        return replace(outcome, note=note)
