@@ -3,16 +3,21 @@
 Those that are partitioned by dataset are `lane_assets`'.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
+from ods_pipeline.agenda import Work, catalog_of, of_portal, unconfirmed
 from ods_pipeline.automation import refresh_on_change_or_age
+from ods_pipeline.catalog_landing import publish_catalog
 from ods_pipeline.dataset import Dataset
+from ods_pipeline.holding import Changes, by_the_catalog, forgotten, write_down
 from ods_pipeline.metadata import of_load, of_partition
-from ods_pipeline.portal.portal import Portal
+from ods_pipeline.outcome import shown
+from ods_pipeline.planning import Planned
+from ods_pipeline.progress import summed_up
 from ods_pipeline.resources import (
     WAIT_FOR_THE_WAREHOUSE,
     explained,
@@ -20,11 +25,14 @@ from ods_pipeline.resources import (
     portal_of,
     warehouse_of,
 )
+from ods_pipeline.run_mode import Acceptance
 from ods_pipeline.settings import Settings
-from ods_pipeline.sync import publish_catalog
+from ods_pipeline.tables.holds import holds
 from ods_pipeline.tables.lake import Lake
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.warehouse.base import Load
+
+_LISTED = 50
 
 
 def dataset_spec(settings: Settings) -> dg.AssetSpec:
@@ -56,12 +64,20 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
         ),
         description=f"What {settings.address.base} has to offer: one request, one row per dataset.",
     )
-    def catalog(context: dg.AssetExecutionContext) -> Any:
+    def catalog(context: dg.AssetExecutionContext, config: Acceptance) -> Any:
         with explained():
             portal, lake = portal_of(context, settings), lake_of(context, settings)
-            landed = landed_catalog(portal, lake, portal.datasets())
+            work = Work(portal, lake, settings.rules, accept=config.accept)
+            datasets = catalog_of(work)
+            landed = landed_catalog(work, datasets)
+            steps = [step for lane in settings.lanes for step in of_portal(work, lane, datasets)]
+            doubtful = unconfirmed(work, steps)
+            changes = held_by(work, settings, steps, doubtful)
             with warehouse_of(context, settings) as warehouse:
                 load = warehouse.load_catalog(lake.catalog)
+                write_down(lake, changes, warehouse)
+            if doubtful:
+                raise summed_up(len(datasets), doubtful)
             return dg.MaterializeResult(
                 metadata=catalog_metadata(lake, landed, load),
                 data_version=dg.DataVersion(landed.content_hash),
@@ -70,13 +86,45 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
     return catalog
 
 
-def landed_catalog(portal: Portal, lake: Lake, datasets: Sequence[Dataset]) -> Receipt:
-    """Bring the lake's catalog up to date with what the portal just said."""
-    return publish_catalog(lake, portal.slug, datasets, portal.client.url("/catalog/exports/json"))
+def landed_catalog(work: Work, datasets: Sequence[Dataset]) -> Receipt:
+    """Bring the lake's catalog up to date with what the portal just said.
+
+    Raises:
+        Unproven: It lists hardly any of the datasets that it listed before.
+    """
+    portal, url = work.portal, work.portal.client.url("/catalog/exports/json")
+    return publish_catalog(work.lake, portal.slug, datasets, url, accept=work.accept)
+
+
+def held_by(
+    work: Work, settings: Settings, steps: Sequence[Planned], doubtful: Collection[str]
+) -> Changes:
+    """What the catalog alone says is held: what it lists no more, and what it shows no more.
+
+    Dagster has no partition of a dataset that is withdrawn, so nobody else would say so.
+
+    Args:
+        work: What the run works with.
+        settings: The portal's.
+        steps: The plan of everything.
+        doubtful: Datasets of which the catalog's word is not taken.
+    """
+    kinds = {lane.kind for lane in settings.lanes}
+    believed = (step for step in steps if step.dataset_id not in doubtful)
+    return by_the_catalog(believed) | forgotten(work.lake, steps, kinds)
 
 
 def catalog_metadata(lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
     """What the UI shows of the catalog."""
     told = {**of_partition(lake.catalog, landed, ""), **of_load(load)}
     told["dagster/row_count"] = told.pop("dagster/partition_row_count")
+    held = holds(lake)
+    if held:
+        lines = [
+            f"- **{shown(h.dataset_id, h.kind)}** {h.verdict}: {h.reason}" for h in held.values()
+        ]
+        told |= {
+            "held": len(held),
+            "held_datasets": dg.MetadataValue.md("\n".join(lines[:_LISTED])),
+        }
     return told

@@ -1,50 +1,31 @@
 """One dataset brought up to date and told about: the step that assets and job have in common.
 
-The decision is `tables.verdict`'s, the work `landing`'s; here they become metadata, data version
-and check figures. What Dagster does with these is `assets`' and `job`'s.
+What it needs is `planning`'s decision, the work `landing`'s and `upkeep`'s; here they become
+metadata, data version and check figures. What Dagster does with these is `assets`' and `job`'s.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import dagster as dg
 import pyarrow.parquet as pq
 
-from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DataError, NothingToLand
-from ods_pipeline.landing import Landing, bring_up_to_date, land
-from ods_pipeline.lane import RECORDS, Lane
-from ods_pipeline.metadata import (
-    column_schema,
-    of_load,
-    of_map,
-    of_partition,
-    schema_change,
-    version,
-)
-from ods_pipeline.portal.portal import Portal
-from ods_pipeline.tables.lake import Lake, receipt
+from ods_pipeline.agenda import Work
+from ods_pipeline.catalog_landing import require_gone
+from ods_pipeline.errors import DataError, HeldBack, NothingToLand
+from ods_pipeline.landing import Landing, Wanted, land
+from ods_pipeline.metadata import of_map, of_partition, version
+from ods_pipeline.planning import Planned
+from ods_pipeline.run_mode import Mode
+from ods_pipeline.tables.difference import Difference, difference
+from ods_pipeline.tables.lake import receipt
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.tables.verdict import Kind, Verdict, verdict
-from ods_pipeline.warehouse.base import Load, SchemaChange, Warehouse
+from ods_pipeline.tables.verdict import ALARMING, Kind, Verdict, verdict
+from ods_pipeline.upkeep import follow, redescribe
 
-
-class Mode(StrEnum):
-    """How a run treats what is landed."""
-
-    incremental = "incremental"
-    full = "full"
-    verify = "verify"
-
-
-class RunMode(dg.Config):
-    """Run configuration: fetch what changed, fetch everything, or fetch and compare alone."""
-
-    mode: Mode = Mode.incremental
+_SAME = Difference()
 
 
 @dataclass(frozen=True)
@@ -60,16 +41,18 @@ class Brought:
         requests: Sent for it.
         differs: Whether a comparison found other content on the portal.
         page: The dataset's page on the portal.
+        formerly: The identifier that it had until now, where the portal has renamed it.
     """
 
     receipt: Receipt
     verdict: Verdict
     path: Path
-    change: SchemaChange
+    change: Difference
     landing: Landing | None
     requests: int
     differs: bool
     page: str
+    formerly: str = ""
 
     def difference(self) -> DataError:
         """The failure that a comparison ends with where the contents differ."""
@@ -82,7 +65,7 @@ class Brought:
     @property
     def moved(self) -> bool:
         """Whether anything was to be done."""
-        return self.verdict.kind is not Kind.UNCHANGED
+        return self.verdict.kind is not Kind.UNCHANGED or bool(self.formerly)
 
     @property
     def version(self) -> str:
@@ -106,100 +89,90 @@ class Brought:
 
 
 @dataclass(frozen=True)
-class Loaded:
-    """What loading one partition came to.
+class _Done:
+    """What a turn at a partition came to."""
 
-    Attributes:
-        load: The warehouse's own account.
-        path: The partition.
-        kind: `records` or `features`.
-    """
-
-    load: Load
-    path: Path
-    kind: str
-
-    @property
-    def version(self) -> str:
-        """The data version of the table: the identity of its rows."""
-        return self.load.content_hash
-
-    def metadata(self) -> dict[str, Any]:
-        """What the UI shows of it."""
-        columns = column_schema(pq.read_schema(self.path))
-        return {
-            **of_map(self.path, self.kind),
-            **of_load(self.load),
-            "dagster/column_schema": columns,
-        }
+    receipt: Receipt
+    change: Difference = _SAME
+    landing: Landing | None = None
 
 
-def load_partition(
-    warehouse: Warehouse, lake: Lake, name: str, why: str, lane: Lane = RECORDS
-) -> Loaded:
-    """Load one landed dataset; one that the warehouse holds already costs a look at its footer.
-
-    Raises:
-        WarehouseError: The table stays as it was.
-    """
-    path = lake.partition(lane.kind, name)
-    return Loaded(warehouse.load(path, verdict=why), path, lane.kind)
-
-
-def bring(
-    portal: Portal,
-    lake: Lake,
-    dataset: Dataset,
-    mode: Mode,
-    lane: Lane = RECORDS,
-) -> Brought:
+def bring(work: Work, step: Planned) -> Brought:
     """Bring one dataset up to date with what the portal says of it.
 
-    The verdict compares with the receipt in the landed file, so that a lost Dagster instance
+    What is planned compares with the receipt in the landed file, so that a lost Dagster instance
     fetches nothing again.
 
     Raises:
+        HeldBack: A person has to look at it first; the old partition stays.
         OdsPipelineError: It cannot be; the old partition stays.
     """
-    before = portal.client.requests_by_this_thread
-    path = lake.partition(lane.kind, dataset.dataset_id)
-    previous = receipt(path)
-    known = pq.read_schema(path) if previous else None
-    found = verdict(previous, dataset, full=mode is Mode.full)
-    if found.skips:
-        lane.require(dataset)
-    landing = _done(portal, lake, dataset, mode, lane, found, previous)
-    verifies = mode is Mode.verify
-    standing = landing.receipt if landing and not verifies else previous
-    if standing is None:
-        raise NothingToLand(found.reason, portal=dataset.portal, dataset=dataset.dataset_id)
+    client, name = work.portal.client, step.dataset_id
+    before = client.requests_by_this_thread
+    _require(work, step)
+    if step.landed and step.verdict.kind is Kind.UNCHANGED and not (work.verifies or step.formerly):
+        done = _Done(step.landed)
+    else:
+        with work.lake.turn(*step.place, stop=client.cancelled.is_set):
+            done = _in_turn(work, step)
     return Brought(
-        receipt=standing,
-        verdict=found,
-        path=path,
-        change=schema_change(known, pq.read_schema(path)),
-        landing=landing,
-        requests=portal.client.requests_by_this_thread - before,
-        differs=bool(verifies and landing and landing.changed),
-        page=f"{portal.client.address.base}/explore/dataset/{dataset.dataset_id}/",
+        receipt=done.receipt,
+        verdict=step.verdict,
+        path=work.lake.partition(*step.place),
+        change=done.change,
+        landing=done.landing,
+        requests=client.requests_by_this_thread - before,
+        differs=bool(work.verifies and done.landing and done.landing.changed),
+        page=f"{client.address.base}/explore/dataset/{name}/",
+        formerly=step.formerly,
     )
 
 
-def _done(
-    portal: Portal,
-    lake: Lake,
-    dataset: Dataset,
-    mode: Mode,
-    lane: Lane,
-    found: Verdict,
-    previous: Receipt | None,
-) -> Landing | None:
-    if mode is not Mode.verify:
-        return bring_up_to_date(portal, dataset, lake, found, previous, lane=lane)
-    if found.kind is Kind.NEW:
+def _require(work: Work, step: Planned) -> None:
+    """Refuse in one sentence what is not to be fetched, or cannot be compared."""
+    found, where = step.verdict, {"dataset": step.dataset_id, "portal": work.portal.slug}
+    if found.kind in ALARMING:
+        raise HeldBack(str(found.kind), found.reason, **where)
+    if found.kind is Kind.REFUSED:
+        raise DataError(found.reason, **where)
+    require_gone(work.portal, step)
+    if found.skips:
+        step.lane.require(step.present)
+        raise NothingToLand(found.reason, **where)
+    if work.verifies and (step.landed is None or step.formerly):
         raise NothingToLand(
             "nothing is landed that could be verified; run it in the mode incremental first",
-            portal=dataset.portal,
-            dataset=dataset.dataset_id,
+            **where,
         )
-    return land(portal, dataset, lake, lane=lane, previous=previous, publish=False)
+
+
+def _in_turn(work: Work, step: Planned) -> _Done:
+    lane, lake = step.lane, work.lake
+    if step.formerly:
+        follow(lake, lane.kind, step.formerly, step.dataset_id)
+    path = lake.partition(*step.place)
+    previous = receipt(path)
+    known = pq.read_schema(path) if previous else None
+    if previous and not _fetches(work, step, previous):
+        told = redescribe(step.present, lake, previous, lane=lane)
+        return _Done(told, difference(known, pq.read_schema(path)))
+    wanted = Wanted(
+        step.present,
+        lane,
+        previous,
+        work.rules,
+        accept=work.accept,
+        publish=not work.verifies,
+    )
+    with work.portal.client.reserved(lane.requests, step.dataset_id):
+        landing = land(work.portal, wanted, lake)
+    standing = previous if work.verifies and previous else landing.receipt
+    return _Done(standing, difference(known, pq.read_schema(path)), landing)
+
+
+def _fetches(work: Work, step: Planned, landed: Receipt) -> bool:
+    """Whether the records have to be asked for, still: another run may have landed them."""
+    as_planned = step.landed is not None and step.landed.fetched_at == landed.fetched_at
+    if as_planned or work.verifies or work.accept or work.mode is Mode.full:
+        return work.verifies or step.verdict.fetches
+    return verdict(landed, step.dataset, rules=work.rules).fetches

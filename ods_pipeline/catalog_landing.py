@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import NotAPortal, Unproven
+from ods_pipeline.errors import AccessDenied, DatasetNotFound, NotAPortal, Unproven
+from ods_pipeline.planning import Planned
 from ods_pipeline.portal.catalog import as_table
 from ods_pipeline.portal.dialects import explained
 from ods_pipeline.portal.portal import Portal
@@ -16,6 +17,7 @@ from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.tables.partition import PartitionWriter
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.rules import DEFAULT
+from ods_pipeline.tables.verdict import Kind
 
 # Fewer datasets than these may go at once without anybody being asked.
 _FEW = 5
@@ -79,3 +81,27 @@ def require_most(slug: str, before: int, now: int) -> None:
             "it is meant",
             portal=slug,
         )
+
+
+def require_gone(portal: Portal, step: Planned) -> None:
+    """Ask for a dataset by name before believing a catalog that leaves it out.
+
+    Args:
+        portal: The portal.
+        step: What is to become of the dataset; nothing is asked unless it is newly withdrawn.
+
+    Raises:
+        Unproven: The portal has it.
+        PortalError: The portal does not say.
+    """
+    if step.verdict.kind is not Kind.WITHDRAWN or step.known_withdrawn:
+        return
+    try:
+        portal.dataset(step.dataset_id)
+    except (AccessDenied, DatasetNotFound):
+        return
+    raise Unproven(
+        "the catalog leaves it out, but the portal has it: the catalog came incomplete, and what "
+        "is landed stays; run again",
+        dataset=step.dataset_id,
+    )

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from ods_pipeline.assets import catalog_asset, dataset_spec
 from ods_pipeline.automation import automation_sensor
+from ods_pipeline.blocks import Layers, Selection, Trust, Watching
 from ods_pipeline.credentials import (
     ApiKeyAttribute,
     OAuth2Attribute,
@@ -35,44 +36,6 @@ EMULATOR_NAME = "sample_portal"
 
 #: Seconds between two looks at a catalog: a real portal allows 100 to 15,000 requests a day.
 SECONDS, EMULATOR_SECONDS = 1800, 30
-
-
-class Selection(dg.Model, dg.Resolvable):
-    """Which datasets to keep: identifiers, or patterns with `*` and `?`."""
-
-    include: list[str] = Field(default=["*"], description="Datasets to keep.")
-    exclude: list[str] = Field(default=[], description="Datasets to leave out all the same.")
-
-
-class Layers(dg.Model, dg.Resolvable):
-    """Which geographic datasets to read through WFS as well: identifiers, or patterns."""
-
-    include: list[str] = Field(default=[], description="Geographic datasets to read; none without.")
-    exclude: list[str] = Field(default=[], description="Datasets to leave out all the same.")
-    version: Annotated[
-        Literal["1.1.0", "2.0.0"],
-        Field(description="Version of WFS; 2.0.0 can split a layer that comes in part."),
-    ] = "1.1.0"
-    axis_order: Annotated[
-        Literal["auto", "latlon", "lonlat"],
-        Field(description="Order of coordinates where the srsName leaves it open; auto decides."),
-    ] = "auto"
-
-
-class Watching(dg.Model, dg.Resolvable):
-    """How the portal is watched."""
-
-    minimum_interval_seconds: Annotated[
-        int,
-        Field(
-            ge=0,
-            description="Seconds between two looks at the catalog; each is one request. "
-            "Without it 1800, or 30 for the sample portal, which costs nobody anything.",
-        ),
-    ] = 0
-    running: Annotated[
-        bool, Field(description="Whether the sensors start switched on, without a click.")
-    ] = False
 
 
 class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
@@ -115,6 +78,9 @@ class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
         str, Field(description="Cron of the job, for those who prefer a clock to the sensor.")
     ] = ""
     sensor: Annotated[Watching, Field(description="How the portal is watched.")] = Watching()
+    trust: Annotated[
+        Trust, Field(description="What is taken from the portal without a person's word.")
+    ] = Trust()
     api_key: ApiKeyAttribute = None
     api_key_in_query: Annotated[
         bool, Field(description="Send the key in the URL, for proxies that lose its header.")
@@ -141,6 +107,7 @@ class OpendatasoftPortal(dg.Component, dg.Model, dg.Resolvable):
             not_layers=tuple(self.features.exclude),
             wfs_version=self.features.version,
             axis_order=self.features.axis_order,
+            rules=self.trust.rules(),
             datasets_per_run=self.datasets_per_run,
             data_dir=self.data_dir,
             warehouse=self.warehouse,

@@ -20,6 +20,7 @@
     │   ├── SchemaMismatch        the export's columns are not the dataset's fields
     │   ├── NothingToLand         the dataset holds no records
     │   ├── GmlRefused            a GML document that cannot be read rightly, or is hostile
+    │   │   └── NoXml                 anything else came where GML should be
     │   ├── HeldBack              new rows that a person has to accept first
     │   └── Unproven              rows, dates or structure contradict the portal
     │       └── Miscounted        more or fewer rows than the portal counts
@@ -150,7 +151,10 @@ class QuotaExhausted(PortalError):
 
     Attributes:
         reset: When the portal says that the quota starts anew, if it says so.
+        of_dataset: Whether it is one dataset's own quota, which says nothing of the others'.
     """
+
+    of_dataset = False
 
     exit_status = 3
 
@@ -218,6 +222,10 @@ class NothingToLand(DataError):
 
 class GmlRefused(DataError):
     """A GML document holds what cannot be read rightly, or what no honest document holds."""
+
+
+class NoXml(GmlRefused):
+    """What came where GML should be is no XML at all."""
 
 
 class Unproven(DataError):

@@ -5,33 +5,43 @@ the assets' own, so that lineage and versions are the same whichever way a datas
 """
 
 import contextlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 from pydantic import Field
 
+from ods_pipeline.agenda import Work, catalog_of, of_portal, unconfirmed
 from ods_pipeline.assets import catalog_metadata, landed_catalog
-from ods_pipeline.bring import Brought, Mode, RunMode, bring, load_partition
+from ods_pipeline.bring import Brought, bring
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DataError, DatasetNotFound, OdsPipelineError
+from ods_pipeline.errors import DataError, OdsPipelineError, QuotaExhausted
+from ods_pipeline.holding import after_landing, after_loading, by_the_catalog, forgotten, write_down
 from ods_pipeline.lane import Lane
-from ods_pipeline.lane_assets import verdict_of
+from ods_pipeline.lane_assets import verdict_of, work_of
+from ods_pipeline.loaded import Loading
 from ods_pipeline.outcome import shown
 from ods_pipeline.partitions import moves
+from ods_pipeline.planning import Planned
 from ods_pipeline.progress import each, event, named, summed_up
 from ods_pipeline.resources import (
     WAIT_FOR_THE_WAREHOUSE,
     explained,
     lake_of,
-    portal_of,
     warehouse_of,
 )
-from ods_pipeline.sensor import stamp, version_events
-from ods_pipeline.settings import Settings, loadable
+from ods_pipeline.run_mode import RunMode
+from ods_pipeline.sensor import version_events, version_of
+from ods_pipeline.settings import Settings
+from ods_pipeline.tables.holds import keep
 from ods_pipeline.tables.lake import Lake, receipt
+from ods_pipeline.tables.verdict import ALARMING, Kind, Verdict
 from ods_pipeline.warehouse.base import Warehouse
 from ods_pipeline.warehouse.names import table_name
+
+_LEFT_OUT = Verdict(Kind.UNKNOWN, "the settings leave it out")
 
 
 class SyncConfig(RunMode):
@@ -85,66 +95,73 @@ def sync_schedule(settings: Settings, job: dg.JobDefinition) -> dg.ScheduleDefin
 def _fetch(
     context: dg.OpExecutionContext, settings: Settings, config: SyncConfig
 ) -> dict[str, Any]:
-    portal, lake = portal_of(context, settings), lake_of(context, settings)
-    datasets = portal.datasets()
-    if config.mode is not Mode.verify:
-        landed_catalog(portal, lake, datasets)
+    work = work_of(context, settings, config)
+    datasets = catalog_of(work)
+    if not work.verifies:
+        landed_catalog(work, datasets)
     catalog = settings.selected(datasets)
     _bring_partitions_up_to_date(context, settings, catalog)
-    return {
-        "loads": config.mode is not Mode.verify,
-        "lanes": {
-            lane.kind: _landed(context, settings, config, catalog, lane) for lane in settings.lanes
-        },
+    plans = {lane.kind: of_portal(work, lane, datasets, config.datasets) for lane in settings.lanes}
+    landed = {
+        lane.kind: _landed(context, settings, work, catalog, lane, plans[lane.kind])
+        for lane in settings.lanes
     }
+    if not (work.verifies or config.datasets):
+        steps = [step for plan in plans.values() for step in plan]
+        keep(work.lake, forgotten(work.lake, steps, list(plans)))
+    return {"loads": not work.verifies, "accept": work.accept, "lanes": landed}
 
 
 def _landed(
     context: dg.OpExecutionContext,
     settings: Settings,
-    config: SyncConfig,
+    work: Work,
     catalog: Mapping[str, Dataset],
     lane: Lane,
+    plan: Sequence[Planned],
 ) -> dict[str, Any]:
     """What became of the datasets that come by a lane, as text that one step hands the next."""
-    portal, lake = portal_of(context, settings), lake_of(context, settings)
-    carried = settings.carried(lane, catalog)
-    names = [name for name in carried if _wanted(carried[name], lake, config, lane)]
-    if lane.kind == "records":
-        # One that the settings leave out is a mistake to be told of.
-        names += [name for name in config.datasets if name not in catalog]
-
-    def step(name: str) -> Brought:
-        return bring(portal, lake, _listed(catalog, name), config.mode, lane)
-
-    done, failed = each(names, step)
+    steps = {step.dataset_id: step for step in _wanted(settings, work, catalog, lane, plan)}
+    done, failed = each(steps, lambda name: bring(work, steps[name]))
     failed |= {name: item.difference() for name, item in done.items() if item.differs}
     right = {name: item for name, item in done.items() if name not in failed}
+    if not work.verifies:
+        passed_over = [step for step in plan if step.dataset_id not in steps]
+        doubtful = unconfirmed(work, passed_over)
+        believed = [step for step in passed_over if step.dataset_id not in doubtful]
+        keep(work.lake, by_the_catalog(believed) | after_landing(steps, done, failed))
+        failed |= doubtful
     _tell(context, settings, catalog, right, lane)
     for name, error in failed.items():
         context.log.error(named(name, error))
+    put_off = [name for name, error in failed.items() if isinstance(error, QuotaExhausted)]
     return {
         "moved": [name for name, item in right.items() if item.moved],
         "unmoved": [name for name, item in right.items() if not item.moved],
         "failed": {name: named(name, error) for name, error in failed.items()},
+        "deferred": put_off,
     }
 
 
-def _listed(catalog: Mapping[str, Dataset], name: str) -> Dataset:
-    if name not in catalog:
-        raise DatasetNotFound(
-            "the portal has no such dataset, or the settings leave it out", dataset=name
-        )
-    return catalog[name]
-
-
-def _wanted(dataset: Dataset, lake: Lake, config: SyncConfig, lane: Lane) -> bool:
-    """Whether a dataset is looked at; without names those that have records, or are landed."""
-    if config.datasets:
-        return dataset.dataset_id in config.datasets
-    if config.mode is Mode.verify:
-        return loadable(dataset) and lake.partition(lane.kind, dataset.dataset_id).exists()
-    return loadable(dataset)
+def _wanted(
+    settings: Settings,
+    work: Work,
+    catalog: Mapping[str, Dataset],
+    lane: Lane,
+    plan: Sequence[Planned],
+) -> Iterator[Planned]:
+    """The steps to take; without names those that have records, or that a person has to look at."""
+    carried = settings.carried(lane, catalog)
+    for step in plan:
+        kind = step.verdict.kind
+        if step.dataset_id not in carried:
+            # One that is named and left out is a mistake to be told of.
+            if step.named and lane.kind == "records":
+                yield step if step.verdict.skips else replace(step, verdict=_LEFT_OUT)
+        elif work.verifies and step.landed is None and not step.named:
+            continue
+        elif step.named or not step.verdict.skips or kind in ALARMING or kind is Kind.REFUSED:
+            yield step
 
 
 def _bring_partitions_up_to_date(
@@ -172,7 +189,8 @@ def _tell(
     for name, item in done.items():
         if item.moved or name not in known:
             if lane.kind == "records":
-                context.log_event(*version_events(settings, {name: stamp(catalog[name])}))
+                version = version_of(catalog[name], settings.rules, datetime.now(UTC))
+                context.log_event(*version_events(settings, {name: version}))
             context.log_event(event(landed, name, item))
 
 
@@ -187,11 +205,16 @@ def _load(context: dg.OpExecutionContext, settings: Settings, fetched: dict[str,
         for lane in settings.lanes:
             landed = fetched["lanes"][lane.kind]
             wrong: dict[str, OdsPipelineError] = {
-                name: DataError(sentence, dataset=name)
+                name: QuotaExhausted(sentence)
+                if name in landed["deferred"]
+                else DataError(sentence, dataset=name)
                 for name, sentence in landed["failed"].items()
             }
             if warehouse:
-                wrong |= _load_tables(context, settings, warehouse, landed, lane)
+                loading = Loading(
+                    warehouse, lake_of(context, settings), settings.rules, fetched["accept"]
+                )
+                wrong |= _load_tables(context, settings, loading, landed, lane)
             done += len({*landed["moved"], *landed["unmoved"]} - set(wrong))
             failed |= {shown(name, lane.kind): error for name, error in wrong.items()}
     if failed:
@@ -226,19 +249,17 @@ def _load_catalog(
 def _load_tables(
     context: dg.OpExecutionContext,
     settings: Settings,
-    warehouse: Warehouse,
+    loading: Loading,
     fetched: dict[str, Any],
     lane: Lane,
 ) -> dict[str, OdsPipelineError]:
-    lake = lake_of(context, settings)
+    lake, warehouse = loading.lake, loading.warehouse
     landed, table = settings.keys(lane)
     names = [*fetched["moved"], *_behind(warehouse, lake, settings, fetched["unmoved"], lane)]
     loaded, failed = each(
-        names,
-        lambda name: load_partition(
-            warehouse, lake, name, verdict_of(context.instance, landed, name), lane
-        ),
+        names, lambda name: loading.load(lane, name, verdict_of(context.instance, landed, name))
     )
     for name, item in loaded.items():
         context.log_event(event(table, name, item))
+    write_down(lake, after_loading(loading.steps(lane, names), loaded, failed), warehouse)
     return failed

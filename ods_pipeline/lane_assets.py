@@ -4,18 +4,16 @@ What a step does to one dataset is `bring`'s and the warehouse's knowledge. Here
 work over the partitions of a run, and told to Dagster so that a failure loses nothing done.
 """
 
-from collections.abc import Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
-from ods_pipeline import checks
+from ods_pipeline import agenda, checks, holding
+from ods_pipeline.agenda import Work
 from ods_pipeline.automation import refresh_on_change
-from ods_pipeline.bring import RunMode, bring, load_partition
-from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DatasetNotFound
+from ods_pipeline.bring import bring
 from ods_pipeline.lane import Lane
-from ods_pipeline.portal.portal import Portal
+from ods_pipeline.loaded import Loading
 from ods_pipeline.progress import each, interrupted, materialized
 from ods_pipeline.resources import (
     WAIT_FOR_THE_WAREHOUSE,
@@ -24,7 +22,9 @@ from ods_pipeline.resources import (
     portal_of,
     warehouse_of,
 )
+from ods_pipeline.run_mode import Acceptance, RunMode
 from ods_pipeline.settings import Settings
+from ods_pipeline.tables.holds import keep
 
 _LANDED = {
     "records": "Bulk exports, typed by the portal's declarations and proven complete.",
@@ -59,12 +59,14 @@ def landed_asset(settings: Settings, lane: Lane) -> dg.AssetsDefinition:
     )
     def landed(context: dg.AssetExecutionContext, config: RunMode) -> Any:
         with explained():
-            portal, lake = portal_of(context, settings), lake_of(context, settings)
-            wanted = described(portal, context.partition_keys)
-            done, failed = each(
-                context.partition_keys,
-                lambda name: bring(portal, lake, existing(wanted, name), config.mode, lane),
-            )
+            work = work_of(context, settings, config)
+            steps = {
+                step.dataset_id: step
+                for step in agenda.of_partitions(work, lane, context.partition_keys)
+            }
+            done, failed = each(steps, lambda name: bring(work, steps[name]))
+            if not work.verifies:
+                keep(work.lake, holding.after_landing(steps, done, failed))
         results = list(checks.results([*done.values()], failed))
         failed |= {name: item.difference() for name, item in done.items() if item.differs}
         if failed:
@@ -76,24 +78,10 @@ def landed_asset(settings: Settings, lane: Lane) -> dg.AssetsDefinition:
     return landed
 
 
-def described(portal: Portal, names: Sequence[str]) -> Mapping[str, Dataset]:
-    """The datasets of a run as the portal describes them now, in one request however many."""
-    if len(names) == 1:
-        return {names[0]: portal.dataset(names[0])}
-    return {dataset.dataset_id: dataset for dataset in portal.datasets()}
-
-
-def existing(datasets: Mapping[str, Dataset], name: str) -> Dataset:
-    """A dataset of the catalog.
-
-    Raises:
-        DatasetNotFound: It was withdrawn or renamed.
-    """
-    if name not in datasets:
-        raise DatasetNotFound(
-            "the catalog lists it no more; what is landed of it stays", dataset=name
-        )
-    return datasets[name]
+def work_of(context: Any, settings: Settings, config: RunMode) -> Work:
+    """What a run works with, among its resources and in its configuration."""
+    portal, lake = portal_of(context, settings), lake_of(context, settings)
+    return Work(portal, lake, settings.rules, config.mode, config.accept)
 
 
 def loaded_asset(settings: Settings, lane: Lane) -> dg.AssetsDefinition:
@@ -113,17 +101,18 @@ def loaded_asset(settings: Settings, lane: Lane) -> dg.AssetsDefinition:
         automation_condition=refresh_on_change(),
         description=_LOADED[lane.kind],
     )
-    def loaded(context: dg.AssetExecutionContext) -> Any:
+    def loaded(context: dg.AssetExecutionContext, config: Acceptance) -> Any:
         landed, instance = settings.key(lane.kind), context.instance
+        names = context.partition_keys
         with explained():
             lake = lake_of(context, settings)
             with warehouse_of(context, settings) as warehouse:
+                loading = Loading(warehouse, lake, settings.rules, config.accept)
                 done, failed = each(
-                    context.partition_keys,
-                    lambda name: load_partition(
-                        warehouse, lake, name, verdict_of(instance, landed, name), lane
-                    ),
+                    names, lambda name: loading.load(lane, name, verdict_of(instance, landed, name))
                 )
+                changes = holding.after_loading(loading.steps(lane, names), done, failed)
+                holding.write_down(lake, changes, warehouse)
         if failed:
             raise interrupted(context, done, failed)
         yield from materialized(context, done)

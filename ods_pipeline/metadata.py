@@ -16,19 +16,15 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ods_pipeline.tables.difference import told
 from ods_pipeline.tables.receipt import Receipt
-from ods_pipeline.warehouse.base import Load, SchemaChange
+from ods_pipeline.warehouse.base import Load
 
 _ROWS, _COLUMNS, _CHARACTERS = 5, 8, 40
 _COLUMNS_TOLD = 500
 
 
-def told(field: pa.Field, key: str) -> str:
-    """One entry of a field's metadata, such as `label` or `ods_type`; empty if there is none."""
-    return ((field.metadata or {}).get(key.encode()) or b"").decode()
-
-
-def type_of(field: pa.Field) -> str:
+def column_type(field: pa.Field) -> str:
     """A column's type for people: Arrow's, but for WKB."""
     return "geometry" if told(field, "ods_type").startswith("geo_") else str(field.type)
 
@@ -36,7 +32,7 @@ def type_of(field: pa.Field) -> str:
 def column_schema(schema: pa.Schema) -> dg.TableSchema:
     """The columns with what the publisher says of them."""
     columns = [
-        dg.TableColumn(field.name, type=type_of(field), description=described(field))
+        dg.TableColumn(field.name, type=column_type(field), description=described(field))
         for field in list(schema)[:_COLUMNS_TOLD]
     ]
     return dg.TableSchema(columns=columns)
@@ -49,28 +45,13 @@ def described(field: pa.Field) -> str | None:
     return " — ".join(dict.fromkeys(filter(None, parts))) or None
 
 
-def schema_change(before: pa.Schema | None, after: pa.Schema) -> SchemaChange:
-    """How the columns differ from those that were landed before."""
-    if before is None:
-        return SchemaChange()
-    old = {field.name: type_of(field) for field in before}
-    new = {field.name: type_of(field) for field in after}
-    return SchemaChange(
-        added=tuple(name for name in new if name not in old),
-        removed=tuple(name for name in old if name not in new),
-        retyped=tuple(
-            (name, old[name], kind) for name, kind in new.items() if old.get(name, kind) != kind
-        ),
-    )
-
-
 def version(receipt: Receipt, schema: pa.Schema) -> str:
     """The data version of landed records: another one if and only if the table has to follow.
 
     The content hash knows neither names nor comments, so a digest of these is added. The
     publisher's dates are no part of it: they move without anything else.
     """
-    columns = [(field.name, type_of(field), described(field)) for field in schema]
+    columns = [(field.name, column_type(field), described(field)) for field in schema]
     licence = (receipt.title, receipt.license, receipt.license_url, receipt.attribution)
     digest = hashlib.sha256(json.dumps([columns, licence]).encode()).hexdigest()
     return f"{receipt.content_hash}.{digest[:8]}"
@@ -94,6 +75,7 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
         "note": receipt.note,
         "format": receipt.format,
         "data_processed": receipt.data_processed,
+        "formerly": ", ".join(receipt.former_names),
         "fetched_at": receipt.fetched_at,
         "content_hash": receipt.content_hash,
     }
@@ -128,13 +110,15 @@ def of_load(load: Load) -> dict[str, Any]:
         "seconds": round(load.seconds, 3),
         "content_hash": load.content_hash,
         **({"schema_change": change} if change else {}),
+        **({"note": load.note} if load.note else {}),
+        **({"renamed_from": load.renamed_from} if load.renamed_from else {}),
     }
 
 
 def preview(path: Path) -> str:
     """The first rows and columns as a Markdown table."""
     with pq.ParquetFile(path) as file:
-        fields = [f for f in file.schema_arrow if type_of(f) != "geometry"][:_COLUMNS]
+        fields = [f for f in file.schema_arrow if column_type(f) != "geometry"][:_COLUMNS]
         names = [field.name for field in fields]
         batches = file.iter_batches(_ROWS, columns=names, use_threads=False)
         rows = next(batches, None)

@@ -112,7 +112,8 @@ def held_after(step: Planned, outcome: Outcome) -> dict[Place, Hold | None]:
     """
     if outcome.action in _SOUND:
         return {step.place: None}
-    if outcome.verdict not in _HELD or not (step.landed or outcome.verdict == Kind.NO_RECORDS):
+    asked = outcome.verdict == Kind.NO_RECORDS and step.dataset and step.dataset.has_records
+    if outcome.verdict not in _HELD or not (step.landed or asked):
         return {}
     before, stamp = step.hold, step.dataset.stamp if step.dataset else ""
     since = before.since if before and before.verdict == outcome.verdict else ""

@@ -193,8 +193,10 @@ def renames(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> 
 def _free(
     new: str, wanted: Mapping[str, str], found: Mapping[str, str], receipts: Mapping[str, Receipt]
 ) -> bool:
-    """Whether a name can be taken: by nobody landed, or by one that moves away before."""
-    there = receipts.get(new)
+    """Whether nobody landed has a name, in any case of its letters, or moves away before."""
+    there, leaving = receipts.get(new), {wanted[new], *found.values()}
+    if any(name.lower() == new.lower() for name in receipts if name not in leaving | {new}):
+        return False
     if there is None or new in found.values():
         return True
     # A file of the new name that says it was called so is a renaming broken off.

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import dagster as dg
 
 from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, WarehouseLocked, surprise
-from ods_pipeline.resources import failure
+from ods_pipeline.resources import failure, until
 
 _SENTENCES = 5
 _LISTED = 200
@@ -38,6 +38,10 @@ def each(
     """Take the step for every partition, and go on after failures.
 
     A spent quota and a locked warehouse would fail all that follow, so they end it.
+
+    Args:
+        names: Those that need it most first: what a quota leaves undone is the rest.
+        step: Brings one up to date.
     """
     done: dict[str, _Done] = {}
     failed: dict[str, OdsPipelineError] = {}
@@ -46,10 +50,21 @@ def each(
         name = waiting.pop(0)
         try:
             done[name] = step(name)
-        except (QuotaExhausted, WarehouseLocked) as error:
+        except QuotaExhausted as error:
             failed[name] = error
-            put_off = {rest: type(error)(f"not tried after {name}") for rest in waiting}
-            return done, {**failed, **put_off}
+            if error.of_dataset:
+                continue
+            again = f"; it starts anew at {error.reset:%Y-%m-%d %H:%M} UTC" if error.reset else ""
+            told = f"the request quota was spent before its turn{again}"
+            return done, failed | {
+                rest: QuotaExhausted(told, reset=error.reset, portal=error.portal)
+                for rest in waiting
+            }
+        except WarehouseLocked as error:
+            failed[name] = error
+            return done, failed | {
+                rest: WarehouseLocked(f"not tried after {name}") for rest in waiting
+            }
         except OdsPipelineError as error:
             failed[name] = error
         except Exception as error:  # One dataset's surprise must not cost the others theirs.
@@ -95,19 +110,37 @@ def interrupted(
 
 
 def summed_up(done: int, failed: Mapping[str, OdsPipelineError]) -> dg.Failure:
-    """The failures of several datasets as one."""
+    """The failures of several datasets as one; what a quota put off is no failure of theirs."""
     if len(failed) == 1 and not done:
         return failure(*failed.values())
-    sentences = [named(name, error) for name, error in failed.items()]
-    more = f"; and {len(sentences) - _SENTENCES} more" if len(sentences) > _SENTENCES else ""
+    put_off = {name: e for name, e in failed.items() if isinstance(e, QuotaExhausted)}
+    wrong = {name: error for name, error in failed.items() if name not in put_off}
+    total = done + len(failed)
+    parts = [
+        f"{len(errors)} of {total} datasets {word}: {_shortened(errors)}"
+        for word, errors in (("failed", wrong), ("are deferred", put_off))
+        if errors
+    ]
     return dg.Failure(
-        description=f"{len(failed)} of {done + len(failed)} datasets failed: "
-        f"{'; '.join(sentences[:_SENTENCES])}{more}",
+        description="; ".join(parts),
         metadata={
-            "failed": dg.MetadataValue.md("\n".join(f"- {line}" for line in sentences[:_LISTED]))
+            **({"failed": _listed(wrong)} if wrong else {}),
+            **({"deferred": _listed(put_off)} if put_off else {}),
+            **until(put_off.values()),
         },
         allow_retries=any(isinstance(error, WarehouseLocked) for error in failed.values()),
     )
+
+
+def _shortened(failed: Mapping[str, OdsPipelineError]) -> str:
+    sentences = [named(name, error) for name, error in failed.items()]
+    more = f"; and {len(sentences) - _SENTENCES} more" if len(sentences) > _SENTENCES else ""
+    return f"{'; '.join(sentences[:_SENTENCES])}{more}"
+
+
+def _listed(failed: Mapping[str, OdsPipelineError]) -> dg.MetadataValue[Any]:
+    lines = [f"- {named(name, error)}" for name, error in failed.items()]
+    return dg.MetadataValue.md("\n".join(lines[:_LISTED]))
 
 
 def named(name: str, error: OdsPipelineError) -> str:

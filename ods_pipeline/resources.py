@@ -5,7 +5,7 @@ else. How trouble with them is told to Dagster's users is also said here.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,13 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from ods_pipeline.credentials import OAuth2Resource, application
-from ods_pipeline.errors import ConfigurationError, OdsPipelineError, WarehouseLocked
+from ods_pipeline.errors import (
+    ConfigurationError,
+    HeldBack,
+    OdsPipelineError,
+    QuotaExhausted,
+    WarehouseLocked,
+)
 from ods_pipeline.places import data_folder
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import ApiKey, Credentials
@@ -26,6 +32,10 @@ from ods_pipeline.warehouse.base import Warehouse, open_warehouse
 
 #: The command line holds the warehouse for as long as it runs: waited for, some 20 minutes at most.
 WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)
+
+# Seconds to wait for another process before a try counts as failed; loads come in short sessions.
+_PATIENCE = 30.0
+_ACCEPT = "run it with `accept: true` in the launchpad, once you have looked at it"
 
 
 class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -139,7 +149,8 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             WarehouseError: It cannot be opened, or another process has it.
         """
         url = self.url or os.environ.get("ODS_WAREHOUSE", "")
-        return open_warehouse(url or f"duckdb:///{data_dir(self.data_dir)}/warehouse.duckdb")
+        url = url or f"duckdb:///{data_dir(self.data_dir)}/warehouse.duckdb"
+        return open_warehouse(url, patience=_PATIENCE)
 
 
 def data_dir(given: str) -> Path:
@@ -158,14 +169,26 @@ def failure(error: OdsPipelineError) -> dg.Failure:
     """An error as Dagster's users see it: one sentence and no stack.
 
     Only a warehouse that somebody else is writing to is worth another try within the run; what
-    a portal refuses was already tried again by the client.
+    a portal refuses was already tried again by the client, and a quota is full again tomorrow.
     """
     known = {"portal": error.portal, "dataset": error.dataset, "url": error.url}
+    if isinstance(error, HeldBack):
+        known |= {"held": error.verdict, "to_accept": _ACCEPT}
+    put_off = isinstance(error, QuotaExhausted)
     return dg.Failure(
-        description=str(error),
-        metadata={key: value for key, value in known.items() if value},
+        description=f"deferred: {error}" if put_off else str(error),
+        metadata={
+            **{key: value for key, value in known.items() if value},
+            **(until([error]) if put_off else {}),
+        },
         allow_retries=isinstance(error, WarehouseLocked),
     )
+
+
+def until(errors: Iterable[OdsPipelineError]) -> dict[str, dg.MetadataValue[Any]]:
+    """When a quota that was spent starts anew, where the portal says so."""
+    resets = [e.reset for e in errors if isinstance(e, QuotaExhausted) and e.reset]
+    return {"deferred_until": dg.MetadataValue.timestamp(max(resets))} if resets else {}
 
 
 @contextmanager

@@ -6,17 +6,20 @@ One request a tick. What a report leads to is `automation`'s decision.
 import base64
 import hashlib
 import json
+import math
 import os
 import zlib
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
-from ods_pipeline.dataset import Dataset, instant
+from ods_pipeline.catalog_landing import require_most
+from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
     AccessDenied,
     ConfigurationError,
@@ -25,25 +28,33 @@ from ods_pipeline.errors import (
     TokenStoreError,
 )
 from ods_pipeline.partitions import known, moves
-from ods_pipeline.resources import PortalResource, failure
+from ods_pipeline.resources import PortalResource, explained, failure, lake_of
 from ods_pipeline.settings import Settings, loadable
+from ods_pipeline.tables.lake import receipt
+from ods_pipeline.tables.rules import DEFAULT, Rules
 
 #: Dagster stores 80 events a second; more than these would outlast the tick.
 EVENTS_PER_TICK = 1000
 _STORING = 20
+_DAY = 86_400
 
 
-def stamp(dataset: Dataset) -> str:
-    """The version of a dataset by what the portal declares: date, count, fields, description.
+def version_of(dataset: Dataset, rules: Rules, now: datetime) -> str:
+    """The version of a dataset: what the portal declares, and how often its content was due.
 
-    `modified` stands in for a missing `data_processed` only: it is typed by hand on half the
-    portals.
+    A date that never moves is not trusted for ever. Twice within the days of trust every dataset
+    gets another version, each on a day of its own; whether it really is to be compared is the
+    verdict's decision, which costs next to nothing.
+
+    Args:
+        dataset: As the catalog has it.
+        rules: For how many days nothing is compared; for none, every day is one to look.
+        now: The time.
     """
-    date = dataset.data_processed or dataset.modified
-    when = instant(date)
-    count = "" if dataset.records_count is None else str(dataset.records_count)
-    hashes = f"{dataset.schema_hash[:8]}.{dataset.metadata_hash[:8]}"
-    return "|".join((when.isoformat() if when else date, count, hashes))
+    days = max(rules.trust_days / 2, 1)
+    digest = hashlib.sha256(dataset.dataset_id.encode("utf-8", "surrogatepass")).digest()
+    phase = int.from_bytes(digest[:4], "big") / 2**32
+    return f"{dataset.stamp}|{math.floor(now.timestamp() / _DAY / days + phase)}"
 
 
 @dataclass(frozen=True)
@@ -85,16 +96,28 @@ class Report:
     cursor: Cursor
 
 
-def report(catalog: Mapping[str, Dataset], partitions: Collection[str], cursor: Cursor) -> Report:
+def report(
+    catalog: Mapping[str, Dataset],
+    partitions: Collection[str],
+    cursor: Cursor,
+    rules: Rules = DEFAULT,
+    now: datetime | None = None,
+) -> Report:
     """Compare the catalog with what Dagster was told.
 
     Args:
         catalog: The datasets to keep, by identifier.
         partitions: The partitions there are.
         cursor: What was reported.
+        rules: How the portal is trusted.
+        now: The time; the clock's without it.
     """
-    known = set(partitions)
-    stamps = {name: stamp(dataset) for name, dataset in catalog.items() if loadable(dataset)}
+    known, time = set(partitions), now or datetime.now(UTC)
+    stamps = {
+        name: version_of(dataset, rules, time)
+        for name, dataset in catalog.items()
+        if loadable(dataset)
+    }
     digests = {name: _digest(text) for name, text in stamps.items()}
     changed = [
         name
@@ -122,23 +145,26 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         name=settings.named("watch"),
         minimum_interval_seconds=settings.sensor_seconds,
         default_status=running,
-        required_resource_keys={settings.resource("portal")},
+        required_resource_keys={settings.resource("portal"), settings.resource("lake")},
         description=f"Looks at the catalog of {settings.address.base} and reports what changed.",
     )
     def watch(context: dg.SensorEvaluationContext) -> Any:
         resource = getattr(context.resources, settings.resource("portal"))
+        instance = context.instance
         try:
-            catalog = settings.selected(look(resource))
+            datasets = look(resource)
         except (AccessDenied, ConfigurationError, TokenStoreError) as error:
             # A person is needed, and nobody reads the ticks that were skipped.
             raise failure(error) from None
         except OdsPipelineError as error:
             context.log.warning(str(error))
             return dg.SkipReason(str(error))
-        instance = context.instance
+        catalog, there = settings.selected(datasets), known(instance, settings.partitions)
+        with explained():
+            _require_most(context, settings, datasets, there)
         if settings.layers and not settings.carried(settings.lanes[-1], catalog):
             context.log.warning("no geographic dataset is one of those that `features` includes")
-        found = report(catalog, known(instance, settings.partitions), Cursor.parse(context.cursor))
+        found = report(catalog, there, Cursor.parse(context.cursor), settings.rules)
         requests: list[Any] = []
         for partitions, moved in moves(instance, settings, catalog):
             if moved.arrived:
@@ -148,6 +174,24 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         return sensor_result(settings, found, requests)
 
     return watch
+
+
+def _require_most(
+    context: dg.SensorEvaluationContext,
+    settings: Settings,
+    datasets: Sequence[Dataset],
+    partitions: Collection[str],
+) -> None:
+    """Doubt a catalog that lost most of its datasets, before any partition goes with them.
+
+    Compared with the catalog as it was landed, so that a person's word for it counts here too.
+    """
+    landed = receipt(lake_of(context, settings).catalog)
+    if landed:
+        require_most(settings.slug, landed.rows, len(datasets))
+    else:
+        kept = {name for name in partitions if settings.selects(name)}
+        require_most(settings.slug, len(kept), len(kept & {d.dataset_id for d in datasets}))
 
 
 def sensor_result(settings: Settings, found: Report, requests: list[Any]) -> dg.SensorResult:

@@ -18,6 +18,7 @@ from ods_pipeline.lane import Lane
 from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.exports import Format
 from ods_pipeline.portal.wfs import Version
+from ods_pipeline.tables.rules import DEFAULT, Rules
 from ods_pipeline.tables.verdict import verdict
 from ods_pipeline.warehouse.names import schema_name
 
@@ -43,6 +44,7 @@ class Settings:
         not_layers: Identifiers or globs of those to leave out, whatever `layers` says.
         wfs_version: Version of WFS to ask for.
         axis_order: Order of features' coordinates where their reference system leaves it open.
+        rules: How the portal is trusted.
         datasets_per_run: Datasets that share a run where several are asked for at once.
         data_dir: Root of the lake; empty where the resource is to resolve it.
         warehouse: URL of the warehouse; empty where the resource is to resolve it.
@@ -65,6 +67,7 @@ class Settings:
     not_layers: tuple[str, ...] = ()
     wfs_version: Version = "1.1.0"
     axis_order: AxisOrder = "auto"
+    rules: Rules = DEFAULT
     datasets_per_run: int = 25
     data_dir: str = ""
     warehouse: str = ""

@@ -14,16 +14,13 @@ from dataclasses import replace
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.catalog_landing import catalog_of, publish_catalog
+from ods_pipeline.catalog_landing import catalog_of, publish_catalog, require_gone
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
-    AccessDenied,
-    DatasetNotFound,
     HeldBack,
     NothingToLand,
     OdsPipelineError,
     QuotaExhausted,
-    Unproven,
     surprise,
 )
 from ods_pipeline.landing import Wanted, land
@@ -187,8 +184,7 @@ class Run:
         try:
             outcome = self._landed(step)
         except QuotaExhausted as error:
-            # A dataset's own quota says nothing of the others'.
-            if not error.dataset:
+            if not error.of_dataset:
                 self._spent.set()
             outcome = outcome_of(step, "deferred", error.message)
         except HeldBack as error:
@@ -228,8 +224,7 @@ class Run:
 
     def _without_fetch(self, step: Planned) -> Outcome:
         try:
-            if step.verdict.kind is Kind.WITHDRAWN and not step.known_withdrawn:
-                self._require_gone(step.dataset_id)
+            require_gone(self._portal, step)
             if step.verdict.skips:
                 return skipped_outcome(step)
             if self._options.verify and step.landed is None:
@@ -241,18 +236,6 @@ class Run:
             return outcome_of(step, "deferred", error.message)
         except OdsPipelineError as error:
             return outcome_of(step, "failed", str(error))
-
-    def _require_gone(self, name: str) -> None:
-        """Ask for a dataset by name before believing a catalog that leaves it out."""
-        try:
-            self._portal.dataset(name)
-        except (AccessDenied, DatasetNotFound):
-            return
-        raise Unproven(
-            "the catalog leaves it out, but the portal has it: the catalog came incomplete, and "
-            "what is landed stays; run again",
-            dataset=name,
-        )
 
     def _kept_up(self, step: Planned) -> Outcome:
         if step.verdict.kind is not Kind.METADATA:

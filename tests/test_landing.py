@@ -75,7 +75,7 @@ def test_both_exports_in_any_order_have_one_content(bench: Bench) -> None:
     assert (second.changed, second.receipt.format) == (False, "csv")
     assert second.receipt.content_hash == first.receipt.content_hash
     assert second.receipt.data_processed != first.receipt.data_processed
-    assert second.receipt.file_sha256 != first.receipt.body_sha256
+    assert second.receipt.file_sha256 != first.receipt.file_sha256
 
 
 def test_one_value_more_is_another_content(bench: Bench) -> None:

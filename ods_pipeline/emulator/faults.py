@@ -1,41 +1,37 @@
-"""What can go wrong on the way: faults that wait for requests, and what each does to a reply."""
+"""What can go wrong on the way, by name, and the faults that wait for their requests.
+
+What each of them does to a reply is in `spoiling`, to the rows and columns in `spoilt_rows`.
+"""
 
 from __future__ import annotations
 
+import json
 import re
 import threading
-import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
-from http import HTTPStatus
-
-from ods_pipeline.emulator.errors import coded, quota_spent
-from ods_pipeline.emulator.reply import COMMON, Piece, Reply, of_error
-from ods_pipeline.emulator.wfs.dialect import XML
-from ods_pipeline.emulator.wfs.refusals import internal
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 HTML = "text/html; charset=utf-8"
-LOGIN = b"<!DOCTYPE html>\n<html><title>Login</title><body>Please log in.</body></html>\n"
-
-
-class Cut(Exception):
-    """The connection ends here, without the end of the message."""
-
-    def __init__(self, reset: bool = False):
-        """Say whether it ends with a reset."""
-        super().__init__("cut")
-        self.reset = reset
+CHANGES = ("duplicate", "missing", "extra", "renamed", "retyped", "wrong")
+GROUPS = ("last", "between", "all")
+DAMAGES = ("truncated", "checksum", "flipped", "none", "untold")
 
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong; make it with the methods below."""
+    """One thing that goes wrong; make it with the methods below.
+
+    Bytes are counted as they are sent; a negative number counts from the end.
+    """
 
     kind: str
     number: float = 0
     text: str = ""
     unit: str = "day"
     retry_after: int | None = None
+    flag: bool = False
+    after: int | None = None
 
     @classmethod
     def status(cls, status: int) -> Fault:
@@ -46,28 +42,35 @@ class Fault:
     def quota(
         cls, reset: str | None = None, unit: str = "day", retry_after: int | None = None
     ) -> Fault:
-        """429 with the odd envelope."""
-        return cls("quota", 0, reset or "2026-10-01T00:00:00Z", unit, retry_after)
+        """429 with the odd envelope; it names no date where that is empty."""
+        return cls(
+            "quota", 0, "2026-10-01T00:00:00Z" if reset is None else reset, unit, retry_after
+        )
 
     @classmethod
-    def html(cls) -> Fault:
-        """200 with a login page."""
-        return cls("html")
+    def html(cls, as_data: bool = False) -> Fault:
+        """200 with a login page, under its own content type or under that of the data."""
+        return cls("html", flag=as_data)
 
     @classmethod
     def cut(cls, after_bytes: int) -> Fault:
-        """The connection closes after so many bytes of the body as sent."""
-        return cls("cut", after_bytes)
+        """The connection closes after so many bytes; after more than there are, without the end."""
+        return cls("cut", after=after_bytes)
 
     @classmethod
-    def reset(cls) -> Fault:
-        """The connection is reset before any reply."""
-        return cls("reset")
+    def short_body(cls, after_bytes: int, packed: bool = False) -> Fault:
+        """The body ends cleanly after so many bytes, of what is sent where it is packed."""
+        return cls("short_body", after=after_bytes, flag=packed)
 
     @classmethod
-    def stall(cls, seconds: float) -> Fault:
-        """Nothing comes for a while, then the reply."""
-        return cls("stall", seconds)
+    def reset(cls, after_bytes: int | None = None) -> Fault:
+        """The connection is reset, before any reply or after so many bytes of it."""
+        return cls("reset", after=after_bytes)
+
+    @classmethod
+    def stall(cls, seconds: float, after_bytes: int | None = None) -> Fault:
+        """Nothing comes for a while, before the reply or after so many bytes of it."""
+        return cls("stall", seconds, after=after_bytes)
 
     @classmethod
     def unheard(cls, seconds: float) -> Fault:
@@ -80,14 +83,33 @@ class Fault:
         return cls("late", seconds)
 
     @classmethod
-    def header_only(cls) -> Fault:
-        """An export ends cleanly without a row."""
-        return cls("header_only")
+    def header_only(cls, honest: bool = False) -> Fault:
+        """An export ends cleanly without a row; features may come with an honest count of them."""
+        return cls("header_only", flag=honest)
 
     @classmethod
-    def short_rows(cls, missing: int) -> Fault:
-        """An export ends cleanly with so many rows missing."""
-        return cls("short_rows", missing)
+    def short_rows(cls, missing: int, honest: bool = False) -> Fault:
+        """An export ends cleanly with so many rows missing; features count as above."""
+        return cls("short_rows", missing, flag=honest)
+
+    @classmethod
+    def doubled(cls, instead: bool = False) -> Fault:
+        """The first row, or feature, comes twice; instead of the last one where that is said."""
+        return cls("doubled", flag=instead)
+
+    @classmethod
+    def column(cls, change: str, field: str = "", type: str = "text") -> Fault:
+        """A column is duplicate, missing, extra, renamed, retyped, or wrong: ``n/a`` everywhere."""
+        if change not in CHANGES:
+            raise ValueError(f"a column is one of {', '.join(CHANGES)}")
+        return cls("column", text=change, unit=f"{field} {type}")
+
+    @classmethod
+    def empty_row_groups(cls, where: str) -> Fault:
+        """Parquet with row groups without rows: the last, one between others, or all."""
+        if where not in GROUPS:
+            raise ValueError(f"empty row groups are {', '.join(GROUPS)}")
+        return cls("empty_row_groups", text=where)
 
     @classmethod
     def slow(cls, bytes_per_second: float) -> Fault:
@@ -100,9 +122,24 @@ class Fault:
         return cls("appended_error")
 
     @classmethod
+    def appended_text(cls, text: str = "upstream timed out\n") -> Fault:
+        """A text follows the body of a 200 that ends cleanly."""
+        return cls("appended_text", text=text)
+
+    @classmethod
+    def error_instead(cls) -> Fault:
+        """200 with an error envelope, under the content type of the data."""
+        return cls("error_instead")
+
+    @classmethod
+    def text_instead(cls, text: str = "upstream timed out\n") -> Fault:
+        """200 with a text, under the content type of the data."""
+        return cls("text_instead", text=text)
+
+    @classmethod
     def exception_report(cls, after_features: int = 0, ends: bool = True) -> Fault:
         """An ExceptionReport amid the features; the document ends after it, or breaks off."""
-        return cls("exception_report", after_features, "ends" if ends else "")
+        return cls("exception_report", after_features, flag=ends)
 
     @classmethod
     def empty_body(cls) -> Fault:
@@ -114,9 +151,49 @@ class Fault:
         """302 to another address."""
         return cls("redirect", 0, url)
 
+    @classmethod
+    def charset(cls, name: str, told: bool = False) -> Fault:
+        """The texts come in another charset; header and XML declaration say so where it is told."""
+        return cls("charset", text=name, flag=told)
+
+    @classmethod
+    def content_length(cls, off: int) -> Fault:
+        """The length is told, and so much is added to it."""
+        return cls("content_length", off)
+
+    @classmethod
+    def bad_gzip(cls, damage: str) -> Fault:
+        """A packed body is truncated, has a wrong checksum or flipped bits, is none, or untold."""
+        if damage not in DAMAGES:
+            raise ValueError(f"damages are {', '.join(DAMAGES)}")
+        return cls("bad_gzip", text=damage)
+
+    @classmethod
+    def miscount(cls, by: int) -> Fault:
+        """The counts in a reply are off by so many: ``total_count``, ``numberMatched`` and such."""
+        return cls("miscount", by)
+
+    @classmethod
+    def fewer_datasets(cls, missing: int, honest: bool = False) -> Fault:
+        """A catalog lacks its last datasets; ``total_count`` says so where it is honest."""
+        return cls("fewer_datasets", missing, flag=honest)
+
+    @classmethod
+    def meanwhile(cls, do: Sequence[Mapping[str, Any]], after_bytes: int = 0) -> Fault:
+        """Verbs are done between two pieces of the body, which stays as it was before them.
+
+        Each has a ``verb``, a ``dataset_id`` where it needs one, and the verb's own arguments.
+        """
+        return cls("meanwhile", text=json.dumps(list(do)), after=after_bytes)
+
+    @classmethod
+    def torn(cls, do: Sequence[Mapping[str, Any]], after_rows: int) -> Fault:
+        """Verbs are done after so many rows were read: the others are those of after them."""
+        return cls("torn", after_rows, json.dumps(list(do)))
+
     @property
     def withheld(self) -> int | None:
-        """How many rows an export keeps back: all of them is nothing."""
+        """How many rows an export keeps back; nothing for all of them."""
         if self.kind == "header_only":
             return None
         return int(self.number) if self.kind == "short_rows" else 0
@@ -126,89 +203,28 @@ class Fault:
         """After how many features a report comes, and whether the document then still ends."""
         if self.kind != "exception_report":
             return None
-        return int(self.number), bool(self.text)
+        return int(self.number), self.flag
 
-    def instead(self) -> Reply | None:
-        """The reply that comes instead of the true one, for faults that have one."""
-        if self.kind == "status":
-            return _page(int(self.number))
-        if self.kind == "quota":
-            return of_error(quota_spent(10_000, self.text, self.unit, self.retry_after))
-        if self.kind == "html":
-            return Reply(200, [LOGIN], HTML)
-        if self.kind == "empty_body":
-            return Reply(200, [], whole=True, zippable=False)
-        if self.kind == "redirect":
-            return Reply(302, [], HTML, (("location", self.text), *COMMON), True, False)
-        return None
-
-    def before(self) -> None:
-        """What happens before anything is sent."""
-        if self.kind == "reset":
-            raise Cut(reset=True)
-        if self.kind in {"stall", "unheard"}:
-            time.sleep(self.number)
-        if self.kind == "unheard":
-            raise Cut
-
-    def spoiled(self, reply: Reply) -> Reply:
-        """The true reply with the fault in it; it is there before it comes late."""
-        if self.kind == "late":
-            time.sleep(self.number)
-        if self.kind == "appended_error":
-            return replace(reply, body=_followed(reply.body, _broken_down(reply)))
-        return reply
-
-    def on_the_wire(self, pieces: Iterable[Piece]) -> Iterable[Piece]:
-        """What happens to the bytes as they are sent."""
-        if self.kind == "cut":
-            return _cut(pieces, int(self.number))
-        return _slowed(pieces, self.number) if self.kind == "slow" else pieces
+    @property
+    def verbs(self) -> list[dict[str, Any]]:
+        """What is to be done meanwhile."""
+        return list(json.loads(self.text)) if self.kind in {"meanwhile", "torn"} else []
 
 
-def _page(status: int) -> Reply:
-    phrase = "Service Temporarily Unavailable" if status == 503 else HTTPStatus(status).phrase
-    title = f"{status} {phrase}"
-    page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>openresty</body>\r\n</html>\r\n"
-    return Reply(status, [page.encode()], "text/html", COMMON, True, False)
-
-
-def _broken_down(reply: Reply) -> bytes:
-    """An error as the endpoint of this reply tells it."""
-    if reply.content_type == XML:
-        return internal().report("1.1.0")
-    return coded(500, "InternalError", "An internal error occurred.").body()
-
-
-def _followed(body: Iterable[Piece], last: bytes) -> Iterator[Piece]:
-    yield from body
-    yield last
-
-
-def _cut(pieces: Iterable[Piece], left: int) -> Iterator[Piece]:
-    for piece in pieces:
-        if len(piece) >= left:
-            yield bytes(piece[:left])
-            break
-        yield piece
-        left -= len(piece)
-    raise Cut
-
-
-def _slowed(pieces: Iterable[Piece], rate: float) -> Iterator[Piece]:
-    step = max(1, int(rate / 20))
-    for piece in pieces:
-        for start in range(0, len(piece), step):
-            part = piece[start : start + step]
-            time.sleep(len(part) / rate)
-            yield part
+SILENT = Fault("none")
+KINDS = tuple(name for name, made in vars(Fault).items() if isinstance(made, classmethod))
 
 
 class Faults:
-    """The faults that wait for their requests."""
+    """The faults that wait for their requests.
+
+    Attributes:
+        used: How many requests met one since they were last cleared.
+    """
 
     def __init__(self) -> None:
         """None yet."""
+        self.used = 0
         self._waiting: list[tuple[re.Pattern[str], Fault, int | None]] = []
         self._lock = threading.Lock()
 
@@ -221,6 +237,7 @@ class Faults:
         """Forget them all."""
         with self._lock:
             self._waiting.clear()
+            self.used = 0
 
     def met(self, target: str) -> Fault | None:
         """The first fault waiting for this request; it is used up by one."""
@@ -230,5 +247,6 @@ class Faults:
                     if times is not None:
                         left = [(pattern, fault, times - 1)] if times > 1 else []
                         self._waiting[i : i + 1] = left
+                    self.used += 1
                     return fault
         return None

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ods_pipeline.emulator.errors import invalid_parameter
+from ods_pipeline.emulator.faults import SILENT, Fault
 
 LANGUAGES = ("en", "fr", "nl", "pt", "it", "ar", "de", "es", "ca", "eu", "sv")
 PREFIX = "/api/explore/v2.1"
@@ -14,14 +15,17 @@ PREFIX = "/api/explore/v2.1"
 
 @dataclass(frozen=True)
 class Request:
-    """A request: where it came in, what it asks, and what a fault does to the rows of its reply."""
+    """A request: where it came in, what it asks, and the fault that its reply shall have.
+
+    ``former`` is the relation of the dataset's rows before the verbs of a fault were done.
+    """
 
     path: str
     pairs: tuple[tuple[str, str], ...]
     base: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    withheld: int | None = 0
-    interruption: tuple[int, bool] | None = None
+    fault: Fault = SILENT
+    former: str = ""
     method: str = "GET"
     body: bytes = b""
     query: str = ""

@@ -17,12 +17,13 @@ from ods_pipeline.emulator.access.callers import Gate, TurnedAway
 from ods_pipeline.emulator.access.doors import Doors, leads_in
 from ods_pipeline.emulator.access.views import Views
 from ods_pipeline.emulator.errors import ApiError, coded
-from ods_pipeline.emulator.faults import Cut, Faults
+from ods_pipeline.emulator.faults import SILENT, Fault, Faults
 from ods_pipeline.emulator.reply import Reply, of_document, of_error
 from ods_pipeline.emulator.request import Request
 from ods_pipeline.emulator.routes import answer
+from ods_pipeline.emulator.spoiling import Cut, before, instead, spoiled
 from ods_pipeline.emulator.wfs.dialect import PATH as WFS
-from ods_pipeline.emulator.wire import SILENT, WireHandler
+from ods_pipeline.emulator.wire import WireHandler
 
 CONTROL = "/_emulator"
 HOME = (
@@ -107,23 +108,32 @@ class Handler(WireHandler):
         # What is asked by POST is in its body: a fault may wait for that as well.
         fault = front.faults.met(f"{self.path} {body.decode(errors='replace')}") or SILENT
         request = Request(
-            path,
-            pairs,
-            self._base(headers),
-            headers,
-            fault.withheld,
-            fault.interruption,
-            self.command,
-            body,
-            query,
+            path, pairs, self._base(headers), headers, fault, "", self.command, body, query
         )
         try:
-            fault.before()
-            reply = fault.instead() or fault.spoiled(self._answered(request))
+            before(fault)
+            if fault.kind == "torn":
+                request = replace(request, former=self._former(fault))
+                self._meanwhile(fault)
+            reply = instead(fault) or spoiled(fault, self._answered(request))
         except Cut as cut:
             self.hang_up(reset=cut.reset)
             return
-        self.send(reply, fault)
+        self.send(reply, fault, lambda: self._meanwhile(fault))
+
+    def _meanwhile(self, fault: Fault) -> None:
+        """Do the verbs of a fault, as if somebody did them just now; once gone, gone for all."""
+        for step in fault.verbs:
+            arguments = {k: v for k, v in step.items() if k not in {"verb", "dataset_id"}}
+            with contextlib.suppress(ApiError):
+                self.server.front.control(step["verb"], step.get("dataset_id", ""), arguments)
+
+    def _former(self, fault: Fault) -> str:
+        """Where the rows are of the dataset that a fault is about to change."""
+        changed = [step["dataset_id"] for step in fault.verbs if "dataset_id" in step]
+        state = self.server.front.views.of(("*",)).state
+        found = state.find(changed[0]) if changed else None
+        return found.relation if found else ""
 
     def _answered(self, request: Request) -> Reply:
         front = self.server.front

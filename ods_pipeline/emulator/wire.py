@@ -6,13 +6,16 @@ import contextlib
 import socket
 import struct
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
 
-from ods_pipeline.emulator.faults import Cut, Fault
+from ods_pipeline.emulator.faults import SILENT, Fault
 from ods_pipeline.emulator.reply import Piece, Reply
+from ods_pipeline.emulator.spoiling import Cut, as_packed, on_the_wire
 
-SILENT = Fault("none")
+
+def _nothing() -> None:
+    """What most replies do meanwhile."""
 
 
 class WireHandler(BaseHTTPRequestHandler):
@@ -31,41 +34,49 @@ class WireHandler(BaseHTTPRequestHandler):
     def log_message(self, format: str, *args: object) -> None:
         """Say nothing: the emulator keeps its own list of requests."""
 
-    def send(self, reply: Reply, fault: Fault = SILENT) -> None:
+    def send(
+        self, reply: Reply, fault: Fault = SILENT, meanwhile: Callable[[], object] = _nothing
+    ) -> None:
         """Send a reply, spoiled by a fault or not."""
         try:
-            self._send(reply, fault)
+            self._send(reply, fault, meanwhile)
         except Cut as cut:
             self.hang_up(reset=cut.reset)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
 
-    def _send(self, reply: Reply, fault: Fault) -> None:
-        pieces: Iterable[Piece] = reply.body
-        accepted = self.headers.get("accept-encoding", "")
-        zipped = reply.zippable and "gzip" in accepted
-        if zipped:
-            pieces = gzipped(pieces)
-        if reply.whole:
+    def _send(self, reply: Reply, fault: Fault, meanwhile: Callable[[], object]) -> None:
+        pieces, headers = self._encoded(reply, fault)
+        if reply.whole or fault.kind == "content_length":
             pieces = [b"".join(pieces)]
-        chunked = not reply.whole and self.request_version != "HTTP/1.0"
-        self.send_response(reply.status)
-        self.send_header("content-type", reply.content_type)
-        for name, value in reply.headers:
-            self.send_header(name, value)
-        if zipped:
-            self.send_header("content-encoding", "gzip")
-        self._send_framing(reply, chunked, pieces)
-        self.end_headers()
-        self._send_body(fault.on_the_wire(pieces), chunked)
-
-    def _send_framing(self, reply: Reply, chunked: bool, pieces: Iterable[Piece]) -> None:
-        if reply.whole:
-            self.send_header("content-length", str(sum(map(len, pieces))))
-        elif chunked:
-            self.send_header("transfer-encoding", "chunked")
+            length = len(pieces[0]) + int(fault.number if fault.kind == "content_length" else 0)
+            headers.append(("content-length", str(length)))
+        elif self.request_version != "HTTP/1.0":
+            headers.append(("transfer-encoding", "chunked"))
         else:
-            self.send_header("connection", "close")
+            headers.append(("connection", "close"))
+        self.send_response(reply.status)
+        for name, value in (("content-type", reply.content_type), *reply.headers, *headers):
+            self.send_header(name, value)
+        self.end_headers()
+        chunked = ("transfer-encoding", "chunked") in headers
+        self._send_body(on_the_wire(fault, pieces, meanwhile), chunked)
+        if fault.kind == "content_length":
+            self.hang_up(reset=False)
+
+    def _encoded(self, reply: Reply, fault: Fault) -> tuple[Iterable[Piece], list[tuple[str, str]]]:
+        """The body as it is sent, and the headers that say how."""
+        packed = ("content-encoding", "gzip")
+        pieces: Iterable[Piece] = reply.body
+        zipped = reply.zippable and "gzip" in self.headers.get("accept-encoding", "")
+        damage = fault.text if fault.kind == "bad_gzip" else ""
+        if damage and packed not in reply.headers:
+            # A proxy packs whatever passes through it.
+            zipped = True
+        if zipped and damage != "none":
+            pieces = gzipped(pieces)
+        told = [packed] if zipped and damage != "untold" else []
+        return as_packed(fault, pieces), told
 
     def _send_body(self, pieces: Iterable[Piece], chunked: bool) -> None:
         write = self.wfile.write

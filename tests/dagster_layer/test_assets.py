@@ -2,27 +2,21 @@
 
 from pathlib import Path
 
-import duckdb
 import pytest
 
+from ods_pipeline.checks import proof_figures
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import Unproven, WarehouseLocked
 from ods_pipeline.resources import failure
-from tests.dagster_layer.world import FIELDS, RECORDS, World, publish, reason, value, world
+from ods_pipeline.tables.receipt import Receipt
+from ods_pipeline.tables.rules import Rules
+from tests.dagster_layer.world import FIELDS, RECORDS, World, publish, reason, rows, value, world
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster's own call, whenever a resource has one inside; goes when it no longer warns.
     "ignore:InitResourceContext.dagster_run is deprecated:DeprecationWarning"
 )
 BOTH = ("records", "table")
-
-
-def rows(there: World, sql: str) -> list[tuple[object, ...]]:
-    path = Path(there.settings.data_dir) / "warehouse.duckdb"
-    schema = there.settings.slug.replace(".", "_")
-    with duckdb.connect(str(path), read_only=True) as connection:
-        connection.execute(f'SET search_path = "{schema}"')
-        return connection.execute(sql).fetchall()
 
 
 @pytest.fixture
@@ -44,7 +38,7 @@ def test_a_dataset_lands_and_loads_and_says_what_the_ui_understands(landed: Worl
     assert value(records, "dagster/partition_row_count") == len(RECORDS)
     assert str(value(records, "dagster/uri")).endswith("/records/trees.parquet")
     assert value(records, "verdict") == "new"
-    assert value(records, "proof") == "7 rows = live count 7"
+    assert value(records, "proof").startswith("7 rows = live count 7; data_processed stood at 20")
     assert value(records, "requests") == 3
     assert str(value(records, "preview")).startswith("| code | people |")
     assert str(value(records, "portal_page")).endswith("/explore/dataset/trees/")
@@ -112,7 +106,7 @@ def test_a_publisher_who_changes_fields_gets_a_warning_and_a_table_that_follows(
     landed: World,
 ) -> None:
     fields = [FIELDS[0], {"name": "people", "type": "double"}, {"name": "note", "type": "text"}]
-    landed.portal.publish("trees", fields=fields, records=[{"code": "01", "people": 1.5}])
+    landed.portal.publish("trees", fields=fields, records=[{"code": "01", "people": 1.5}] * 6)
     result = landed.run(*BOTH, over="trees")
     assert result.success
     checks = {check.check_name: check for check in result.get_asset_check_evaluations()}
@@ -120,18 +114,20 @@ def test_a_publisher_who_changes_fields_gets_a_warning_and_a_table_that_follows(
     assert not checks["schema_unchanged"].passed
     assert checks["schema_unchanged"].severity.value == "WARN"
     told = checks["schema_unchanged"].description
-    assert told == "trees: added note; removed place; retyped people from int64 to double"
-    assert rows(landed, "SELECT code, people, note FROM trees") == [("01", 1.5, None)]
+    assert told == (
+        "trees: added note; removed place; retyped people from int to double; annotated anew people"
+    )
+    assert rows(landed, "SELECT DISTINCT code, people, note FROM trees") == [("01", 1.5, None)]
 
 
 def test_an_incomplete_export_fails_the_check_and_leaves_everything_as_it_was(
     landed: World,
 ) -> None:
-    landed.portal.publish("trees", fields=FIELDS, records=RECORDS[:3])
+    landed.portal.publish("trees", fields=FIELDS, records=RECORDS[:6])
     landed.portal.fail("exports/", Fault.short_rows(2), times=None)
     result = landed.run(*BOTH, over="trees", raise_on_error=False)
     assert (
-        reason(result) == "trees: 1 rows came where the portal counts 3; nothing was kept of them"
+        reason(result) == "trees: 4 rows came where the portal counts 6; nothing was kept of them"
     )
     found = {item.check_name: item for item in result.get_asset_check_evaluations()}
     assert (found["complete"].passed, found["complete"].blocking) == (False, True)
@@ -178,11 +174,113 @@ def test_a_spent_quota_puts_off_the_rest_of_a_batch(tmp_path: Path, portal: Emul
     with world(tmp_path, portal, datasets_per_run=10) as there:
         publish(portal, "a1", "b1", "c1")
         there.look()
-        portal.fail("b1/exports", Fault.quota(reset=None), times=None)
+        portal.fail("b1/exports", Fault.quota(reset="2099-01-01T00:00:00Z"), times=None)
         there.sent()
         result = there.run("records", over=["a1", "b1", "c1"], raise_on_error=False)
-        assert reason(result).startswith("2 of 3 datasets failed: b1")
+        assert reason(result).startswith("2 of 3 datasets are deferred: b1")
+        assert "c1: the request quota was spent before its turn; it starts anew at 2099-01-01" in (
+            reason(result)
+        )
         assert not [path for path in there.sent() if "c1" in path]
+        (event,) = [item for item in result.all_events if item.is_step_failure]
+        told = event.step_failure_data.user_failure_data
+        assert set(told.metadata) == {"deferred", "deferred_until"}
+        stored = there.instance.get_materialized_partitions(there.settings.key("records"))
+    assert stored == {"a1"}
+
+
+def test_what_was_never_landed_comes_first_and_then_what_was_fetched_longest_ago(
+    tmp_path: Path, portal: Emulator
+) -> None:
+    with world(tmp_path, portal, datasets_per_run=10) as there:
+        publish(portal, "a1", "b1")
+        there.look()
+        there.run("records", over="a1")
+        there.look()
+        portal.republish("a1")
+        there.sent()
+        there.run("records", over=["a1", "b1"])
+        fetched = [path for path in there.sent() if "exports/parquet" in path]
+    assert [path.split("/")[3] for path in fetched] == ["b1", "a1"]
+
+
+def test_the_check_holds_the_proofs_figures_one_by_one(landed: World) -> None:
+    landed.portal.republish("trees")
+    (check,) = [
+        item
+        for item in landed.run("records", over="trees").get_asset_check_evaluations()
+        if item.check_name == "complete"
+    ]
+    told = {key: item.value for key, item in check.metadata.items()}
+    assert (told["datasets_proven"], told["rows"], told["counted"]) == (1, 7, 7)
+    assert str(told["data_processed"]).startswith("stood at 20")
+
+
+@pytest.mark.parametrize(
+    ("proof", "note", "figures"),
+    [
+        (
+            "9 features = hits 9 = the 9 of 11 records with a place; data_processed stood at D",
+            "",
+            {"rows": 9, "counted": 9, "data_processed": "stood at D"},
+        ),
+        (
+            "9 rows where the portal counts 10, within the tolerance of 20 %",
+            "the publisher was republishing it while it was read (D → E): 9 rows where …",
+            {"rows": 9, "counted": 10, "data_processed": "D → E", "drift_accepted": ...},
+        ),
+        ("something else", "", {"rows": 9}),
+    ],
+)
+def test_a_proof_is_told_as_figures_where_it_has_them(
+    proof: str, note: str, figures: dict[str, object]
+) -> None:
+    told = proof_figures(Receipt("p", "records", row_count="9", proof=proof, note=note))
+    figures = {key: proof if item is ... else item for key, item in figures.items()}
+    assert told == {**figures, "proof": proof}
+
+
+def test_a_date_that_never_moves_is_not_trusted_for_ever(tmp_path: Path, portal: Emulator) -> None:
+    with world(tmp_path, portal, rules=Rules(trust_days=0)) as there:
+        publish(portal, "trees")
+        there.look()
+        there.run("records", over="trees")
+        there.sent()
+        there.run("records", over="trees")
+        assert "/catalog/datasets/trees/exports/parquet" in there.sent()
+        told = there.latest("records", "trees")
+    assert (value(told, "verdict"), value(told, "same_content")) == ("deep check", True)
+
+
+def test_a_dataset_that_is_republished_all_the_time_is_taken_within_the_tolerance(
+    tmp_path: Path, portal: Emulator
+) -> None:
+    with world(tmp_path, portal, rules=Rules(drift=50)) as there:
+        publish(portal, "trees")
+        there.look()
+        again = [{"verb": "republish", "dataset_id": "trees"}]
+        portal.fail("exports/parquet", Fault.meanwhile(again), times=None)
+        result = there.run("records", over="trees")
+    (check,) = [c for c in result.get_asset_check_evaluations() if c.check_name == "complete"]
+    assert check.passed
+    assert " → " in str(check.metadata["data_processed"].value)
+    assert "within the tolerance of 50 %" in str(check.metadata["drift_accepted"].value)
+
+
+def test_an_edited_label_is_shown_by_the_check_and_fails_nothing(landed: World) -> None:
+    landed.portal.relabel("trees", "people", label="Inhabitants")
+    checks = landed.run("records", over="trees").get_asset_check_evaluations()
+    (check,) = [item for item in checks if item.check_name == "schema_unchanged"]
+    assert check.passed
+    assert check.description == "trees: renamed the label of people from 'people' to 'Inhabitants'"
+
+
+def test_of_two_datasets_whose_names_differ_by_case_alone_the_first_stays(landed: World) -> None:
+    publish(landed.portal, "Trees")
+    landed.look()
+    result = landed.run("records", over="Trees", raise_on_error=False)
+    assert "its name differs from that of trees by case alone" in reason(result)
+    assert landed.run("records", over="trees").success
 
 
 def test_a_restricted_dataset_is_refused_in_one_sentence(landed: World) -> None:

@@ -1,6 +1,7 @@
 """The component: what a block of YAML makes, and what it refuses."""
 
 import importlib.util
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ from dagster.components.testing import create_defs_folder_sandbox
 
 from ods_pipeline.component import EMULATOR, OpendatasoftPortal, build_defs, portal_settings
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.tables.rules import Rules
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster reads its YAML with a function that pydantic deprecates, and marks what it finds there
@@ -115,6 +117,13 @@ def test_every_attribute_reaches_the_settings() -> None:
             "catalog_hours": 6,
             "schedule": "@daily",
             "sensor": {"minimum_interval_seconds": 60, "running": True},
+            "trust": {
+                "max_trust_days": 7,
+                "max_shrink": 20,
+                "drift": 0.5,
+                "schema_contract": "quarantine",
+                "schema_exceptions": {"finance-*": "freeze"},
+            },
         }
     )
     settings = component.settings()
@@ -124,6 +133,29 @@ def test_every_attribute_reaches_the_settings() -> None:
     assert (settings.datasets_per_run, settings.catalog_hours) == (100, 6)
     assert (settings.data_dir, settings.warehouse) == ("elsewhere", "duckdb:///w.duckdb")
     assert (settings.sensor_seconds, settings.running, settings.schedule) == (60, True, "@daily")
+    rules = settings.rules
+    assert (rules.trust_days, rules.shrink, rules.drift) == (7, 20.0, 0.5)
+    assert (rules.contract("trees"), rules.contract("finance-2026")) == ("quarantine", "freeze")
+
+
+def test_a_portal_without_a_word_on_trust_is_trusted_as_the_command_line_does() -> None:
+    rules = OpendatasoftPortal.from_attributes_dict(attributes={}).settings().rules
+    assert replace(rules, contracts=()) == Rules()
+    assert rules.contract("any") == Rules().contract("any")
+
+
+@pytest.mark.parametrize(
+    "trust",
+    [
+        {"schema_contract": "loose"},
+        {"schema_exceptions": {"a": "loose"}},
+        {"max_shrink": 101},
+        {"max_trust_days": -1},
+    ],
+)
+def test_a_rule_that_is_none_is_refused_by_its_name(trust: dict[str, object]) -> None:
+    with pytest.raises(Exception, match=next(iter(trust))):
+        OpendatasoftPortal.from_attributes_dict(attributes={"trust": trust})
 
 
 def test_several_portals_live_in_one_code_location() -> None:

@@ -42,20 +42,20 @@ def test_a_second_run_makes_one_request_and_logs_nothing_of_the_datasets(synced:
 
 
 def test_what_changed_is_fetched_and_what_left_is_no_partition(synced: World) -> None:
-    synced.portal.publish("trees", fields=FIELDS, records=RECORDS[:2])
+    synced.portal.publish("trees", fields=FIELDS, records=RECORDS[:5])
     synced.portal.withdraw("roads")
     assert synced.sync().success
     assert synced.partitions == {"trees"}
-    assert value(synced.latest("table", "trees"), "dagster/partition_row_count") == 2
+    assert value(synced.latest("table", "trees"), "dagster/partition_row_count") == 5
 
 
 def test_a_failure_stops_no_other_dataset_and_fails_the_run(synced: World) -> None:
     for name in ("trees", "roads"):
-        synced.portal.publish(name, fields=FIELDS, records=RECORDS[:2])
+        synced.portal.publish(name, fields=FIELDS, records=RECORDS[:5])
     synced.portal.fail("trees/exports", Fault.short_rows(1), times=None)
     result = synced.sync()
-    assert reason(result).startswith("1 of 2 datasets failed: trees: 1 rows came")
-    assert value(synced.latest("table", "roads"), "dagster/partition_row_count") == 2
+    assert reason(result).startswith("1 of 2 datasets failed: trees: 4 rows came")
+    assert value(synced.latest("table", "roads"), "dagster/partition_row_count") == 5
     assert value(synced.latest("table", "trees"), "dagster/partition_row_count") == 7
 
 

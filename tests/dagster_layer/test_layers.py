@@ -8,6 +8,7 @@ import geopandas as gpd
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
+from ods_pipeline.tables.holds import holds
 from tests.dagster_layer.world import FIELDS, RECORDS, World, publish, reason, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -118,6 +119,20 @@ def test_a_layer_that_comes_in_part_fails_and_the_old_one_stays(layered: World) 
     (check,) = [c for c in result.get_asset_check_evaluations() if c.check_name == "complete"]
     assert not check.passed
     assert layered.lake.receipts("features")["trees"].rows == len(RECORDS)
+
+
+def test_a_layer_that_lost_most_of_its_features_is_held_apart_from_its_records(
+    layered: World,
+) -> None:
+    layered.look()
+    layered.run("features", over="trees")
+    layered.portal.publish("trees", fields=FIELDS, records=RECORDS[:2])
+    assert layered.run("records", over="trees").success
+    result = layered.run("features", over="trees", raise_on_error=False)
+    assert "the portal now gives 2 rows where 7 are landed" in reason(result)
+    assert {place: hold.verdict for place, hold in holds(layered.lake).items()} == {
+        ("features", "trees"): "shrunk"
+    }
 
 
 def test_the_job_brings_records_and_layers_in_one_run(layered: World) -> None:

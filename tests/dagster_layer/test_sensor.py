@@ -1,7 +1,9 @@
 """The sensor: what one look at a catalog reports, and what it costs."""
 
 import time
+from collections import Counter
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import dagster as dg
@@ -13,8 +15,9 @@ from hypothesis import strategies as st
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.partitions import Moves, difference, removable
-from ods_pipeline.sensor import EVENTS_PER_TICK, Cursor, report, stamp
-from tests.dagster_layer.world import World, publish, world
+from ods_pipeline.sensor import EVENTS_PER_TICK, Cursor, report, version_of
+from ods_pipeline.tables.rules import Rules
+from tests.dagster_layer.world import World, publish, reason, world
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster's own call, whenever a resource has one inside; goes when it no longer warns.
@@ -59,7 +62,35 @@ def test_a_signal_that_moves_is_a_new_version(moved: dict[str, object]) -> None:
 
 
 def test_the_same_instant_written_otherwise_is_the_same_version() -> None:
-    assert stamp(dataset("a")) == stamp(dataset("a", data_processed="2026-01-01T01:00:00+01:00"))
+    before = report(catalog("a"), [], Cursor())
+    now = {"a": dataset("a", data_processed="2026-01-01T01:00:00+01:00")}
+    assert not report(now, ["a"], before.cursor).changed
+
+
+NOON = datetime(2026, 6, 1, 12, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(("trust_days", "period"), [(30, 15), (1, 1), (0, 1)])
+def test_a_date_that_never_moves_is_reported_twice_within_the_days_of_trust(
+    trust_days: int, period: int
+) -> None:
+    rules = Rules(trust_days=trust_days)
+    days = [NOON + timedelta(days=day, minutes=1) for day in range(2 * period + 1)]
+    told = [version_of(dataset("a"), rules, day) for day in days]
+    assert len(set(told)) == 3
+    assert told == sorted(told)
+    assert len(told[0]) < 80
+
+
+def test_looks_at_content_are_spread_over_the_days() -> None:
+    many, rules = catalog(*(f"d{number}" for number in range(300))), Rules(trust_days=30)
+    cursor = report(many, many, Cursor(), rules, NOON).cursor
+    due: Counter[int] = Counter()
+    for day in range(1, 16):
+        found = report(many, many, cursor, rules, NOON + timedelta(days=day))
+        cursor, due[day] = found.cursor, len(found.changed)
+    assert sum(due.values()) == 300
+    assert max(due.values()) < 50
 
 
 def test_a_dataset_that_shows_no_records_for_a_while_keeps_its_partition() -> None:
@@ -125,6 +156,53 @@ def test_a_withdrawn_dataset_leaves_and_its_file_stays(there: World) -> None:
     there.look()
     assert there.partitions == {"roads"}
     assert there.lake.partition("records", "trees").exists()
+
+
+@pytest.fixture
+def crowded(there: World) -> World:
+    publish(there.portal, *(f"d{number}" for number in range(8)))
+    there.look()
+    return there
+
+
+def empty_out(portal: Emulator) -> None:
+    for number in range(6):
+        portal.withdraw(f"d{number}")
+
+
+@pytest.mark.parametrize("landed", [False, True])
+def test_a_catalog_that_lost_most_of_its_datasets_fails_the_tick_and_removes_nothing(
+    crowded: World, landed: bool
+) -> None:
+    if landed:
+        crowded.run("catalog")
+    cursor = crowded.cursor
+    empty_out(crowded.portal)
+    with pytest.raises(dg.Failure, match="lists 2 datasets where it listed 8: nothing was touched"):
+        crowded.look()
+    assert len(crowded.partitions) == 8
+    assert crowded.cursor == cursor
+    result = crowded.run("catalog", raise_on_error=False)
+    assert result.success is not landed
+
+
+def test_a_person_accepts_a_catalog_that_lost_most_of_its_datasets_in_the_job(
+    crowded: World,
+) -> None:
+    crowded.run("catalog")
+    empty_out(crowded.portal)
+    assert "lists 2 datasets where it listed 8" in reason(crowded.sync())
+    assert len(crowded.partitions) == 8
+    assert crowded.sync(accept=True, datasets=["d6"]).success
+    assert crowded.partitions == {"d6", "d7"}
+    crowded.look()
+
+
+def test_settings_that_leave_out_most_datasets_are_no_loss(crowded: World, tmp_path: Path) -> None:
+    crowded.settings = replace(crowded.settings, include=("d7",))
+    crowded.__post_init__()
+    crowded.look()
+    assert crowded.partitions == {"d7"}
 
 
 def test_a_withdrawn_dataset_waits_for_its_run(there: World) -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import duckdb
 
 from ods_pipeline.component import build_defs, portal_settings
 from ods_pipeline.emulator import Emulator
@@ -151,6 +152,15 @@ def reason(result: Any) -> str:
     data = event.step_failure_data.user_failure_data
     assert data is not None, event.step_failure_data.error
     return str(data.description)
+
+
+def rows(there: World, sql: str) -> list[tuple[object, ...]]:
+    """Ask the warehouse, in the portal's schema."""
+    path = Path(there.settings.data_dir) / "warehouse.duckdb"
+    schema = there.settings.slug.replace(".", "_")
+    with duckdb.connect(str(path), read_only=True) as connection:
+        connection.execute(f'SET search_path = "{schema}"')
+        return connection.execute(sql).fetchall()
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from ods_pipeline.emulator.query import Query
 from ods_pipeline.emulator.records import exported, over
 from ods_pipeline.emulator.reply import JSON, Piece, Reply, of_document, of_file
 from ods_pipeline.emulator.request import Request
+from ods_pipeline.emulator.spoilt_rows import changed, doubled, torn
 from ods_pipeline.emulator.state import State
 
 FORMATS = {
@@ -44,7 +45,9 @@ def export(request: Request, state: State, dataset: Dataset, name: str) -> Reply
         raise unknown_uri()
     if not dataset.data_visible and name != "csv":
         raise forbidden()
+    dataset = doubled(request.fault, state.store, torn(request, state.store, dataset))
     query = exported(request, over(request, dataset))
+    query = replace(query, columns=changed(request.fault, query.columns))
     if not dataset.data_visible:
         # Seen on a real portal: 200 and a header, as if there were no rows.
         query = replace(query, limit=0)
@@ -58,11 +61,12 @@ def export(request: Request, state: State, dataset: Dataset, name: str) -> Reply
 
 
 def _shortened(request: Request, state: State, query: Query) -> Query:
-    if request.withheld == 0:
+    withheld = request.fault.withheld
+    if withheld == 0:
         return query
     total = state.store.number(query.total())
     rows = min(total, query.limit) if query.limit >= 0 else total
-    kept = 0 if request.withheld is None else max(0, rows - request.withheld)
+    kept = 0 if withheld is None else max(0, rows - withheld)
     return replace(query, limit=kept)
 
 

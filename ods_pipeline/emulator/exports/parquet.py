@@ -101,6 +101,7 @@ class Export:
         self.epsg = request.integer("epsg", 4326, 1)
         self.codec = request.choice("parquet_compression", "snappy", ("snappy", "zstd"))
         self.quirks = quirks
+        self.fault = request.fault
         targets = [arrow_type(c, request.timezone, quirks) for c in self.columns]
         names = [c.name for c in self.columns]
         pairs = list(zip(names, targets, strict=True))
@@ -112,11 +113,17 @@ class Export:
         """The bytes of the file, a row group at a time."""
         sink = _Sink()
         writer = pq.ParquetWriter(sink, self.schema, version="2.6", compression=self.codec)
-        if self.quirks.empty_row_group:
+        empty = self.fault.text if self.fault.kind == "empty_row_groups" else ""
+        if self.quirks.empty_row_group or empty == "all":
             writer.write_table(self.schema.empty_table())
-        for group in regrouped(self.batches, ROW_GROUP):
-            writer.write_table(self._group(group), row_group_size=ROW_GROUP)
+        size = 2 if empty == "between" else ROW_GROUP
+        for group in regrouped(self.batches, size) if empty != "all" else ():
+            writer.write_table(self._group(group), row_group_size=size)
+            if empty == "between":
+                writer.write_table(self.schema.empty_table())
             yield sink.taken()
+        if empty in {"last", "all"}:
+            writer.write_table(self.schema.empty_table())
         writer.close()
         yield sink.taken()
 
@@ -137,7 +144,17 @@ class Export:
             return moments.cast(pa.timestamp("ms", "UTC")).cast(target)
         if pa.types.is_struct(target):
             return pa.array([_file(text) for text in values.to_pylist()], target)
+        if self.fault.kind == "charset" and pa.types.is_string(target):
+            return _recoded(values, self.fault.text)
         return values.cast(target)
+
+
+def _recoded(values: pa.Array, charset: str) -> pa.Array:
+    """Texts whose bytes are not the UTF-8 that they are said to be."""
+    texts = [
+        None if text is None else text.encode(charset, "replace") for text in values.to_pylist()
+    ]
+    return pa.array(texts, pa.binary()).view(pa.string())
 
 
 def _file(text: str | None) -> dict[str, Any] | None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from itertools import islice
 from urllib.parse import urlencode
 from xml.sax.saxutils import quoteattr
 
 from ods_pipeline.emulator.errors import forbidden
 from ods_pipeline.emulator.exports.csv import joined
+from ods_pipeline.emulator.model import Field
 from ods_pipeline.emulator.rendering import quoted
 from ods_pipeline.emulator.reply import Piece
 from ods_pipeline.emulator.request import Request
+from ods_pipeline.emulator.spoilt_rows import changed, torn
 from ods_pipeline.emulator.state import State
 from ods_pipeline.emulator.wfs.asked import Asked, Wanted
 from ods_pipeline.emulator.wfs.dialect import PATH, PROLOGUE, XSI, Dialect, namespace
 from ods_pipeline.emulator.wfs.layers import Layer, layer
 from ods_pipeline.emulator.wfs.quirks import WfsQuirks
-from ods_pipeline.emulator.wfs.refusals import Refused, internal, missing
+from ods_pipeline.emulator.wfs.refusals import Refused, missing
 from ods_pipeline.emulator.wfs.selection import Selection, box
+from ods_pipeline.emulator.wfs.spoilt import inline, spoilt
 from ods_pipeline.emulator.wfs.values import Properties
 
 # Large shapes make large rows: what the engine hands over at once is kept small.
@@ -52,17 +54,21 @@ def share(asked: Asked, matched: int, quirks: WfsQuirks) -> Share:
 def features(request: Request, state: State, asked: Asked) -> Iterator[Piece]:
     """The whole document, or its count alone; what is wrong is raised before the first piece."""
     quirks = state.quirks.wfs
-    selections = selected(state, asked, quirks)
+    selections = selected(request, state, asked, quirks)
     matched = sum(state.store.number(s.count()) for s in selections)
     if asked.hits:
         return iter([_hits(request, asked, matched, quirks).encode()])
     given = share(asked, matched, quirks)
-    head = _head(request, asked, _counts(request, asked, given, quirks))
-    pieces = _members(request, state, asked, selections, _kept(request, given, quirks))
-    return _document(asked, quirks, head, _interrupted(request, asked, pieces))
+    kept = _kept(request, given, quirks)
+    told = given
+    if request.fault.flag and request.fault.withheld != 0:
+        told = replace(given, matched=given.matched - given.rows + kept.rows, rows=kept.rows)
+    head = _head(request, asked, _counts(request, asked, told, quirks))
+    pieces = _members(request, state, asked, selections, kept)
+    return _document(asked, quirks, head, spoilt(request.fault, asked.dialect, pieces))
 
 
-def selected(state: State, asked: Asked, quirks: WfsQuirks) -> list[Selection]:
+def selected(request: Request, state: State, asked: Asked, quirks: WfsQuirks) -> list[Selection]:
     """What matches in each of the types; a type may be known by the ids alone."""
     wanted = asked.wanted or tuple(
         Wanted(name) for name in dict.fromkeys(i.rpartition(".")[0] for i in asked.ids)
@@ -70,34 +76,37 @@ def selected(state: State, asked: Asked, quirks: WfsQuirks) -> list[Selection]:
     if not wanted:
         raise missing(asked.dialect.type_name)
     bounds = box(asked.bbox) if asked.bbox else None
-    return [Selection(_open(layer(state, w)), quirks, asked.ids, bounds) for w in wanted]
+    layers = [_open(request, state, layer(state, w)) for w in wanted]
+    return [Selection(chosen, quirks, asked.ids, bounds) for chosen in layers]
 
 
-def _open(chosen: Layer) -> Layer:
+def _open(request: Request, state: State, chosen: Layer) -> Layer:
     if not chosen.dataset.data_visible:
         raise forbidden()
-    return chosen
+    return replace(chosen, dataset=torn(request, state.store, chosen.dataset))
 
 
 def _kept(request: Request, given: Share, quirks: WfsQuirks) -> Share:
-    """What really comes, by a fault or a quirk: the counts are those of before."""
-    withheld = given.rows if request.withheld is None else request.withheld
+    """What really comes, by a fault or a quirk."""
+    withheld = given.rows if request.fault.withheld is None else request.fault.withheld
     back = 1 if quirks.next_link == "overlap" and given.start else 0
     return Share(given.matched, given.start - back, max(0, given.rows - withheld))
 
 
-def composed(selection: Selection, state: State, base: str) -> str:
+def composed(selection: Selection, state: State, request: Request) -> str:
     """SQL for a whole feature."""
     dataset = selection.layer.dataset
     name = f"ods:{dataset.dataset_id}"
-    files = f"{base}/api/explore/v2.1/catalog/datasets/{dataset.dataset_id}/files/"
+    files = f"{request.base}/api/explore/v2.1/catalog/datasets/{dataset.dataset_id}/files/"
     writer = Properties(selection.quirks, files, state.nested(dataset))
     identified = selection.quirks.ids != "absent"
     opening = quoted(f'<{name} gml:id="{dataset.dataset_id}.') + " || r.n || '\">'"
     parts = [opening if identified else quoted(f"<{name}>")]
     columns = dataset.columns()
-    for place in selection.layer.places:
-        parts.append(writer.element(dataset.fields[place], columns[place].sql))
+    declared = {columns[i]: dataset.fields[i] for i in selection.layer.places}
+    for column in changed(request.fault, declared):
+        made = Field(column.name, column.type, column.label)
+        parts.append(writer.element(declared.get(column, made), column.sql))
     return " || ".join([*parts, quoted(f"</{name}>")])
 
 
@@ -111,7 +120,7 @@ def _members(
     for selection in selections:
         total = state.store.number(selection.count())
         here = max(0, min(left, total - skipped))
-        text = composed(selection, state, request.base)
+        text = composed(selection, state, request)
         framed = f"'<{member}>' || {text} || '</{member}>'" if one else text
         sql = f"SELECT {framed} || chr(10) FROM ({selection.rows()}) AS r"
         window = f" LIMIT {here} OFFSET {skipped}" if here < total else ""
@@ -130,43 +139,9 @@ def _document(
         yield from pieces
     except Refused as broken:
         # Nothing more comes: the document is never ended.
-        yield _inline(broken, asked.dialect)
+        yield inline(broken, asked.dialect)
         return
     yield (b"</gml:featureMembers>\n" if together else b"") + b"</wfs:FeatureCollection>\n"
-
-
-def _interrupted(request: Request, asked: Asked, pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """The features, with a report amid them where a fault says so."""
-    if request.interruption is None:
-        yield from pieces
-        return
-    after, ends = request.interruption
-    lines = (line for piece in pieces for line in bytes(piece).splitlines(keepends=True))
-    yield from islice(_whole(lines), after)
-    if not ends:
-        raise internal()
-    yield _inline(internal(), asked.dialect)
-    yield from _whole(lines)
-
-
-def _whole(lines: Iterator[bytes]) -> Iterator[bytes]:
-    """Lines put together again where a text of a feature holds a line break.
-
-    Only after a whole feature does a line end with an end tag.
-    """
-    held = b""
-    for line in lines:
-        held += line
-        if line.endswith(b">\n") and line.rpartition(b"<")[2].startswith(b"/"):
-            yield held
-            held = b""
-    if held:
-        yield held
-
-
-def _inline(report: Refused, dialect: Dialect) -> bytes:
-    """A report inside of another document: it has no prologue of its own."""
-    return report.report(dialect.version).partition(b"?>\n")[2]
 
 
 def _hits(request: Request, asked: Asked, matched: int, quirks: WfsQuirks) -> str:

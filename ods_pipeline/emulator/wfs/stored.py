@@ -54,12 +54,12 @@ def by_id(request: Request, state: State, asked: Asked) -> Iterator[Piece]:
         raise _unknown(asked)
     if len(asked.ids) != 1:
         raise missing("id")
-    selection = selected(state, replace(asked, wanted=()), state.quirks.wfs)[0]
+    selection = selected(request, state, replace(asked, wanted=()), state.quirks.wfs)[0]
     if not state.store.number(selection.count()):
         raise invalid("id", f"Feature {asked.ids[0]} does not exist.")
     names = namespaces(NEW, request.base, ())
     told = "".join(f' {name}="{value.replace("&", "&amp;")}"' for name, value in names.items())
-    sql = f"SELECT {composed(selection, state, request.base)} FROM ({selection.rows()}) AS r"
+    sql = f"SELECT {composed(selection, state, request)} FROM ({selection.rows()}) AS r"
     feature = bytes(joined(state.store.table(sql).column(0).combine_chunks())).decode()
     opening = f"<{PREFIX}{selection.layer.dataset.dataset_id}"
     return iter([(PROLOGUE + opening + told + feature.removeprefix(opening)).encode()])

@@ -11,7 +11,7 @@ import pyexpat
 import re
 from collections.abc import Iterable, Iterator
 
-from ods_pipeline.errors import GmlRefused, Unproven
+from ods_pipeline.errors import GmlRefused, NoXml
 
 #: Size of the pieces that a document is read in; batches end where a piece ends.
 BLOCK = 1 << 18
@@ -107,7 +107,7 @@ def _look(head: bytes) -> None:
     if start.startswith(b"--"):
         raise GmlRefused("this is a multipart reply, not one GML document: ask for plain GML")
     if not start.startswith(b"<"):
-        raise GmlRefused(f"this is no XML: {_shown(start)}")
+        raise NoXml(f"this is no XML: {_shown(start)}")
 
 
 def _shown(start: bytes) -> str:

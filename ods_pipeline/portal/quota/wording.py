@@ -33,6 +33,7 @@ def refused(refusal: Refusal, now: float, portal: str, url: str) -> QuotaExhaust
         url=url,
     )
     vars(error)[_REFUSAL] = refusal
+    error.of_dataset = refusal.of_dataset
     return error
 
 
@@ -79,4 +80,5 @@ def exhausted(spent: Spent, portal: str, wanted: int, dataset: str, url: str) ->
         url=url,
     )
     error.dataset = dataset
+    error.of_dataset = bool(spent.dataset)
     return error
