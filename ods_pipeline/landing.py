@@ -18,6 +18,7 @@ from ods_pipeline.errors import (
     Miscounted,
     NotAPortal,
     NothingToLand,
+    NoXml,
     OdsPipelineError,
     PortalFailure,
     PortalUnreachable,
@@ -39,6 +40,7 @@ from ods_pipeline.tables.rules import DEFAULT, Rules
 # connection, a server that breaks off amid its features, a web page that a proxy put between, a
 # publisher at work while we read.
 _PASSING = (
+    NoXml,
     NotAPortal,
     PortalFailure,
     PortalUnreachable,

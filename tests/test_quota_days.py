@@ -1,86 +1,118 @@
-"""A portal of 300 datasets and a quota of 100 requests a day: day after day, until all is there."""
+"""A portal with more datasets than a day's quota lasts for: day after day, until all is there."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from ods_pipeline import landing
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.lane import RECORDS
+from ods_pipeline.options import Options
 from ods_pipeline.outcome import Outcome, exit_status
 from ods_pipeline.portal import portal as portals
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.quota.decisions import margin
-from ods_pipeline.sync import Options, Run
+from ods_pipeline.sync import Run
 from ods_pipeline.tables.lake import Lake
+from tests.desk import FIELDS, rows
 
-DATASETS, QUOTA, PER_DATASET = 300, 100, 3
-# Of each day's requests one is the catalog's, and some are kept back.
-A_DAY = (QUOTA - margin(QUOTA) - 1) // PER_DATASET
+# Export, count, and the dataset once more: what landing costs where all goes well.
+PER_DATASET = 3
 DEFERRED = 3
 
 
 class Days:
-    """A portal, and somebody who syncs it once a day."""
+    """A portal with a quota, and somebody who syncs it once a day."""
 
-    def __init__(self, emulator: Emulator, folder: Path) -> None:
-        self.emulator = emulator
+    def __init__(self, emulator: Emulator, folder: Path, workers: int) -> None:
+        self.emulator, self._workers = emulator, workers
         self.lake = Lake.of(folder, Portal(emulator.url).slug)
+        # One request is the catalog's, and some are kept back.
+        self.most = emulator.quota.limit - margin(emulator.quota.limit)
+        self.datasets_a_day = (self.most - 1) // PER_DATASET
         self.outcomes: list[Outcome] = []
 
     def sync(self) -> int:
         """Sync on the next day; the exit status."""
         self.emulator.pass_time(days=1)
         self.emulator.requests.clear()
-        self.outcomes = Run(Portal(self.emulator.url, patience=0), self.lake, None, Options())()
-        assert len(self.emulator.requests) <= QUOTA - margin(QUOTA) + PER_DATASET
+        options = Options(workers=self._workers)
+        self.outcomes = Run(Portal(self.emulator.url, patience=0), self.lake, None, options)()
+        # So there was no 429 either.
+        assert len(self.emulator.requests) <= self.most
         return exit_status(self.outcomes)
 
-    def of(self, action: str) -> list[str]:
+    def of(self, action: str) -> set[str]:
         """Datasets of which this became in the last sync."""
-        return [outcome.dataset_id for outcome in self.outcomes if outcome.action == action]
+        return {outcome.dataset_id for outcome in self.outcomes if outcome.action == action}
 
-    def fetched(self) -> dict[str, str]:
-        """When each dataset was fetched last."""
-        return {name: told.fetched_at for name, told in self.lake.receipts("records").items()}
+    def waiting(self) -> list[str]:
+        """All datasets, those fetched longest ago first, and those never fetched before them."""
+        fetched = {name: told.fetched_at for name, told in self.lake.receipts("records").items()}
+        names = [dataset.dataset_id for dataset in self.emulator.state.datasets()]
+        return sorted(names, key=lambda name: (fetched.get(name, ""), name))
 
 
-@pytest.fixture
-def days(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Days]:
-    with Emulator(sample=False, quota=QUOTA) as emulator:
-        emulator.make_up(DATASETS, rows=1)
+@contextmanager
+def days(folder: Path, patch: pytest.MonkeyPatch, quota: int, workers: int = 4) -> Iterator[Days]:
+    """Days that pass for the portal, for the client's quota and for what is written down."""
+    with Emulator(sample=False, quota=quota) as emulator:
         # Whatever the hour, a simulated day does not end within a sync.
         emulator.pass_time(seconds=-(time.time() % 86_400) + 3600)
+
+        class Today(datetime):
+            @classmethod
+            def now(cls, tz: tzinfo | None = None) -> Today:
+                return cls.fromtimestamp(emulator.quota_clock(), tz or UTC)
 
         def client(*who: Any, **given: Any) -> Client:
             return Client(*who, **{**given, "now": emulator.quota_clock})
 
-        monkeypatch.setattr(portals, "Client", client)
-        yield Days(emulator, tmp_path)
+        patch.setattr(portals, "Client", client)
+        patch.setattr(landing, "datetime", Today)
+        yield Days(emulator, folder, workers)
 
 
-def test_day_after_day_as_much_is_landed_as_the_quota_allows_until_all_is_there(
-    days: Days,
+def test_each_day_lands_as_much_as_the_quota_allows_until_all_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert RECORDS.requests >= PER_DATASET
-    landed: set[str] = set()
-    for day in range(1, DATASETS):
-        status = days.sync()
-        today = set(days.of("landed"))
-        assert not today & landed, "what is landed is not fetched again before the rest"
-        landed |= today
-        if len(landed) == DATASETS:
-            break
-        assert status == DEFERRED
-        assert len(days.of("deferred")) == DATASETS - len(landed)
-        assert len(today) == pytest.approx(A_DAY, abs=3), f"day {day}"
-        assert "429" not in {str(outcome.reason)[:3] for outcome in days.outcomes}
-    assert status == 0
-    assert day == pytest.approx(DATASETS / A_DAY, abs=1)
-    assert days.sync() == 0
-    assert len(days.emulator.requests) == 1
+    count, landed = 300, set[str]()
+    with days(tmp_path, monkeypatch, quota=100) as portal:
+        portal.emulator.make_up(count, rows=1)
+        # Datasets under way at once set more aside than they need in the end.
+        least = portal.datasets_a_day - 4
+        while portal.sync() == DEFERRED:
+            today = portal.of("landed")
+            assert not today & landed, "what is landed is not fetched again before the rest"
+            landed |= today
+            assert len(portal.of("deferred")) == count - len(landed)
+            assert least <= len(today) <= portal.datasets_a_day
+        assert len(landed | portal.of("landed")) == count
+        assert exit_status(portal.outcomes) == 0
+        assert portal.sync() == 0
+        assert len(portal.emulator.requests) == 1
+
+
+def test_where_everything_changes_every_day_nothing_waits_longer_than_its_turn(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = [f"d{number:02}" for number in range(20)]
+    with days(tmp_path, monkeypatch, quota=24, workers=1) as portal:
+        for day in range(8):
+            for name in names:
+                portal.emulator.publish(name, FIELDS, rows(1 + day))
+            waiting = portal.waiting()
+            assert portal.sync() == DEFERRED
+            today = portal.of("landed")
+            assert today == set(waiting[: len(today)])
+            assert len(today) >= portal.datasets_a_day - 1
+            if day == 5:
+                names.append("newcomer")
+            assert ("newcomer" in today) == (day == 6)

@@ -31,6 +31,7 @@ def test_a_fault_hits_the_matching_requests_so_many_times(portal: Emulator) -> N
 def test_a_fault_may_stay_for_ever(portal: Emulator) -> None:
     portal.fail("records", Fault.status(500), times=None)
     assert {ask(portal, "every-type", "records").status_code for _ in range(3)} == {500}
+    assert portal.faults.used == 3
     portal.faults.clear()
     assert ask(portal, "every-type", "records").status_code == 200
 

@@ -18,9 +18,11 @@ from tests.emulator.wfs_asking import (
     features,
     ids,
     local,
+    members,
     post,
     publish_shapes,
     refusal,
+    values,
 )
 
 POINTS = [{"type": "Point", "coordinates": [2 + n / 10, 48]} for n in range(10)]
@@ -58,6 +60,64 @@ def test_features_are_kept_back_while_the_count_stays(points: Emulator, version:
     points.fail("api/wfs", Fault.header_only())
     assert counts(points, version) == {**named, "held": "0"}
     assert counts(points, version) == {**named, "held": "10"}
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_features_are_kept_back_and_the_count_is_of_those_that_came(
+    points: Emulator, version: str
+) -> None:
+    points.fail("api/wfs", Fault.short_rows(3, honest=True))
+    told = counts(points, version)
+    assert set(told.values()) == {"7"}
+    assert len(told) == (2 if version == "1.1.0" else 3)
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_feature_comes_twice_beside_or_instead_of_another(points: Emulator, version: str) -> None:
+    points.fail("api/wfs", Fault.doubled())
+    points.fail("api/wfs", Fault.doubled(instead=True))
+    assert ids(features(points, "shapes", version).content) == [*EVERY, EVERY[0]]
+    assert ids(features(points, "shapes", version).content) == [*EVERY[:-1], EVERY[0]]
+
+
+def test_counts_are_off_by_a_fault(points: Emulator) -> None:
+    points.fail("api/wfs", Fault.miscount(-3))
+    assert counts(points, resultType="hits") == {"numberOfFeatures": "7", "held": "0"}
+
+
+@pytest.mark.parametrize(
+    ("change", "names"),
+    [
+        ("duplicate", ["n", "shape", "n"]),
+        ("missing", ["shape"]),
+        ("extra", ["n", "shape", "surplus"]),
+        ("renamed", ["n_2", "shape"]),
+        ("wrong", ["n", "shape"]),
+    ],
+)
+def test_properties_are_others(points: Emulator, change: str, names: list[str]) -> None:
+    points.fail("api/wfs", Fault.column(change))
+    first = members(features(points, "shapes").content)[0]
+    assert [local(part) for part in first] == names
+    assert (first[0].text == "n/a") == (change == "wrong")
+
+
+def test_features_are_of_two_versions(points: Emulator) -> None:
+    newer = [{"n": n + 100, "shape": shape} for n, shape in enumerate(POINTS)]
+    step = {"verb": "publish", "dataset_id": "shapes", "records": newer}
+    points.fail("api/wfs", Fault.torn([step], after_rows=4))
+    found = members(features(points, "shapes").content)
+    numbers = [int(values(feature)["n"][0] or "") for feature in found]
+    assert numbers == [0, 1, 2, 3, 104, 105, 106, 107, 108, 109]
+
+
+@pytest.mark.parametrize("told", [False, True])
+def test_a_document_comes_in_another_charset(points: Emulator, told: bool) -> None:
+    whole = features(points, "shapes").content
+    points.fail("api/wfs", Fault.charset("utf-16", told))
+    body = features(points, "shapes").content.decode("utf-16")
+    assert body.startswith(f'<?xml version="1.0" encoding="{"utf-16" if told else "UTF-8"}"?>')
+    assert len(body.splitlines()) == len(whole.splitlines())
 
 
 @pytest.mark.parametrize("version", VERSIONS)

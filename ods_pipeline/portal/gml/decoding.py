@@ -11,7 +11,7 @@ import pyexpat
 import re
 from collections.abc import Iterable, Iterator
 
-from ods_pipeline.errors import GmlRefused, NoXml
+from ods_pipeline.errors import GmlRefused, NoXml, Unproven
 
 #: Size of the pieces that a document is read in; batches end where a piece ends.
 BLOCK = 1 << 18
