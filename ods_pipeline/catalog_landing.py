@@ -36,7 +36,10 @@ def catalog_of(portal: Portal, landed: Iterable[str]) -> list[Dataset]:
     try:
         return portal.datasets()
     except NotAPortal as error:
-        raise explained(portal.client, error, landed) from error
+        other = explained(portal.client, error, landed)
+        if other is error:
+            raise
+        raise other from error
 
 
 def publish_catalog(

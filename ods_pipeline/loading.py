@@ -16,7 +16,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from ods_pipeline.errors import OdsPipelineError, WarehouseLocked
-from ods_pipeline.outcome import Outcome, held_outcome
+from ods_pipeline.outcome import SOUND, Outcome, held_outcome
 from ods_pipeline.planning import Planned
 from ods_pipeline.tables.holds import Place
 from ods_pipeline.tables.lake import Lake, receipt
@@ -138,7 +138,7 @@ class Loader:
         except OdsPipelineError as error:
             return replace(outcome, action="failed", reason=str(error))
         outcome = replace(outcome, loaded=load.action, change=str(load.change))
-        if load.action == "quarantined":
+        if load.action == "quarantined" and outcome.action in SOUND:
             told = (
                 f"the publisher changed its fields ({load.change}): the data are landed, the "
                 "table stays as it was until a person accepts with `ods-pipeline sync --accept`"

@@ -15,7 +15,8 @@ from ods_pipeline.tables.holds import Hold, Place
 from ods_pipeline.tables.lake import PartitionKind
 from ods_pipeline.tables.verdict import ALARMING, Kind
 
-_SOUND = frozenset({"landed", "same content", "described anew", "unchanged"})
+#: Outcomes of datasets of which all is well.
+SOUND = frozenset({"landed", "same content", "described anew", "unchanged"})
 _ASKED = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.NO_RECORDS})
 _HELD = _ASKED | {
     *(Kind.WITHDRAWN, Kind.RESTRICTED, Kind.NO_GEOMETRY),
@@ -110,7 +111,7 @@ def held_after(step: Planned, outcome: Outcome) -> dict[Place, Hold | None]:
 
     Nothing is said of a dataset that failed or was put off: what was held of it still is.
     """
-    if outcome.action in _SOUND:
+    if outcome.action in SOUND:
         return {step.place: None}
     asked = outcome.verdict == Kind.NO_RECORDS and step.dataset and step.dataset.has_records
     if outcome.verdict not in _HELD or not (step.landed or asked):

@@ -116,7 +116,7 @@ def report(
     stamps = {
         name: version_of(dataset, rules, time)
         for name, dataset in catalog.items()
-        if loadable(dataset)
+        if loadable(dataset, known=name in known)
     }
     digests = {name: _digest(text) for name, text in stamps.items()}
     changed = [

@@ -165,9 +165,14 @@ def _matches(dataset_id: str, patterns: Iterable[str]) -> bool:
     return any(fnmatchcase(dataset_id, pattern) for pattern in patterns)
 
 
-def loadable(dataset: Dataset) -> bool:
-    """Whether a dataset has records that the portal shows."""
-    return not verdict(None, dataset).skips
+def loadable(dataset: Dataset, *, known: bool = False) -> bool:
+    """Whether a dataset has records that the portal shows.
+
+    Args:
+        dataset: As the catalog has it.
+        known: Whether it had some before: then a count of 0 is news, and no reason to look away.
+    """
+    return (known or dataset.records_count != 0) and not verdict(None, dataset).skips
 
 
 def dagster_name(address: Address) -> str:

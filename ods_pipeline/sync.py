@@ -42,7 +42,7 @@ from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.verdict import Kind, verdict
 from ods_pipeline.upkeep import follow_all, redescribe
 
-_LOADED = frozenset({"landed", "same content", "described anew", "unchanged"})
+_LANDED = frozenset({"landed", "same content", "described anew"})
 
 
 Receipts = dict[PartitionKind, dict[str, Receipt]]
@@ -249,15 +249,14 @@ class Run:
         return outcome_of(step, "described anew", reason)
 
     def _concluded(self, step: Planned, outcome: Outcome) -> None:
-        """Have it loaded where there is something to load, else be done with it."""
-        # A table is renamed by loading it, whatever became of its dataset otherwise.
-        loads = outcome.action in _LOADED or (step.landed and step.place in self._formerly)
-        if not loads or self._loader is None:
+        """Have it loaded where the warehouse lacks what is landed, whatever became of it today."""
+        if self._loader is None or not (step.landed or outcome.action in _LANDED):
             self._ended(step, outcome)
-        elif outcome.action == "unchanged" and self._loader.holds(step):
-            self._ended(step, replace(outcome, loaded="unchanged"))
-        else:
+        elif outcome.action in _LANDED or not self._loader.holds(step):
             self._loader.add(step, outcome)
+        else:
+            known = "unchanged" if outcome.action == "unchanged" else ""
+            self._ended(step, replace(outcome, loaded=known))
 
     def _ended(self, step: Planned, outcome: Outcome) -> None:
         self._outcomes.append(outcome)

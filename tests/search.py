@@ -124,7 +124,9 @@ def told(error: BaseException) -> str:
     """All that an exception and its causes say, to people and to programs."""
     text = ["".join(traceback.format_exception(error))]
     seen: BaseException | None = error
-    while seen:
+    known: set[int] = set()
+    while seen and id(seen) not in known:
+        known.add(id(seen))
         text += [str(seen), repr(seen), repr(seen.args)]
         text += [repr(vars(seen))] if isinstance(seen, OdsPipelineError) else []
         seen = seen.__cause__ or seen.__context__

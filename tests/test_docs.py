@@ -16,10 +16,12 @@ import yaml
 import ods_pipeline
 from ods_pipeline.account import REDIRECT_URI
 from ods_pipeline.emulator import Emulator
+from ods_pipeline.tables.rules import Rules
 from tests.person import answered, environment, free_port, visited, waiting
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text() + (ROOT / "docs" / "features.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "docs" / "features.md", ROOT / "docs" / "trust.md"]
+README = "".join(page.read_text() for page in PAGES)
 CREDENTIALS = (ROOT / "docs" / "credentials.md").read_text()
 DOMAIN = "data.economie.gouv.fr"
 COMMANDS = Path(sys.executable).parent
@@ -86,12 +88,16 @@ def test_the_python_of_the_readme_runs(
 
 
 def test_the_yaml_of_the_readme_is_a_component() -> None:
-    (block,) = blocks("yaml")
-    told = yaml.safe_load(block)
-    assert told["type"] == "ods_pipeline.OpendatasoftPortal"
-    component = ods_pipeline.OpendatasoftPortal.from_attributes_dict(attributes=told["attributes"])
-    assert component.portal == DOMAIN
-    assert component.sensor.running
+    components = []
+    for block in blocks("yaml"):
+        told = yaml.safe_load(block)
+        assert told["type"] == "ods_pipeline.OpendatasoftPortal"
+        made = ods_pipeline.OpendatasoftPortal.from_attributes_dict(attributes=told["attributes"])
+        assert made.portal == DOMAIN
+        components.append(made)
+    watched, trusted = components
+    assert watched.sensor.running
+    assert trusted.settings().rules == Rules(contracts=(("*", "evolve"), ("finance-*", "freeze")))
 
 
 def test_make_has_every_target_that_the_readme_names() -> None:

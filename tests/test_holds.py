@@ -45,6 +45,20 @@ def test_what_is_withdrawn_stays_and_is_marked_with_the_reason_and_the_day(desk:
     assert desk.lake.held.read_bytes() == file, "since and all else stay as they were"
 
 
+def test_a_warehouse_that_is_set_up_anew_gets_what_is_held_as_well(desk: Desk) -> None:
+    desk.sync()
+    desk.emulator.withdraw("two")
+    desk.emulator.publish("three", records=rows(2))
+    desk.sync()
+    (desk.folder / "warehouse.duckdb").unlink()
+    desk.emulator.publish("one", records=rows(21))
+    desk.emulator.fail("/one/exports", Fault.short_rows(1), times=None)
+    actions = desk.actions()
+    assert actions == {"one": "failed", "two": "held", "three": "held"}
+    assert {name: desk.loaded(name) for name in actions} == dict.fromkeys(actions, 20)
+    assert marked(desk) == {"two": "withdrawn", "three": "shrunk"}
+
+
 def test_what_comes_back_is_held_no_more(desk: Desk) -> None:
     desk.sync()
     desk.emulator.restrict("one")

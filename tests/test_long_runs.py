@@ -7,6 +7,7 @@ import sys
 import textwrap
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
@@ -103,6 +104,9 @@ def test_an_unchanged_portal_of_5000_datasets_costs_one_request_and_little_work(
             def load_catalog(self, catalog):
                 assert catalog.exists()
 
+            def load_held(self, held):
+                assert not held.exists()
+
         outcomes = Run(portal, lake, lambda: contextlib.nullcontext(Full()))()
         kinds = {(outcome.action, outcome.loaded) for outcome in outcomes}
         cpu = resource.getrusage(resource.RUSAGE_SELF)
@@ -129,8 +133,9 @@ def landed_by_hand(portal: Portal, lake: Lake) -> None:
     """Receipts without rows: what lies in the files plays no part, and 5,000 exports take time."""
     folder = lake.root / "records"
     folder.mkdir(parents=True)
+    known = {"row_count": "1", "content_hash": "x", "fetched_at": datetime.now(UTC).isoformat()}
     for dataset in portal.datasets():
-        told = Receipt.of(dataset, "records", row_count="1", content_hash="x").metadata()
+        told = Receipt.of(dataset, "records", **known).metadata()
         table = pa.table({"a": pa.array([1])}).replace_schema_metadata(told)
         pq.write_table(table, folder / f"{dataset.dataset_id}.parquet")
 
@@ -143,7 +148,7 @@ def test_a_disk_that_fills_up_while_an_export_arrives_is_one_sentence(
         import resource, sys
         from pathlib import Path
         from ods_pipeline.errors import LakeError
-        from ods_pipeline.landing import land
+        from ods_pipeline.landing import Wanted, land
         from ods_pipeline.lane import Lane
         from ods_pipeline.portal.portal import Portal
         from ods_pipeline.tables.lake import Lake
@@ -153,7 +158,7 @@ def test_a_disk_that_fills_up_while_an_export_arrives_is_one_sentence(
         for format in ("parquet", "csv"):
             try:
                 lake = Lake.of(Path(sys.argv[2]), portal.slug)
-                land(portal, portal.dataset("towns"), lake, lane=Lane(format=format))
+                land(portal, Wanted(portal.dataset("towns"), Lane(format=format)), lake)
             except LakeError as error:
                 print(error)
     """

@@ -40,7 +40,10 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
     try:
         return _found(client, where)
     except NotAPortal as error:
-        raise dialects.recognised(client) or error from error
+        other = dialects.recognised(client)
+        if other is None:
+            raise
+        raise other from error
 
 
 def _found(client: Client, where: str | None) -> list[Dataset]:
@@ -88,7 +91,9 @@ def _paged(client: Client, where: str | None, refusal: Exception | None) -> list
         try:
             body = client.json("/catalog/datasets", query)
         except NotAPortal as error:
-            raise (refusal or error) from error
+            if refusal is None:
+                raise
+            raise refusal from error
         page, total = _entries(body), _total(body)
         if page is None or total is None:
             raise _no_catalog(client)

@@ -93,6 +93,13 @@ def test_looks_at_content_are_spread_over_the_days() -> None:
     assert max(due.values()) < 50
 
 
+def test_a_dataset_that_is_empty_is_no_partition_but_news_of_one_that_was_not() -> None:
+    empty = {"a": replace(dataset("a"), metas={"default": {"records_count": 0}})}
+    assert not report(empty, [], Cursor()).changed
+    assert difference(empty, []) == Moves()
+    assert set(report(empty, ["a"], Cursor()).changed) == {"a"}
+
+
 def test_a_dataset_that_shows_no_records_for_a_while_keeps_its_partition() -> None:
     restricted = {"a": replace(dataset("a"), data_visible=False)}
     assert not report(restricted, ["a"], Cursor()).changed
