@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed$(addprefix -,$(notdir $(PYTHON)))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-servers check bench clean programs
+.PHONY: help demo dev test test-servers check bench soak clean programs
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made
@@ -39,6 +39,9 @@ check: $(STAMP) ## Lint, formatting, types
 
 bench: $(STAMP) ## Measure speed and memory
 	@$(BIN)/python -m benchmarks
+
+soak: $(STAMP) ## Sync 2,000 datasets from four processes in bad weather, 20 times (half an hour)
+	@$(BIN)/python -m tests.soak $(SOAK)
 
 clean: ## Remove the virtual environment, caches and build products; data/ stays
 	@if [ -f "$(VENV)/pyvenv.cfg" ]; then rm -rf "$(VENV)"; fi

@@ -131,4 +131,5 @@ def _planned(
         accept=work.accept,
         rules=work.rules,
     )
-    return sorted(steps, key=lambda step: step.need)
+    # Those that move away free their names for others.
+    return sorted(steps, key=lambda step: (not step.formerly, step.need))

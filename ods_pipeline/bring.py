@@ -113,6 +113,9 @@ def bring(work: Work, step: Planned) -> Brought:
     if step.landed and step.verdict.kind is Kind.UNCHANGED and not (work.verifies or step.formerly):
         done = _Done(step.landed)
     else:
+        if step.formerly and step.landed:
+            uid = step.landed.dataset_uid
+            follow(work.lake, step.lane.kind, step.formerly, step.dataset_id, uid)
         with work.lake.turn(*step.place, stop=client.cancelled.is_set):
             done = _in_turn(work, step)
     return Brought(
@@ -148,8 +151,6 @@ def _require(work: Work, step: Planned) -> None:
 
 def _in_turn(work: Work, step: Planned) -> _Done:
     lane, lake = step.lane, work.lake
-    if step.formerly:
-        follow(lake, lane.kind, step.formerly, step.dataset_id)
     path = lake.partition(*step.place)
     previous = receipt(path)
     known = pq.read_schema(path) if previous else None

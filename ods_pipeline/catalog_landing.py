@@ -8,11 +8,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import AccessDenied, DatasetNotFound, NotAPortal, Unproven
+from ods_pipeline.errors import (
+    AccessDenied,
+    DatasetNotFound,
+    NotAPortal,
+    OdsPipelineError,
+    Unproven,
+)
 from ods_pipeline.planning import Planned
-from ods_pipeline.portal.catalog import as_table
+from ods_pipeline.portal.catalog import as_table, completed
 from ods_pipeline.portal.dialects import explained
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.tables.holds import Place
 from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.tables.partition import PartitionWriter
 from ods_pipeline.tables.receipt import Receipt
@@ -23,18 +30,21 @@ from ods_pipeline.tables.verdict import Kind
 _FEW = 5
 
 
-def catalog_of(portal: Portal, landed: Iterable[str]) -> list[Dataset]:
+def catalog_of(portal: Portal, landed: Iterable[str], before: int) -> list[Dataset]:
     """The datasets of a portal; one that speaks no Explore API v2.1 is told by what it does speak.
 
     Args:
         portal: The portal.
         landed: Datasets that were landed from it, one of which may be asked for.
+        before: How many datasets it listed last time; as many again need no second look.
 
     Raises:
         PortalError: There is no catalog to read.
     """
     try:
-        return portal.datasets()
+        datasets = portal.datasets()
+        sound = sum(not dataset.refused for dataset in datasets)
+        return datasets if sound == before else completed(portal.client, datasets)
     except NotAPortal as error:
         other = explained(portal.client, error, landed)
         if other is error:
@@ -86,6 +96,19 @@ def require_most(slug: str, before: int, now: int) -> None:
         )
 
 
+def gone(portal: Portal, dataset_id: str) -> bool:
+    """Whether a portal has no such dataset, or not for us; one request.
+
+    Raises:
+        PortalError: The portal does not say.
+    """
+    try:
+        portal.dataset(dataset_id)
+    except (AccessDenied, DatasetNotFound):
+        return True
+    return False
+
+
 def require_gone(portal: Portal, step: Planned) -> None:
     """Ask for a dataset by name before believing a catalog that leaves it out.
 
@@ -99,12 +122,21 @@ def require_gone(portal: Portal, step: Planned) -> None:
     """
     if step.verdict.kind is not Kind.WITHDRAWN or step.known_withdrawn:
         return
-    try:
-        portal.dataset(step.dataset_id)
-    except (AccessDenied, DatasetNotFound):
+    if gone(portal, step.dataset_id):
         return
     raise Unproven(
         "the catalog leaves it out, but the portal has it: the catalog came incomplete, and what "
         "is landed stays; run again",
         dataset=step.dataset_id,
     )
+
+
+def missing(portal: Portal, steps: Iterable[Planned]) -> dict[Place, OdsPipelineError]:
+    """The datasets that the catalog leaves out and the portal has, or does not deny to have."""
+    found: dict[Place, OdsPipelineError] = {}
+    for step in steps:
+        try:
+            require_gone(portal, step)
+        except OdsPipelineError as error:
+            found[step.place] = error
+    return found

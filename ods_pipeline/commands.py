@@ -195,11 +195,13 @@ def plan(
     from ods_pipeline.catalog_landing import catalog_of
     from ods_pipeline.options import Options
     from ods_pipeline.sync import landed_in, plans
+    from ods_pipeline.tables.lake import receipt
 
     with report.errors_as_json(as_json), _job(places) as job:
         options = Options(features=features, accept=accept, rules=rules)
         landed = landed_in(job.lake, options)
-        known = catalog_of(job.portal, landed["records"])
+        before = receipt(job.lake.catalog)
+        known = catalog_of(job.portal, landed["records"], before.rows if before else 0)
         steps = list(plans(known, job.lake, options, datasets, landed))
         report.show_plan(steps, job.portal.client.requests_made, as_json=as_json)
     raise SystemExit(any(step.verdict.kind == "unknown" for step in steps))

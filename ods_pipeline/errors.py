@@ -26,7 +26,8 @@
     │       └── Miscounted        more or fewer rows than the portal counts
     ├── TokenStoreError           a login cannot be kept, or not be read safely (exit status 2)
     ├── LakeError                 a partition cannot be written, read or believed
-    │   └── LakeUnwritable        the data folder is no place to write to (exit status 2)
+    │   ├── LakeUnwritable        the data folder is no place to write to (exit status 2)
+    │   └── Damaged               a landed file is not what was published
     └── WarehouseError            the warehouse cannot be opened or loaded
         └── WarehouseLocked       another process is writing to it
 
@@ -74,7 +75,7 @@ class OdsPipelineError(Exception):
     def __str__(self) -> str:
         """The sentence, led by the dataset and followed by the URL where they are known."""
         dataset = _sentence(self.dataset)
-        lead = f"{dataset}: " if dataset and dataset not in self.message else ""
+        lead = "" if self.message.startswith(dataset) else f"{dataset}: "
         tail = f" ({self.url})" if self.url and self.url not in self.message else ""
         return f"{lead}{self.message}{tail}"
 
@@ -273,6 +274,10 @@ class LakeUnwritable(LakeError):
     """The data folder is no place to write to."""
 
     exit_status = 2
+
+
+class Damaged(LakeError):
+    """A landed file is not what was published."""
 
 
 class WarehouseError(OdsPipelineError):

@@ -7,13 +7,22 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from ods_pipeline.errors import HeldBack, NothingToLand, OdsPipelineError
+from ods_pipeline.errors import (
+    AccessDenied,
+    DatasetNotFound,
+    HeldBack,
+    NothingToLand,
+    OdsPipelineError,
+)
 from ods_pipeline.outcome import Outcome, held_after, held_outcome, outcome_of
 from ods_pipeline.planning import Planned
 from ods_pipeline.tables.holds import Hold, Place, holds, keep
 from ods_pipeline.tables.lake import Lake
 from ods_pipeline.tables.verdict import ALARMING, Kind
 from ods_pipeline.warehouse.base import Warehouse
+
+# What a portal says of a dataset; any other error says nothing of it.
+_SAID = (AccessDenied, DatasetNotFound, NothingToLand)
 
 Changes = dict[Place, Hold | None]
 
@@ -64,6 +73,8 @@ def by_the_catalog(steps: Iterable[Planned]) -> Changes:
     changes: Changes = {}
     for step in steps:
         kind, hold = step.verdict.kind, step.hold
+        if _quarantined(hold):
+            continue  # Only a load settles that, whatever else happens to the dataset meanwhile.
         if step.verdict.skips and step.landed:
             outcome = held_outcome(outcome_of(step, "", ""), kind, step.verdict.reason)
             changes |= held_after(step, outcome)
@@ -105,7 +116,7 @@ def _outcome(step: Planned, error: OdsPipelineError) -> Outcome:
     failed = outcome_of(step, "failed", str(error))
     if isinstance(error, HeldBack):
         return held_outcome(failed, Kind(error.verdict), str(error))
-    if step.verdict.skips:
+    if step.verdict.skips and isinstance(error, _SAID):
         return held_outcome(failed, step.verdict.kind, step.verdict.reason)
     if isinstance(error, NothingToLand):
         return held_outcome(failed, Kind.NO_RECORDS, str(error))

@@ -5,7 +5,7 @@ the assets' own, so that lineage and versions are the same whichever way a datas
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -97,11 +97,12 @@ def _fetch(
 ) -> dict[str, Any]:
     work = work_of(context, settings, config)
     datasets = catalog_of(work)
-    if not work.verifies:
+    plans = {lane.kind: of_portal(work, lane, datasets, config.datasets) for lane in settings.lanes}
+    doubtful = unconfirmed(work, [step for plan in plans.values() for step in plan])
+    if not (work.verifies or doubtful):
         landed_catalog(work, datasets)
     catalog = settings.selected(datasets)
-    _bring_partitions_up_to_date(context, settings, catalog)
-    plans = {lane.kind: of_portal(work, lane, datasets, config.datasets) for lane in settings.lanes}
+    _bring_partitions_up_to_date(context, settings, catalog, kept=doubtful)
     landed = {
         lane.kind: _landed(context, settings, work, catalog, lane, plans[lane.kind])
         for lane in settings.lanes
@@ -165,14 +166,17 @@ def _wanted(
 
 
 def _bring_partitions_up_to_date(
-    context: dg.OpExecutionContext, settings: Settings, catalog: Mapping[str, Dataset]
+    context: dg.OpExecutionContext,
+    settings: Settings,
+    catalog: Mapping[str, Dataset],
+    kept: Collection[str],
 ) -> None:
     instance = context.instance
     for partitions, moved in moves(instance, settings, catalog, own_run=context.run_id):
         name = partitions.name or ""
         if moved.arrived:
             instance.add_dynamic_partitions(name, list(moved.arrived))
-        for key in moved.departed:
+        for key in set(moved.departed) - set(kept):
             instance.delete_dynamic_partition(name, key)
 
 

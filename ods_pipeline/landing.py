@@ -92,9 +92,20 @@ class Wanted:
     publish: bool = True
     received: Callable[[int], object] = lambda size: None
 
+    def frozen(self) -> HeldBack | None:
+        """Why a dataset whose fields changed while it was read is not taken, if it is not."""
+        contract = self.rules.contract(self.dataset.dataset_id)
+        moved = self.previous and self.previous.schema_hash != self.dataset.schema_hash
+        if contract != "freeze" or self.accept or not moved:
+            return None
+        told = f"the publisher changed its fields at this moment; the contract is freeze: {_ACCEPT}"
+        where = {"portal": self.dataset.portal, "dataset": self.dataset.dataset_id}
+        return HeldBack("frozen", told, **where)
+
     def guarded(self, rows: int) -> HeldBack | None:
         """Why so many rows may not replace those that are landed, if they may not."""
-        before = self.previous.rows if self.previous else 0
+        same = self.previous and self.dataset.dataset_uid in {"", self.previous.dataset_uid}
+        before = self.previous.rows if self.previous and same else 0
         if self.accept or not self.publish or not before:
             return None
         where = {"portal": self.dataset.portal, "dataset": self.dataset.dataset_id}
@@ -147,6 +158,9 @@ def land(portal: Portal, wanted: Wanted, lake: Lake) -> Landing:
                 raise named(error, dataset) from error
             dataset = portal.dataset(dataset.dataset_id)
             counting = replace(counting, dataset=dataset)
+            frozen = counting.frozen()
+            if frozen:
+                raise frozen from error
     previous = wanted.previous
     same = previous is not None and (
         (previous.content_hash, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
@@ -188,7 +202,12 @@ def _require_some(portal: Portal, wanted: Wanted) -> None:
     """Spare the download where the catalog counts hardly any rows, and the live count agrees."""
     dataset = wanted.dataset
     count = dataset.records_count
-    if wanted.accept or count is None or (count and not wanted.guarded(count)):
+    if (
+        wanted.accept
+        or not wanted.publish
+        or count is None
+        or (count and not wanted.guarded(count))
+    ):
         return
     live = live_count(portal.client, dataset.dataset_id)
     held = wanted.guarded(live)

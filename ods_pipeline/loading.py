@@ -20,13 +20,15 @@ from ods_pipeline.outcome import SOUND, Outcome, held_outcome
 from ods_pipeline.planning import Planned
 from ods_pipeline.tables.holds import Place
 from ods_pipeline.tables.lake import Lake, receipt
+from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.rules import Rules
 from ods_pipeline.tables.verdict import Kind
 from ods_pipeline.warehouse.base import Held, Warehouse
-from ods_pipeline.warehouse.names import table_name
+from ods_pipeline.warehouse.names import CATALOG, table_name
 
-#: A session begins when so many loads wait, or when the first of them has waited for so long.
-_WAITING, _SECONDS = 100, 15.0
+#: A session begins when so many loads wait, or when the first of them has waited for so long; it
+#: loads no more than that, and lets others in before the next.
+_WAITING, _SECONDS, _PAUSE = 100, 15.0, 0.3
 
 Opened = Callable[[], AbstractContextManager[Warehouse]]
 _Waiting = list[tuple[Planned, Outcome]]
@@ -59,67 +61,104 @@ class Loader:
         self._since = 0.0
         self._held: Mapping[str, Held] = {}
         self._first: Sequence[Place] = ()
+        self._catalog_due = False
+        self._problem: OdsPipelineError | None = None
 
     def reach(self) -> None:
-        """See that the warehouse can be opened, before anything is asked of the portal.
+        """See what is loaded of the portal, before anything is asked of it.
 
         Raises:
-            ConfigurationError: Its URL names none.
+            ConfigurationError: The URL names no warehouse.
             WarehouseError: It cannot be opened, or is closed to us for long.
         """
-        with self._opened():
-            pass
-
-    def begin(self, first: Iterable[Place] = ()) -> None:
-        """Load the catalog, and see what is loaded of the portal.
-
-        Args:
-            first: Partitions to load before others, in this order: renamed ones, whose old names
-                others may have taken.
-
-        Raises:
-            WarehouseError: The warehouse cannot be opened, or is closed to us for long.
-        """
-        self._first = tuple(first)
         with self._opened() as warehouse:
-            warehouse.load_catalog(self._lake.catalog)
             self._mark(warehouse)
             # Once for all: asking about each of thousands costs more than all the rest of a run.
             self._held = warehouse.held(self._lake.root.name)
 
+    def begin(self, catalog: Receipt, first: Iterable[Place] = ()) -> None:
+        """Have the catalog loaded with the next tables, if it is another one.
+
+        Args:
+            catalog: Receipt of what is landed.
+            first: Partitions to load before others, in this order: renamed ones, whose old names
+                others may have taken.
+        """
+        held = self._held.get(CATALOG)
+        self._first = tuple(first)
+        self._catalog_due = held is None or held.version != catalog.version
+
     def holds(self, step: Planned) -> bool:
         """Whether the warehouse has a dataset exactly as it is landed."""
+        return self._has(step, step.landed)
+
+    def _has(self, step: Planned, landed: Receipt | None) -> bool:
         held = self._held.get(table_name(step.dataset_id, step.lane.kind))
-        return bool(held and step.landed and held.version == step.landed.version)
+        return bool(held and landed and held.version == landed.version)
 
     def add(self, step: Planned, outcome: Outcome) -> None:
         """Load a partition in the next session, which may begin now."""
         self._since = self._since if self._waiting else time.monotonic()
         self._waiting.append((step, outcome))
-        if len(self._waiting) >= _WAITING or time.monotonic() - self._since >= _SECONDS:
-            self.flush()
+        full = len(self._waiting) % _WAITING == 0
+        if full or time.monotonic() - self._since >= _SECONDS:
+            self._flush(last=False)
 
     def flush(self) -> None:
-        """Load what waits; a warehouse that cannot be opened fails each of them in one sentence."""
-        waiting, self._waiting = sorted(self._waiting, key=self._turn), []
-        if not waiting:
-            return
+        """Load all that waits; where the warehouse stays closed, each fails in one sentence."""
+        while self._waiting:
+            self._flush(last=True)
+            if self._waiting:
+                time.sleep(_PAUSE)
+
+    def _flush(self, *, last: bool) -> None:
+        queue = sorted(self._waiting, key=self._turn)
+        waiting, self._waiting = queue[:_WAITING], queue[_WAITING:]
+        self._since = time.monotonic()
         # What landing needed goes back first: the load's own room comes on top of it.
         pa.default_memory_pool().release_unused()
         try:
             with self._opened() as warehouse:
+                self._load_catalog(warehouse)
+                self._held = warehouse.held(self._lake.root.name)
                 for step, outcome in waiting:
                     self._ended(step, self._loaded(warehouse, step, outcome))
         except WarehouseLocked as error:
+            if not last:
+                self._waiting += waiting
+                return
             told = f"it is landed, but not loaded: {error}; the next run loads it"
-            for step, outcome in waiting:
-                self._ended(step, replace(outcome, action="failed", reason=told))
+            for step, outcome in [*waiting, *self._waiting]:
+                good = outcome.action in SOUND
+                lost = replace(outcome, action="failed", reason=told) if good else outcome
+                self._ended(step, lost)
+            self._waiting = []
 
-    def finish(self) -> None:
-        """Write down in the warehouse what is held; the next run does it where this one cannot."""
-        if self._lake.held.exists():
+    def finish(self, *, marks: bool) -> None:
+        """Load what else differs; the next run does it where this one cannot.
+
+        Args:
+            marks: Whether something else is held than before.
+
+        Raises:
+            WarehouseError: The catalog could not be loaded; all else was.
+        """
+        if marks or self._catalog_due:
             with contextlib.suppress(WarehouseLocked), self._opened() as warehouse:
+                self._load_catalog(warehouse)
                 self._mark(warehouse)
+        if self._problem:
+            raise self._problem
+
+    def _load_catalog(self, warehouse: Warehouse) -> None:
+        """Not at the cost of the datasets: what is wrong with it is said at the end."""
+        if not self._catalog_due:
+            return
+        try:
+            warehouse.load_catalog(self._lake.catalog)
+        except OdsPipelineError as error:
+            self._problem = error
+        self._catalog_due = False
 
     def _mark(self, warehouse: Warehouse) -> None:
         # A damaged list is written anew by the end of the run.
@@ -132,6 +171,9 @@ class Loader:
 
     def _loaded(self, warehouse: Warehouse, step: Planned, outcome: Outcome) -> Outcome:
         partition = self._lake.partition(step.lane.kind, step.dataset_id)
+        if self._has(step, receipt(partition)):
+            # Another run has loaded it meanwhile.
+            return replace(outcome, loaded="unchanged")
         contract = "evolve" if self._accept else self._rules.contract(step.dataset_id)
         try:
             load = warehouse.load(partition, verdict=outcome.verdict, contract=contract)

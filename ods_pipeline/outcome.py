@@ -113,10 +113,13 @@ def held_after(step: Planned, outcome: Outcome) -> dict[Place, Hold | None]:
     """
     if outcome.action in SOUND:
         return {step.place: None}
+    if outcome.action not in {"held", "skipped"}:
+        return {}
     asked = outcome.verdict == Kind.NO_RECORDS and step.dataset and step.dataset.has_records
     if outcome.verdict not in _HELD or not (step.landed or asked):
         return {}
-    before, stamp = step.hold, step.dataset.stamp if step.dataset else ""
+    before = step.hold
+    stamp = step.dataset.stamp if step.dataset and step.dataset.has_records else ""
     since = before.since if before and before.verdict == outcome.verdict else ""
     hold = Hold(
         step.dataset_id,

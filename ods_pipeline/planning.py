@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -21,6 +21,8 @@ from ods_pipeline.tables.holds import Hold, Place
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.rules import DEFAULT, Rules
 from ods_pipeline.tables.verdict import Kind, Verdict, under_contract, verdict
+
+_FOR_EVER = 100_000
 
 
 @dataclass(frozen=True)
@@ -182,26 +184,38 @@ def renames(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> 
         for old, receipt in sorted(receipts.items(), key=lambda item: item[1].fetched_at)
         if by_uid.get(receipt.dataset_uid, old) != old
     }
+    alike = defaultdict(set)
+    for name in receipts:
+        alike[name.lower()].add(name)
     found: dict[str, str] = {}
+    waiting = dict(wanted)
+    moved: set[str] = set()
     while ready := [
-        new for new in wanted if new not in found and _free(new, wanted, found, receipts)
+        new for new, old in waiting.items() if _free(new, old, alike[new.lower()] - moved, receipts)
     ]:
-        found |= {new: wanted[new] for new in ready}
+        for new in ready:
+            found[new] = waiting.pop(new)
+            moved.add(found[new])
     return found
 
 
-def _free(
-    new: str, wanted: Mapping[str, str], found: Mapping[str, str], receipts: Mapping[str, Receipt]
-) -> bool:
-    """Whether nobody landed has a name, in any case of its letters, or moves away before."""
-    there, leaving = receipts.get(new), {wanted[new], *found.values()}
-    if any(name.lower() == new.lower() for name in receipts if name not in leaving | {new}):
+def _free(new: str, old: str, alike: Set[str], receipts: Mapping[str, Receipt]) -> bool:
+    """Whether nobody landed has a name, in any case of its letters.
+
+    Args:
+        new: The name.
+        old: The one that takes it.
+        alike: What is landed under names that differ from it by case at most.
+        receipts: What is landed.
+    """
+    others = alike - {old}
+    if others - {new}:
         return False
-    if there is None or new in found.values():
+    if new not in others:
         return True
     # A file of the new name that says it was called so is a renaming broken off.
-    same = there.dataset_uid == receipts[wanted[new]].dataset_uid
-    return same and wanted[new] in there.former_names
+    there = receipts[new]
+    return there.dataset_uid == receipts[old].dataset_uid and old in there.former_names
 
 
 def _clashes(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> dict[str, str]:
@@ -222,8 +236,16 @@ def _spread(steps: Sequence[Planned], rules: Rules) -> list[Planned]:
     due = sorted((step for step in steps if step.verdict.kind is Kind.DEEP), key=_compared)
     landed = sum(step.landed is not None for step in steps)
     waiting = {step.place for step in due[rules.deep_checks(landed) :]}
-    later = Verdict(Kind.UNCHANGED, "due to be compared by content, in one of the next runs")
-    return [replace(step, verdict=later) if step.place in waiting else step for step in steps]
+    return [_put_off(step) if step.place in waiting else step for step in steps]
+
+
+def _put_off(step: Planned) -> Planned:
+    """The step without its deep check, which waits for one of the next runs."""
+    trusting = replace(DEFAULT, trust_days=_FOR_EVER)
+    found = verdict(step.landed, step.dataset, rules=trusting)
+    if found.kind is Kind.DEEP:  # Nobody knows when it was compared last.
+        found = Verdict(Kind.UNCHANGED, "due to be compared by content, in one of the next runs")
+    return replace(step, verdict=found)
 
 
 def _compared(step: Planned) -> float:

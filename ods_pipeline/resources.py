@@ -30,7 +30,7 @@ from ods_pipeline.tables.lake import Lake
 from ods_pipeline.variables import UNQUOTED, FromEnv, by_name
 from ods_pipeline.warehouse.base import Warehouse, open_warehouse
 
-#: The command line holds the warehouse for as long as it runs: waited for, some 20 minutes at most.
+#: Another process may be loading, a person looking: waited for, some 20 minutes at most.
 WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)
 
 # Seconds to wait for another process before a try counts as failed; loads come in short sessions.

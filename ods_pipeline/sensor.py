@@ -18,7 +18,7 @@ from typing import Any
 
 import dagster as dg
 
-from ods_pipeline.catalog_landing import require_most
+from ods_pipeline.catalog_landing import gone, require_most
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
     AccessDenied,
@@ -36,6 +36,8 @@ from ods_pipeline.tables.rules import DEFAULT, Rules
 #: Dagster stores 80 events a second; more than these would outlast the tick.
 EVENTS_PER_TICK = 1000
 _STORING = 20
+# For a question about one dataset.
+_SECONDS = 10
 _DAY = 86_400
 
 
@@ -166,14 +168,28 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             context.log.warning("no geographic dataset is one of those that `features` includes")
         found = report(catalog, there, Cursor.parse(context.cursor), settings.rules)
         requests: list[Any] = []
+        listed = {dataset.dataset_id for dataset in datasets}
         for partitions, moved in moves(instance, settings, catalog):
             if moved.arrived:
                 requests.append(partitions.build_add_request(list(moved.arrived)))
-            if moved.departed:
-                requests.append(partitions.build_delete_request(list(moved.departed)))
+            left = [n for n in moved.departed if n in listed or _left(context, resource, n)]
+            if left:
+                requests.append(partitions.build_delete_request(left))
         return sensor_result(settings, found, requests)
 
     return watch
+
+
+def _left(context: dg.SensorEvaluationContext, resource: PortalResource, name: str) -> bool:
+    """Whether a dataset that the catalog leaves out is no longer there when asked for by name."""
+    try:
+        left = gone(resource.connect(read_timeout=_SECONDS, patience=0), name)
+    except OdsPipelineError as error:
+        context.log.warning(f"{name} is not listed, and the portal does not say why: {error}")
+        return False
+    if not left:
+        context.log.warning(f"the catalog leaves {name} out, but the portal has it")
+    return left
 
 
 def _require_most(

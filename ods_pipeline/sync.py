@@ -7,14 +7,19 @@ This is the command line's run; Dagster does the same step by step. How one data
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.catalog_landing import catalog_of, publish_catalog, require_gone
+from ods_pipeline.catalog_landing import (
+    catalog_of,
+    missing,
+    publish_catalog,
+    require_most,
+)
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
     HeldBack,
@@ -27,6 +32,7 @@ from ods_pipeline.landing import Wanted, land
 from ods_pipeline.loading import Loader, Opened
 from ods_pipeline.options import DEFAULT, Options
 from ods_pipeline.outcome import (
+    SOUND,
     Outcome,
     held_after,
     held_outcome,
@@ -125,6 +131,7 @@ class Run:
         self._outcomes: list[Outcome] = []
         self._holds: dict[Place, Hold | None] = {}
         self._formerly: dict[Place, str] = {}
+        self._missing: Mapping[Place, OdsPipelineError] = {}
         self._loader = (
             Loader(warehouse, lake, options.rules, self._ended, accept=options.accept)
             if warehouse and not options.verify
@@ -140,24 +147,37 @@ class Run:
         if self._loader:
             self._loader.reach()
         landed = landed_in(self._lake, self._options)
-        datasets = catalog_of(self._portal, landed["records"])
+        before = receipt(self._lake.catalog)
+        datasets = catalog_of(self._portal, landed["records"], before.rows if before else 0)
+        # Whoever accepts a dataset by name has not looked at the catalog.
+        accept = self._options.accept and not names
         if not self._options.verify:
-            url = self._portal.client.url("/catalog/exports/json")
-            accept = self._options.accept
-            publish_catalog(self._lake, self._portal.slug, datasets, url, accept=accept)
+            if before and not accept:
+                require_most(self._portal.slug, before.rows, len(datasets))
             self._formerly = follow_all(self._lake, datasets, landed)
         steps = list(plans(datasets, self._lake, self._options, names, landed))
-        if self._loader:
-            self._loader.begin(first=self._formerly)
+        self._missing = {} if accept else missing(self._portal, steps)
+        if not self._options.verify:
+            self._publish(datasets, accept=accept)
         fetched = [step for step in steps if self._fetches(step)]
         self._watcher.planned(fetched)
         for step in steps:
             if not self._fetches(step):
                 self._concluded(step, self._without_fetch(step))
         for step, outcome in self._fetched(sorted(fetched, key=lambda step: step.need)):
-            self._concluded(step, outcome)
-        self._finish(set() if names else set(holds(self._lake)) - {step.place for step in steps})
+            # What was landed when the plan was made may be another run's by now.
+            self._concluded(step, outcome, known=False)
+        self._finish(set() if names else self._gone(steps))
         return sorted(self._outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
+
+    def _publish(self, datasets: Sequence[Dataset], *, accept: bool) -> None:
+        """Land the catalog, unless it is known to be incomplete."""
+        if not self._missing:
+            url = self._portal.client.url("/catalog/exports/json")
+            publish_catalog(self._lake, self._portal.slug, datasets, url, accept=accept)
+        catalog = receipt(self._lake.catalog)
+        if self._loader and catalog:
+            self._loader.begin(catalog, first=self._formerly)
 
     def _fetches(self, step: Planned) -> bool:
         if self._options.verify:
@@ -224,7 +244,8 @@ class Run:
 
     def _without_fetch(self, step: Planned) -> Outcome:
         try:
-            require_gone(self._portal, step)
+            if step.place in self._missing:
+                raise self._missing[step.place]
             if step.verdict.skips:
                 return skipped_outcome(step)
             if self._options.verify and step.landed is None:
@@ -248,26 +269,32 @@ class Run:
         reason = f"it was called {former}" if former else step.verdict.reason
         return outcome_of(step, "described anew", reason)
 
-    def _concluded(self, step: Planned, outcome: Outcome) -> None:
+    def _concluded(self, step: Planned, outcome: Outcome, *, known: bool = True) -> None:
         """Have it loaded where the warehouse lacks what is landed, whatever became of it today."""
-        if self._loader is None or not (step.landed or outcome.action in _LANDED):
+        if self._loader is None or not (step.landed or outcome.action in SOUND):
             self._ended(step, outcome)
-        elif outcome.action in _LANDED or not self._loader.holds(step):
+        elif outcome.action in _LANDED or not (known and self._loader.holds(step)):
             self._loader.add(step, outcome)
         else:
-            known = "unchanged" if outcome.action == "unchanged" else ""
-            self._ended(step, replace(outcome, loaded=known))
+            loaded = "unchanged" if outcome.action == "unchanged" else ""
+            self._ended(step, replace(outcome, loaded=loaded))
 
     def _ended(self, step: Planned, outcome: Outcome) -> None:
         self._outcomes.append(outcome)
         self._holds.update(held_after(step, outcome))
         self._watcher.ended(outcome)
 
+    def _gone(self, steps: Iterable[Planned]) -> set[Place]:
+        """What is held and is nowhere any more, in the lanes of this run."""
+        kinds = {lane.kind for lane in self._options.lanes}
+        held = {place for place in holds(self._lake) if place[0] in kinds}
+        return held - {step.place for step in steps}
+
     def _finish(self, gone: set[Place]) -> None:
         """Load what waits, and write down what is held; nothing of what is gone altogether."""
         if self._loader:
             self._loader.flush()
         if not self._options.verify:
-            keep(self._lake, {**self._holds, **dict.fromkeys(gone)})
-        if self._loader:
-            self._loader.finish()
+            marks = keep(self._lake, {**self._holds, **dict.fromkeys(gone)})
+            if self._loader:
+                self._loader.finish(marks=marks)

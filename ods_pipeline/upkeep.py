@@ -5,14 +5,16 @@ The rows stay as they were proven. What is fetched is `landing`'s work.
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from pathlib import Path
 
 import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import LakeError
+from ods_pipeline.errors import Damaged, LakeError
 from ods_pipeline.lane import RECORDS, Lane
 from ods_pipeline.planning import renames
 from ods_pipeline.tables.geometry import geometry_columns, primary
@@ -62,14 +64,15 @@ def follow_all(
     formerly: dict[Place, str] = {}
     for kind, known in receipts.items():
         for new, old in renames(catalog, known).items():
-            with lake.turn(kind, new):
-                known[new] = follow(lake, kind, old, new)
-            del known[old]
-            formerly[kind, new] = old
+            # One that is damaged is as good as lost: it is fetched under its new name.
+            left = known.pop(old)
+            with contextlib.suppress(Damaged):
+                known[new] = follow(lake, kind, old, new, left.dataset_uid)
+                formerly[kind, new] = old
     return formerly
 
 
-def follow(lake: Lake, kind: str, old: str, new: str) -> Receipt:
+def follow(lake: Lake, kind: PartitionKind, old: str, new: str, uid: str) -> Receipt:
     """Give a landed partition the identifier that the portal has given its dataset.
 
     The new file says what it was called, and is whole before the old one goes; broken off in
@@ -80,22 +83,32 @@ def follow(lake: Lake, kind: str, old: str, new: str) -> Receipt:
         kind: `records` or `features`.
         old: The identifier under which it is landed.
         new: The identifier that it has now.
+        uid: The identity of the dataset: a file of the old name may be another's by now.
 
     Raises:
-        LakeError: The partition cannot be read or written; the old one stays.
+        Damaged: The partition cannot be read.
+        LakeError: The partition cannot be written; the old one stays.
     """
     source, target = lake.partition(kind, old), lake.partition(kind, new)
-    there = receipt(target)
-    if there is None or old not in there.former_names:
-        known = receipt(source)
-        if known is None:
-            raise LakeError(f"{source} is damaged; delete it and sync again", dataset=new)
-        names = json.dumps([*known.former_names, old], ensure_ascii=False)
-        schema = pq.read_schema(source).remove_metadata()
-        shapes = geometry_columns(schema)
-        known = replace(known, dataset_id=new, formerly=names)
-        first = shapes[0] if shapes else ""
-        there = rewrite(lake, target, schema, known, first, source)
-    with explained(source):
-        source.unlink(missing_ok=True)
+    with lake.turn(kind, new):
+        left, there = receipt(source), receipt(target)
+        ours = left is not None and left.dataset_uid == uid
+        if there is None or there.dataset_uid != uid or old not in there.former_names:
+            if there is not None and there.dataset_uid != uid and there.dataset_uid:
+                raise LakeError(f"{target} is still another dataset's; run again", dataset=new)
+            if left is None or not ours:
+                raise Damaged(f"{source} is not there any more, or damaged", dataset=new)
+            there = _renamed(lake, source, target, left, new)
+        again = receipt(source)
+        if again is not None and again.dataset_uid == uid:
+            with explained(source):
+                source.unlink(missing_ok=True)
     return there
+
+
+def _renamed(lake: Lake, source: Path, target: Path, known: Receipt, new: str) -> Receipt:
+    names = json.dumps([*known.former_names, known.dataset_id], ensure_ascii=False)
+    schema = pq.read_schema(source).remove_metadata()
+    first = next(iter(geometry_columns(schema)), "")
+    told = replace(known, dataset_id=new, formerly=names)
+    return rewrite(lake, target, schema, told, first, source)

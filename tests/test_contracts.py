@@ -7,7 +7,7 @@ import duckdb
 import pyarrow.parquet as pq
 import pytest
 
-from ods_pipeline.emulator import Emulator
+from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.outcome import exit_status
 from ods_pipeline.tables.difference import difference
@@ -134,3 +134,23 @@ def test_an_annotation_that_changes_is_written_without_a_fetch(desk: Desk) -> No
     assert desk.actions() == {"one": "described anew"}
     schema = pq.read_schema(desk.lake.partition("records", "one"))
     assert schema.field("n").metadata[b"annotations"] == b'{"facet": true}'
+
+
+def test_no_wish_for_everything_goes_around_a_frozen_contract(desk: Desk) -> None:
+    desk.sync()
+    edited(desk)
+    outcome = desk.sync(rules=FREEZE, full=True)["one"]
+    assert (outcome.action, outcome.verdict, desk.exported) == ("held", "frozen", [])
+
+
+def test_fields_that_change_while_they_are_read_do_not_slip_by_a_frozen_contract(
+    desk: Desk,
+) -> None:
+    desk.sync()
+    desk.emulator.publish("one", records=rows(6))
+    wider = [{**row, "extra": "x"} for row in rows(7)]
+    publish = {"verb": "publish", "dataset_id": "one", "fields": WIDER, "records": wider}
+    desk.emulator.fail("/one/exports", Fault.meanwhile([publish]), times=1)
+    outcome = desk.sync(rules=FREEZE)["one"]
+    assert (outcome.action, outcome.verdict) == ("held", "frozen")
+    assert columns(desk) == ["code", "n"]

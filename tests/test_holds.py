@@ -197,3 +197,37 @@ def test_keeping_what_is_kept_already_writes_nothing(desk: Desk) -> None:
     desk.lake.held.write_bytes(b"damaged")
     keep(desk.lake, {})
     assert pq.read_table(desk.lake.held).num_rows == 0
+
+
+def test_a_run_over_records_alone_forgets_nothing_that_is_held_of_features(tmp_path: Path) -> None:
+    with Emulator(sample=False) as emulator:
+        emulator.publish("towns", fields=TOWN_FIELDS, records=TOWNS)
+        desk = Desk(emulator, tmp_path)
+        desk.sync(features=True)
+        emulator.restrict("towns")
+        desk.sync(features=True)
+        desk.sync()
+        assert {kind for kind, _ in holds(desk.lake)} == {"records", "features"}
+
+
+def test_a_dataset_that_the_catalog_forgets_night_after_night_fails_night_after_night(
+    desk: Desk,
+) -> None:
+    desk.sync()
+    desk.emulator.fail("/catalog/", Fault.fewer_datasets(1), times=None)
+    for _ in range(2):
+        actions = desk.actions()
+        assert list(actions.values()).count("failed") == 1, actions
+    assert holds(desk.lake) == {}
+
+
+def test_accepting_one_dataset_is_no_word_on_the_catalog(tmp_path: Path) -> None:
+    with Emulator(sample=False) as emulator:
+        emulator.make_up(12, rows=2)
+        desk = Desk(emulator, tmp_path)
+        desk.sync()
+        first, *others = [dataset.dataset_id for dataset in emulator.state.datasets()]
+        for name in others:
+            emulator.withdraw(name)
+        with pytest.raises(Unproven, match="lists 1 datasets where it listed 12"):
+            desk.sync(first, accept=True)

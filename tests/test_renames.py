@@ -119,7 +119,9 @@ def test_a_renaming_that_was_broken_off_is_finished_by_the_next_run(desk: Desk) 
     desk.sync()
     left = desk.lake.partition("records", "one")
     body = left.read_bytes()
-    follow(desk.lake, "records", "one", "uno")
+    landed = receipt(left)
+    assert landed
+    follow(desk.lake, "records", "one", "uno", landed.dataset_uid)
     left.write_bytes(body)
     desk.emulator.rename("one", "uno")
     outcomes = desk.sync()
@@ -171,3 +173,28 @@ def test_what_is_renamed_and_restricted_at_once_is_held_under_its_new_name(desk:
     assert tables(desk) == {"uno", "towns"}
     comments = asked(desk, "SELECT comment FROM duckdb_tables() WHERE table_name = 'uno'")
     assert comments[0][0].startswith("HELD since")
+
+
+def test_a_damaged_partition_that_is_renamed_is_fetched_and_stops_no_other(desk: Desk) -> None:
+    desk.sync()
+    file = desk.lake.partition("records", "one")
+    body = bytearray(file.read_bytes())
+    body[60] ^= 1
+    file.write_bytes(body)
+    desk.emulator.rename("one", "uno")
+    outcomes = desk.sync()
+    assert (outcomes["uno"].action, outcomes["towns"].action) == ("landed", "unchanged")
+    assert desk.loaded("uno") == 5
+
+
+def test_a_file_that_is_another_datasets_by_now_is_not_taken_along(desk: Desk) -> None:
+    desk.sync()
+    landed = receipt(desk.lake.partition("records", "one"))
+    assert landed
+    follow(desk.lake, "records", "one", "uno", landed.dataset_uid)
+    desk.emulator.rename("one", "uno")
+    desk.emulator.publish("one", fields=FIELDS, records=rows(9))
+    desk.sync()
+    again = follow(desk.lake, "records", "one", "uno", landed.dataset_uid)
+    assert again.dataset_id == "uno"
+    assert desk.lake.partition("records", "one").exists()

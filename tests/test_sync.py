@@ -34,7 +34,8 @@ def test_a_first_run_lands_and_loads_everything_and_the_second_asks_once(desk: D
     assert {o.verdict for o in first.values()} == {"new"}
     assert {name: o.rows for name, o in first.items()} == {"one": 1, "two": 2, "three": 3}
     assert {o.loaded for o in first.values()} == {"loaded"}
-    assert sum(o.requests for o in first.values()) == len(desk.emulator.requests) - 1
+    # The catalog, and its own count: it has other datasets than the last time.
+    assert sum(o.requests for o in first.values()) == len(desk.emulator.requests) - 2
     assert desk.loaded("three") == 3
     files = desk.files()
     second = desk.sync()
@@ -136,7 +137,7 @@ def test_one_failure_leaves_the_others_landed_and_the_old_partition_whole(
     before = desk.files()["three"]
     for name in ("one", "three"):
         desk.emulator.publish(name, records=rows(9))
-    desk.emulator.fail("/three/exports/", fault, times=2)
+    desk.emulator.fail("/three/exports/", fault, times=None)
     outcomes = desk.sync(format=format)
     assert (outcomes["three"].action, outcomes["one"].action) == ("failed", "landed")
     assert outcomes["three"].reason.startswith("three: ")

@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, instant
-from ods_pipeline.errors import NotAPortal, PortalFailure, RequestRefused
+from ods_pipeline.errors import NotAPortal, PortalError, PortalFailure, RequestRefused
 from ods_pipeline.portal import dialects, entries
 from ods_pipeline.portal.client import Client
 
@@ -55,6 +55,25 @@ def _found(client: Client, where: str | None) -> list[Dataset]:
     # No datasets at all is what a failing portal says too: ask once more before believing it.
     doubtful = found is None or not (found or where)
     return _paged(client, where, None) if doubtful else found or []
+
+
+def completed(client: Client, found: list[Dataset]) -> list[Dataset]:
+    """The same datasets, or those of the catalog's pages where these are as many as it counts.
+
+    An export that leaves datasets out looks like a whole one; the portal's own count tells.
+
+    Args:
+        client: The conversation with the portal.
+        found: What the export gave.
+    """
+    try:
+        body = client.json("/catalog/datasets", {"limit": 0})
+        total = body.get("total_count") if isinstance(body, dict) else None
+        if isinstance(total, int) and total > len(found):
+            return _paged(client, None, None)
+    except PortalError:
+        pass  # Portals are known whose count differs from what their export shows to everybody.
+    return found
 
 
 def _entries(body: Any) -> list[Any] | None:

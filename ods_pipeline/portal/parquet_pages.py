@@ -89,8 +89,8 @@ def _header(file: BinaryIO, left: int) -> tuple[int, dict[int, int]]:
     while True:
         try:
             return _struct(head, 0, _DEPTH)
-        except KeyError:
-            return 0, {}
+        except KeyError as error:
+            raise Unproven("a page header of the Parquet export cannot be read") from error
         except IndexError:
             more = file.read(min(len(head), left - len(head), _LONGEST_HEAD - len(head)))
             if not more:

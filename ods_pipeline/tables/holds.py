@@ -71,12 +71,15 @@ def holds(lake: Lake) -> dict[Place, Hold]:
     return {hold.place: hold for hold in found}
 
 
-def keep(lake: Lake, changes: Mapping[Place, Hold | None]) -> None:
+def keep(lake: Lake, changes: Mapping[Place, Hold | None]) -> bool:
     """Write down what is held now and what is held no more; nothing is written for no change.
 
     Args:
         lake: The portal's lake.
         changes: The partitions that were looked at; those not named stay as they are.
+
+    Returns:
+        Whether anything was written.
 
     Raises:
         LakeError: The data folder cannot be written.
@@ -85,8 +88,10 @@ def keep(lake: Lake, changes: Mapping[Place, Hold | None]) -> None:
         before = holds(lake)
         now = {place: hold for place, hold in {**before, **changes}.items() if hold}
         damaged = lake.held.exists() and receipt(lake.held) is None
-        if now != before or damaged:
+        changed = now != before or damaged
+        if changed:
             _publish(lake, sorted(now.values(), key=lambda hold: hold.place))
+        return changed
 
 
 def _publish(lake: Lake, entries: list[Hold]) -> None:

@@ -15,7 +15,7 @@ from types import TracebackType
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.errors import LakeError
+from ods_pipeline.errors import Damaged
 from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
 from ods_pipeline.tables.durable import replace_durably
@@ -167,5 +167,5 @@ def rewrite(
                 for batch in reading.batches(old):
                     writer.write(batch)
         except (OSError, pa.ArrowException) as error:
-            raise LakeError(f"{source} is damaged; delete it and sync again") from error
+            raise Damaged(f"{source} is damaged; delete it and sync again") from error
         return writer.publish(known)

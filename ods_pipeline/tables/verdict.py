@@ -98,7 +98,8 @@ def verdict(
     if landed is None:
         return Verdict(Kind.NEW, "nothing landed yet")
     return (
-        _wished(full, hold if accept else None)
+        _other_columns(landed, dataset)
+        or _wished(full, hold if accept else None)
         or _data(landed, dataset)
         or _due(landed, rules, now or datetime.now(UTC))
         or _metadata(landed, dataset)
@@ -151,11 +152,16 @@ def _wished(full: bool, accepted: Hold | None) -> Verdict | None:
     return None
 
 
+def _other_columns(landed: Receipt, dataset: Dataset) -> Verdict | None:
+    """Before all else, for a contract may forbid what anybody wishes."""
+    if landed.schema_hash != dataset.schema_hash:
+        return Verdict(Kind.SCHEMA, "the portal declares other field names or types")
+    return None
+
+
 def _data(landed: Receipt, dataset: Dataset) -> Verdict | None:
     if landed.dataset_uid and dataset.dataset_uid not in {"", landed.dataset_uid}:
         return Verdict(Kind.DATA, f"another dataset has its name now, {dataset.dataset_uid}")
-    if landed.schema_hash != dataset.schema_hash:
-        return Verdict(Kind.SCHEMA, "the portal declares other field names or types")
     signal = "data_processed" if dataset.data_processed or landed.data_processed else "modified"
     before, now = getattr(landed, signal), getattr(dataset, signal)
     if not now and not before:

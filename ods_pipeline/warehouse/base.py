@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from ods_pipeline.tables.rules import Contract
 
 _FIRST_WAIT = 0.05
-_LONGEST_WAIT = 1.0
+_LONGEST_WAIT = 0.2
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,9 @@ _SKEW = 600
 _REMEMBERED = 100
 _SMALLEST, _LARGEST, _PART = 5, 100, 20
 
+# The longest that a quota of a day, and one of a month, is believed to be spent.
+_DAY, _MONTH = 86_400.0 + 3600, 32 * 86_400.0
+
 
 @dataclass(frozen=True)
 class Spent:
@@ -242,7 +245,9 @@ def refused(state: State, refusal: Refusal, dataset: str, now: float) -> State:
     of_dataset = refusal.of_dataset or (not refusal.of_portal and its and not its.remaining)
     if until is None or (of_dataset and not dataset):
         return state
-    closed = Closed(until, refusal.limit, refusal.unit)
+    # A proxy may state a year: nobody could ask whether that still holds.
+    farthest = _MONTH if refusal.unit == "month" else _DAY
+    closed = Closed(min(until, now + farthest), refusal.limit, refusal.unit)
     return replace(state, closed={**state.closed, dataset if of_dataset else "": closed})
 
 
