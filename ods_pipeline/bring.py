@@ -162,7 +162,7 @@ def _in_turn(work: Work, step: Planned) -> _Done:
         lane,
         previous,
         work.rules,
-        accept=work.accept,
+        accept=step.taken(work.accept),
         publish=not work.verifies,
     )
     with work.portal.client.reserved(lane.requests, step.dataset_id):

@@ -30,6 +30,8 @@ from ods_pipeline.warehouse.names import CATALOG, table_name
 #: loads no more than that, and lets others in before the next.
 _WAITING, _SECONDS, _PAUSE = 100, 15.0, 0.3
 
+_COLUMNS = frozenset({Kind.FROZEN, Kind.QUARANTINED})
+
 Opened = Callable[[], AbstractContextManager[Warehouse]]
 _Waiting = list[tuple[Planned, Outcome]]
 
@@ -174,7 +176,8 @@ class Loader:
         if self._has(step, receipt(partition)):
             # Another run has loaded it meanwhile.
             return replace(outcome, loaded="unchanged")
-        contract = "evolve" if self._accept else self._rules.contract(step.dataset_id)
+        accepted = self._accept and step.hold and step.hold.verdict in _COLUMNS
+        contract = "evolve" if accepted else self._rules.contract(step.dataset_id)
         try:
             load = warehouse.load(partition, verdict=outcome.verdict, contract=contract)
         except OdsPipelineError as error:

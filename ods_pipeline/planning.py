@@ -22,7 +22,7 @@ from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.rules import DEFAULT, Rules
 from ods_pipeline.tables.verdict import Kind, Verdict, under_contract, verdict
 
-_FOR_EVER = 100_000
+_FOR_EVER = 36_500
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,15 @@ class Planned:
         if self.dataset is None:
             raise DatasetNotFound(self.verdict.reason, dataset=self.dataset_id)
         return self.dataset
+
+    def taken(self, accept: bool) -> bool:
+        """Whether a person takes what is held of it, and has been shown just that.
+
+        Args:
+            accept: Whether a person takes what is held.
+        """
+        known = self.dataset.stamp if self.dataset else ""
+        return accept and self.hold is not None and self.hold.shown(known)
 
     @property
     def known_withdrawn(self) -> bool:
@@ -122,7 +131,7 @@ def plan(
     receipts = landed.receipts
     renamed = renames(catalog, receipts)
     clashes = _clashes(catalog, receipts)
-    left = set(renamed.values())
+    left, called = set(renamed.values()), _called(receipts, renamed)
     steps = []
     for name in sorted(set(names) or {*catalog, *receipts} - (left - set(catalog))):
         dataset, old = catalog.get(name), renamed.get(name, "")
@@ -136,9 +145,10 @@ def plan(
             decided = Verdict(Kind.REFUSED, clashes[name])
         elif decided.kind is Kind.SCHEMA and dataset:
             columns = landed.columns(old or name)
-            decided = _agreed(decided, columns, dataset, lane, rules, accept)
+            taken = accept and hold is not None
+            decided = _agreed(decided, columns, dataset, lane, rules, taken)
         elif decided.kind is Kind.UNKNOWN:
-            decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog, receipts)}")
+            decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog, called)}")
         if dataset and not carried:
             decided = Verdict(Kind.NO_GEOMETRY, _flat(receipt))
         steps.append(Planned(lane, name, dataset, receipt, decided, bool(names), old, hold))
@@ -259,10 +269,15 @@ def _flat(landed: Receipt | None) -> str:
     return "it has no geographic field, so WFS has no layer of it"
 
 
-def _hint(name: str, known: Iterable[str], receipts: Mapping[str, Receipt]) -> str:
-    new = [new for new, receipt in receipts.items() if name in receipt.former_names]
-    if new:
-        return f"; the portal calls it {new[0]} now"
+def _called(receipts: Mapping[str, Receipt], renamed: Mapping[str, str]) -> dict[str, str]:
+    """What datasets are called now, by what they were called before."""
+    before = {old: new for new, old in renamed.items()}
+    return before | {old: new for new, it in receipts.items() for old in it.former_names}
+
+
+def _hint(name: str, known: Iterable[str], called: Mapping[str, str]) -> str:
+    if name in called:
+        return f"; the portal calls it {called[name]} now"
     close = difflib.get_close_matches(name, known, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}?"

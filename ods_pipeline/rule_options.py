@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-_TRUST_DAYS, _SHRINK, _DRIFT = 30, 50.0, 0.0
+from ods_pipeline.tables.rules import DEFAULT, Rules
 
 
 def trusting(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -26,7 +26,7 @@ def trusting(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--max-trust-days",
         type=click.IntRange(min=0),
-        default=_TRUST_DAYS,
+        default=DEFAULT.trust_days,
         show_default=True,
         metavar="DAYS",
         help="Compare the content of a dataset whose date has not moved for so long.",
@@ -34,7 +34,7 @@ def trusting(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--max-shrink",
         type=click.FloatRange(0, 100),
-        default=_SHRINK,
+        default=DEFAULT.shrink,
         show_default=True,
         metavar="PERCENT",
         help="Hold back a table that would lose more of its rows than this.",
@@ -42,7 +42,7 @@ def trusting(command: Callable[..., Any]) -> Callable[..., Any]:
     @click.option(
         "--drift",
         type=click.FloatRange(0, 100),
-        default=_DRIFT,
+        default=DEFAULT.drift,
         show_default=True,
         metavar="PERCENT",
         help="Difference from the portal's count that is accepted, and told, of a dataset that is "
@@ -66,8 +66,6 @@ def trusting(command: Callable[..., Any]) -> Callable[..., Any]:
         contracts: Sequence[str],
         **kwargs: Any,
     ) -> Any:
-        from ods_pipeline.tables.rules import Rules
-
         rules = Rules(max_trust_days, max_shrink, drift, tuple(map(_contract, contracts)))
         return command(*args, rules=rules, **kwargs)
 

@@ -28,6 +28,7 @@ from ods_pipeline.errors import (
     TokenStoreError,
 )
 from ods_pipeline.partitions import known, moves
+from ods_pipeline.portal.portal import Portal
 from ods_pipeline.resources import PortalResource, explained, failure, lake_of
 from ods_pipeline.settings import Settings, loadable
 from ods_pipeline.tables.lake import receipt
@@ -36,8 +37,8 @@ from ods_pipeline.tables.rules import DEFAULT, Rules
 #: Dagster stores 80 events a second; more than these would outlast the tick.
 EVENTS_PER_TICK = 1000
 _STORING = 20
-# For a question about one dataset.
-_SECONDS = 10
+# For a question about one dataset, and how many of them a tick has time for: the rest waits.
+_SECONDS, _ASKED_PER_TICK = 5, 5
 _DAY = 86_400
 
 
@@ -169,10 +170,13 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         found = report(catalog, there, Cursor.parse(context.cursor), settings.rules)
         requests: list[Any] = []
         listed = {dataset.dataset_id for dataset in datasets}
+        portal = resource.connect(read_timeout=_SECONDS, patience=0)
         for partitions, moved in moves(instance, settings, catalog):
             if moved.arrived:
                 requests.append(partitions.build_add_request(list(moved.arrived)))
-            left = [n for n in moved.departed if n in listed or _left(context, resource, n)]
+            unlisted = [name for name in moved.departed if name not in listed][:_ASKED_PER_TICK]
+            left = [name for name in moved.departed if name in listed]
+            left += [name for name in unlisted if _left(context, portal, name)]
             if left:
                 requests.append(partitions.build_delete_request(left))
         return sensor_result(settings, found, requests)
@@ -180,10 +184,10 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
     return watch
 
 
-def _left(context: dg.SensorEvaluationContext, resource: PortalResource, name: str) -> bool:
+def _left(context: dg.SensorEvaluationContext, portal: Portal, name: str) -> bool:
     """Whether a dataset that the catalog leaves out is no longer there when asked for by name."""
     try:
-        left = gone(resource.connect(read_timeout=_SECONDS, patience=0), name)
+        left = gone(portal, name)
     except OdsPipelineError as error:
         context.log.warning(f"{name} is not listed, and the portal does not say why: {error}")
         return False

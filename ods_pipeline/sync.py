@@ -154,7 +154,8 @@ class Run:
         if not self._options.verify:
             if before and not accept:
                 require_most(self._portal.slug, before.rows, len(datasets))
-            self._formerly = follow_all(self._lake, datasets, landed)
+            self._formerly = follow_all(self._lake, datasets, landed, names)
+            names = names and [*names, *(name for _, name in self._formerly)]
         steps = list(plans(datasets, self._lake, self._options, names, landed))
         self._missing = {} if accept else missing(self._portal, steps)
         if not self._options.verify:
@@ -165,8 +166,7 @@ class Run:
             if not self._fetches(step):
                 self._concluded(step, self._without_fetch(step))
         for step, outcome in self._fetched(sorted(fetched, key=lambda step: step.need)):
-            # What was landed when the plan was made may be another run's by now.
-            self._concluded(step, outcome, known=False)
+            self._concluded(step, outcome, known=False)  # Another run may have landed it since.
         self._finish(set() if names else self._gone(steps))
         return sorted(self._outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
 
@@ -230,7 +230,7 @@ class Run:
                 lane,
                 previous,
                 options.rules,
-                options.accept,
+                step.taken(options.accept),
                 not options.verify,
                 lambda size: self._watcher.received(step, size),
             )

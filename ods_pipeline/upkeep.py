@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -45,7 +45,10 @@ def redescribe(dataset: Dataset, lake: Lake, previous: Receipt, *, lane: Lane = 
 
 
 def follow_all(
-    lake: Lake, datasets: Iterable[Dataset], receipts: Mapping[PartitionKind, dict[str, Receipt]]
+    lake: Lake,
+    datasets: Iterable[Dataset],
+    receipts: Mapping[PartitionKind, dict[str, Receipt]],
+    names: Sequence[str] = (),
 ) -> dict[Place, str]:
     """Give every landed partition the identifier that the portal has given its dataset.
 
@@ -53,6 +56,7 @@ def follow_all(
         lake: Where they are landed.
         datasets: The whole catalog.
         receipts: What is landed, by kind and identifier; brought up to date.
+        names: The datasets that it is about, and those that stand in their way; all without it.
 
     Returns:
         The identifiers that partitions had before.
@@ -63,13 +67,26 @@ def follow_all(
     catalog = {dataset.dataset_id: dataset for dataset in datasets}
     formerly: dict[Place, str] = {}
     for kind, known in receipts.items():
-        for new, old in renames(catalog, known).items():
+        renamed = renames(catalog, known)
+        wanted = _needed(renamed, names) if names else renamed.keys()
+        for new, old in renamed.items():
+            if new not in wanted:
+                continue
             # One that is damaged is as good as lost: it is fetched under its new name.
             left = known.pop(old)
             with contextlib.suppress(Damaged):
                 known[new] = follow(lake, kind, old, new, left.dataset_uid)
                 formerly[kind, new] = old
     return formerly
+
+
+def _needed(renamed: Mapping[str, str], names: Sequence[str]) -> set[str]:
+    """The renamed datasets among some, with those that have to leave a name for them first."""
+    needed = set(names) & renamed.keys()
+    leaving = {old: new for new, old in renamed.items()}
+    while more := {leaving[name] for name in needed if name in leaving} - needed:
+        needed |= more
+    return needed
 
 
 def follow(lake: Lake, kind: PartitionKind, old: str, new: str, uid: str) -> Receipt:

@@ -231,3 +231,29 @@ def test_accepting_one_dataset_is_no_word_on_the_catalog(tmp_path: Path) -> None
             emulator.withdraw(name)
         with pytest.raises(Unproven, match="lists 1 datasets where it listed 12"):
             desk.sync(first, accept=True)
+
+
+def test_what_a_person_accepts_is_what_they_were_shown_and_nothing_else(desk: Desk) -> None:
+    desk.sync()
+    desk.emulator.publish("three", records=rows(9))
+    desk.sync()
+    for name in ("one", "three"):
+        desk.emulator.publish(name, records=[])
+    actions = desk.actions(accept=True)
+    assert (actions["one"], actions["three"]) == ("held", "held")
+    assert {desk.loaded(name) for name in ("one", "three")} == {20}
+    assert desk.actions("three", accept=True) == {"three": "landed"}
+    assert (desk.loaded("one"), desk.loaded("three")) == (20, 0)
+
+
+def test_a_landed_file_that_is_damaged_is_never_loaded(desk: Desk) -> None:
+    desk.sync()
+    file = desk.lake.partition("records", "one")
+    whole = file.read_bytes()
+    (desk.folder / "warehouse.duckdb").unlink()
+    file.write_bytes(whole[:60] + bytes([whole[60] ^ 1]) + whole[61:])
+    outcome = desk.sync()["one"]
+    assert outcome.action == "failed"
+    assert "is damaged: delete it and sync again" in outcome.reason
+    file.write_bytes(whole)
+    assert desk.sync()["one"].loaded == "loaded"

@@ -198,3 +198,11 @@ def test_a_file_that_is_another_datasets_by_now_is_not_taken_along(desk: Desk) -
     again = follow(desk.lake, "records", "one", "uno", landed.dataset_uid)
     assert again.dataset_id == "uno"
     assert desk.lake.partition("records", "one").exists()
+
+
+def test_a_run_over_one_dataset_renames_no_other(desk: Desk) -> None:
+    desk.sync()
+    desk.emulator.rename("one", "uno")
+    assert desk.actions("towns") == {"towns": "unchanged"}
+    assert set(desk.files()) == {"one", "towns"}
+    assert tables(desk) == {"one", "towns"}

@@ -64,8 +64,12 @@ def _date(value: str | date) -> date:
     return date.fromisoformat(value + "0000-01-01"[len(value) :])
 
 
-def _datetime(value: str | datetime) -> datetime:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+def _datetime(value: str | datetime) -> datetime | None:
+    """A moment without its zone; what cannot be read is none, for an engine holds nothing else."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        return None
     return moment.astimezone(UTC).replace(tzinfo=None) if moment.tzinfo else moment
 
 

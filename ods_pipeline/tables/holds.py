@@ -55,6 +55,14 @@ class Hold:
     rows: int = 0
     stamp: str = ""
 
+    def shown(self, stamp: str) -> bool:
+        """Whether a person who accepts it has been shown what the portal has now.
+
+        Args:
+            stamp: What the portal says of the dataset now.
+        """
+        return not self.stamp or self.stamp == stamp
+
     @property
     def place(self) -> Place:
         """Which partition it is about."""

@@ -17,6 +17,7 @@ Contract = Literal["evolve", "freeze", "quarantine"]
 CONTRACTS: tuple[Contract, ...] = get_args(Contract)
 
 _FEWEST_DEEP_CHECKS = 20
+_LONGEST_TRUST = 36_500
 
 
 @dataclass(frozen=True)
@@ -46,8 +47,9 @@ class Rules:
         Raises:
             ConfigurationError: A number is out of its range, or there is no such contract.
         """
-        if self.trust_days < 0:
-            raise ConfigurationError(f"{self.trust_days} days of trust: give 0 or more")
+        if not 0 <= self.trust_days <= _LONGEST_TRUST:
+            told = f"{self.trust_days} days of trust: give 0 to {_LONGEST_TRUST}"
+            raise ConfigurationError(told)
         for name, percent in (("shrink", self.shrink), ("drift", self.drift)):
             if not 0 <= percent <= 100:
                 raise ConfigurationError(f"{name} is {percent}: give a percentage, 0 to 100")

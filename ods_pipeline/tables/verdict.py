@@ -83,7 +83,7 @@ def verdict(
         landed: Receipt of the partition in the lake, if there is a readable one.
         dataset: The dataset in the catalog, or None when the catalog has it no more.
         full: Whether what is landed is to be ignored.
-        accept: Whether a person takes what is held back.
+        accept: Whether a person takes what is held, as it was shown.
         hold: What is held of it.
         rules: How long the portal's word is taken.
         now: The time; the clock's without it.
@@ -92,14 +92,15 @@ def verdict(
         return Verdict(Kind.UNKNOWN, "the catalog lists no such dataset, or not to you")
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
-    standing = _unavailable(dataset) or (None if accept else _held(dataset, hold))
+    taken = hold if accept and hold and hold.shown(dataset.stamp) else None
+    standing = _unavailable(dataset) or (None if taken else _held(dataset, hold))
     if standing:
         return standing
     if landed is None:
         return Verdict(Kind.NEW, "nothing landed yet")
     return (
         _other_columns(landed, dataset)
-        or _wished(full, hold if accept else None)
+        or _wished(full, taken)
         or _data(landed, dataset)
         or _due(landed, rules, now or datetime.now(UTC))
         or _metadata(landed, dataset)

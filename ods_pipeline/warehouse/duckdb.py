@@ -20,6 +20,7 @@ from typing import Self
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.tables.difference import Difference
+from ods_pipeline.tables.lake import receipt
 from ods_pipeline.tables.rules import Contract
 from ods_pipeline.tables.seal import intact
 from ods_pipeline.warehouse import marks, renames, statements
@@ -249,7 +250,8 @@ class DuckDBWarehouse:
 
     def _require_intact(self, partition: Partition) -> None:
         """DuckDB reads flipped bits as values: the seal is looked at before."""
-        if not partition.receipt.file_sha256:
+        sealed = receipt(partition.path)
+        if sealed is None or not sealed.file_sha256:
             return
         with partition.path.open("rb") as file:
             if not intact(file):

@@ -23,6 +23,8 @@ _KNOWN = (
     ("Cannot open file", "{path} cannot be written: see to the folder that it is in"),
 )
 
+_DAMAGED = "Corrupt database file"
+
 
 def failure(
     error: duckdb.Error | OSError, path: Path, *, portal: str = "", dataset: str = ""
@@ -44,9 +46,10 @@ def failure(
     for sign, sentence in _KNOWN:
         if sign in text:
             return WarehouseError(sentence.format(path=path), portal=portal, dataset=dataset)
-    return WarehouseError(
-        f"the warehouse {path} refused: {_first_line(text)}", portal=portal, dataset=dataset
-    )
+    told = f"the warehouse {path} refused: {_first_line(text)}"
+    if _DAMAGED in text:
+        told = f"{told}; move the file away and sync again, the lake has all that it held"
+    return WarehouseError(told, portal=portal, dataset=dataset)
 
 
 def _locked(text: str, path: Path) -> str:
