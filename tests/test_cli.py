@@ -40,7 +40,7 @@ def typed(portal: Emulator, tmp_path: Path) -> Typed:
 def test_a_first_sync_lands_everything_and_a_second_asks_once(typed: Typed) -> None:
     first, second = typed("sync"), typed("sync")
     assert (first.returncode, second.returncode) == (0, 0)
-    assert "2 landed; 7 requests" in first.stdout
+    assert "2 landed; 8 requests" in first.stdout
     assert "2 unchanged; 1 request," in second.stdout
     assert first.stderr == second.stderr == ""
 

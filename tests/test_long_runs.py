@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ods_pipeline.catalog_landing import publish_catalog
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.lake import Lake
@@ -115,7 +116,9 @@ def test_an_unchanged_portal_of_5000_datasets_costs_one_request_and_little_work(
     with Emulator(sample=False) as emulator:
         emulator.make_up(5_000, rows=1)
         portal = Portal(emulator.url)
-        landed_by_hand(portal, Lake.of(tmp_path, portal.slug))
+        lake = Lake.of(tmp_path, portal.slug)
+        landed_by_hand(portal, lake)
+        publish_catalog(lake, portal.slug, portal.datasets())
         emulator.requests.clear()
         done = subprocess.run(
             [sys.executable, "-c", textwrap.dedent(program), emulator.url, str(tmp_path)],

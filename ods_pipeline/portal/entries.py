@@ -55,7 +55,10 @@ def _one(portal: str, entry: Any, place: int) -> Dataset:
     try:
         problem = unusable(identifier) or _excess(entry)
         if not problem:
-            return _sound(Dataset.from_api(portal, entry))
+            sound = _sound(Dataset.from_api(portal, entry))
+            # An identity that cannot be written down is none.
+            odd = _UNUSABLE.search(sound.dataset_uid)
+            return replace(sound, dataset_uid="") if odd else sound
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         problem = str(error) if isinstance(error, ValueError) else "its entry is malformed"
     except RecursionError:

@@ -399,7 +399,7 @@ def test_where_nothing_can_be_written_the_budget_is_this_processs_own(
 def test_a_folder_that_vanishes_costs_no_request(emulator: Emulator, own_state: Path) -> None:
     client = client_of(emulator)
     client.json(DATASETS)
-    for path in own_state.rglob("*.json"):
+    for path in [*own_state.rglob("*.json")]:
         path.unlink()
         path.parent.rmdir()
     client.json(DATASETS)

@@ -43,7 +43,8 @@ def test_no_more_is_believed_to_be_left_than_there_is(limit: int, steps: list[st
         if thread not in asked:
             state, verdict = decisions.sending(state, thread, hold(), "")
             if isinstance(verdict, Spent):
-                assert state.sent >= limit
+                # As many less may be believed to be left as replies can overtake each other.
+                assert state.sent >= limit - THREADS
             else:
                 asked[thread] = verdict[0]
         elif thread not in stated:

@@ -219,7 +219,9 @@ def _newer(known: Known | None, new: Known | None) -> Known | None:
         return new or known
     if known.reset is not None and new.reset is not None and known.reset != new.reset:
         return max(known, new, key=lambda one: one.reset or 0)
-    return new if new.number > known.number else known
+    # Within a window there are never more again; a few less are believed where replies overtake.
+    chosen = new if new.number > known.number else known
+    return replace(chosen, remaining=min(known.remaining, new.remaining))
 
 
 def _remembered(datasets: dict[str, Known], dataset: str, known: Known | None) -> dict[str, Known]:
