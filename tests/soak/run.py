@@ -92,6 +92,7 @@ def soak(size: Size, folder: Path, say: Callable[[str], object] = lambda line: N
             weather.share = 0.0
             # What a 429 of the last round has closed opens again.
             time.sleep(1.5)
+            workers.alone()  # What nobody was shown cannot be accepted.
             final = [workers.alone("accept"), workers.alone()]
         done.problems += _unfinished(final)
         done.problems += findings(chronicle, folder)
