@@ -34,7 +34,10 @@ def test_a_layer_is_shown_as_a_map(pages: Pages, asset: str) -> None:
 
 def test_a_layer_says_how_it_was_proven(pages: Pages) -> None:
     pages.partition("features", "world-administrative-boundaries")
-    pages.says(r"\nproof\n52 features = hits 52 = live count 52; data_processed stood at ", r"\nformat\ngml\n")
+    pages.says(
+        r"\nproof\n52 features = hits 52 = live count 52; data_processed stood at ",
+        r"\nformat\ngml\n",
+    )
 
 
 def test_a_loaded_dataset_shows_its_rows_its_columns_and_why_it_was_fetched(pages: Pages) -> None:
