@@ -1,48 +1,58 @@
-"""The portal that is measured against: the emulator in a process of its own, driven over pipes.
+"""The portal that is measured against: the emulator, and before it a server that replays it.
 
-Its memory and CPU are nobody's result. What is asked of it is for `ours` and `peers`.
+Both are processes of their own, driven over pipes, whose memory and CPU are nobody's result. What
+is asked of the portal is for `ours` and `peers`.
 """
 
 from __future__ import annotations
 
-import shutil
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlencode
-from urllib.request import urlopen
 
 DATASET = "big"
-DOCUMENT = f"{DATASET}.gml"
-# What the document holds, beside the geometries of each kind of portal that has one.
-PROPERTIES = ("id", "code", "amount", "day", "seen_at")
-LAYERS = {"points": ("location",), "polygons": ("location", "shape")}
+API = "/api/explore/v2.1/catalog"
+# As ours asks, so that everybody is given the same recording.
+EXPORTS = {
+    "parquet": f"{API}/datasets/{{}}/exports/parquet?lang=en&timezone=UTC"
+    "&parquet_compression=snappy",
+    "csv": f"{API}/datasets/{{}}/exports/csv?lang=en&timezone=UTC"
+    "&delimiter=%3B&list_separator=%2C&with_bom=true",
+}
+FEATURES = f"/api/wfs?service=WFS&version=1.1.0&request=GetFeature&typeName=ods%3A{DATASET}"
+# Geometries of a row, by the kind of portal.
+GEOMETRIES = {"points": 1, "polygons": 2, "big": 1}
 _VERTICES = 20
 # Nobody is to be slowed down by a spent quota.
 _QUOTA = 100_000_000
 
 
+@dataclass(frozen=True)
+class Tally:
+    """What was asked of the portal, and how much of it nobody had asked before."""
+
+    requests: int
+    recorded: int
+
+
 class Portal:
-    """A portal on loopback, for as long as the block lasts.
+    """A portal on loopback, for as long as the block lasts."""
 
-    Attributes:
-        document: The dataset's features, where they are read from a file and not from the portal.
-    """
-
-    def __init__(self, process: subprocess.Popen[str], url: str, document: Path | None) -> None:
-        self._process = process
+    def __init__(self, replay: subprocess.Popen[str], url: str) -> None:
+        self._replay = replay
         self.url = url
-        self.document = document
 
-    def requests(self) -> int:
-        """Requests since this was last asked."""
-        assert self._process.stdin
-        assert self._process.stdout
-        self._process.stdin.write("\n")
-        self._process.stdin.flush()
-        return int(self._process.stdout.readline())
+    def order(self, **orders: object) -> Tally:
+        """Change how it serves, see `Replay.order`; tells what was asked since the last order."""
+        assert self._replay.stdin
+        assert self._replay.stdout
+        self._replay.stdin.write(json.dumps(orders) + "\n")
+        self._replay.stdin.flush()
+        return Tally(**json.loads(self._replay.stdout.readline()))
 
 
 @contextmanager
@@ -50,27 +60,40 @@ def opened(kind: str, size: int, folder: Path) -> Iterator[Portal]:
     """Start a portal.
 
     Args:
-        kind: `big` for one dataset of many rows, `many` for many of ten rows, `points` and
-            `polygons` for one whose features also lie in a document.
+        kind: `big` and `points` for one dataset of many rows with points, `polygons` for one with
+            polygons as well, `many` for many datasets of ten rows.
         size: Number of rows, or of datasets.
-        folder: Where the document is written.
+        folder: Where the replies are kept.
 
     Yields:
         The portal, answering.
     """
-    document = folder / f"{kind}.gml" if kind in LAYERS else None
-    command = [sys.executable, "-m", "benchmarks.portal", kind, str(size), str(document)]
-    with subprocess.Popen(
-        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
+    folder.mkdir(parents=True, exist_ok=True)
+    with (
+        _serving("benchmarks.portal", kind, str(size)) as (_, upstream),
+        _serving("benchmarks.replay", upstream.removeprefix("http://"), str(folder)) as (
+            replay,
+            url,
+        ),
+    ):
+        yield Portal(replay, url)
+
+
+@contextmanager
+def _serving(module: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    command = [sys.executable, "-m", module, *arguments]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as process:
         assert process.stdin
         assert process.stdout
-        yield Portal(process, process.stdout.readline().strip(), document)
-        process.stdin.close()
+        try:
+            yield process, process.stdout.readline().strip()
+        finally:
+            process.stdin.close()
 
 
 def main() -> None:
-    """Serve until the other end of the pipe is closed, telling the requests at each line."""
+    """Emulate a portal until the other end of the pipe is closed."""
     from ods_pipeline.emulator import Emulator
 
     kind, size = sys.argv[1], int(sys.argv[2])
@@ -80,25 +103,8 @@ def main() -> None:
         else:
             vertices = _VERTICES if kind == "polygons" else 0
             portal.make_big(DATASET, rows=size, vertices=vertices)
-        if kind in LAYERS:
-            _save(portal.url, kind, Path(sys.argv[3]))
-            portal.requests.clear()
         print(portal.url, flush=True)
-        for _ in sys.stdin:
-            print(len(portal.requests), flush=True)
-            portal.requests.clear()
-
-
-def _save(url: str, kind: str, document: Path) -> None:
-    asked = {
-        "service": "WFS",
-        "version": "1.1.0",
-        "request": "GetFeature",
-        "typeName": f"ods:{DATASET}",
-        "propertyName": ",".join((*PROPERTIES, *LAYERS[kind])),
-    }
-    with urlopen(f"{url}/api/wfs?{urlencode(asked)}") as body, document.open("wb") as file:
-        shutil.copyfileobj(body, file)
+        sys.stdin.read()
 
 
 if __name__ == "__main__":

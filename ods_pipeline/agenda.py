@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-
-from ods_pipeline.catalog_landing import require_gone, require_most
+from ods_pipeline.catalog_landing import require_most
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DatasetNotFound, OdsPipelineError
+from ods_pipeline.errors import DatasetNotFound
 from ods_pipeline.lane import Lane
 from ods_pipeline.planning import Landed, Planned, plan
 from ods_pipeline.portal.portal import Portal
@@ -63,17 +61,6 @@ def catalog_of(work: Work) -> list[Dataset]:
     return datasets
 
 
-def unconfirmed(work: Work, steps: Iterable[Planned]) -> dict[str, OdsPipelineError]:
-    """The datasets that the catalog leaves out and the portal has, or does not deny to have."""
-    found: dict[str, OdsPipelineError] = {}
-    for step in steps:
-        try:
-            require_gone(work.portal, step)
-        except OdsPipelineError as error:
-            found[step.dataset_id] = error
-    return found
-
-
 def of_portal(
     work: Work, lane: Lane, datasets: Iterable[Dataset], names: Sequence[str] = ()
 ) -> list[Planned]:
@@ -119,12 +106,9 @@ def _planned(
     receipts: Mapping[str, Receipt],
     names: Sequence[str],
 ) -> list[Planned]:
-    def columns(name: str) -> pa.Schema:
-        return pq.read_schema(work.lake.partition(lane.kind, name))
-
     steps = plan(
         datasets,
-        Landed(receipts, holds(work.lake), columns),
+        Landed(receipts, holds(work.lake), partial(work.lake.columns, lane.kind)),
         names,
         lane=lane,
         full=work.mode is Mode.full,

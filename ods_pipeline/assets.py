@@ -9,13 +9,13 @@ from typing import Any
 
 import dagster as dg
 
-from ods_pipeline.agenda import Work, catalog_of, of_portal, unconfirmed
+from ods_pipeline.agenda import Work, catalog_of, of_portal
 from ods_pipeline.automation import refresh_on_change_or_age
-from ods_pipeline.catalog_landing import publish_catalog
+from ods_pipeline.catalog_landing import missing, publish_catalog
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.holding import Changes, by_the_catalog, forgotten, write_down
+from ods_pipeline.holding import Changes, by_the_catalog, write_down
 from ods_pipeline.metadata import of_load, of_partition
-from ods_pipeline.outcome import shown
+from ods_pipeline.outcome import forgotten, shown
 from ods_pipeline.planning import Planned
 from ods_pipeline.progress import summed_up
 from ods_pipeline.resources import (
@@ -70,7 +70,7 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
             work = Work(portal, lake, settings.rules, accept=config.accept)
             datasets = catalog_of(work)
             steps = [step for lane in settings.lanes for step in of_portal(work, lane, datasets)]
-            doubtful = unconfirmed(work, steps)
+            doubtful = missing(portal, steps)
             changes = held_by(work, settings, steps, doubtful)
             with warehouse_of(context, settings) as warehouse:
                 write_down(lake, changes, warehouse)
@@ -88,13 +88,9 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
 
 
 def landed_catalog(work: Work, datasets: Sequence[Dataset]) -> Receipt:
-    """Bring the lake's catalog up to date with what the portal just said.
-
-    Raises:
-        Unproven: It lists hardly any of the datasets that it listed before.
-    """
+    """Bring the lake's catalog up to date with what the portal just said."""
     portal, url = work.portal, work.portal.client.url("/catalog/exports/json")
-    return publish_catalog(work.lake, portal.slug, datasets, url, accept=work.accept)
+    return publish_catalog(work.lake, portal.slug, datasets, url)
 
 
 def held_by(
@@ -112,7 +108,7 @@ def held_by(
     """
     kinds = {lane.kind for lane in settings.lanes}
     believed = (step for step in steps if step.dataset_id not in doubtful)
-    return by_the_catalog(believed) | forgotten(work.lake, steps, kinds)
+    return by_the_catalog(believed) | forgotten(holds(work.lake), steps, kinds)
 
 
 def catalog_metadata(lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:

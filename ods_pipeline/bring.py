@@ -138,7 +138,8 @@ def _require(work: Work, step: Planned) -> None:
         raise HeldBack(str(found.kind), found.reason, **where)
     if found.kind is Kind.REFUSED:
         raise DataError(found.reason, **where)
-    require_gone(work.portal, step)
+    if step.newly_withdrawn:
+        require_gone(work.portal, step.dataset_id)
     if found.skips:
         step.lane.require(step.present)
         raise NothingToLand(found.reason, **where)

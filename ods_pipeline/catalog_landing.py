@@ -19,12 +19,10 @@ from ods_pipeline.planning import Planned
 from ods_pipeline.portal.catalog import as_table, completed
 from ods_pipeline.portal.dialects import explained
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.tables.holds import Place
 from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.tables.partition import PartitionWriter
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.rules import DEFAULT
-from ods_pipeline.tables.verdict import Kind
 
 # Fewer datasets than these may go at once without anybody being asked.
 _FEW = 5
@@ -52,18 +50,15 @@ def catalog_of(portal: Portal, landed: Iterable[str], before: int) -> list[Datas
         raise other from error
 
 
-def publish_catalog(
-    lake: Lake, slug: str, datasets: Sequence[Dataset], url: str = "", *, accept: bool = False
-) -> Receipt:
+def publish_catalog(lake: Lake, slug: str, datasets: Sequence[Dataset], url: str = "") -> Receipt:
     """Bring the lake's catalog up to date; a catalog that says the same is left alone.
 
+    Whether it is to be believed is asked before, see `require_most` and `missing`.
+
     Raises:
-        Unproven: It lists hardly any of the datasets that it listed before.
         LakeError: The data folder cannot be written.
     """
     before = receipt(lake.catalog)
-    if before and not accept:
-        require_most(slug, before.rows, len(datasets))
     table = as_table(datasets).combine_chunks()
     known = Receipt(slug, "catalog", title=f"Catalog of {slug}", source_url=url)
     with PartitionWriter(lake, lake.catalog, table.schema) as writer:
@@ -109,34 +104,35 @@ def gone(portal: Portal, dataset_id: str) -> bool:
     return False
 
 
-def require_gone(portal: Portal, step: Planned) -> None:
+def require_gone(portal: Portal, dataset_id: str) -> None:
     """Ask for a dataset by name before believing a catalog that leaves it out.
-
-    Args:
-        portal: The portal.
-        step: What is to become of the dataset; nothing is asked unless it is newly withdrawn.
 
     Raises:
         Unproven: The portal has it.
         PortalError: The portal does not say.
     """
-    if step.verdict.kind is not Kind.WITHDRAWN or step.known_withdrawn:
-        return
-    if gone(portal, step.dataset_id):
+    if gone(portal, dataset_id):
         return
     raise Unproven(
         "the catalog leaves it out, but the portal has it: the catalog came incomplete, and what "
         "is landed stays; run again",
-        dataset=step.dataset_id,
+        dataset=dataset_id,
     )
 
 
-def missing(portal: Portal, steps: Iterable[Planned]) -> dict[Place, OdsPipelineError]:
-    """The datasets that the catalog leaves out and the portal has, or does not deny to have."""
-    found: dict[Place, OdsPipelineError] = {}
-    for step in steps:
+def missing(portal: Portal, steps: Iterable[Planned]) -> dict[str, OdsPipelineError]:
+    """The datasets that the catalog leaves out and the portal has, or does not deny to have.
+
+    Each is asked for once, however many lanes it comes by.
+
+    Args:
+        portal: The portal.
+        steps: What is to become of the datasets; only those newly withdrawn are asked for.
+    """
+    found: dict[str, OdsPipelineError] = {}
+    for name in dict.fromkeys(step.dataset_id for step in steps if step.newly_withdrawn):
         try:
-            require_gone(portal, step)
+            require_gone(portal, name)
         except OdsPipelineError as error:
-            found[step.place] = error
+            found[name] = error
     return found

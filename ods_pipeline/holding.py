@@ -16,7 +16,7 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.outcome import Outcome, held_after, held_outcome, outcome_of
 from ods_pipeline.planning import Planned
-from ods_pipeline.tables.holds import Hold, Place, holds, keep
+from ods_pipeline.tables.holds import Hold, Place, keep
 from ods_pipeline.tables.lake import Lake
 from ods_pipeline.tables.verdict import ALARMING, Kind
 from ods_pipeline.warehouse.base import Warehouse
@@ -81,18 +81,6 @@ def by_the_catalog(steps: Iterable[Planned]) -> Changes:
         elif kind is Kind.UNCHANGED and hold and hold.verdict not in ALARMING:
             changes[step.place] = None
     return changes
-
-
-def forgotten(lake: Lake, steps: Iterable[Planned], kinds: Collection[str]) -> Changes:
-    """What is held of datasets that are neither landed nor listed any more.
-
-    Args:
-        lake: The portal's lake.
-        steps: The plan of everything.
-        kinds: The lanes that it is of.
-    """
-    planned = {step.place for step in steps}
-    return {place: None for place in holds(lake) if place[0] in kinds and place not in planned}
 
 
 def write_down(lake: Lake, changes: Changes, warehouse: Warehouse) -> None:

@@ -13,16 +13,17 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from ods_pipeline.agenda import Work, catalog_of, of_portal, unconfirmed
+from ods_pipeline.agenda import Work, catalog_of, of_portal
 from ods_pipeline.assets import catalog_metadata, landed_catalog
 from ods_pipeline.bring import Brought, bring
+from ods_pipeline.catalog_landing import missing
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DataError, OdsPipelineError, QuotaExhausted
-from ods_pipeline.holding import after_landing, after_loading, by_the_catalog, forgotten, write_down
+from ods_pipeline.holding import after_landing, after_loading, by_the_catalog, write_down
 from ods_pipeline.lane import Lane
 from ods_pipeline.lane_assets import verdict_of, work_of
 from ods_pipeline.loaded import Loading
-from ods_pipeline.outcome import shown
+from ods_pipeline.outcome import forgotten, shown
 from ods_pipeline.partitions import moves
 from ods_pipeline.planning import Planned
 from ods_pipeline.progress import each, event, named, summed_up
@@ -35,7 +36,7 @@ from ods_pipeline.resources import (
 from ods_pipeline.run_mode import RunMode
 from ods_pipeline.sensor import version_events, version_of
 from ods_pipeline.settings import Settings
-from ods_pipeline.tables.holds import keep
+from ods_pipeline.tables.holds import holds, keep
 from ods_pipeline.tables.lake import Lake, receipt
 from ods_pipeline.tables.verdict import ALARMING, Kind, Verdict
 from ods_pipeline.warehouse.base import Warehouse
@@ -98,18 +99,18 @@ def _fetch(
     work = work_of(context, settings, config)
     datasets = catalog_of(work)
     plans = {lane.kind: of_portal(work, lane, datasets, config.datasets) for lane in settings.lanes}
-    doubtful = unconfirmed(work, [step for plan in plans.values() for step in plan])
+    steps = [step for plan in plans.values() for step in plan]
+    doubtful = missing(work.portal, steps)
     if not (work.verifies or doubtful):
         landed_catalog(work, datasets)
     catalog = settings.selected(datasets)
     _bring_partitions_up_to_date(context, settings, catalog, kept=doubtful)
     landed = {
-        lane.kind: _landed(context, settings, work, catalog, lane, plans[lane.kind])
+        lane.kind: _landed(context, settings, work, catalog, lane, plans[lane.kind], doubtful)
         for lane in settings.lanes
     }
     if not (work.verifies or config.datasets):
-        steps = [step for plan in plans.values() for step in plan]
-        keep(work.lake, forgotten(work.lake, steps, list(plans)))
+        keep(work.lake, forgotten(holds(work.lake), steps, list(plans)))
     return {"loads": not work.verifies, "accept": work.accept, "lanes": landed}
 
 
@@ -120,6 +121,7 @@ def _landed(
     catalog: Mapping[str, Dataset],
     lane: Lane,
     plan: Sequence[Planned],
+    doubtful: Mapping[str, OdsPipelineError],
 ) -> dict[str, Any]:
     """What became of the datasets that come by a lane, as text that one step hands the next."""
     steps = {step.dataset_id: step for step in _wanted(settings, work, catalog, lane, plan)}
@@ -128,10 +130,10 @@ def _landed(
     right = {name: item for name, item in done.items() if name not in failed}
     if not work.verifies:
         passed_over = [step for step in plan if step.dataset_id not in steps]
-        doubtful = unconfirmed(work, passed_over)
         believed = [step for step in passed_over if step.dataset_id not in doubtful]
         keep(work.lake, by_the_catalog(believed) | after_landing(steps, done, failed))
-        failed |= doubtful
+        names = {step.dataset_id for step in passed_over}
+        failed |= {name: error for name, error in doubtful.items() if name in names}
     _tell(context, settings, catalog, right, lane)
     for name, error in failed.items():
         context.log.error(named(name, error))

@@ -79,10 +79,8 @@ class Loading:
         contract = "evolve" if self.accept else self.rules.contract(name)
         load = self.warehouse.load(path, verdict=why, contract=contract)
         if load.action == "quarantined":
-            told = (
-                f"the publisher changed its fields ({load.change}): the data are landed, the "
-                "table stays as it was until a person accepts with `accept: true` in the "
-                "launchpad or `ods-pipeline sync --accept`"
+            told = load.quarantine(
+                "`accept: true` in the launchpad or `ods-pipeline sync --accept`"
             )
             raise HeldBack(str(Kind.QUARANTINED), told, dataset=name)
         return Loaded(load, path, lane.kind)

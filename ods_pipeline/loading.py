@@ -184,10 +184,7 @@ class Loader:
             return replace(outcome, action="failed", reason=str(error))
         outcome = replace(outcome, loaded=load.action, change=str(load.change))
         if load.action == "quarantined" and outcome.action in SOUND:
-            told = (
-                f"the publisher changed its fields ({load.change}): the data are landed, the "
-                "table stays as it was until a person accepts with `ods-pipeline sync --accept`"
-            )
+            told = load.quarantine("`ods-pipeline sync --accept`")
             return held_outcome(outcome, Kind.QUARANTINED, told)
         note = "; ".join(filter(None, [outcome.note, load.note]))
         return replace(outcome, note=note)

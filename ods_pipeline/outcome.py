@@ -5,7 +5,7 @@ Pure values. What a run does is `sync`'s work, how it is printed `report`'s.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
@@ -132,6 +132,20 @@ def held_after(step: Planned, outcome: Outcome) -> dict[Place, Hold | None]:
         stamp=stamp if outcome.verdict in _ASKED else "",
     )
     return {step.place: hold}
+
+
+def forgotten(
+    held: Iterable[Place], steps: Iterable[Planned], kinds: Collection[str]
+) -> dict[Place, Hold | None]:
+    """What is held of datasets that are neither landed nor listed any more.
+
+    Args:
+        held: What is held.
+        steps: The plan of everything.
+        kinds: The lanes that it is of.
+    """
+    planned = {step.place for step in steps}
+    return dict.fromkeys(place for place in held if place[0] in kinds and place not in planned)
 
 
 def landed_outcome(step: Planned, landing: Landing, *, verify: bool) -> Outcome:

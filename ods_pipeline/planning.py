@@ -64,9 +64,10 @@ class Planned:
         return accept and self.hold is not None and self.hold.shown(known)
 
     @property
-    def known_withdrawn(self) -> bool:
-        """Whether it was told before that the catalog lists it no more."""
-        return bool(self.hold and self.hold.verdict == Kind.WITHDRAWN)
+    def newly_withdrawn(self) -> bool:
+        """Whether the catalog lists it no more, and nobody was told so before."""
+        told = self.hold is not None and self.hold.verdict == Kind.WITHDRAWN
+        return self.verdict.kind is Kind.WITHDRAWN and not told
 
     @property
     def place(self) -> Place:

@@ -10,9 +10,7 @@ import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from functools import partial
 
 from ods_pipeline.catalog_landing import (
     catalog_of,
@@ -34,6 +32,7 @@ from ods_pipeline.options import DEFAULT, Options
 from ods_pipeline.outcome import (
     SOUND,
     Outcome,
+    forgotten,
     held_after,
     held_outcome,
     landed_outcome,
@@ -85,13 +84,9 @@ def plans(
     """
     held, known = holds(lake), receipts or landed_in(lake, options)
     for lane in options.lanes:
-
-        def columns(name: str, kind: PartitionKind = lane.kind) -> pa.Schema:
-            return pq.read_schema(lake.partition(kind, name))
-
         yield from plan(
             datasets,
-            Landed(known[lane.kind], held, columns),
+            Landed(known[lane.kind], held, partial(lake.columns, lane.kind)),
             names,
             lane=lane,
             full=options.full,
@@ -131,7 +126,7 @@ class Run:
         self._outcomes: list[Outcome] = []
         self._holds: dict[Place, Hold | None] = {}
         self._formerly: dict[Place, str] = {}
-        self._missing: Mapping[Place, OdsPipelineError] = {}
+        self._missing: Mapping[str, OdsPipelineError] = {}
         self._loader = (
             Loader(warehouse, lake, options.rules, self._ended, accept=options.accept)
             if warehouse and not options.verify
@@ -159,7 +154,7 @@ class Run:
         steps = list(plans(datasets, self._lake, self._options, names, landed))
         self._missing = {} if accept else missing(self._portal, steps)
         if not self._options.verify:
-            self._publish(datasets, accept=accept)
+            self._publish(datasets)
         fetched = [step for step in steps if self._fetches(step)]
         self._watcher.planned(fetched)
         for step in steps:
@@ -167,15 +162,19 @@ class Run:
                 self._concluded(step, self._without_fetch(step))
         for step, outcome in self._fetched(sorted(fetched, key=lambda step: step.need)):
             self._concluded(step, outcome, known=False)  # Another run may have landed it since.
-        self._finish(set() if names else self._gone(steps))
+        if not names:
+            kinds = {lane.kind for lane in self._options.lanes}
+            self._holds |= forgotten(holds(self._lake), steps, kinds)
+        self._finish()
         return sorted(self._outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
 
-    def _publish(self, datasets: Sequence[Dataset], *, accept: bool) -> None:
+    def _publish(self, datasets: Sequence[Dataset]) -> None:
         """Land the catalog, unless it is known to be incomplete."""
-        if not self._missing:
+        if self._missing:
+            catalog = receipt(self._lake.catalog)
+        else:
             url = self._portal.client.url("/catalog/exports/json")
-            publish_catalog(self._lake, self._portal.slug, datasets, url, accept=accept)
-        catalog = receipt(self._lake.catalog)
+            catalog = publish_catalog(self._lake, self._portal.slug, datasets, url)
         if self._loader and catalog:
             self._loader.begin(catalog, first=self._formerly)
 
@@ -190,7 +189,7 @@ class Run:
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: threads that go on would land what nobody loads.
             self._portal.client.cancelled.set()
             raise
         finally:
@@ -244,8 +243,8 @@ class Run:
 
     def _without_fetch(self, step: Planned) -> Outcome:
         try:
-            if step.place in self._missing:
-                raise self._missing[step.place]
+            if step.newly_withdrawn and step.dataset_id in self._missing:
+                raise self._missing[step.dataset_id]
             if step.verdict.skips:
                 return skipped_outcome(step)
             if self._options.verify and step.landed is None:
@@ -284,17 +283,11 @@ class Run:
         self._holds.update(held_after(step, outcome))
         self._watcher.ended(outcome)
 
-    def _gone(self, steps: Iterable[Planned]) -> set[Place]:
-        """What is held and is nowhere any more, in the lanes of this run."""
-        kinds = {lane.kind for lane in self._options.lanes}
-        held = {place for place in holds(self._lake) if place[0] in kinds}
-        return held - {step.place for step in steps}
-
-    def _finish(self, gone: set[Place]) -> None:
-        """Load what waits, and write down what is held; nothing of what is gone altogether."""
+    def _finish(self) -> None:
+        """Load what waits, and write down what is held."""
         if self._loader:
             self._loader.flush()
         if not self._options.verify:
-            marks = keep(self._lake, {**self._holds, **dict.fromkeys(gone)})
+            marks = keep(self._lake, self._holds)
             if self._loader:
                 self._loader.finish(marks=marks)

@@ -224,7 +224,7 @@ class Client:
             if body is not None and response.request.method != "POST":
                 told = f"the portal passes POST requests on to {response.url}, where they are lost"
                 raise RequestRefused(f"{told}; give that address, or use GET", **where)
-        except BaseException:
+        except BaseException:  # Whatever it is: a reply that nobody reads holds its connection.
             response.close()
             raise
         return Begun(response, itertools.chain([head] if head else [], chunks))

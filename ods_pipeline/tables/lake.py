@@ -70,6 +70,15 @@ class Lake:
         """
         return self.root / kind / f"{file_name(dataset_id)}.parquet"
 
+    def columns(self, kind: str, dataset_id: str) -> pa.Schema:
+        """The columns of a partition, with what the publisher said of them.
+
+        Raises:
+            OSError: There is no such file.
+            pa.ArrowException: It is damaged.
+        """
+        return pq.read_schema(self.partition(kind, dataset_id))
+
     def receipts(self, kind: str) -> dict[str, Receipt]:
         """The receipts of all readable partitions, by dataset; a damaged file counts as lost."""
         found = (receipt(path) for path in sorted(self.root.glob(f"{kind}/*.parquet")))

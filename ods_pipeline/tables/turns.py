@@ -64,7 +64,7 @@ def _waited(file: Path, byte: int, stop: Callable[[], bool]) -> int:
         try:
             if _taken(descriptor, byte):
                 return descriptor
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: a file left open keeps the turn.
             os.close(descriptor)
             raise
         os.close(descriptor)

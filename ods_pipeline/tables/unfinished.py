@@ -82,7 +82,7 @@ def _made(folder: Path, name: str) -> tuple[Path, int]:
         _OURS.add(path)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        except BaseException:
+        except BaseException:  # Whatever it is, there is no file to discard.
             _OURS.discard(path)
             raise
         # Another process may have swept it before it was locked, and not any more from now on.

@@ -49,6 +49,17 @@ class Load:
     note: str = ""
     renamed_from: str = ""
 
+    def quarantine(self, by: str) -> str:
+        """What a user is told of a table that stays behind its partition.
+
+        Args:
+            by: How a person accepts the new columns.
+        """
+        return (
+            f"the publisher changed its fields ({self.change}): the data are landed, the table "
+            f"stays as it was until a person accepts with {by}"
+        )
+
 
 @dataclass(frozen=True)
 class Held:

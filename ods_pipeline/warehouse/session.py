@@ -22,6 +22,8 @@ from ods_pipeline.warehouse.names import quoted
 # for any number of rows, the others for hundreds of columns, of which DuckDB holds a whole row
 # group at once.
 _ROOM = (("64MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
+# A second thread costs a small table more than it gives.
+_LITTLE = ("64MB", 1)
 
 _SETTINGS = """
     SET preserve_insertion_order = true;
@@ -42,9 +44,9 @@ _TABLE = (
     "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
 )
 _COLUMNS = (
-    "SELECT column_name, data_type, comment FROM duckdb_columns() "
+    "SELECT column_name, comment FROM duckdb_columns() "
     "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? "
-    "ORDER BY column_index"
+    "AND comment IS NOT NULL"
 )
 _COMMENTS = (
     "SELECT table_name, comment FROM duckdb_tables() "
@@ -89,6 +91,9 @@ def _remove_half_made(path: Path) -> None:
 class Session:
     """A DuckDB file held open, and closed to all other processes, until `close`.
 
+    Attributes:
+        undone: How many transactions were rolled back: what was known of them is so no more.
+
     Args:
         path: The file; it and the folders above it are made if they do not exist.
 
@@ -99,6 +104,8 @@ class Session:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self.undone = 0
+        self._given: tuple[str, int] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_half_made(path)
@@ -159,10 +166,20 @@ class Session:
         found = self.run(_TABLE, schema, table)
         return (found[0][0] or "") if found else None
 
-    def columns(self, schema: str, table: str) -> list[tuple[str, str, str]]:
-        """Name, type and comment of each column of a table, in order."""
-        found = self.run(_COLUMNS, schema, table)
-        return [(name, kind, comment or "") for name, kind, comment in found]
+    def types(self, schema: str, table: str) -> dict[str, str] | None:
+        """Type of each column of a table, in order; None if there is no such table."""
+        try:
+            found = self.run(f"DESCRIBE {self.named(schema, table)}")
+        except duckdb.CatalogException:
+            return None
+        return {name: kind for name, kind, *_ in found}
+
+    def column_comments(self, schema: str, table: str) -> dict[str, str]:
+        """The comments of a table's columns that have one.
+
+        Slow where there are thousands of tables: DuckDB goes through the columns of all of them.
+        """
+        return dict(self.run(_COLUMNS, schema, table))
 
     def table_comments(self, schema: str) -> dict[str, str]:
         """The comment of every table of a schema, empty for those that have none."""
@@ -194,23 +211,29 @@ class Session:
         try:
             yield
             self._connection.commit()
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: nothing of it may stay.
+            self.undone += 1
             # DuckDB has already rolled back by itself what failed at the commit.
             with suppress(duckdb.Error):
                 self._connection.rollback()
             raise
 
-    def rooms(self) -> Iterator[AbstractContextManager[object]]:
+    def rooms(self, *, small: bool = False) -> Iterator[AbstractContextManager[object]]:
         """Attempts at one piece of work, each with more memory than the one before.
 
         The caller leaves the loop when its work is done; an attempt that ran out of memory is
         passed over in silence, except the last.
+
+        Args:
+            small: Whether it is too little for a second thread.
         """
         for memory, threads in _ROOM[:-1]:
-            self._room(memory, threads)
+            self._room(*(_LITTLE if small and (memory, threads) == _ROOM[0] else (memory, threads)))
             yield _passed_over()
         self._room(*_ROOM[-1])
         yield nullcontext()
 
     def _room(self, memory: str, threads: int) -> None:
-        self.run(f"SET memory_limit = '{memory}'; SET threads = {threads}")
+        if self._given != (memory, threads):
+            self.run(f"SET memory_limit = '{memory}'; SET threads = {threads}")
+            self._given = memory, threads

@@ -19,6 +19,7 @@ _LOADS_COLUMNS = """
 """
 # What a line says was not done says nothing of what stands in the table.
 _STANDS = "action <> 'quarantined'"
+_TOLD = '"table", dataset_id, content_hash, rows, version, dataset_uid'
 
 
 def rows_of(partition: Partition) -> str:
@@ -85,33 +86,29 @@ def last_line(loads: str) -> str:
 def newest_loads(loads: str) -> str:
     """The query for the newest load of every table that still exists; its schema is bound.
 
-    Gives table, content hash, rows and version.
+    Gives what `loads_of` does.
 
     Args:
         loads: The record of loads, quoted, with its schema and database.
     """
-    return _newest(
-        loads,
-        '"table", content_hash, rows, version',
+    return (
+        f"SELECT {_TOLD} FROM {loads} AS loads WHERE {_STANDS} AND "
         '"table" IN (SELECT table_name FROM duckdb_tables() '
-        "WHERE database_name = current_database() AND schema_name = ?)",
+        "WHERE database_name = current_database() AND schema_name = ?) "
+        # Not by loaded_at: a clock can be set back.
+        'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
     )
 
 
-def newest_loads_of(loads: str) -> str:
-    """The query for the newest load of the tables of one name in any case, existing or not.
+def loads_of(loads: str) -> str:
+    """The query for the loads of the tables of one name in any case, the newest last.
 
-    Gives table, dataset, content hash, rows, version and the dataset's identity.
+    Gives table, dataset, content hash, rows, version and the dataset's identity, whether the
+    tables exist or not.
     """
-    told = '"table", dataset_id, content_hash, rows, version, dataset_uid'
-    return _newest(loads, told, 'lower("table") = lower(?)')
-
-
-def _newest(loads: str, told: str, condition: str) -> str:
     return (
-        f"SELECT {told} FROM {loads} AS loads WHERE {condition} AND {_STANDS} "
-        # Not by loaded_at: a clock can be set back.
-        'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
+        f"SELECT {_TOLD} FROM {loads} AS loads "
+        f'WHERE lower("table") = lower(?) AND {_STANDS} ORDER BY loads.rowid'
     )
 
 
