@@ -64,7 +64,7 @@ def publish_catalog(lake: Lake, slug: str, datasets: Sequence[Dataset], url: str
     with PartitionWriter(lake, lake.catalog, table.schema) as writer:
         for batch in table.to_batches():
             writer.write(batch)
-        if before and before.content_hash == writer.content.hexdigest():
+        if before and before.content_hash == writer.content_hash():
             return before
         return writer.publish(known)
 

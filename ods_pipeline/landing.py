@@ -180,7 +180,7 @@ def _once(portal: Portal, wanted: Wanted, lake: Lake, *, last: bool) -> Receipt:
     ):
         for batch in export.batches:
             writer.write(batch)
-        rows = writer.content.rows
+        rows = writer.rows
         proof, note = _proven(portal, wanted, rows, last=last)
         held = wanted.guarded(rows)
         if held:

@@ -26,6 +26,8 @@ LIST_SEPARATOR = "\x1f"
 
 
 _JOINERS = (",", ";", "|")
+# Taken from an array: what is made of a Python value has Arrow load pandas, for a look at it.
+_NO_TEXT = pa.nulls(1, pa.string())[0]
 
 
 class JoinedLists(SchemaMismatch):
@@ -91,10 +93,8 @@ def _plain(column: pa.Array) -> pa.Array:
 
 
 def _without_empty(column: pa.Array) -> pa.Array:
-    empty = pc.equal(column, "")
-    if not pc.any(empty).as_py():
-        return column
-    return pc.if_else(empty, pa.scalar(None, pa.string()), column)
+    filled = pc.binary_length(column).cast(pa.bool_())
+    return column if pc.all(filled).as_py() else pc.if_else(filled, column, _NO_TEXT)
 
 
 def _parsed(column: pa.Array, field: Field, target: pa.DataType, row: int) -> pa.Array:

@@ -20,6 +20,7 @@ from ods_pipeline.errors import TypeMismatch
 
 _POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
 _LITTLE_ENDIAN, _POINT_TYPE = 1, 1
+_NO_PLACE = pa.nulls(1, pa.int32())[0]
 
 # RuntimeError is JSON nested too deeply, and shapely's refusal of curves.
 _UNREADABLE = (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, RuntimeError)
@@ -54,14 +55,22 @@ def wkb(column: pa.Array, field: Field, row: int = 1) -> pa.Array:
 
 def _from_lat_lon(column: pa.Array) -> pa.Array:
     parts = pc.split_pattern(column, ",")
-    if not pc.all(pc.equal(pc.list_value_length(parts), 2)).as_py():
+    present = parts.drop_null()
+    if (np.diff(_values(present.offsets)) != 2).any():
         raise ValueError("not two coordinates")
-    numbers = pc.utf8_trim_whitespace(parts.flatten()).cast(pa.float64()).to_numpy()
+    numbers = _values(pc.ascii_trim_whitespace(parts.flatten()).cast(pa.float64()))
     points = _points(numbers[1::2], numbers[0::2])
     if len(points) == len(column):
         return points
-    places = pc.subtract(pc.cumulative_sum(column.is_valid().cast(pa.int32())), 1)
-    return points.take(pc.if_else(column.is_valid(), places, pa.scalar(None, pa.int32())))
+    # The place of the last point until there, or of none.
+    places = pc.cumulative_sum(column.is_valid().cast(pa.int32()))
+    filled = pc.if_else(column.is_valid(), places, _NO_PLACE)
+    return pa.concat_arrays([pa.nulls(1, pa.binary()), points]).take(filled)
+
+
+def _values(numbers: pa.Array) -> np.ndarray[Any, Any]:
+    """Numbers without nulls, as numpy sees them; `to_numpy` has Arrow load pandas."""
+    return np.from_dlpack(numbers)
 
 
 def _points(lon: np.ndarray[Any, Any], lat: np.ndarray[Any, Any]) -> pa.Array:
@@ -83,13 +92,13 @@ def _canonical(column: pa.Array) -> pa.Array:
 def _packed(column: pa.Array) -> np.ndarray[Any, Any] | None:
     """The points of a column without a copy of each; None where it holds anything else."""
     present = column.drop_null()
-    if not pc.all(pc.equal(pc.binary_length(present), _POINT.itemsize)).as_py():
-        return None
     if not len(present):
         return np.empty(0, _POINT)
     _, offsets, data = present.buffers()
-    start = np.frombuffer(offsets, np.int32)[present.offset]
-    packed = np.frombuffer(data, _POINT, len(present), start)
+    places = np.frombuffer(offsets, np.int32)[present.offset : present.offset + len(present) + 1]
+    if (np.diff(places) != _POINT.itemsize).any():
+        return None
+    packed = np.frombuffer(data, _POINT, len(present), places[0])
     plain = (packed["order"] == _LITTLE_ENDIAN).all() and (packed["type"] == _POINT_TYPE).all()
     return packed if plain else None
 

@@ -225,3 +225,43 @@ def test_a_folder_that_belongs_to_somebody_else_is_no_place_to_write_to(tmp_path
         NOBODY,
     )
     assert "cannot be written; correct its permissions or set ODS_DATA_DIR" in said
+
+
+def test_row_groups_written_beside_are_all_there_and_in_order(lake: Lake) -> None:
+    path = lake.partition("records", "d")
+    with PartitionWriter(lake, path, SCHEMA) as writer:
+        for start in range(0, 200_000, 10_000):
+            values = list(range(start, start + 10_000))
+            writer.write(pa.RecordBatch.from_pydict({"a": values}, schema=SCHEMA))
+        told = writer.publish(Receipt("portal.test", "records", "d"))
+    assert told.rows == writer.rows == 200_000
+    assert pq.read_metadata(path).num_row_groups > 2
+    assert pq.read_table(path).column("a").to_pylist() == list(range(200_000))
+
+
+def test_what_the_disk_does_not_take_is_heard_of_while_writing_goes_on(lake: Lake) -> None:
+    path = publish(lake, "d", [1])
+    before = path.read_bytes()
+    batch = pa.RecordBatch.from_pydict({"a": list(range(70_000))}, schema=SCHEMA)
+    with (
+        open("/dev/full", "wb") as full,
+        PartitionWriter(lake, path, SCHEMA) as writer,
+    ):
+        writer._file._file.close()
+        writer._file._file = full
+        writer.write(batch)
+        with pytest.raises(LakeError, match="is full"):
+            writer.write(batch)
+    assert path.read_bytes() == before
+
+
+def test_a_dictionary_is_kept_for_values_that_come_back_and_for_no_others(lake: Lake) -> None:
+    schema = pa.schema({"id": pa.string(), "kind": pa.string(), "tags": pa.list_(pa.string())})
+    rows = [{"id": f"{n:08}", "kind": f"k{n % 7}", "tags": ["a", f"t{n % 3}"]} for n in range(5000)]
+    path = lake.partition("records", "d")
+    with PartitionWriter(lake, path, schema) as writer:
+        writer.write(pa.RecordBatch.from_pylist(rows, schema))
+        writer.publish(Receipt("portal.test", "records", "d"))
+    group = pq.read_metadata(path).row_group(0)
+    assert [group.column(n).has_dictionary_page for n in range(3)] == [False, True, True]
+    assert pq.read_table(path).to_pylist() == rows
