@@ -11,6 +11,7 @@ import io
 import itertools
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -19,6 +20,7 @@ import pyarrow.csv as pacsv
 from ods_pipeline.errors import SchemaMismatch, Unproven
 from ods_pipeline.portal.beginnings import require_csv
 from ods_pipeline.portal.bounds import BOUNDS, require_number, require_size
+from ods_pipeline.tables.ahead import ahead
 
 DELIMITER = ";"
 _BLOCK = 1 << 20
@@ -49,7 +51,7 @@ def read(chunks: Iterable[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     names, length = _header(first)
     schema = pa.schema([(name, pa.string()) for name in names])
     rest = itertools.chain([first[length:]] if len(first) > length else [], blocks)
-    return schema, (_split(block, schema) for block in rest)
+    return schema, ahead(partial(_split, schema=schema), rest)
 
 
 def _header(block: bytes) -> tuple[list[str], int]:

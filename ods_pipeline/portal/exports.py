@@ -23,6 +23,8 @@ from ods_pipeline.portal.beginnings import opening_of_csv
 from ods_pipeline.portal.bounds import BOUNDS, bounded, export_bytes, require_number, require_rows
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.lists import watched
+from ods_pipeline.portal.query import ALL, Query
+from ods_pipeline.tables.ahead import ahead
 from ods_pipeline.tables.columns import LIST_SEPARATOR, Dialect, JoinedLists, typed
 from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
 
@@ -40,77 +42,6 @@ _FIXED: Mapping[Format, Mapping[str, object]] = {
         "use_labels": False,
     },
 }
-
-
-@dataclass(frozen=True)
-class Query:
-    """Which records, as ODSQL; all of them by default.
-
-    Attributes:
-        where: Filter.
-        select: Fields or expressions; one that is no declared field keeps the type that the
-            export gives it (text in CSV).
-        order_by: Order; without it portals promise none.
-        group_by: Grouping.
-        limit: Number of records; all without it.
-        refine: Facet values to keep, each `facet:value`.
-        exclude: Facet values to leave out, each `facet:value`.
-    """
-
-    where: str | None = None
-    select: str | Sequence[str] | None = None
-    order_by: str | None = None
-    group_by: str | None = None
-    limit: int | None = None
-    refine: Sequence[str] = ()
-    exclude: Sequence[str] = ()
-
-    @property
-    def reshapes(self) -> bool:
-        """Whether the columns are other than the dataset's fields."""
-        return self.select is not None or self.group_by is not None
-
-    @property
-    def most(self) -> int | None:
-        """The number of records asked for; None for all, which the API also calls -1."""
-        return None if self.limit == -1 else self.limit
-
-    @property
-    def aggregates(self) -> bool:
-        """Whether rows may stand for several records, so that a count says nothing of them."""
-        return self.group_by is not None or "(" in ", ".join(self._selected)
-
-    @property
-    def _selected(self) -> Sequence[str]:
-        return self.select.split(",") if isinstance(self.select, str) else self.select or ()
-
-    def keeps(self, name: str) -> bool:
-        """Whether a column of a declared field's name is that field, and no expression's alias."""
-        chosen = [*self._selected, *(self.group_by or "").split(",")]
-        bare = {text.strip().strip("`") for text in chosen} - {""}
-        return name in bare or not bare or "*" in bare
-
-    def filters(self) -> dict[str, object]:
-        """The parameters that choose records, as counting understands them too."""
-        return {
-            "where": self.where,
-            "refine": list(self.refine) or None,
-            "exclude": list(self.exclude) or None,
-        }
-
-    def parameters(self) -> dict[str, object]:
-        """All parameters as the API names them."""
-        select = self.select
-        return {
-            **self.filters(),
-            "select": select if select is None or isinstance(select, str) else ", ".join(select),
-            "order_by": self.order_by,
-            "group_by": self.group_by,
-            "limit": self.most,
-        }
-
-
-ALL = Query()
 
 
 @dataclass(frozen=True)
@@ -239,16 +170,26 @@ def _typed(
     raw: Iterator[pa.RecordBatch], columns: _Columns, dialect: Dialect
 ) -> Iterator[pa.RecordBatch]:
     schema = pa.schema([target for target, _ in columns])
-    row = 1
-    for batch in raw:
+
+    def work(numbered: tuple[int, pa.RecordBatch]) -> pa.RecordBatch:
+        row, batch = numbered
         arrays = [
             typed(batch.column(target.name), field, row, dialect)
             if field
             else batch.column(target.name)
             for target, field in columns
         ]
+        return pa.RecordBatch.from_arrays(arrays, schema=schema)
+
+    return ahead(work, _numbered(raw))
+
+
+def _numbered(raw: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Each batch with the number of its first record."""
+    row = 1
+    for batch in raw:
+        yield row, batch
         row += batch.num_rows
-        yield pa.RecordBatch.from_arrays(arrays, schema=schema)
 
 
 def _columns(came: pa.Schema, dataset: Dataset, query: Query) -> _Columns:

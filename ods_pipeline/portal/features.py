@@ -26,10 +26,11 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
-from ods_pipeline.portal.exports import Export, Query
+from ods_pipeline.portal.exports import Export
 from ods_pipeline.portal.feature_columns import FeatureColumns
 from ods_pipeline.portal.odsql import quoted_field
 from ods_pipeline.portal.proof import Proof, live_count
+from ods_pipeline.portal.query import Query
 from ods_pipeline.portal.unfilled import require_empty
 from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.gather import CAPPED, Asked, Gathering

@@ -36,9 +36,9 @@ _NUMBER = 8
 class Spooled:
     """A Parquet export on disk, whose footer has been read and found sound."""
 
-    def __init__(self, parquet: pq.ParquetFile, repeats: pq.ParquetFile) -> None:
-        self._parquet, self._repeats = parquet, repeats
-        self.schema: pa.Schema = parquet.schema_arrow
+    def __init__(self, parquet: pq.ParquetFile, schema: pa.Schema) -> None:
+        self._parquet = parquet
+        self.schema = schema
         self.rows: int = parquet.metadata.num_rows
 
     def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
@@ -53,20 +53,37 @@ class Spooled:
         """
         with explained():
             for number in range(self._parquet.num_row_groups):
-                rows = self._rows_at_once(number)
+                rows = self._rows_at_once(self._parquet.metadata.row_group(number))
                 for batch in self._parquet.iter_batches(
                     rows, row_groups=[number], columns=columns, use_threads=False
                 ):
                     # Reading takes any bytes for text, and any number for a place in a list.
                     batch.validate(full=True)
-                    yield batch
+                    yield from self._written_out(batch)
 
-    def _rows_at_once(self, number: int) -> int:
-        """So many rows that a batch stays small, though dictionaries repeat large values."""
-        group = self._parquet.metadata.row_group(number)
+    def _written_out(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """The same rows with the values that dictionaries repeat, in pieces that stay small."""
+        longest = sum(map(_longest, batch.columns))
+        rows = max(1, _SEEN // longest) if longest else max(1, batch.num_rows)
+        schema = pa.schema([self.schema.field(name) for name in batch.schema.names])
+        for start in range(0, batch.num_rows, rows):
+            piece = batch.slice(start, rows)
+            columns = [
+                column if column.type == kind else column.cast(kind)
+                for column, kind in zip(piece.columns, schema.types, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _rows_at_once(self, group: pq.RowGroupMetaData) -> int:
+        """So many rows that a batch stays small."""
         rows = max(1, min(reading.ROWS, reading.BYTES // self._width(group)))
-        longest = self._longest(number, min(rows, group.num_rows))
-        return max(1, min(rows, _SEEN // longest)) if longest else rows
+        # Each value may repeat most of the one before, in next to no bytes.
+        prefixed = sum(
+            min(int(chunk.total_uncompressed_size), BOUNDS.record)
+            for chunk in _risky(group, rows)
+            if "DELTA_BYTE_ARRAY" in chunk.encodings
+        )
+        return max(1, min(rows, _SEEN // prefixed)) if prefixed else rows
 
     def _width(self, group: pq.RowGroupMetaData) -> int:
         """Bytes of an average row, unpacked: nulls take room as well."""
@@ -76,24 +93,6 @@ class Spooled:
         fixed = sum(max(leaf.length, 0) for leaf in leaves)
         written = max(group.total_byte_size, _NUMBER * values) // max(group.num_rows, 1)
         return int(max(written, fixed)) + 1
-
-    def _longest(self, number: int, rows: int) -> int:
-        """Bytes of the longest row that repeated values may make; 0 where they cannot matter."""
-        group = self._parquet.metadata.row_group(number)
-        chunks = [group.column(place) for place in range(group.num_columns)]
-        large = [c for c in chunks if c.total_uncompressed_size * rows > _UNSEEN]
-        # Each value may repeat most of the one before, in next to no bytes.
-        prefixed = [c for c in large if "DELTA_BYTE_ARRAY" in c.encodings]
-        repeated = {c.path_in_schema for c in large if _repeats(c)}
-        longest = sum(min(int(c.total_uncompressed_size), BOUNDS.record) for c in prefixed)
-        if not repeated:
-            return longest
-        # One row of it holds the dictionary whole, and unpacked no further.
-        peek = self._repeats.iter_batches(
-            1, row_groups=[number], columns=sorted(repeated), use_threads=False
-        )
-        first = next(peek, None)
-        return longest + (sum(map(_widest, first.columns)) if first is not None else 0)
 
 
 @contextlib.contextmanager
@@ -113,12 +112,12 @@ def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
             file.write(chunk)
         file.flush()
         with explained():
-            parquet = _opened(file)
-            _require_sound(parquet.metadata)
-            require_sound_pages(file, parquet.metadata)
-            repeats = _opened(file, _texts(parquet.metadata))
-        with parquet, repeats:
-            yield Spooled(parquet, repeats)
+            plain = _opened(file)
+            _require_sound(plain.metadata)
+            require_sound_pages(file, plain.metadata)
+            parquet = _opened(file, _repeating(plain.metadata))
+        with plain, parquet:
+            yield Spooled(parquet, plain.schema_arrow)
 
 
 def _opened(file: IO[bytes], as_dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
@@ -165,22 +164,32 @@ def _require_sound_group(group: pq.RowGroupMetaData, leaves: list[pq.ColumnSchem
         require_honest_packing(unpacked, packed, f"column {leaf.path!r} of the Parquet export")
 
 
-def _repeats(chunk: pq.ColumnChunkMetaData) -> bool:
-    return bool(chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page)
+def _risky(group: pq.RowGroupMetaData, rows: int) -> list[pq.ColumnChunkMetaData]:
+    """The columns of which so many rows may come to far more than is written of them."""
+    chunks = [group.column(place) for place in range(group.num_columns)]
+    return [chunk for chunk in chunks if chunk.total_uncompressed_size * rows > _UNSEEN]
 
 
-def _texts(footer: pq.FileMetaData) -> list[str]:
-    """The columns that dictionaries can be read of as they are."""
-    leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
-    return [leaf.path for leaf in leaves if leaf.physical_type == "BYTE_ARRAY"]
+def _repeating(footer: pq.FileMetaData) -> list[str]:
+    """The columns to be read as dictionaries, before their values are written out."""
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    return sorted(
+        {
+            chunk.path_in_schema
+            for group in groups
+            for chunk in _risky(group, reading.ROWS)
+            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page
+        }
+    )
 
 
-def _widest(column: pa.Array) -> int:
-    """Bytes of a dictionary's longest value."""
+def _longest(column: pa.Array) -> int:
+    """Bytes of the longest value of a dictionary; 0 where there is none."""
     while pa.types.is_nested(column.type) and not pa.types.is_dictionary(column.type):
         column = column.flatten() if not pa.types.is_struct(column.type) else column.field(0)
-    values = column.dictionary if pa.types.is_dictionary(column.type) else column
-    longest = pc.max(pc.binary_length(values)).as_py() or 0
+    if not pa.types.is_dictionary(column.type):
+        return 0
+    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
     require_size("a value of the Parquet export", longest, BOUNDS.record)
     return int(longest)
 

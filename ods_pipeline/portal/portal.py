@@ -15,8 +15,9 @@ from ods_pipeline.portal import catalog, exports, features
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.auth.credentials import Credentials
 from ods_pipeline.portal.client import Client
-from ods_pipeline.portal.exports import Format, Query
+from ods_pipeline.portal.exports import Format
 from ods_pipeline.portal.proof import prove
+from ods_pipeline.portal.query import ALL, Query
 from ods_pipeline.portal.wfs import Method, Version, Wfs
 
 if TYPE_CHECKING:
@@ -156,7 +157,7 @@ class Portal:
         self,
         dataset_id: str,
         format: Format = "parquet",
-        query: Query = exports.ALL,
+        query: Query = ALL,
     ) -> Iterator[pa.RecordBatchReader]:
         """The same as a stream in bounded memory; the proof comes with its end.
 

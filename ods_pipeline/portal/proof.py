@@ -13,7 +13,7 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import AccessDenied, Miscounted, PortalFailure
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.client import Client
-from ods_pipeline.portal.exports import ALL, Query
+from ods_pipeline.portal.query import ALL, Query
 
 
 @dataclass(frozen=True)

@@ -55,8 +55,10 @@ def wkb(column: pa.Array, field: Field, row: int = 1) -> pa.Array:
 
 def _from_lat_lon(column: pa.Array) -> pa.Array:
     parts = pc.split_pattern(column, ",")
-    present = parts.drop_null()
-    if (np.diff(_values(present.offsets)) != 2).any():
+    lengths = np.diff(_values(parts.offsets))
+    # A missing text is split into nothing.
+    pairs, parted = np.count_nonzero(lengths == 2), np.count_nonzero(lengths)
+    if not pairs == parted == len(column) - column.null_count:
         raise ValueError("not two coordinates")
     numbers = _values(pc.ascii_trim_whitespace(parts.flatten()).cast(pa.float64()))
     points = _points(numbers[1::2], numbers[0::2])
@@ -77,9 +79,9 @@ def _points(lon: np.ndarray[Any, Any], lat: np.ndarray[Any, Any]) -> pa.Array:
     packed = np.empty(len(lon), _POINT)
     packed["order"], packed["type"] = _LITTLE_ENDIAN, _POINT_TYPE
     packed["lon"], packed["lat"] = lon, lat
-    fixed = pa.binary(_POINT.itemsize)
-    data = pa.py_buffer(packed.tobytes())
-    return pa.FixedSizeBinaryArray.from_buffers(fixed, len(lon), [None, data]).cast(pa.binary())
+    ends = np.arange(0, packed.nbytes + 1, _POINT.itemsize, dtype=np.int32)
+    buffers = [None, pa.py_buffer(ends), pa.py_buffer(packed.view(np.uint8))]
+    return pa.Array.from_buffers(pa.binary(), len(lon), buffers)
 
 
 def _canonical(column: pa.Array) -> pa.Array:
