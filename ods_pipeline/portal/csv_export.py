@@ -10,8 +10,8 @@ import csv
 import io
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -28,15 +28,20 @@ _NEAR = 1_000
 _BOM = b"\xef\xbb\xbf"
 
 
-def read(chunks: Iterable[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+def read(
+    chunks: Iterable[bytes], kinds: Mapping[str, pa.DataType] = MappingProxyType({})
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The header of a CSV export, and its rows as text.
 
     Args:
         chunks: The body: UTF-8 with or without BOM, `;` between cells, `"` around those that need
             it, every record ended by a line break.
+        kinds: Types that columns may come in at once, without being texts first; they come as
+            texts all the same where Arrow cannot read one of them so.
 
     Returns:
-        A schema whose columns are all `string`, and the batches that follow it.
+        A schema whose columns are all `string`, and the batches, in which those of `kinds` may be
+        of their types.
 
     Raises:
         Unproven: The body ends inside a record, or a record has another number of cells than the
@@ -51,7 +56,7 @@ def read(chunks: Iterable[bytes]) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     names, length = _header(first)
     schema = pa.schema([(name, pa.string()) for name in names])
     rest = itertools.chain([first[length:]] if len(first) > length else [], blocks)
-    return schema, ahead(partial(_split, schema=schema), rest)
+    return schema, ahead(_Splitter(schema, kinds), rest)
 
 
 def _header(block: bytes) -> tuple[list[str], int]:
@@ -75,26 +80,52 @@ def _header(block: bytes) -> tuple[list[str], int]:
     return names, length
 
 
+class _Splitter:
+    """Splits blocks into columns, from several threads.
+
+    Args:
+        texts: All columns as text.
+        kinds: Types that some may come in at once.
+    """
+
+    def __init__(self, texts: pa.Schema, kinds: Mapping[str, pa.DataType]) -> None:
+        self._texts = texts
+        typed = [pa.field(item.name, kinds.get(item.name, item.type)) for item in texts]
+        self._kinds = pa.schema(typed)
+
+    def __call__(self, block: bytes) -> pa.RecordBatch:
+        if block.startswith(_BOM):
+            # A value's own: the header's is gone by now, and Arrow drops one from each block.
+            block = _BOM + block
+        if self._kinds != self._texts:
+            try:
+                return _split(block, self._kinds)
+            except pa.ArrowInvalid:
+                # A writer that does so once does it again: not to be tried twice for each block.
+                self._kinds = self._texts
+        try:
+            return _split(block, self._texts)
+        except pa.ArrowInvalid as error:
+            said = str(error).splitlines()[0][:200]
+            raise Unproven(f"the CSV export breaks its own structure: {said}") from error
+
+
 def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:
-    if block.startswith(_BOM):
-        # A value's own: the header's is gone by now, and Arrow drops one from each block.
-        block = _BOM + block
-    try:
-        table = pacsv.read_csv(
-            pa.BufferReader(block),
-            read_options=pacsv.ReadOptions(
-                use_threads=False, column_names=schema.names, block_size=len(block) + 1
-            ),
-            parse_options=pacsv.ParseOptions(
-                delimiter=DELIMITER, newlines_in_values=True, ignore_empty_lines=False
-            ),
-            convert_options=pacsv.ConvertOptions(
-                column_types=schema, strings_can_be_null=False, quoted_strings_can_be_null=False
-            ),
-        )
-    except pa.ArrowInvalid as error:
-        said = str(error).splitlines()[0][:200]
-        raise Unproven(f"the CSV export breaks its own structure: {said}") from error
+    table = pacsv.read_csv(
+        pa.BufferReader(block),
+        read_options=pacsv.ReadOptions(
+            use_threads=False, column_names=schema.names, block_size=len(block) + 1
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=DELIMITER, newlines_in_values=True, ignore_empty_lines=False
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=schema,
+            null_values=[""],
+            strings_can_be_null=False,
+            quoted_strings_can_be_null=True,
+        ),
+    )
     return table.combine_chunks().to_batches()[0]
 
 

@@ -31,6 +31,13 @@ from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
 
+# Not whole numbers: Arrow takes hexadecimal ones, which no field holds.
+_AT_ONCE: Mapping[str, pa.DataType] = {
+    "double": pa.float64(),
+    "date": pa.date32(),
+    "datetime": pa.timestamp("us", "UTC"),
+}
+
 # Asked for explicitly, so that no portal's own defaults change the columns or their separators.
 _FIXED: Mapping[Format, Mapping[str, object]] = {
     "parquet": {"parquet_compression": "snappy"},
@@ -102,7 +109,7 @@ def opened(
     with contextlib.ExitStack() as stack:
         body = stack.enter_context(_body(client, dataset, format, query, received))
         if format == "csv":
-            came, raw = csv_export.read(body)
+            came, raw = csv_export.read(body, {} if query.reshapes else _kinds(dataset))
         else:
             file = stack.enter_context(parquet_export.spooled(body, spool))
             require_rows(file.rows, dataset.records_count, "the Parquet export's footer")
@@ -161,6 +168,11 @@ def _joins_lists(file: parquet_export.Spooled, dataset: Dataset) -> bool:
     except JoinedLists:
         return True
     return False
+
+
+def _kinds(dataset: Dataset) -> dict[str, pa.DataType]:
+    """The types in which Arrow reads the texts of columns as `typed` does."""
+    return {field.name: _AT_ONCE[field.type] for field in dataset.fields if field.type in _AT_ONCE}
 
 
 _Columns = list[tuple[pa.Field, Field | None]]

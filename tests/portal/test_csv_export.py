@@ -10,8 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from ods_pipeline.errors import OdsPipelineError, SchemaMismatch, Unproven
+from ods_pipeline.dataset import Field
+from ods_pipeline.errors import OdsPipelineError, SchemaMismatch, TypeMismatch, Unproven
 from ods_pipeline.portal import csv_export
+from ods_pipeline.tables.columns import typed
 
 CELL = st.sampled_from(
     ["", ";", '"', "\r\n", "\n", "\ufeff", '";"\n', "é", "𝄞", "x" * 40]
@@ -146,3 +148,43 @@ def test_a_column_that_comes_twice_is_refused(header: bytes) -> None:
 def test_no_bytes_at_all_end_in_anything_but_rows_or_one_of_our_errors(body: bytes) -> None:
     with contextlib.suppress(OdsPipelineError):
         read(body, 5)
+
+
+KINDS = {"n": pa.float64(), "d": pa.date32(), "t": pa.timestamp("us", "UTC")}
+NUMBERS = st.floats().map(repr) | st.sampled_from(
+    ["", " 1.5", "1.5 ", "+2", ".5", "5.", "1e400", "NaN", "-inf", "0x10", "1,5", "1_0", "x"]
+)
+DAYS = st.dates().map(str) | st.sampled_from(["", "1977", "2024-1-2", " 2024-01-02", "2024-02-30"])
+MOMENTS = st.datetimes().map(lambda moment: f"{moment.isoformat()}+00:00") | st.sampled_from(
+    ["", "2024-01-02", "2024-01-02T03:04:05", "2024-01-02 03:04:05.1234567Z", "2024-01-02T24:00Z"]
+)
+
+
+@settings(deadline=None, max_examples=200)
+@given(
+    st.lists(st.tuples(NUMBERS, DAYS, MOMENTS), min_size=1, max_size=6),
+    st.sampled_from([csv.QUOTE_MINIMAL, csv.QUOTE_ALL]),
+    st.integers(20, 200),
+)
+def test_columns_that_come_typed_at_once_are_what_their_texts_are_typed_to(
+    rows: list[tuple[str, ...]], quoting: int, block: int
+) -> None:
+    body = written([list(KINDS), *rows], quoting=quoting)
+    fields = [Field("n", "double", "n"), Field("d", "date", "d"), Field("t", "datetime", "t")]
+
+    def outcome(kinds: dict[str, pa.DataType]) -> object:
+        _, batches = csv_export.read([body], kinds)
+        try:
+            return repr([[typed(b.column(f.name), f).to_pylist() for f in fields] for b in batches])
+        except TypeMismatch as error:
+            return error.field
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(csv_export, "_BLOCK", block)
+        assert outcome(KINDS) == outcome({})
+
+
+def test_one_text_that_is_no_number_sends_the_rest_through_the_exact_rules() -> None:
+    _, batches = csv_export.read([b"n;d;t\r\n1.5;;\r\n1,5;;\r\n"], KINDS)
+    columns = [column.to_pylist() for column in next(batches).columns]
+    assert columns == [["1.5", "1,5"], ["", ""], ["", ""]]
