@@ -265,3 +265,14 @@ def test_a_dictionary_is_kept_for_values_that_come_back_and_for_no_others(lake: 
     group = pq.read_metadata(path).row_group(0)
     assert [group.column(n).has_dictionary_page for n in range(3)] == [False, True, True]
     assert pq.read_table(path).to_pylist() == rows
+
+
+def test_lists_of_structs_are_written_like_anything_else(lake: Lake) -> None:
+    item = pa.struct({"name": pa.string(), "size": pa.int64()})
+    schema = pa.schema({"items": pa.list_(item)})
+    rows = [{"items": [{"name": "a", "size": 1}]}, {"items": None}]
+    path = lake.partition("records", "d")
+    with PartitionWriter(lake, path, schema) as writer:
+        writer.write(pa.RecordBatch.from_pylist(rows, schema))
+        writer.publish(Receipt("portal.test", "records", "d"))
+    assert pq.read_table(path).to_pylist() == rows
