@@ -67,5 +67,5 @@ def _sample(
 
 
 def _filled(value: object) -> bool:
-    """Whether a record has anything in a field; 0 and false are something."""
-    return value not in (None, "", [], {})
+    """Whether a record has anything in a field: 0 and false are something, `[""]` is not."""
+    return value not in (None, "", [], {}, [""], [None])

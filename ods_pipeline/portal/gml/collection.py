@@ -8,8 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-import pyarrow as pa
-
 from ods_pipeline.errors import ConfigurationError, GmlRefused
 from ods_pipeline.portal.gml import decoding, limits
 from ods_pipeline.portal.gml.axes import AxisOrder, Judge, Whereabouts
@@ -20,6 +18,7 @@ from ods_pipeline.portal.gml.parsing import Parsing
 from ods_pipeline.portal.gml.reader import Reader
 from ods_pipeline.portal.gml.scribe import Linked
 from ods_pipeline.portal.gml.srs import CRS84
+from ods_pipeline.portal.gml.texts import called
 
 
 class MixedSystems(GmlRefused):
@@ -121,8 +120,9 @@ class Collection:
         reader = self._reader
         rows = min(reader.rows, max(1, limits.CELLS // max(1, len(reader.columns))))
         columns = [column for column in reader.columns.values() if column]
+        ids, before = reader.ids.taken(rows), reader.before
         read = {
-            column.name: column.geometries(rows, reader.named)
+            column.name: column.geometries(rows, lambda row: called(ids[row].as_py(), before + row))
             for column in columns
             if column.geometric
         }
@@ -131,7 +131,7 @@ class Collection:
         self._judge.mapserver = reader.mapserver
         self._judge.settle()
         made = FeatureBatch(
-            ids=pa.array(reader.ids[:rows], pa.string()),
+            ids=ids,
             texts={column.name: column.texts(rows) for column in columns if column.textual},
             geometries={name: self._geometries(name, batch) for name, batch in read.items()},
             rows=rows,

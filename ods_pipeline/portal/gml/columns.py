@@ -5,7 +5,7 @@ What stands in an element is the reader's to say, and what a column's type shoul
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import pyarrow as pa
 
@@ -15,13 +15,13 @@ from ods_pipeline.portal.gml.coordinates import Unreadable
 from ods_pipeline.portal.gml.geometry import Batch
 from ods_pipeline.portal.gml.markup import blank, is_gml, local
 from ods_pipeline.portal.gml.names import Mender
+from ods_pipeline.portal.gml.placed import Placed, joined, listed
 from ods_pipeline.portal.gml.plans import Plan
+from ods_pipeline.portal.gml.texts import Texts
 
 _NEVER_DATA = frozenset({"boundedBy", "metaDataProperty", "descriptionReference"})
 _NAMED_BY_GML = frozenset({"name", "description", "identifier", "location"})
 _DESCRIBED = frozenset({"LocationString", "LocationKeyWord", "Null"})
-
-Text = str | list[str | None] | None
 
 
 class Column:
@@ -35,11 +35,13 @@ class Column:
     def __init__(self, name: str) -> None:
         self.name = name
         self.geometric = False
-        self.values: list[Text] = []
+        self._values = Texts()
+        self._worded = False
+        # Geometries of the rows up to a number, then those that were met one by one.
+        self._placed: list[Placed] = []
+        self._settled = 0
         self._plans: list[Plan | None] = []
         self._texts: list[str] = []
-        self._repeated = False
-        self._worded = False
 
     @property
     def textual(self) -> bool:
@@ -64,32 +66,22 @@ class Column:
             if text and not blank(text):
                 raise Unreadable("holds both text and geometry")
             return
-        values = self.values
-        missing = row - len(values)
-        if missing == 0:
-            values.append(text)
-        elif missing > 0:
-            values.extend([None] * missing)
-            values.append(text)
-        else:
-            self._repeated = True
-            before = values[row]
-            values[row] = [*before, text] if isinstance(before, list) else [before, text]
+        self._values.put(row, text)
 
-    def put_all(self, row: int, texts: Sequence[str | None]) -> None:
+    def put_all(self, row: int, texts: pa.Array) -> None:
         """Take one text per feature, from a row on that has none yet."""
-        self.values.extend([None] * (row - len(self.values)))
-        self.values.extend(texts)
+        self._values.put_all(row, texts)
 
-    def place_all(self, row: int, plans: Sequence[Plan | None], texts: Iterable[str]) -> None:
+    def place_all(self, row: int, placed: Placed) -> None:
         """Take one geometry per feature, from a row on that has none yet."""
-        self._plans.extend([None] * (row - len(self._plans)))
-        self._plans.extend(plans)
-        self._texts.extend(texts)
+        self._settle(row)
+        self._placed.append(placed)
+        self._settled += len(placed.codes)
 
     def plan_of(self, row: int) -> Plan | None:
-        """The plan of a feature's geometry."""
-        return self._plans[row] if row < len(self._plans) else None
+        """The plan of the geometry of a feature that was just read."""
+        plans = self._plans[row - self._settled :]
+        return plans[0] if plans else None
 
     def place(self, row: int, plan: Plan, texts: Sequence[str]) -> None:
         """Take a geometry.
@@ -100,7 +92,7 @@ class Column:
         if not self.geometric:
             self._become_geometric()
         plans = self._plans
-        missing = row - len(plans)
+        missing = row - self._settled - len(plans)
         if missing > 0:
             plans.extend([None] * missing)
         elif missing < 0:
@@ -109,28 +101,39 @@ class Column:
         self._texts.extend(texts)
 
     def _become_geometric(self) -> None:
-        if self._worded or any(map(_worded, self.values)):
+        if self._worded or self._values.worded():
             raise Unreadable("holds both text and geometry")
         self.geometric = True
-        self.values.clear()
+        self._values.clear()
 
     def texts(self, rows: int) -> pa.Array:
         """The texts of the batch that ends here; those of a feature half read stay."""
-        values, self.values = self.values[:rows], self.values[rows:]
-        values += [None] * (rows - len(values))
-        self._worded = self._worded or any(map(_worded, values))
-        if not self._repeated:
-            return pa.array(values, pa.string())
-        lists = [value if value is None or isinstance(value, list) else [value] for value in values]
-        return pa.array(lists, pa.list_(pa.string()))
+        self._worded = self._worded or self._values.worded()
+        return self._values.taken(rows)
 
-    def geometries(self, rows: int, where: Callable[[int], str]) -> Batch:
-        """The geometries of the batch that ends here; those of a feature half read stay."""
-        plans, self._plans = self._plans[:rows], self._plans[rows:]
-        plans += [None] * (rows - len(plans))
+    def geometries(self, rows: int, named: Callable[[int], str]) -> Batch:
+        """The geometries of the batch that ends here; those of a feature half read stay.
+
+        Args:
+            rows: Features of the batch.
+            named: Names a feature by its row, also when the batch is past.
+        """
+        self._settle(rows)
+        placed, rest = joined(self._placed).cut(rows)
+        self._settled -= rows
+        self._placed = [rest] if self._settled else []
+        return Batch(placed, lambda row: f"{named(row)}, property {self.name!r},")
+
+    def _settle(self, rows: int) -> None:
+        """Put the geometries up to a row with those that came together."""
+        number = rows - self._settled
+        if number <= 0:
+            return
+        plans, self._plans = self._plans[:number], self._plans[number:]
         end = len(self._texts) - sum(plan.texts for plan in self._plans if plan)
         texts, self._texts = self._texts[:end], self._texts[end:]
-        return Batch(plans, texts, lambda row: f"{where(row)}, property {self.name!r},")
+        self._placed.append(listed([*plans, *[None] * (number - len(plans))], texts))
+        self._settled = rows
 
 
 class Location(Column):
@@ -152,7 +155,7 @@ class Location(Column):
     def put(self, row: int, text: str | None) -> None:
         """Pass over a text."""
 
-    def put_all(self, row: int, texts: Sequence[str | None]) -> None:
+    def put_all(self, row: int, texts: pa.Array) -> None:
         """Pass over texts."""
 
 
@@ -182,9 +185,3 @@ class Columns(dict[str, Column | None]):
             column = (Location if called == "gml_location" and is_gml(name) else Column)(called)
         self[name] = column
         return column
-
-
-def _worded(value: Text) -> bool:
-    if isinstance(value, list):
-        return any(map(_worded, value))
-    return value is not None and not blank(value)

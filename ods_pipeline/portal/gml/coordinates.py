@@ -16,9 +16,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
+Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 _NUMERIC = re.compile(r"[\d+\-.eE\s]*", re.ASCII)
-_PAIRS = re.compile(r"\s*[^\s,]+,[^\s,]+(?:\s+[^\s,]+,[^\s,]+)*+\s*", re.ASCII)
+# For Arrow's engine, which never goes back.
+_PAIRS = r"^[\s\v]*[^\s\v,]+,[^\s\v,]+([\s\v]+[^\s\v,]+,[^\s\v,]+)*[\s\v]*$"
+_SPACES = r"[\s\v]+"
 
 
 class Unreadable(ValueError):
@@ -139,19 +142,20 @@ def _shown(text: str) -> str:
     return repr(text if len(text) <= 60 else text[:57] + "…")
 
 
-def spaced_pairs(text: str) -> str | None:
-    """The numbers of GML 2's `x,y x,y`; None where it is anything but pairs."""
-    return text.replace(",", " ") if _PAIRS.fullmatch(text) else None
+def are_pairs(texts: pa.Array) -> Truths:
+    """Which texts are GML 2's `x,y x,y`, and nothing but pairs."""
+    found: Truths = pc.match_substring_regex(texts, _PAIRS).to_numpy(zero_copy_only=False)
+    return found
 
 
-def bulk(texts: Sequence[str]) -> tuple[Numbers, np.ndarray[Any, np.dtype[np.int64]]] | None:
+def bulk(texts: pa.Array) -> tuple[Numbers, np.ndarray[Any, np.dtype[np.int64]]] | None:
     """The numbers of many texts in one array, and how many each text has.
 
     Returns:
         None where a text holds anything but finite numbers.
     """
-    for spaced in (texts, None):
-        lists = pc.split_pattern(pa.array(spaced or _spaced(texts), pa.string()), pattern=" ")
+    for usual in (True, False):
+        lists = pc.split_pattern(texts if usual else _spaced(texts), pattern=" ")
         try:
             numbers = lists.flatten().cast(pa.float64()).to_numpy()
         except pa.ArrowInvalid:
@@ -161,6 +165,6 @@ def bulk(texts: Sequence[str]) -> tuple[Numbers, np.ndarray[Any, np.dtype[np.int
     return None
 
 
-def _spaced(texts: Sequence[str]) -> list[str]:
+def _spaced(texts: pa.Array) -> pa.Array:
     """The texts with one space between numbers; an empty text stays one that is no number."""
-    return [" ".join(text.split()) for text in texts]
+    return pc.ascii_trim_whitespace(pc.replace_substring_regex(texts, _SPACES, " "))

@@ -5,17 +5,20 @@ Points are put to where they belong on the way: x or longitude first, in the CRS
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from ods_pipeline.errors import GmlRefused
 from ods_pipeline.portal.gml import wkb
 from ods_pipeline.portal.gml.axes import Judge
-from ods_pipeline.portal.gml.coordinates import Numbers, Unreadable, spaced_pairs
-from ods_pipeline.portal.gml.groups import Group, Truths, grouped
+from ods_pipeline.portal.gml.coordinates import Numbers, Truths, Unreadable, are_pairs
+from ods_pipeline.portal.gml.groups import Group, grouped
+from ods_pipeline.portal.gml.placed import Placed
 from ods_pipeline.portal.gml.plans import Plan
+from ods_pipeline.portal.gml.ragged import Integers
 from ods_pipeline.portal.gml.shapes import LINE, POINT, POLYGON, Drawn, draw
 from ods_pipeline.portal.gml.srs import SAME_AS_CRS84, Srs, to_crs84
 
@@ -31,45 +34,38 @@ _ROUNDED = 1 + 1e-9
 class Batch:
     """The geometries of one property in some features."""
 
-    def __init__(self, plans: Sequence[Plan | None], texts: Sequence[str], where: Where) -> None:
+    def __init__(self, placed: Placed, where: Where) -> None:
         """Read them.
 
         Args:
-            plans: One per feature; None where there is no geometry.
-            texts: The texts of all of them, one after the other.
+            placed: The geometries as they stand in the document.
             where: Names a feature by its row and the property, for messages.
 
         Raises:
             GmlRefused: The texts of a geometry make none.
         """
-        self._length = len(plans)
+        self._length = len(placed.codes)
         self._where = where
         self._exact: list[tuple[int, Plan, Drawn]] = []
-        self._groups = self._read(plans, texts)
+        self._groups = self._read(placed)
 
-    def _read(self, plans: Sequence[Plan | None], texts: Sequence[str]) -> list[Group]:
-        rows: list[int] = []
-        chosen: list[str] = []
-        ends = np.cumsum([plan.texts if plan else 0 for plan in plans]).tolist()
-        for row, plan in enumerate(plans):
-            if plan is None:
-                continue
-            mine = _plainly(plan, texts[ends[row] - plan.texts : ends[row]])
-            if mine is None:
-                self._draw(row, plan, texts[ends[row] - plan.texts : ends[row]])
-            else:
-                rows.append(row)
-                chosen += mine
-        if not rows:
+    def _read(self, placed: Placed) -> list[Group]:
+        rows, texts = _plain_rows(placed)
+        ends = placed.counts().cumsum()
+        plain = np.zeros(self._length, bool)
+        plain[rows] = True
+        for row in np.flatnonzero((placed.codes >= 0) & ~plain).tolist():
+            self._draw(row, placed, ends)
+        if not len(rows):
             return []
-        plain = [plan for plan in map(plans.__getitem__, rows) if plan is not None]
-        groups, odd = grouped(np.array(rows), plain, chosen)
-        for place in np.flatnonzero(odd).tolist():
-            plan, row = plain[place], rows[place]
-            self._draw(row, plan, texts[ends[row] - plan.texts : ends[row]])
+        groups, odd = grouped(rows, placed.codes[rows], placed.plans, texts)
+        for row in rows[odd].tolist():
+            self._draw(row, placed, ends)
         return groups
 
-    def _draw(self, row: int, plan: Plan, texts: Sequence[str]) -> None:
+    def _draw(self, row: int, placed: Placed, ends: Integers) -> None:
+        plan = placed.plans[placed.codes[row]]
+        texts = placed.texts[ends[row] - plan.texts : ends[row]].to_pylist()
         try:
             drawn = draw(plan.shape, texts)
         except Unreadable as error:
@@ -140,14 +136,20 @@ class Batch:
             raise GmlRefused(f"{self._where(row_of(error.place))} {error}") from error
 
 
-def _plainly(plan: Plan, texts: Sequence[str]) -> Sequence[str] | None:
-    """The texts as numbers with spaces between them; None where they have to be read exactly."""
-    if plan.plain is None:
-        return None
-    if not plan.plain.pairs:
-        return texts
-    pairs = [spaced_pairs(text) for text in texts]
-    return None if None in pairs else [text for text in pairs if text is not None]
+def _plain_rows(placed: Placed) -> tuple[Integers, pa.Array]:
+    """The rows of plain geometry, and its texts as numbers with spaces between them."""
+    counts, texts = placed.counts(), placed.texts
+    chosen = np.array([*(plan.plain is not None for plan in placed.plans), False])[placed.codes]
+    paired = np.array([*(bool(p.plain and p.plain.pairs) for p in placed.plans), False])
+    if paired.any():
+        of_pairs = np.repeat(paired[placed.codes], counts)
+        wrong = of_pairs & ~are_pairs(texts)
+        rows = np.repeat(np.arange(len(counts)), counts)
+        chosen[rows[wrong]] = False
+        spaced = pc.replace_substring(texts, ",", " ")
+        texts = spaced if of_pairs.all() else pc.if_else(pa.array(of_pairs), spaced, texts)
+    kept = np.repeat(chosen, counts)
+    return np.flatnonzero(chosen), texts if kept.all() else texts.filter(pa.array(kept))
 
 
 class Misplaced(Unreadable):

@@ -7,25 +7,23 @@ one, which either succeeds or says what is wrong with whose geometry.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import chain, pairwise
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
-from ods_pipeline.portal.gml.coordinates import Numbers, bulk
+from ods_pipeline.portal.gml.coordinates import Numbers, Truths, bulk
 from ods_pipeline.portal.gml.plans import Plain, Plan
+from ods_pipeline.portal.gml.ragged import Integers, sizes, spread
 from ods_pipeline.portal.gml.shapes import POINT, POLYGON
 from ods_pipeline.portal.gml.srs import Srs
-
-Integers = np.ndarray[Any, np.dtype[np.int64]]
-Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 _POINT = np.dtype([("head", "V5"), ("place", "<f8", 2)])
 _HIGH_POINT = np.dtype([("head", "V5"), ("place", "<f8", 3)])
 _LEAST = np.array([0, 1, 2, 4])  # points of a point, a line and a ring, by type
-_pack_count = struct.Struct("<I").pack
+_COUNT = struct.calcsize("<I")
 
 
 @dataclass
@@ -34,14 +32,16 @@ class Group:
 
     Attributes:
         rows: Where they belong.
-        plans: How they are made up.
+        codes: The number of each one's plan.
+        plains: What each plan makes up.
         srs: Their reference system.
         points: All their points.
         lengths: Points of each path.
     """
 
     rows: Integers
-    plans: list[Plan]
+    codes: Integers
+    plains: Sequence[Plain]
     srs: Srs
     points: Numbers
     lengths: Integers
@@ -49,19 +49,16 @@ class Group:
     def written(self) -> pa.Array:
         """Their WKB."""
         high = self.points.shape[1] > 2
-        first = _plain(self.plans[0])
-        heads = first.high if high else first.flat
-        if (
-            _alike(self.plans)
-            and first.types == (POINT,)
-            and len(heads[0]) == _POINT["head"].itemsize
-        ):
-            return self._as_points(heads[0])
-        return self._joined(high)
+        heads = [plain.high if high else plain.flat for plain in self.plains]
+        met = {(self.plains[code].types, heads[code]) for code in np.unique(self.codes).tolist()}
+        types, (head, *_) = next(iter(met))
+        if len(met) == 1 and types == (POINT,) and len(head) == _POINT["head"].itemsize:
+            return self._as_points(head)
+        return self._joined(heads)
 
     def row_of(self, place: int) -> int:
         """The row of the geometry that one of the points belongs to."""
-        paths = np.repeat(self.rows, [len(_plain(plan).types) for plan in self.plans])
+        paths = np.repeat(self.rows, sizes(self.codes, [plain.types for plain in self.plains]))
         return int(np.repeat(paths, self.lengths)[place])
 
     def _as_points(self, head: bytes) -> pa.Array:
@@ -70,52 +67,65 @@ class Group:
         packed["head"] = np.void(head)
         packed["place"] = self.points
         fixed = pa.binary(kind.itemsize)
-        buffers = [None, pa.py_buffer(packed.tobytes())]
+        buffers = [None, pa.py_buffer(packed)]
         return pa.FixedSizeBinaryArray.from_buffers(fixed, len(packed), buffers).cast(pa.binary())
 
-    def _joined(self, high: bool) -> pa.Array:
-        plains = [_plain(plan) for plan in self.plans]
-        heads = list(chain.from_iterable(p.high if high else p.flat for p in plains))
-        types = chain.from_iterable(p.types for p in plains)
-        counts = [
-            b"" if type_ == POINT else _pack_count(number)
-            for type_, number in zip(types, self.lengths.tolist(), strict=True)
-        ]
-        data = self.points.tobytes()
-        bounds = [0, *(np.cumsum(self.lengths) * self.points.shape[1] * 8).tolist()]
-        pieces: list[bytes] = [b""] * (3 * len(heads))
-        pieces[0::3], pieces[1::3] = heads, counts
-        pieces[2::3] = [data[start:end] for start, end in pairwise(bounds)]
-        ends = np.fromiter(map(len, pieces), np.int64, len(pieces)).cumsum()
-        last = np.fromiter((len(p.types) for p in plains), np.int64, len(plains)).cumsum() * 3 - 1
-        offsets = np.concatenate([[0], ends[last]]).astype(np.int32)
-        buffers = [None, pa.py_buffer(offsets.tobytes()), pa.py_buffer(b"".join(pieces))]
-        return pa.Array.from_buffers(pa.binary(), len(plains), buffers)
+    def _joined(self, heads: Sequence[Sequence[bytes]]) -> pa.Array:
+        """The WKB of each path, one after the other, divided at the rows."""
+        types = [plain.types for plain in self.plains]
+        met = list(dict.fromkeys(head for each in heads for head in each))
+        places = spread(self.codes, [[met.index(head) for head in each] for each in heads])
+        counted = spread(self.codes, types) != POINT
+        paths = pc.binary_join_element_wise(
+            pa.array(met, pa.binary()).take(pa.array(places)),
+            _cut(self.lengths[counted].astype("<u4"), counted * _COUNT),
+            _cut(np.ascontiguousarray(self.points), self.lengths * self.points.shape[1] * 8),
+            b"",
+        )
+        _, offsets, data = paths.buffers()
+        ends = np.cumsum([0, *sizes(self.codes, types)])
+        bounds = np.frombuffer(offsets, np.int32)[ends]
+        buffers = [None, pa.py_buffer(bounds), data]
+        return pa.Array.from_buffers(pa.binary(), len(self.codes), buffers)
 
 
-def grouped(rows: Integers, plans: list[Plan], texts: list[str]) -> tuple[list[Group], Truths]:
+def _cut(numbers: np.ndarray, lengths: Integers) -> pa.Array:
+    """Numbers in pieces of so many bytes."""
+    bounds = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int32)
+    buffers = [None, pa.py_buffer(bounds), pa.py_buffer(numbers)]
+    return pa.Array.from_buffers(pa.binary(), len(lengths), buffers)
+
+
+def grouped(
+    rows: Integers, codes: Integers, plans: Sequence[Plan], texts: pa.Array
+) -> tuple[list[Group], Truths]:
     """Plain geometries in groups, and which of them are odd and in none.
 
     Args:
         rows: Where each geometry belongs.
-        plans: How each one is made up, plainly.
+        codes: The number of each one's plan, which is plain.
+        plans: How they are made up.
         texts: The texts of all, one after the other.
     """
     found = bulk(texts)
     if found is None:
-        return [], np.ones(len(plans), bool)
-    paths = _Paths(plans, *found)
+        return [], np.ones(len(codes), bool)
+    paths = _Paths(codes, [plan.plain or _NONE for plan in plans], *found)
     groups: list[Group] = []
-    systems = {plan.srs for plan in set(plans)}
+    systems = list(dict.fromkeys(plans[code].srs for code in np.unique(codes).tolist()))
     for srs in systems:
         mine = ~paths.odd_rows
         if len(systems) > 1:
-            mine &= np.fromiter((plan.srs == srs for plan in plans), bool, len(plans))
+            mine &= np.array([plan.srs == srs for plan in plans])[codes]
         for width in (2, 3):
             chosen = mine & (paths.widths == width)
             if chosen.any():
-                groups.append(paths.group(chosen, rows, plans, srs, width))
+                groups.append(paths.group(chosen, rows, srs, width))
     return groups, paths.odd_rows
+
+
+# What stands for plans that are not plain, which no row has here.
+_NONE = Plain((), (), (), (), (), (), pairs=False)
 
 
 class _Paths:
@@ -126,19 +136,22 @@ class _Paths:
         odd_rows: Geometries that are out of the ordinary.
     """
 
-    def __init__(self, plans: list[Plan], numbers: Numbers, counts: Integers) -> None:
+    def __init__(
+        self, codes: Integers, plains: Sequence[Plain], numbers: Numbers, counts: Integers
+    ) -> None:
+        self._codes, self._plains = codes, plains
         self._numbers = numbers
-        self._per_row = _each(plans, "types", len)
-        types = _chained(plans, "types")
-        declared = _chained(plans, "dimensions")
-        texts = _chained(plans, "texts")
+        self._per_row = sizes(codes, [plain.types for plain in plains])
+        types = spread(codes, [plain.types for plain in plains])
+        declared = spread(codes, [plain.dimensions for plain in plains])
+        texts = spread(codes, [plain.texts for plain in plains])
         first = np.cumsum(texts) - texts
         self._counts = np.add.reduceat(counts, first)
         # Only a `pos` leaves its dimension open: each one is a point.
         widths = np.where(declared == 0, counts[first], declared)
         odd = (widths != 2) & (widths != 3)
         widths = np.where(odd, 2, widths)
-        pointwise = _chained(plans, "pointwise").astype(bool)
+        pointwise = spread(codes, [plain.pointwise for plain in plains]).astype(bool)
         uneven = np.repeat(pointwise, texts) & (counts != np.repeat(widths, texts))
         odd |= np.logical_or.reduceat(uneven, first)
         self._lengths = self._counts // widths
@@ -157,35 +170,12 @@ class _Paths:
         for axis in (0, 1):
             odd[rings] |= self._numbers[first + axis] != self._numbers[last + axis]
 
-    def group(self, mine: Truths, rows: Integers, plans: list[Plan], srs: Srs, width: int) -> Group:
+    def group(self, mine: Truths, rows: Integers, srs: Srs, width: int) -> Group:
         """Some of the geometries, all of one dimension."""
         if mine.all():
-            return Group(rows, plans, srs, self._numbers.reshape(-1, width), self._lengths)
+            points = self._numbers.reshape(-1, width)
+            return Group(rows, self._codes, self._plains, srs, points, self._lengths)
         of_paths = np.repeat(mine, self._per_row)
-        numbers = self._numbers[np.repeat(of_paths, self._counts)]
-        kept = [plan for plan, chosen in zip(plans, mine.tolist(), strict=True) if chosen]
-        return Group(rows[mine], kept, srs, numbers.reshape(-1, width), self._lengths[of_paths])
-
-
-def _plain(plan: Plan) -> Plain:
-    if plan.plain is None:
-        raise AssertionError("a geometry that is not plain among those that are")
-    return plan.plain
-
-
-def _alike(plans: list[Plan]) -> bool:
-    return plans.count(plans[0]) == len(plans)
-
-
-def _chained(plans: list[Plan], what: str) -> Integers:
-    """What the plans say of their paths, one after the other."""
-    if _alike(plans):
-        return np.tile(np.array(getattr(plans[0].plain, what), np.int64), len(plans))
-    parts = (getattr(plan.plain, what) for plan in plans)
-    return np.fromiter(chain.from_iterable(parts), np.int64)
-
-
-def _each(plans: list[Plan], what: str, of: Any) -> Integers:
-    if _alike(plans):
-        return np.full(len(plans), of(getattr(plans[0].plain, what)), np.int64)
-    return np.fromiter((of(getattr(plan.plain, what)) for plan in plans), np.int64, len(plans))
+        points = self._numbers[np.repeat(of_paths, self._counts)].reshape(-1, width)
+        lengths = self._lengths[of_paths]
+        return Group(rows[mine], self._codes[mine], self._plains, srs, points, lengths)

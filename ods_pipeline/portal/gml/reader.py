@@ -29,6 +29,7 @@ from ods_pipeline.portal.gml.scribe import (
     Scribe,
     reported,
 )
+from ods_pipeline.portal.gml.texts import Texts, called
 
 _TRUE = frozenset({"true", "1"})
 
@@ -58,7 +59,7 @@ class Reader:
     """
 
     def __init__(self, feature_type: str, linked: Linked, *, counted: bool) -> None:
-        self.ids: list[str | None] = []
+        self.ids = Texts()
         self.rows = self.before = self.features = 0
         self.trail: list[Column | None] = []
         self.levels: list[Level] = []
@@ -91,15 +92,13 @@ class Reader:
 
     def begin_batch(self, taken: int) -> None:
         """Forget the features of the batch that was taken; one may be half read."""
-        self.ids = self.ids[taken:]
         self.before += taken
         self.rows -= taken
         self._row = self.rows
 
     def named(self, row: int) -> str:
         """A feature of this batch, for messages."""
-        identity = self.ids[row] if row < len(self.ids) else None
-        return f"feature {identity!r}" if identity else f"feature number {self.before + row + 1}"
+        return called(self.ids.at(row), self.before + row)
 
     # Around features.
 
@@ -179,7 +178,7 @@ class Reader:
             return
         self._row = self.rows
         self.trail.clear()
-        self.ids.append(containers.identity(attributes) if attributes else None)
+        self.ids.put(self.rows, containers.identity(attributes) if attributes else None)
         self.parser.StartElementHandler = self._open_property
         self.parser.EndElementHandler = self._close_property
 

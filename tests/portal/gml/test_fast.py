@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from ods_pipeline.errors import OdsPipelineError, Unproven
 from ods_pipeline.portal.gml import collection
 from ods_pipeline.portal.gml import decoding as blocks
+from ods_pipeline.portal.gml.fast.block import Block
 from ods_pipeline.portal.gml.fast.bypass import Bypass
-from ods_pipeline.portal.gml.fast.template import Template
 from ods_pipeline.portal.gml.parsing import Parsing
 from tests.portal.gml.documents import Feature, Style, document, read
 from tests.portal.gml.shapes import EMPTY, SHAPES
@@ -135,16 +135,15 @@ def test_a_thing_that_hides_between_tags_is_found_by_both(
 def taken(body: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
     """Count the features that went past the parser."""
     count = 0
-    plain = Template.read
+    plain = Block.read
 
-    def counting(self: Template, text: str, position: int, reader: Any) -> int:
+    def counting(self: Block, start: int, reader: Any) -> int:
         nonlocal count
-        before = reader.rows
-        end = plain(self, text, position, reader)
-        count += reader.rows - before
-        return end
+        number = plain(self, start, reader)
+        count += number
+        return number
 
-    monkeypatch.setattr(Template, "read", counting)
+    monkeypatch.setattr(Block, "read", counting)
     with in_blocks_of(2000):
         read(body)
     return count

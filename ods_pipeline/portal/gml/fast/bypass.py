@@ -26,14 +26,18 @@ from __future__ import annotations
 import numpy as np
 
 from ods_pipeline.portal.gml.containers import Level
+from ods_pipeline.portal.gml.fast.block import Block
 from ods_pipeline.portal.gml.fast.lesson import Unlearnable
 from ods_pipeline.portal.gml.fast.template import Template
+from ods_pipeline.portal.gml.fast.tokens import Tokens
 from ods_pipeline.portal.gml.markup import Context
 from ods_pipeline.portal.gml.parsing import Parsing
 
+_TAB, _LINE = 9, 10
 _BLANK = 32  # the space; what comes before it is no character of XML, save for three
 _LESSONS = 60  # after which a template is as good as it gets
 _PATIENCE = 400  # features that the parser had to read before the bypass may be given up
+_PIECES = 4  # of the document that are read at once
 _LONGEST = 4 << 20  # bytes that wait for a feature's end; a longer one is left to the parser
 
 
@@ -47,7 +51,7 @@ class Bypass:
     def __init__(self, parsing: Parsing) -> None:
         self._parsing = parsing
         self._reader = parsing.reader
-        self._waiting = b""
+        self._pieces: list[bytes] = []
         self._end = b""
         self._template: Template | None = None
         self._place: tuple[Level, Context] | None = None
@@ -66,23 +70,31 @@ class Bypass:
             self._parsing.feed(block)
             self._look_for_end(block)
             return
-        data = self._waiting + block
+        self._pieces.append(block)
+        if len(self._pieces) > _PIECES:
+            self._read_waiting()
+
+    def _read_waiting(self) -> None:
+        """Read up to where the last feature ends that has come whole."""
+        data = b"".join(self._pieces)
         end = data.rfind(self._end) + len(self._end)
         if end < len(self._end):
-            self._waiting = data
+            self._pieces = [data]
             if len(data) > _LONGEST:
                 self._let_go()
             return
-        part, self._waiting = data[:end], data[end:]
-        self._read_part(part)
+        self._pieces = [data[end:]]
+        self._read_part(data[:end])
 
     def finish(self) -> None:
         """Read what still waits, and see that the document ends here."""
+        if self._open and self._end:
+            self._read_waiting()
         self._let_go()
         self._parsing.finish()
 
     def _let_go(self) -> None:
-        waiting, self._waiting = self._waiting, b""
+        waiting, self._pieces = b"".join(self._pieces), []
         self._between = False
         self._parsing.feed(waiting)
 
@@ -101,34 +113,37 @@ class Bypass:
 
     def _read_part(self, part: bytes) -> None:
         """Read bytes that end where a feature may end."""
-        text = _clean(part)
-        if not text:
+        tokens = Tokens.of(part, self._end) if _clean(part) else None
+        if tokens is None:
             self._between = False
             self._parsing.feed(part)
             return
-        end, position = self._end.decode(), 0
-        while position < len(text):
+        block: Block | None = None
+        feature = 0
+        while feature < tokens.features:
             if not self._open:
-                self._parsing.feed(text[position:].encode())
+                self._parsing.feed(part[tokens.begin(feature) :])
                 return
             if self._between and self._template and self._is_here() and self._template.holds:
-                position = self._template.read(text, position, self._reader)
-                if position == len(text):
+                if block is None or not block.current(self._template):
+                    block = Block(tokens, self._template)
+                    block.recognise(feature)
+                feature += block.read(feature, self._reader)
+                if feature == tokens.features:
                     break
-            stop = text.find(end, position) + len(end)
-            self._parse(text[position:stop])
-            position = stop
+            self._parse(tokens.raw(feature))
+            feature += 1
 
-    def _parse(self, feature: str) -> None:
+    def _parse(self, feature: bytes) -> None:
         """Let the parser read up to an end tag, and learn from it."""
         whole, rows = self._between, self._reader.rows
-        self._parsing.feed(feature.encode())
+        self._parsing.feed(feature)
         self._between = self._parsing.just_ended(self._end)
         self._parsed += 1
         # A feature of a type that is not asked for ends like another, and is no row.
         read = whole and self._between and self._reader.rows == rows + 1
         if read and self._lessons < _LESSONS:
-            self._learn(feature)
+            self._learn(feature.decode())
         if self._parsed > _PATIENCE and self._reader.features < 2 * self._parsed:
             self._open = False
 
@@ -149,15 +164,16 @@ class Bypass:
             return
 
 
-def _clean(part: bytes) -> str:
-    """The part as text; empty where it holds what XML forbids or reads in a way of its own."""
-    controls = np.count_nonzero(np.frombuffer(part, np.uint8) < _BLANK)
-    if controls and controls != part.count(b"\n") + part.count(b"\t"):
-        return ""
+def _clean(part: bytes) -> bool:
+    """Whether the part is text, and without what XML forbids or reads in a way of its own."""
+    codes = np.frombuffer(part, np.uint8)
+    controls = np.count_nonzero(codes < _BLANK)
+    if controls and controls != np.count_nonzero(codes == _LINE) + np.count_nonzero(codes == _TAB):
+        return False
     if b"]" in part and b"]]>" in part:
-        return ""
+        return False
     try:
         text = part.decode()
     except UnicodeDecodeError:
-        return ""
-    return "" if "\ufffe" in text or "\uffff" in text else text
+        return False
+    return text.isascii() or not ("\ufffe" in text or "\uffff" in text)

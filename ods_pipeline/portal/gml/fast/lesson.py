@@ -19,16 +19,16 @@ SPACE = "[ \\t\\n]*+"
 _TEXT = "[^<]*+"
 _BARE = "[^<&]*+"
 _SAID = "([ \\t\\n]*+[^< \\t\\n][^<]*+)"
-_ID = '[^"<&\\t\\n]*+'
+ID = '[^"<&\\t\\n]*+'
 
 _TOKENS = re.compile(r"<[^<>]*>|[^<]+")
 _NAME = re.compile(r"</?([^\s/>]+)")
-_IDS = re.compile(r'(\s(?:[\w.-]+:id|fid)=")([^"<&]*)')
+IDS = re.compile(r'(\s(?:[\w.-]+:id|fid)=")([^"<&]*)')
 # A text is searched too, where it tells nothing: then a feature is not learned from.
 _TELLING = re.compile(r"[:\s](?:nil|href)\s*=")
 # Splits a geometry at its texts, so that what is left is its markup.
 _TEXTS = re.compile(r">([ \t\n]*[^< \t\n][^<]*)")
-_GEOMETRY_ID = re.compile(rf'(\s[\w.-]+:id="){_ID}')
+_GEOMETRY_ID = re.compile(rf'(\s[\w.-]+:id="){ID}')
 
 _SPELT_OUT = 2  # kinds of geometry per property
 _MOST_TEXTS = 4  # in a kind that is spelt out
@@ -88,6 +88,7 @@ class Lesson:
     Attributes:
         head: Expression for all before the properties, and whether it takes an id.
         tail: Expression for all after them.
+        depth: How many elements stand around them.
         items: The properties, each in the one form that it has here.
     """
 
@@ -103,7 +104,7 @@ class Lesson:
         self._tokens = [token for token in tokens if token.strip(" \t\n")]
         self._reader = reader
         self._row = reader.rows - 1
-        depth = 2 if reader.wrapped else 1
+        self.depth = depth = 2 if reader.wrapped else 1
         opening, closing = self._tokens[:depth], self._tokens[-depth:]
         if len(self._tokens) < 2 * depth or not _mirrored(opening, closing):
             raise Unlearnable
@@ -112,15 +113,15 @@ class Lesson:
         self.items = self._properties(_children(self._tokens[depth:-depth]))
 
     def _opening(self, tags: list[str]) -> tuple[str, bool]:
-        identity = self._reader.ids[self._row]
-        met = [found[2] for tag in tags for found in _IDS.finditer(tag)]
+        identity = self._reader.ids.at(self._row)
+        met = [found[2] for tag in tags for found in IDS.finditer(tag)]
         if met != ([] if identity is None else [identity]):
             raise Unlearnable
-        return "".join(SPACE + _open_id(tag, f"({_ID})") for tag in tags), identity is not None
+        return "".join(SPACE + _open_id(tag, f"({ID})") for tag in tags), identity is not None
 
     def _properties(self, elements: list[list[str]]) -> list[Item]:
         columns = self._reader.trail
-        names = [_name(element[0]) for element in elements]
+        names = [named(element[0]) for element in elements]
         if len(columns) != len(elements) or len(set(names)) < len(names):
             raise Unlearnable
         # Two prefixes may stand for one namespace: then two names are one property.
@@ -135,7 +136,7 @@ class Lesson:
     def _item(self, name: str, element: list[str], column: Column | None) -> Item:
         item = Item(name, column)
         if column is None:
-            item.forms[SPACE.join(_open_id(t, _ID) if t[0] == "<" else _BARE for t in element)] = (
+            item.forms[SPACE.join(_open_id(t, ID) if t[0] == "<" else _BARE for t in element)] = (
                 False
             )
             return item
@@ -151,7 +152,7 @@ class Lesson:
         elif len(element) == 2 + (element[1][0] != "<"):
             item.forms[f"{start}({_TEXT}){end}"] = True
         elif _is_date(element):
-            parts = (_open_id(t, _ID) if t[0] == "<" else f"({_TEXT})" for t in element)
+            parts = (_open_id(t, ID) if t[0] == "<" else f"({_TEXT})" for t in element)
             item.forms[SPACE.join(parts)] = True
         else:
             raise Unlearnable
@@ -168,7 +169,7 @@ class Lesson:
         item.kinds[kind] = plan
         item.forms[f"{start}({SPACE}(?:<(?!/{re.escape(item.name)}>){_TEXT})++){end}"] = True
         if 0 < plan.texts <= _MOST_TEXTS:
-            body = (_open_id(token, _ID) if token[0] == "<" else _SAID for token in element)
+            body = (_open_id(token, ID) if token[0] == "<" else _SAID for token in element)
             item.direct[SPACE.join(body)] = plan
 
 
@@ -186,7 +187,12 @@ def _is_date(element: list[str]) -> bool:
     ] == [middle]
 
 
-def _name(tag: str) -> str:
+def named(tag: str) -> str:
+    """The name in a tag, with its prefix.
+
+    Raises:
+        Unlearnable: There is none.
+    """
     found = _NAME.match(tag)
     if found is None:
         raise Unlearnable
@@ -197,7 +203,7 @@ def _mirrored(opening: list[str], closing: list[str]) -> bool:
     """Whether some tags open what some others close."""
     if any(tag[0] != "<" or tag[1] == "/" or tag[-2] == "/" for tag in opening):
         return False
-    return [f"</{_name(tag)}>" for tag in opening] == closing[::-1]
+    return [f"</{named(tag)}>" for tag in opening] == closing[::-1]
 
 
 def _children(tokens: list[str]) -> list[list[str]]:
@@ -221,7 +227,7 @@ def _open_id(tag: str, value: str) -> str:
     """A tag's expression, open where an id stands."""
     pieces: list[str] = []
     end = 0
-    for found in _IDS.finditer(tag):
+    for found in IDS.finditer(tag):
         pieces += [re.escape(tag[end : found.start(2)]), value]
         end = found.end()
     return "".join([*pieces, re.escape(tag[end:])])
