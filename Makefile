@@ -40,8 +40,8 @@ check: $(STAMP) ## Lint, formatting, types
 	@$(BIN)/ruff format --check
 	@$(BIN)/mypy
 
-bench: $(STAMP) ## Measure speed and memory
-	@$(BIN)/python -m benchmarks
+bench: $(STAMP) ## Measure speed and memory beside other tools (25 minutes; BENCH=--quick takes two)
+	@$(BIN)/python -m benchmarks $(BENCH)
 
 soak: $(STAMP) ## Sync 2,000 datasets from four processes in bad weather, 20 times (half an hour)
 	@$(BIN)/python -m tests.soak $(SOAK)

@@ -6,69 +6,99 @@ Exit status 1 says that a bound which the project promises was exceeded.
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import click
 
 from benchmarks import show
-from benchmarks.measure import measured
-from benchmarks.tasks import TASKS
+from benchmarks.document import document
+from benchmarks.figures import Measured
+from benchmarks.measure import bench
+from benchmarks.replay import PROFILES
+from benchmarks.tasks import NAMES, QUICK, SLOPES, Sizes, Task, tasks
 
 _RESULTS = Path(__file__).parent / "results"
-_NAMES = [task.name for task in TASKS]
+_SIZES = Sizes()
 
 
 @click.command()
-@click.option("--rows", default=1_000_000, show_default=True, help="Rows of the exports.")
-@click.option("--points", default=500_000, show_default=True, help="Points of the GML.")
-@click.option("--polygons", default=100_000, show_default=True, help="Polygons of the GML.")
-@click.option("--sync-rows", default=5_000_000, show_default=True, help="Rows of what is synced.")
-@click.option("--datasets", default=5_000, show_default=True, help="Datasets of the large portal.")
-@click.option("--rounds", default=3, show_default=True, help="Runs of each; medians are shown.")
-@click.option("--only", multiple=True, type=click.Choice(_NAMES), help="Tasks to do.")
+@click.option("--quick", is_flag=True, help="Everything, small, once: two minutes.")
+@click.option("--rows", type=int, help=f"Rows of the exports.  [default: {_SIZES.rows}]")
+@click.option("--large", type=int, help=f"Of one export more; 0: none.  [default: {_SIZES.large}]")
+@click.option("--points", type=int, help=f"Points of the GML.  [default: {_SIZES.points}]")
+@click.option("--polygons", type=int, help=f"Polygons of the GML.  [default: {_SIZES.polygons}]")
+@click.option("--datasets", type=int, multiple=True, help="Datasets of a portal synced again.")
+@click.option("--first", type=int, help="Datasets of a portal synced for the first time.")
+@click.option("--slope", type=int, multiple=True, help="Rows of our own slopes.")
+@click.option("--rounds", type=int, help="Runs of each short one; medians are shown.  [default: 3]")
+@click.option("--only", multiple=True, type=click.Choice((*NAMES, SLOPES)), help="Tasks to do.")
+@click.option("--profile", type=click.Choice(list(PROFILES)), help="How slow every portal is.")
+@click.option("--no-install", is_flag=True, help="Do without peers that are not installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--markdown", is_flag=True, help="Print the tables as docs/performance.md has them.")
-@click.option("--save", metavar="NAME", help="Keep the JSON as benchmarks/results/NAME.json.")
-def main(
-    rows: int,
-    points: int,
-    polygons: int,
-    sync_rows: int,
-    datasets: int,
-    rounds: int,
-    only: tuple[str, ...],
-    as_json: bool,
-    markdown: bool,
-    save: str | None,
-) -> None:
-    """Measure wall time, CPU time and peak memory of ods_pipeline and its peers."""
-    # A task needs what others left in its folder.
-    folders = {task.folder or task.name for task in TASKS if not only or task.name in only}
-    tasks = tuple(task for task in TASKS if (task.folder or task.name) in folders)
-    sizes = {
-        "rows": rows,
-        "points": points,
-        "polygons": polygons,
-        "sync_rows": sync_rows,
-        "datasets": datasets,
-    }
-    console, done = show.console(), []
-    for result in measured(tasks, sizes, rounds, lambda text: click.echo(text, err=True)):
-        done.append(result)
-        if not (as_json or markdown):
-            console.print(show.table(result), "")
-    document = show.document(done)
-    text = json.dumps(document, indent=2) + "\n"
-    if as_json:
+@click.option("--save", metavar="NAME", default="latest", help="Keep results/NAME.json and .svg.")
+def main(quick: bool, only: tuple[str, ...], **options: Any) -> None:
+    """Measure wall time, CPU time and peak memory of ods_pipeline and its peers.
+
+    Tasks: parquet, csv (exports to a proven partition), slow (parquet at 5 MB/s),
+    points, polygons (WFS), table (into DuckDB), again (unchanged sync),
+    first (sync at 200 ms latency), start (of a process), slope (cost against size)
+    """
+    chosen = {name: options[name] for name in vars(_SIZES) if options.get(name) not in (None, ())}
+    sizes = replace(QUICK if quick else _SIZES, **chosen)
+    rounds = options["rounds"] or (1 if quick else 3)
+    todo = list(_chosen(tasks(sizes), only))
+    done = _done(todo, rounds, options)
+    found = document(done)
+    text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
+    if options["as_json"]:
         click.echo(text, nl=False)
-    elif markdown:
-        click.echo(show.markdown(done), nl=False)
-    if save:
-        _RESULTS.mkdir(exist_ok=True)
-        (_RESULTS / f"{save}.json").write_text(text)
-    for broken in document["broken"]:
+    elif options["markdown"]:
+        click.echo(show.markdown(show.grids(done)), nl=False)
+    else:
+        for grid in show.summary(done):
+            show.console().print(show.table(grid), "")
+    if options["save"]:
+        _keep(options["save"], text, done)
+    for broken in found["broken"]:
         click.secho(f"promise broken: {broken}", err=True, fg="red")
-    raise SystemExit(bool(document["broken"]))
+    raise SystemExit(bool(found["broken"]))
+
+
+def _chosen(known: list[Task], only: tuple[str, ...]) -> Iterator[Task]:
+    for task in known:
+        if not only or task.name in only:
+            yield task
+        elif SLOPES in only and task.series:
+            yield task.ours
+
+
+def _done(todo: list[Task], rounds: int, options: dict[str, Any]) -> list[Measured]:
+    done: list[Measured] = []
+    plain = not (options["as_json"] or options["markdown"])
+    install = not options["no_install"]
+    profile = options["profile"] or ""
+
+    def told(text: str) -> None:
+        click.echo(f"[{len(done) + 1}/{len(todo)}] {text}", err=True)
+
+    with bench(rounds, told, install=install, profile=profile) as one:
+        for measured in one.measured(todo):
+            done.append(measured)
+            if plain and measured.task.name != SLOPES:
+                show.console().print(show.table(show.grid(measured)), "")
+    return done
+
+
+def _keep(name: str, text: str, done: list[Measured]) -> None:
+    from benchmarks.plot import draw
+
+    _RESULTS.mkdir(exist_ok=True)
+    (_RESULTS / f"{name}.json").write_text(text)
+    draw(done, _RESULTS / f"{name}.svg")
 
 
 if __name__ == "__main__":

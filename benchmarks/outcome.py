@@ -9,7 +9,8 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.portal import DATASET
+from benchmarks.figures import Made
+from benchmarks.portal import DATASET, GEOMETRIES
 
 _KEPT = {
     "leading zeros": "bool_and(typeof(code) = 'VARCHAR' AND length(code::VARCHAR) = 6)",
@@ -25,22 +26,36 @@ _LAT = "42 + (id % 8009) / 1000.0::DOUBLE"
 _EXACT = f"bool_and({_FIRST} = [{_LON}, {_LAT}])"
 
 
-def lost(made: Path, rows: int, geometries: int) -> list[str]:
-    """What is not as it was published, by name; empty when all is.
+def made(path: Path, portal: str) -> Made:
+    """What is in it.
 
     Args:
-        made: A Parquet file, or a database with the dataset's table.
-        rows: Number of rows published.
-        geometries: Number of geometries that every row has.
+        path: A Parquet file, a database with the dataset's table, or what holds many datasets: a
+            database with a table each, or a folder with a file each.
+        portal: The kind of portal that it came from.
     """
+    try:
+        return Made(_datasets(path)) if portal == "many" else _rows(path, GEOMETRIES[portal])
+    except (duckdb.Error, ValueError) as error:
+        return Made(0, (f"what was made cannot be read: {str(error).splitlines()[0][:100]}",))
+
+
+def _rows(path: Path, geometries: int) -> Made:
     asked = ", ".join(["count(*)", *_KEPT.values()])
     with duckdb.connect() as connection:
-        source = _source(connection, made)
-        found = connection.sql(f"SELECT {asked} FROM {source}").fetchall()[0]
-        misplaced = _misplaced(connection, source, found[0], geometries)
-    wrong = [f"{rows - found[0]} rows"] if found[0] != rows else []
-    wrong += [name for name, kept in zip(_KEPT, found[1:], strict=True) if not kept]
-    return wrong + misplaced
+        source = _source(connection, path)
+        rows, *kept = connection.sql(f"SELECT {asked} FROM {source}").fetchall()[0]
+        wrong = [name for name, right in zip(_KEPT, kept, strict=True) if not right]
+        wrong += _misplaced(connection, source, rows, geometries)
+    return Made(rows, tuple(wrong))
+
+
+def _datasets(path: Path) -> int:
+    if path.is_dir():
+        return len(list(path.glob("*.parquet")))
+    with duckdb.connect(path, read_only=True) as connection:
+        tables = "SELECT count(*) FROM duckdb_tables() WHERE table_name SIMILAR TO 'made[-_]up.*'"
+        return int(connection.execute(tables).fetchall()[0][0])
 
 
 def _misplaced(
@@ -62,10 +77,10 @@ def _misplaced(
     return [name for name, kept in checks.items() if not kept]
 
 
-def _source(connection: duckdb.DuckDBPyConnection, made: Path) -> str:
-    if made.suffix == ".parquet":
-        return f"read_parquet('{made}')"
-    connection.execute(f"ATTACH '{made}' AS made (READ_ONLY)")
+def _source(connection: duckdb.DuckDBPyConnection, path: Path) -> str:
+    if path.suffix == ".parquet":
+        return f"read_parquet('{path}')"
+    connection.execute(f"ATTACH '{path}' AS made (READ_ONLY)")
     where = "database_name = 'made' AND table_name = ?"
     found = connection.execute(f"SELECT schema_name FROM duckdb_tables() WHERE {where}", [DATASET])
     ((schema,),) = found.fetchall()

@@ -21,7 +21,7 @@ EXPORTS = {
     "parquet": f"{API}/datasets/{{}}/exports/parquet?lang=en&timezone=UTC"
     "&parquet_compression=snappy",
     "csv": f"{API}/datasets/{{}}/exports/csv?lang=en&timezone=UTC"
-    "&delimiter=%3B&list_separator=%2C&with_bom=true",
+    "&delimiter=%3B&list_separator=%1F&quote_all=false&with_bom=false&use_labels=false",
 }
 FEATURES = f"/api/wfs?service=WFS&version=1.1.0&request=GetFeature&typeName=ods%3A{DATASET}"
 # Geometries of a row, by the kind of portal.

@@ -1,118 +1,148 @@
-"""Results as a table in the terminal, as JSON, and as the table of a page. Measures nothing."""
+"""Results as tables: in the terminal, or as those of a page. Measures nothing."""
 
 from __future__ import annotations
 
-import os
-import platform
 from collections.abc import Sequence
-from dataclasses import asdict
-from importlib import metadata
-from typing import Any
+from dataclasses import dataclass
 
-import pyogrio
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.measure import Measured, Result
+from benchmarks.figures import Measured, Result
+from benchmarks.slopes import slopes
+from benchmarks.targets import checks
+from benchmarks.tasks import SLOPES
 
+_FIGURES = ("wall_s", "cpu_s", "peak_mb")
 _COLUMNS = (
-    "wall s",
-    "CPU s",
-    "peak MB",
-    "requests",
-    "wall ×",
-    "CPU ×",
-    "peak ×",
-    "lost on the way",
-)
-_LIBRARIES = ("ods-pipeline", "pyarrow", "pandas", "geopandas", "pyogrio", "duckdb", "requests")
+    "", "wall s", "CPU s", "peak MB", "requests", "wall ×", "CPU ×", "peak ×",
+    "rows", "types", "cut replies", "version",
+)  # fmt: skip
+_TEXT = {"", "rows", "types", "cut replies", "version", "task", "target", "of"}
 
 
-def cells(measured: Measured, result: Result) -> tuple[str, ...]:
-    """A result's cells: medians, then how many times ours they are."""
+@dataclass(frozen=True)
+class Grid:
+    """A table, whatever it is printed as."""
+
+    title: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+
+def grid(measured: Measured) -> Grid:
+    """One task."""
+    rows = tuple((result.program, *_cells(measured, result)) for result in measured.results)
+    return Grid(measured.title, _COLUMNS, rows)
+
+
+def _cells(measured: Measured, result: Result) -> tuple[str, ...]:
+    """A result's cells: medians, how many times ours they are, and what is right of it."""
+    versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     if result.problem:
-        return ("-",) * (len(_COLUMNS) - 1) + (result.problem,)
-    ours = measured.results[0]
-    figures = [result.median(name) for name in ("wall_s", "cpu_s", "peak_mb")]
+        return (*["–"] * 7, "", result.problem[:100], "", versions)
+    wall, cpu, peak = (result.median(name) for name in _FIGURES)
     return (
-        *(f"{value:.{digits}f}" for value, digits in zip(figures, (1, 1, 0), strict=True)),
+        f"{wall:.2f}",
+        f"{cpu:.2f}",
+        f"{peak:.0f}" if peak else "–",
         f"{result.median('requests'):.0f}",
-        *(_ratio(ours, result, name) for name in ("wall_s", "cpu_s", "peak_mb")),
-        _losses(result),
+        *(_ratio(measured, result, name) for name in _FIGURES),
+        *_right(result),
+        result.cut,
+        versions,
     )
 
 
-def _losses(result: Result) -> str:
-    found = result.runs[0].lost
-    return "" if found is None else ", ".join(found) or "nothing"
-
-
-def _ratio(ours: Result, other: Result, figure: str) -> str:
-    if other is ours or ours.problem:
+def _ratio(measured: Measured, result: Result, figure: str) -> str:
+    if result is measured.results[0]:
         return ""
-    return f"{other.median(figure) / ours.median(figure):.2f}"
+    ratio = measured.ratio(result.program, figure)
+    return "–" if ratio is None else f"{ratio:.2f}"
 
 
-def title(measured: Measured) -> str:
-    """The task in words."""
-    return measured.task.title.format(size=f"{measured.size:,}")
+def _right(result: Result) -> tuple[str, str]:
+    """Whether rows and types are as they were published."""
+    if not result.made:
+        return "", ""
+    made, size = result.made, result.rows
+    rows = "all" if made.rows == size else f"{made.rows:,} of {size:,}"
+    return rows, "right" if not made.wrong else "lost: " + ", ".join(made.wrong)
 
 
-def table(measured: Measured) -> Table:
-    """One task as a table for people."""
-    shown = Table(title=title(measured), title_justify="left", box=None, pad_edge=False)
-    shown.add_column("")
-    for name in _COLUMNS:
-        shown.add_column(name, justify="left" if name == _COLUMNS[-1] else "right")
-    for result in measured.results:
-        shown.add_row(result.program, *cells(measured, result))
+def summary(done: Sequence[Measured]) -> list[Grid]:
+    """Our slopes, then the targets."""
+    found = []
+    lines = [
+        (s.name, f"{p.size:,}", f"{p.wall_s:.2f}", f"{p.cpu_s:.2f}", f"{p.peak_mb:.0f}")
+        for s in slopes(done)
+        for p in s.points
+    ]
+    if lines:
+        columns = ("of", "size", "wall s", "CPU s", "peak MB")
+        found.append(Grid("Our cost against size", columns, tuple(lines)))
+        fits = tuple(
+            (
+                s.name,
+                f"{s.each_us:.2f}",
+                f"{s.exponent:.2f}" if s.exponent else "–",
+                f"{s.memory:.2f}",
+            )
+            for s in slopes(done)
+        )
+        fitted = (
+            "of",
+            "CPU µs for each more",
+            "exponent (1 is linear)",
+            "peak, largest ÷ smallest",
+        )
+        found.append(Grid("Is time linear and memory flat?", fitted, fits))
+    reached = tuple(
+        (
+            check.target.job,
+            check.task.called,
+            check.target.text,
+            f"{check.figure:.2f}" + (f" (CPU {check.cpu:.2f})" if check.cpu else ""),
+            check.verdict,
+        )
+        for check in checks(done)
+    )
+    if reached:
+        found.append(Grid("Targets", ("of", "task", "target", "measured", ""), reached))
+    return found
+
+
+def grids(done: Sequence[Measured]) -> list[Grid]:
+    """Every table: the tasks, the slopes, the targets."""
+    return [*(grid(m) for m in done if m.task.name != SLOPES), *summary(done)]
+
+
+def table(grid: Grid) -> Table:
+    """As a table for people."""
+    shown = Table(title=grid.title, title_justify="left", box=None, pad_edge=False)
+    for name in grid.columns:
+        shown.add_column(_head(name), justify="left" if name in _TEXT else "right")
+    for row in grid.rows:
+        shown.add_row(*row)
     return shown
 
 
-def markdown(done: Sequence[Measured]) -> str:
-    """All tasks as tables of a page."""
+def markdown(grids: Sequence[Grid]) -> str:
+    """As tables of a page."""
     parts = []
-    for measured in done:
-        lines = [
-            f"### {title(measured)}",
-            "",
-            f"| | {' | '.join(_COLUMNS)} |",
-            f"|---|{'--:|' * (len(_COLUMNS) - 1)}---|",
-            *(f"| {r.program} | {' | '.join(cells(measured, r))} |" for r in measured.results),
-        ]
-        parts.append("\n".join(lines))
+    for one in grids:
+        rule = "|".join("---" if name in _TEXT else "--:" for name in one.columns)
+        lines = [f"| {' | '.join(row)} |" for row in one.rows]
+        head = f"| {' | '.join(map(_head, one.columns))} |"
+        parts.append("\n".join([f"### {one.title}", "", head, f"|{rule}|", *lines]))
     return "\n\n".join(parts) + "\n"
 
 
-def document(done: Sequence[Measured]) -> dict[str, Any]:
-    """Everything as JSON: each run, versions, and the machine without its name."""
-    return {
-        "machine": {
-            "cores": os.cpu_count(),
-            "system": platform.system(),
-            "architecture": platform.machine(),
-            "python": platform.python_version(),
-        },
-        "versions": _versions(),
-        "broken": [text for measured in done for text in measured.broken()],
-        "tasks": [
-            {
-                "task": measured.task.name,
-                "title": title(measured),
-                "size": measured.size,
-                "results": [asdict(result) for result in measured.results],
-            }
-            for measured in done
-        ],
-    }
-
-
-def _versions() -> dict[str, str]:
-    found = {name: metadata.version(name) for name in _LIBRARIES}
-    return {**found, "GDAL": pyogrio.__gdal_version_string__}
+def _head(name: str) -> str:
+    return "" if name == "of" else name
 
 
 def console() -> Console:
     """Where tables go: as wide as they need where there is no terminal."""
     found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=200)
+    return found if found.is_terminal else Console(highlight=False, width=220)

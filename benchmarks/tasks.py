@@ -1,12 +1,15 @@
 """What is measured: each task, the bounds that we promise for it, and who does it.
 
 To add a task or a peer, add it here and its function to `ours` or `peers`. A program whose library
-cannot be imported is told as missing.
+cannot be imported is told as missing. What is to be reached is in `targets`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from benchmarks.peers.tables import PART
 
 OURS = "ods_pipeline"
 
@@ -18,10 +21,18 @@ class Program:
     Attributes:
         name: As the table shows it.
         function: Module and name of a function of (url, folder) that may return what it made.
+        uses: Distributions and programs whose versions are told.
+        environment: Which of `requirements` it runs in; empty for ours.
+        command: What is run instead of the function; looked for beside this interpreter.
+        part: It gets one of so many parts of the rows, and is held against that part.
     """
 
     name: str
-    function: str
+    function: str = ""
+    uses: tuple[str, ...] = ()
+    environment: str = ""
+    command: tuple[str, ...] = ()
+    part: int = 1
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,6 @@ class Bound:
     """The most that we may take; None where nothing is promised."""
 
     memory_mb: float | None = None
-    cpu_s: float | None = None
     requests: int | None = None
 
 
@@ -38,121 +48,187 @@ class Task:
     """One thing that is done by several.
 
     Attributes:
-        portal: `big`, `many`, `points` or `polygons`.
+        name: By which `--only` chooses.
         title: With `{size}` for the number of rows or datasets.
-        size: The option of the command line that says how large.
+        portal: The kind that it is done on, see `portal.opened`.
+        size: Rows or datasets of the portal.
         programs: Ours first.
-        once: Done a single time, because it is long, or because the next needs what it leaves.
-        folder: Tasks of the same folder find what the one before left; others begin empty.
+        once: Done a single time, because it is long.
+        profile: How slow the portal is.
+        prepare: A function like a program's, whose result each program finds as `given`.
+        cut: Whether each program is shown replies that end half-way.
+        series: Which of our slopes it is a point of.
     """
 
     name: str
-    portal: str
     title: str
-    size: str
+    portal: str
+    size: int
     programs: tuple[Program, ...]
     bound: Bound = Bound()
     once: bool = False
-    folder: str = ""
+    profile: str = "loopback"
+    prepare: str = ""
+    cut: bool = False
+    series: str = ""
+
+    @property
+    def called(self) -> str:
+        """The title with the size."""
+        return self.title.format(size=f"{self.size:,}")
+
+    @property
+    def ours(self) -> Task:
+        """The same without peers: a point of a slope."""
+        return replace(self, name="slope", programs=self.programs[:1], cut=False, once=True)
 
 
-_PLAIN = "download alone"
-_SMALL = Bound(memory_mb=300)
-_GML = (
+@dataclass(frozen=True)
+class Sizes:
+    """How large everything is; 0 leaves a task out.
+
+    Attributes:
+        rows: Of the exports, and of the partition that is loaded.
+        large: Of the exports once more.
+        points: Of the GML.
+        polygons: Of the GML.
+        datasets: Of portals that are synced again.
+        first: Datasets of the portal that is synced for the first time.
+        slope: Rows of our own slopes.
+    """
+
+    rows: int = 1_000_000
+    large: int = 10_000_000
+    points: int = 500_000
+    polygons: int = 100_000
+    datasets: tuple[int, ...] = (100, 1_000, 10_000)
+    first: int = 300
+    slope: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
+
+
+QUICK = Sizes(50_000, 0, 10_000, 3_000, (10, 100), 24, (10_000, 100_000))
+_EXPORT, _GML, _LOAD = Bound(memory_mb=250), Bound(memory_mb=300), Bound(memory_mb=300)
+_GDAL, _REQUESTS = ("pyogrio", "GDAL"), ("requests",)
+_CURL = Program("curl", "peers.download:curl_parquet", ("curl",))
+
+PARQUET = (
+    Program(OURS, "ours:land_parquet"),
+    Program("pyarrow, streaming", "peers.exports:pyarrow_parquet", ("pyarrow",)),
+    Program("pandas", "peers.exports:pandas_parquet", ("pandas",)),
+    Program("DuckDB COPY", "peers.exports:duckdb_parquet", ("duckdb",)),
+    _CURL,
+)
+CSV = (
+    Program(OURS, "ours:land_csv"),
+    Program("pyarrow, streaming", "peers.exports:pyarrow_csv", ("pyarrow",)),
+    Program("pandas", "peers.exports:pandas_csv", ("pandas",)),
+    Program("polars", "peers.exports:polars_csv", ("polars",), "polars"),
+    Program("DuckDB COPY", "peers.exports:duckdb_csv", ("duckdb",)),
+    replace(_CURL, function="peers.download:curl_csv"),
+)
+GML = (
     Program(OURS, "ours:land_gml"),
-    Program("pyogrio read_arrow", "peers:pyogrio_gml"),
-    Program("pyogrio, without a schema", "peers:pyogrio_gml_alone"),
-    Program("GeoPandas", "peers:geopandas_gml"),
+    Program("pyogrio read_arrow", "peers.features:pyogrio_gml", _GDAL),
+    Program("GeoPandas", "peers.features:geopandas_gml", ("geopandas", *_GDAL)),
+    Program("GDAL's WFS driver", "peers.features:gdal_wfs", _GDAL),
+    Program("OWSLib, then GDAL", "peers.features:owslib_gml", ("owslib", "GDAL")),
+    replace(_CURL, function="peers.download:curl_gml"),
 )
+# PostGIS is another task of this kind: a function that loads, and one for each peer.
+TABLE = (
+    Program(OURS, "ours:load"),
+    Program("DuckDB CREATE TABLE AS", "peers.tables:duckdb_create", ("duckdb",)),
+    Program("DuckDB INSERT", "peers.tables:duckdb_insert", ("duckdb",)),
+    Program("dlt, Arrow", "peers.tables:dlt_arrow", ("dlt", "duckdb"), "dlt"),
+    Program(
+        f"pandas to_sql, 1/{PART} of the rows",
+        "peers.tables:pandas_to_sql",
+        ("pandas", "sqlalchemy", "duckdb-engine"),
+        "to_sql",
+        part=PART,
+    ),
+)
+AGAIN = (
+    Program(f"{OURS} sync", "ours:sync_again"),
+    Program("dlt, the catalog in full", "peers.portals:dlt_catalog", ("dlt",), "dlt"),
+    Program("N × GET (HEAD is refused)", "peers.portals:ask_each", _REQUESTS),
+)
+FIRST = (
+    Program(f"{OURS} sync", "ours:sync"),
+    Program("curl, 8 at a time", "peers.portals:curl_each", ("curl",)),
+    Program("dlt, a resource each", "peers.portals:dlt_each", ("dlt",), "dlt"),
+)
+START = (
+    Program("import ods_pipeline", command=("python", "-c", "import ods_pipeline")),
+    Program("ods-pipeline --help", command=("ods-pipeline", "--help")),
+    Program("import dagster", command=("python", "-c", "import dagster"), uses=("dagster",)),
+    Program("python alone", command=("python", "-c", "pass")),
+)
+NAMES = ("parquet", "slow", "csv", "points", "polygons", "table", "again", "first", "start")
+SLOPES = "slope"
 
-TASKS = (
-    Task(
-        "parquet",
-        "big",
-        "Parquet export of {size} rows to a Parquet file",
-        "rows",
-        (
-            Program(OURS, "ours:land_parquet"),
-            Program("pyarrow, streaming", "peers:pyarrow_parquet"),
-            Program("pandas", "peers:pandas_parquet"),
-            Program("DuckDB COPY", "peers:duckdb_parquet"),
-            Program(_PLAIN, "peers:download_parquet"),
-        ),
-    ),
-    Task(
-        "csv",
-        "big",
-        "CSV export of {size} rows to a Parquet file",
-        "rows",
-        (
-            Program(OURS, "ours:land_csv"),
-            Program("pandas", "peers:pandas_csv"),
-            Program("DuckDB COPY", "peers:duckdb_csv"),
-            Program(_PLAIN, "peers:download_csv"),
-        ),
-    ),
-    Task(
-        "gml-points",
-        "points",
-        "GML of {size} points to a GeoParquet file",
-        "points",
-        _GML,
-        _SMALL,
-    ),
-    Task(
-        "gml-polygons",
-        "polygons",
-        "GML of {size} polygons, each with its point, to a GeoParquet file",
-        "polygons",
-        _GML,
-        _SMALL,
-    ),
-    Task(
-        "sync-parquet",
-        "big",
-        "Parquet export of {size} rows to a warehouse table",
-        "sync_rows",
-        (
-            Program(f"{OURS} sync", "ours:sync_parquet"),
-            Program("DuckDB table", "peers:duckdb_table_parquet"),
-        ),
-        _SMALL,
-        once=True,
-    ),
-    Task(
-        "sync-csv",
-        "big",
-        "CSV export of {size} rows to a warehouse table",
-        "sync_rows",
-        (
-            Program(f"{OURS} sync", "ours:sync_csv"),
-            Program("DuckDB table", "peers:duckdb_table_csv"),
-        ),
-        _SMALL,
-        once=True,
-    ),
-    Task(
-        "first",
-        "many",
-        "First load of a portal of {size} datasets",
-        "datasets",
-        (
-            Program(f"{OURS} sync", "ours:sync_parquet"),
-            Program("a loop of pandas and DuckDB", "peers:load_each"),
-        ),
-        once=True,
-        folder="many",
-    ),
-    Task(
-        "unchanged",
-        "many",
-        "The same portal of {size} datasets again, unchanged",
-        "datasets",
-        (
-            Program(f"{OURS} sync", "ours:sync_parquet"),
-            Program("a loop that asks for each dataset", "peers:ask_each"),
-        ),
-        Bound(requests=1, cpu_s=5),
-        folder="many",
-    ),
-)
+
+def tasks(sizes: Sizes) -> list[Task]:
+    """All tasks at these sizes, those of one portal one after the other."""
+    found = [*_exports(sizes), *_features(sizes), *_portals(sizes)]
+    kinds = list(dict.fromkeys((task.portal, task.size) for task in found))
+    return sorted(
+        (task for task in found if task.size), key=lambda t: kinds.index((t.portal, t.size))
+    )
+
+
+def _exports(sizes: Sizes) -> Iterator[Task]:
+    for rows in dict.fromkeys((*sizes.slope, sizes.rows, sizes.large)):
+        parquet = Task(
+            "parquet", "Parquet export of {size} rows → Parquet file", "big", rows, PARQUET,
+            _EXPORT, once=rows > sizes.rows, cut=True, series="Parquet export, rows",
+        )  # fmt: skip
+        csv = Task(
+            "csv", "CSV export of {size} rows → Parquet file", "big", rows, CSV,
+            _EXPORT, once=rows > sizes.rows, cut=True, series="CSV export, rows",
+        )  # fmt: skip
+        if rows == sizes.rows:
+            slow = (PARQUET[0], _CURL)
+            title = f"{parquet.title}, at 5 MB/s and 200 ms"
+            yield parquet
+            yield replace(
+                parquet,
+                name="slow",
+                title=title,
+                programs=slow,
+                profile="portal",
+                once=True,
+                cut=False,
+                series="",
+            )
+            yield csv
+            title = "Partition of {size} rows → DuckDB table"
+            yield Task("table", title, "big", rows, TABLE, _LOAD, prepare="landed:partition")
+        elif rows == sizes.large:
+            yield from (parquet, replace(csv, programs=(CSV[0], CSV[4])))
+        else:
+            yield from (parquet.ours, csv.ours)
+
+
+def _features(sizes: Sizes) -> Iterator[Task]:
+    points = "WFS of {size} points → GeoParquet file"
+    polygons = "WFS of {size} polygons, each with its point → GeoParquet file"
+    task = Task("points", points, "points", sizes.points, GML, _GML, cut=True, series="WFS, points")
+    yield task
+    for size in sizes.slope:
+        if size <= 1_000_000 and size != sizes.points:
+            yield replace(task.ours, size=size)
+    yield Task("polygons", polygons, "polygons", sizes.polygons, GML, _GML, cut=True)
+
+
+def _portals(sizes: Sizes) -> Iterator[Task]:
+    title = "Portal of {size} datasets again, unchanged"
+    for size in dict.fromkeys((10, *sizes.datasets)):
+        task = Task(
+            "again", title, "many", size, AGAIN, Bound(requests=1),
+            prepare="landed:many", series="Unchanged sync, datasets",
+        )  # fmt: skip
+        yield task if size in sizes.datasets else task.ours
+    title = "First sync of {size} datasets, at 5 MB/s and 200 ms"
+    yield Task("first", title, "many", sizes.first, FIRST, once=True, profile="portal", cut=True)
+    yield Task("start", "Start of a process", "many", 1, START)

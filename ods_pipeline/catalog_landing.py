@@ -16,7 +16,7 @@ from ods_pipeline.errors import (
     Unproven,
 )
 from ods_pipeline.planning import Planned
-from ods_pipeline.portal.catalog import as_table, completed
+from ods_pipeline.portal.catalog import as_table, completed, identity
 from ods_pipeline.portal.dialects import explained
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.lake import Lake, receipt
@@ -58,13 +58,19 @@ def publish_catalog(lake: Lake, slug: str, datasets: Sequence[Dataset], url: str
     Raises:
         LakeError: The data folder cannot be written.
     """
-    before = receipt(lake.catalog)
+    before, digest = receipt(lake.catalog), identity(datasets)
+    if before and before.metadata_hash == digest:
+        return before
     table = as_table(datasets).combine_chunks()
-    known = Receipt(slug, "catalog", title=f"Catalog of {slug}", source_url=url)
+    known = Receipt(
+        slug, "catalog", title=f"Catalog of {slug}", source_url=url, metadata_hash=digest
+    )
     with PartitionWriter(lake, lake.catalog, table.schema) as writer:
         for batch in table.to_batches():
             writer.write(batch)
-        if before and before.content_hash == writer.content_hash():
+        # Of one landed without its identity the table is not made for nothing once more.
+        same = before and before.content_hash == writer.content_hash()
+        if before and same and before.metadata_hash:
             return before
         return writer.publish(known)
 

@@ -7,10 +7,14 @@ a landed partition without the portal is `upkeep`'s.
 
 from __future__ import annotations
 
+import contextlib
+import os
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 from ods_pipeline.dataset import Dataset, same_moment
 from ods_pipeline.errors import (
@@ -49,6 +53,10 @@ _PASSING = (
     Unproven,
 )
 _ATTEMPTS = 2
+# Datasets whose rows are in memory at once, whatever the number of threads: of those that lie on
+# the disk as many as there are processors, of those that come in a stream a few more.
+_READERS = threading.BoundedSemaphore(min(os.cpu_count() or 1, 4))
+_STREAMS = threading.BoundedSemaphore(4)
 _ACCEPT = "look at it, and run `ods-pipeline sync --accept` for it if that is how it is meant"
 
 
@@ -173,13 +181,7 @@ def _once(portal: Portal, wanted: Wanted, lake: Lake, *, last: bool) -> Receipt:
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition(lane.kind, dataset.dataset_id)
     _require_some(portal, wanted)
-    with (
-        explained(target),
-        lane.opened(portal.client, dataset, lake.spool(), wanted.received) as export,
-        PartitionWriter(lake, target, export.schema, primary(dataset.fields)) as writer,
-    ):
-        for batch in export.batches:
-            writer.write(batch)
+    with explained(target), _received(portal, wanted, lake, target) as (export, writer):
         rows = writer.rows
         proof, note = _proven(portal, wanted, rows, last=last)
         held = wanted.guarded(rows)
@@ -196,6 +198,31 @@ def _once(portal: Portal, wanted: Wanted, lake: Lake, *, last: bool) -> Receipt:
             formerly=wanted.previous.formerly if wanted.previous else "",
         )
         return writer.publish(receipt) if wanted.publish else writer.summary(receipt)
+
+
+@contextlib.contextmanager
+def _received(
+    portal: Portal, wanted: Wanted, lake: Lake, target: Path
+) -> Iterator[tuple[Export, PartitionWriter]]:
+    """All rows of a dataset, packed: nothing of them is in memory while they are proven."""
+    dataset, lane = wanted.dataset, wanted.lane
+    with contextlib.ExitStack() as stack, contextlib.ExitStack() as room:
+        # The portal's place is the download's: who proves and publishes leaves it to the next.
+        room.enter_context(portal.client.placed())
+        if lane.reads != "parquet":
+            room.enter_context(_STREAMS)
+        opened = lane.opened(portal.client, dataset, lake.spool(), wanted.received)
+        export = stack.enter_context(opened)
+        writer = PartitionWriter(lake, target, export.schema, primary(dataset.fields))
+        stack.enter_context(writer)
+        if export.format == "parquet":
+            room.close()  # All of it is on the disk.
+            room.enter_context(_READERS)
+        for batch in export.batches:
+            writer.write(batch)
+        writer.content_hash()
+        room.close()
+        yield export, writer
 
 
 def _require_some(portal: Portal, wanted: Wanted) -> None:

@@ -27,8 +27,9 @@ from ods_pipeline.warehouse.base import Held, Warehouse
 from ods_pipeline.warehouse.names import CATALOG, table_name
 
 #: A session begins when so many loads wait, or when the first of them has waited for so long; it
-#: loads no more than that, and lets others in before the next.
-_WAITING, _SECONDS, _PAUSE = 100, 15.0, 0.3
+#: loads no more than that, and lets others in before the next. The first come sooner: fetching and
+#: loading go on side by side, but each end of a session goes through all tables.
+_SOON, _WAITING, _SECONDS, _PAUSE = 25, 100, 15.0, 0.3
 
 _COLUMNS = frozenset({Kind.FROZEN, Kind.QUARANTINED})
 
@@ -60,7 +61,7 @@ class Loader:
         self._opened, self._lake, self._rules, self._ended = opened, lake, rules, ended
         self._accept = accept
         self._waiting: _Waiting = []
-        self._since = 0.0
+        self._enough, self._since = _SOON, 0.0
         self._held: Mapping[str, Held] = {}
         self._first: Sequence[Place] = ()
         self._catalog_due = False
@@ -92,17 +93,14 @@ class Loader:
 
     def holds(self, step: Planned) -> bool:
         """Whether the warehouse has a dataset exactly as it is landed."""
-        return self._has(step, step.landed)
-
-    def _has(self, step: Planned, landed: Receipt | None) -> bool:
         held = self._held.get(table_name(step.dataset_id, step.lane.kind))
-        return bool(held and landed and held.version == landed.version)
+        return bool(held and step.landed and held.version == step.landed.version)
 
     def add(self, step: Planned, outcome: Outcome) -> None:
         """Load a partition in the next session, which may begin now."""
         self._since = self._since if self._waiting else time.monotonic()
         self._waiting.append((step, outcome))
-        full = len(self._waiting) % _WAITING == 0
+        full = len(self._waiting) % self._enough == 0
         if full or time.monotonic() - self._since >= _SECONDS:
             self._flush(last=False)
 
@@ -122,9 +120,9 @@ class Loader:
         try:
             with self._opened() as warehouse:
                 self._load_catalog(warehouse)
-                self._held = warehouse.held(self._lake.root.name)
                 for step, outcome in waiting:
                     self._ended(step, self._loaded(warehouse, step, outcome))
+            self._enough = min(2 * self._enough, _WAITING)
         except WarehouseLocked as error:
             if not last:
                 self._waiting += waiting
@@ -173,9 +171,6 @@ class Loader:
 
     def _loaded(self, warehouse: Warehouse, step: Planned, outcome: Outcome) -> Outcome:
         partition = self._lake.partition(step.lane.kind, step.dataset_id)
-        if self._has(step, receipt(partition)):
-            # Another run has loaded it meanwhile.
-            return replace(outcome, loaded="unchanged")
         accepted = self._accept and step.hold and step.hold.verdict in _COLUMNS
         contract = "evolve" if accepted else self._rules.contract(step.dataset_id)
         try:

@@ -31,7 +31,8 @@ class Options:
         axis_order: Order of features' coordinates where their reference system leaves it open.
         accept: Take what is held back: a person has looked at it.
         rules: How the portal is trusted.
-        workers: Datasets that are fetched at once.
+        workers: Datasets that are worked at once; how many of them are downloaded is the pace's
+            to say, and the others are proven and published meanwhile.
     """
 
     full: bool = False
@@ -42,7 +43,7 @@ class Options:
     axis_order: AxisOrder = "auto"
     accept: bool = False
     rules: trust.Rules = trust.DEFAULT
-    workers: int = 4
+    workers: int = 24
 
     @property
     def lanes(self) -> tuple[Lane, ...]:

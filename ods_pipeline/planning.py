@@ -236,6 +236,8 @@ def _clashes(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) ->
         alike[name.lower()].append(name)
     found = {}
     for names in alike.values():
+        if len(names) == 1:
+            continue
         first, *others = sorted(names, key=lambda name: (name not in receipts, name))
         for name in others:
             found[name] = f"its name differs from that of {first} by case alone, which stays"

@@ -350,3 +350,33 @@ def test_an_export_that_was_asked_for_often_enough_is_not_asked_for_again(bench:
         bench.land()
     assert len([r for r in bench.emulator.requests if "/exports/" in r.path]) == 4
     bench.untouched()
+
+
+def test_proving_and_publishing_hold_no_place_of_the_portal(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    client, seen = bench.portal.client, []
+    send = client._sender.send
+
+    def watched(url: str, body: bytes | None) -> Any:
+        state = client._budget._shelf.update(lambda state: (state, state))
+        seen.append((EXPORTS in url, [(hold.left, hold.place) for hold in state.holds.values()]))
+        return send(url, body)
+
+    dataset = bench.dataset()
+    monkeypatch.setattr(client._sender, "send", watched)
+    bench.emulator.fail("/records", Fault.miscount(1), times=1)
+    with client.reserved(4, "towns"):
+        land(bench.portal, Wanted(dataset), bench.lake)
+    # The second try needs a place again, for its download.
+    export, proof = True, False
+    assert [(what, any(place for _, place in holds)) for what, holds in seen] == [
+        *((export, True), (proof, False), (proof, False), (proof, False)),
+        *((export, True), (proof, False), (proof, False)),
+    ]
+    assert [holds for _, holds in seen][:4] == [
+        [(4, True)],
+        [(3, False)],
+        [(2, False)],
+        [(1, False)],
+    ]

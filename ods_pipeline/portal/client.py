@@ -125,20 +125,22 @@ class Client:
     def reserved(self, requests: int, dataset_id: str = "") -> AbstractContextManager[None]:
         """Set requests aside for a dataset and take one of the portal's places, for a block.
 
-        All processes of this host share quota and places. What this thread asks in the block
-        draws on what is set aside; what is left of it goes back at its end. A block within
-        another one of the same thread changes nothing.
+        All processes of this host share both. What this thread asks in the block draws on what is
+        set aside. A block within another one of the same thread changes nothing.
 
         Args:
-            requests: How many the dataset needs as a rule.
+            requests: How many are needed as a rule.
             dataset_id: The dataset; empty for work of another kind.
 
         Raises:
-            QuotaExhausted: Fewer are left, and the quota does not start anew within `patience`.
-                Nothing was asked.
+            QuotaExhausted: Fewer are left, and no more within `patience`. Nothing was asked.
             PortalFailure: It was cancelled while it waited.
         """
         return self._budget.reserved(requests, dataset_id, self._patience)
+
+    def placed(self) -> AbstractContextManager[None]:
+        """Have the place that `reserved` took for a block alone, the download; or one anew."""
+        return self._budget.placed()
 
     def url(self, path: str, parameters: Parameters | None = None) -> str:
         """The whole address of an API path; credentials are never part of it."""
@@ -255,13 +257,12 @@ class Client:
             if self.cancelled.is_set():
                 raise PortalFailure("stopped on request", portal=self.slug, url=url)
 
-        broken: PortalError
         try:
             yield from bodies.pieces(response, self._slowest, tick)
             return
         except bodies.TooSlow as slow:
             told = f"the portal sends too slowly, {slow}; try later"
-            broken = PortalFailure(told, portal=self.slug, url=url)
+            broken: PortalError = PortalFailure(told, portal=self.slug, url=url)
         except requests.RequestException as error:
             broken = self._broken(error, url)
         raise broken

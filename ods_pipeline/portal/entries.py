@@ -17,6 +17,7 @@ from ods_pipeline.portal.address import leads_away
 from ods_pipeline.portal.bounds import BOUNDS, require_number
 
 _SHOWN = 200
+_HOLDERS = frozenset({dict, list})
 _DESCRIBED = ("title", "description", "publisher", "license", "license_url", "attributions")
 # What an address, a file name or a terminal would make something else of.
 _UNUSABLE = re.compile(
@@ -102,8 +103,8 @@ def _too_deep(entry: dict[str, Any]) -> bool:
         level = [
             value
             for holder in level
-            for value in (holder.values() if isinstance(holder, dict) else holder)
-            if isinstance(value, (dict, list))
+            for value in (holder.values() if type(holder) is dict else holder)
+            if type(value) in _HOLDERS
         ]
         if not level:
             return False

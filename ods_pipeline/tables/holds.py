@@ -72,7 +72,9 @@ class Hold:
 def holds(lake: Lake) -> dict[Place, Hold]:
     """What is held of a lake; nothing where the file is lost or damaged, which costs a fetch."""
     try:
-        rows = pq.read_table(lake.held).to_pylist()
+        # Not by `read_table`, which first of all imports all that folders of files are read with.
+        with pq.ParquetFile(lake.held) as file:
+            rows = file.read().to_pylist()
         found = [Hold(**{**row, "since": row["since"].isoformat()}) for row in rows]
     except (OSError, pa.ArrowException, TypeError, KeyError, AttributeError):
         return {}

@@ -22,7 +22,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import LakeError, LakeUnwritable
-from ods_pipeline.tables import turns
+from ods_pipeline.tables import remembered, turns
 from ods_pipeline.tables.durable import make_durably
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.unfinished import discard_unfinished, sweep, unfinished
@@ -81,8 +81,7 @@ class Lake:
 
     def receipts(self, kind: str) -> dict[str, Receipt]:
         """The receipts of all readable partitions, by dataset; a damaged file counts as lost."""
-        found = (receipt(path) for path in sorted(self.root.glob(f"{kind}/*.parquet")))
-        return {item.dataset_id: item for item in found if item}
+        return remembered.receipts(self.root / kind, self.root / ".incoming", receipt)
 
     def spool(self) -> Path:
         """The folder for what is unfinished, made if needed and swept of what was left behind.

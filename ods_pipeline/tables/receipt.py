@@ -70,18 +70,20 @@ class Receipt:
     @classmethod
     def from_metadata(cls, metadata: Mapping[bytes, bytes]) -> Receipt | None:
         """Read a receipt back; None when the metadata hold none, or a damaged one."""
-        text = {
-            item.name: metadata[item.name.encode()].decode()
-            for item in fields(cls)
-            if item.name.encode() in metadata
-        }
-        counts = text.get("row_count", "") + text.get("records_count", "")
-        sound = {"portal", "kind"} <= text.keys() and (not counts or counts.isdecimal())
-        return cls(**text) if sound else None
+        return cls.from_entries(
+            {name: metadata[key].decode() for name, key in _KEYS if key in metadata}
+        )
+
+    @classmethod
+    def from_entries(cls, entries: Mapping[str, str]) -> Receipt | None:
+        """The receipt of some entries; None where they are none, or damaged ones."""
+        counts = entries.get("row_count", "") + entries.get("records_count", "")
+        sound = {"portal", "kind"} <= entries.keys() and (not counts or counts.isdecimal())
+        return cls(**entries) if sound else None
 
     def metadata(self) -> dict[str, str]:
         """The entries that are known, ready for a schema's metadata."""
-        return {item.name: value for item in fields(self) if (value := getattr(self, item.name))}
+        return {name: value for name, _ in _KEYS if (value := getattr(self, name))}
 
     @property
     def version(self) -> str:
@@ -101,6 +103,9 @@ class Receipt:
     def rows(self) -> int:
         """Rows in the file."""
         return int(self.row_count or 0)
+
+
+_KEYS = tuple((item.name, item.name.encode()) for item in fields(Receipt))
 
 
 def described(dataset: Dataset) -> dict[str, str]:

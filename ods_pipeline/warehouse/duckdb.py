@@ -18,15 +18,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from ods_pipeline.errors import WarehouseError
 from ods_pipeline.tables.difference import Difference
-from ods_pipeline.tables.lake import receipt
 from ods_pipeline.tables.rules import Contract
-from ods_pipeline.tables.seal import intact
-from ods_pipeline.warehouse import marks, renames, statements
+from ods_pipeline.warehouse import filling, marks, renames, statements
 from ods_pipeline.warehouse.base import Held, Load
+from ods_pipeline.warehouse.filling import refused
 from ods_pipeline.warehouse.history import Entry, History
-from ods_pipeline.warehouse.names import HELD, RESERVED, STAGING, quoted, schema_name, short
+from ods_pipeline.warehouse.names import HELD, RESERVED, schema_name, short
 from ods_pipeline.warehouse.partition import Partition, read_partition
 from ods_pipeline.warehouse.session import Session
 from ods_pipeline.warehouse.shape import Shape, action, schema_change
@@ -83,7 +81,7 @@ class DuckDBWarehouse:
         landed = read_partition(partition)
         if landed.receipt.kind in _LISTS:
             told = _LISTS[landed.receipt.kind]
-            raise _refused(landed, f"{partition} is a portal's {told} and no dataset")
+            raise refused(landed, f"{partition} is a portal's {told} and no dataset")
         return self._load(landed, verdict, contract)
 
     def load_catalog(self, catalog: Path) -> Load:
@@ -128,7 +126,7 @@ class DuckDBWarehouse:
     def _load_list(self, path: Path, kind: str) -> Load:
         landed = read_partition(path)
         if landed.receipt.kind != kind:
-            raise _refused(landed, f"{path} is no portal's {_LISTS[kind]}")
+            raise refused(landed, f"{path} is no portal's {_LISTS[kind]}")
         return self._load(landed, "", "evolve")
 
     def _empty(self, portal: str) -> Load:
@@ -166,11 +164,16 @@ class DuckDBWarehouse:
         self, partition: Partition, verdict: str, contract: Contract, started: float
     ) -> Load:
         told = partition.receipt
-        standing, wanted = self._standing(partition), self._wanted(partition)
+        standing = self._standing(partition)
+        wanted = self._wanted(partition, standing)
+        done = action(standing, wanted, contract)
+        if standing and done == "commented":
+            standing = self._described(partition, standing)
+            done = action(standing, wanted, contract)
         load = Load(
             schema=partition.schema,
             table=partition.table,
-            action=action(standing, wanted, contract),
+            action=done,
             rows=told.rows,
             change=schema_change(standing, wanted),
             seconds=0.0,
@@ -178,14 +181,18 @@ class DuckDBWarehouse:
         )
         history, entry = self._history(partition.schema), _entry(partition, load, verdict)
         if load.action == "loaded":
-            self._replace(partition, wanted, entry)
+            fresh = standing is None
+            filling.fill(self._session, history, partition, wanted, entry, fresh=fresh)
+            self._written += 1
+            if self._written % _LOADS_PER_CHECKPOINT == 0:
+                self._session.checkpoint()
         elif load.action == "commented":
             with self._session.transaction():
-                self._comment(partition, standing, wanted)
-                history.record(_timed(entry, started))
+                filling.describe(self._session, partition, standing, wanted)
+                history.record(filling.timed(entry, started))
         elif standing and load.action == "quarantined":
             with self._session.transaction():
-                history.record_once(_timed(entry, started))
+                history.record_once(filling.timed(entry, started))
             rows = self._session.count(partition.schema, partition.table)
             return dataclasses.replace(load, rows=rows, content_hash=standing.content_hash)
         elif standing and standing.version != told.version:
@@ -196,25 +203,28 @@ class DuckDBWarehouse:
         """Two datasets must not overwrite each other: DuckDB's names have no case."""
         schema, table, told = partition.schema, partition.table, partition.receipt
         if table.lower() in RESERVED and told.kind not in _LISTS:
-            raise _refused(partition, f"the table {table} is kept for the warehouse's own use")
+            raise refused(partition, f"the table {table} is kept for the warehouse's own use")
         its_own = {entry.table for entry in former}
         for other, entry in self._history(schema).newest(table).items():
             same = (other, entry.dataset_id) == (table, told.dataset_id) or other in its_own
             if not same and self._session.exists(schema, other):
-                raise _refused(
+                raise refused(
                     partition,
                     f"the table {schema}.{short(other)} holds the dataset "
                     f"{short(entry.dataset_id)!r}, and the names clash: drop that table if its "
                     "dataset is gone",
                 )
 
-    def _wanted(self, partition: Partition) -> Shape:
-        types = self._session.run(f"DESCRIBE {statements.rows_of(partition)}")
+    def _wanted(self, partition: Partition, standing: Shape | None) -> Shape:
+        # Types are for comparing: nobody asks for them where there is nothing to compare with.
+        told = f"DESCRIBE {statements.rows_of(partition)}"
+        types = self._session.run(told) if standing else []
+        names = {column.name: "" for column in partition.columns}
         if partition.schema not in self._marks:
             self._marks[partition.schema] = marks.marks(self._session, partition.schema)
         mark = self._marks[partition.schema].get(partition.table, "")
         return Shape(
-            types={name: kind for name, kind, *_ in types},
+            types={name: kind for name, kind, *_ in types} or names,
             comment=marks.marked(partition.comment, mark),
             comments={told.name: told.comment for told in partition.columns if told.comment},
             content_hash=partition.receipt.content_hash,
@@ -222,57 +232,19 @@ class DuckDBWarehouse:
         )
 
     def _standing(self, partition: Partition) -> Shape | None:
-        schema, table = partition.schema, partition.table
-        if not self._session.exists(schema, table):
+        """The table as it is, but for its comments, which are costly to ask for."""
+        types = self._session.types(partition.schema, partition.table)
+        if types is None:
             return None
-        columns = self._session.columns(schema, table)
-        entry = self._history(schema).newest(table).get(table, Entry(table))
-        return Shape(
-            types={name: kind for name, kind, _ in columns},
-            comment=self._session.table_comment(schema, table) or "",
-            comments={name: told for name, _, told in columns if told},
-            content_hash=entry.content_hash,
-            version=entry.version,
-        )
+        newest = self._history(partition.schema).newest(partition.table)
+        entry = newest.get(partition.table, Entry(partition.table))
+        return Shape(types, "", {}, entry.content_hash, entry.version)
 
-    def _replace(self, partition: Partition, wanted: Shape, entry: Entry) -> None:
-        started = time.monotonic()
-        self._require_intact(partition)
-        for attempt in self._session.rooms():
-            with attempt, self._session.transaction():
-                self._swap_in(partition)
-                self._comment(partition, None, wanted)
-                self._history(partition.schema).record(_timed(entry, started))
-                break
-        self._written += 1
-        if self._written % _LOADS_PER_CHECKPOINT == 0:
-            self._session.checkpoint()
-
-    def _require_intact(self, partition: Partition) -> None:
-        """DuckDB reads flipped bits as values: the seal is looked at before."""
-        sealed = receipt(partition.path)
-        if sealed is None or not sealed.file_sha256:
-            return
-        with partition.path.open("rb") as file:
-            if not intact(file):
-                told = f"{partition.path} is damaged: delete it and sync again"
-                raise _refused(partition, told)
-
-    def _swap_in(self, partition: Partition) -> None:
-        run, schema, told = self._session.run, partition.schema, partition.receipt
-        staging = self._session.named(schema, STAGING)
-        run(f"CREATE SCHEMA IF NOT EXISTS {self._session.named(schema)}")
-        run(f"CREATE TABLE {staging} AS {statements.rows_of(partition)}")
-        if (count := self._session.count(schema, STAGING)) != told.rows:
-            says = f"{count} rows came out of {partition.path}, whose receipt says {told.rows}"
-            raise _refused(partition, f"{says}: fetch the dataset again")
-        run(f"DROP TABLE IF EXISTS {self._session.named(schema, partition.table)}")
-        run(f"ALTER TABLE {staging} RENAME TO {quoted(partition.table)}")
-
-    def _comment(self, partition: Partition, before: Shape | None, wanted: Shape) -> None:
-        table = self._session.named(partition.schema, partition.table)
-        for statement in statements.comments(table, before, wanted):
-            self._session.run(statement)
+    def _described(self, partition: Partition, standing: Shape) -> Shape:
+        schema, table = partition.schema, partition.table
+        comment = self._session.table_comment(schema, table) or ""
+        comments = self._session.column_comments(schema, table)
+        return dataclasses.replace(standing, comment=comment, comments=comments)
 
 
 def _entry(partition: Partition, load: Load, verdict: str) -> Entry:
@@ -289,12 +261,3 @@ def _entry(partition: Partition, load: Load, verdict: str) -> Entry:
         version=told.version,
         dataset_uid=told.dataset_uid,
     )
-
-
-def _timed(entry: Entry, started: float) -> Entry:
-    return dataclasses.replace(entry, seconds=time.monotonic() - started)
-
-
-def _refused(partition: Partition, message: str) -> WarehouseError:
-    told = partition.receipt
-    return WarehouseError(message, portal=told.portal, dataset=told.dataset_id)

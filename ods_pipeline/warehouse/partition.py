@@ -101,14 +101,14 @@ def read_partition(path: Path) -> Partition:
     """
     try:
         with pq.ParquetFile(path) as file:
-            schema, rows = file.schema_arrow, file.metadata.num_rows
+            schema, known = file.schema_arrow, file.metadata
     except (OSError, pa.ArrowException) as error:
         reason = "it does not exist" if isinstance(error, FileNotFoundError) else "it is damaged"
         raise WarehouseError(
             f"the partition {path} cannot be read, for {reason}: fetch the dataset again",
             dataset=path.stem,
         ) from error
-    receipt = Receipt.from_metadata(schema.metadata or {})
+    rows, receipt = known.num_rows, Receipt.from_metadata(known.metadata or {})
     if receipt is None:
         raise WarehouseError(f"{path} carries no receipt: fetch the dataset again")
     if str(rows) != receipt.row_count:

@@ -57,7 +57,7 @@ def drop_leftovers(
         partition: What has just been loaded.
         found: The tables of former names, without the one that was renamed.
     """
-    standing = history.newest(partition.table).get(partition.table)
+    standing = history.newest(partition.table).get(partition.table) if found else None
     if not standing or standing.dataset_uid != partition.receipt.dataset_uid:
         return
     for former in found:

@@ -31,6 +31,7 @@ _SETTINGS = """
     SET disable_parquet_prefetching = true;   -- it holds whole row groups of the file
     SET enable_geoparquet_conversion = false; -- it refuses files that `statements` can convert
     SET enable_progress_bar = false; -- it writes to stdout
+    PRAGMA disable_optimizer; -- at statements as plain as ours it costs more than it gives
     SET autoinstall_known_extensions = false; -- all that is needed is in the core
 """
 # The least that a database takes, and all that is written when it is made.
@@ -47,6 +48,10 @@ _COLUMNS = (
     "SELECT column_name, comment FROM duckdb_columns() "
     "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? "
     "AND comment IS NOT NULL"
+)
+_TABLES = (
+    "SELECT table_name FROM duckdb_tables() "
+    "WHERE database_name = current_database() AND schema_name = ?"
 )
 _COMMENTS = (
     "SELECT table_name, comment FROM duckdb_tables() "
@@ -180,6 +185,10 @@ class Session:
         Slow where there are thousands of tables: DuckDB goes through the columns of all of them.
         """
         return dict(self.run(_COLUMNS, schema, table))
+
+    def tables(self, schema: str) -> set[str]:
+        """The names of all tables of a schema."""
+        return {name for (name,) in self.run(_TABLES, schema)}
 
     def table_comments(self, schema: str) -> dict[str, str]:
         """The comment of every table of a schema, empty for those that have none."""

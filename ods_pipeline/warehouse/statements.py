@@ -84,17 +84,13 @@ def last_line(loads: str) -> str:
 
 
 def newest_loads(loads: str) -> str:
-    """The query for the newest load of every table that still exists; its schema is bound.
-
-    Gives what `loads_of` does.
+    """The query for the newest load of every table, existing or not; gives what `loads_of` does.
 
     Args:
         loads: The record of loads, quoted, with its schema and database.
     """
     return (
-        f"SELECT {_TOLD} FROM {loads} AS loads WHERE {_STANDS} AND "
-        '"table" IN (SELECT table_name FROM duckdb_tables() '
-        "WHERE database_name = current_database() AND schema_name = ?) "
+        f"SELECT {_TOLD} FROM {loads} AS loads WHERE {_STANDS} "
         # Not by loaded_at: a clock can be set back.
         'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
     )

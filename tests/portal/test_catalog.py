@@ -1,5 +1,6 @@
 """The catalog: one request where the portal allows it, all datasets or an error in any case."""
 
+import json
 from typing import Any
 
 import pytest
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import NotAPortal, PortalFailure, RequestRefused
-from ods_pipeline.portal.catalog import SCHEMA, as_table
+from ods_pipeline.portal.catalog import SCHEMA, as_table, identity
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.verdict import verdict
@@ -69,7 +70,7 @@ def test_an_export_that_holds_less_than_the_portal_is_read_again_in_pages(export
 
 
 def test_a_date_that_no_calendar_has_is_no_date() -> None:
-    entry = {
+    entry: dict[str, Any] = {
         "dataset_id": "a",
         "fields": [],
         "metas": {"default": {"modified": "0001-01-01T00:00:00+02:00"}},
@@ -178,3 +179,31 @@ def test_the_two_ways_of_writing_annotations_mean_the_same() -> None:
     then = {key: [value] for key, value in now.items()}
     assert fields(now) == fields(then) == (True, ";", "%", "year")
     assert fields(None) == fields({}) == (False, "", "", "")
+
+
+def test_whatever_the_catalogs_table_would_tell_is_in_its_identity() -> None:
+    entry: dict[str, Any] = {
+        "dataset_id": "d",
+        "dataset_uid": "da_1",
+        "fields": [{"name": "a", "type": "text", "label": "A", "description": None}],
+        "features": ["geo"],
+        "has_records": True,
+        "data_visible": True,
+        "metas": {"default": {"title": "Been \ud83d", "theme": ["Sea", "Sun"]}},
+    }
+    first = Dataset.from_api("p", entry)
+    others: list[dict[str, Any]] = [
+        {"dataset_id": "e"},
+        {"dataset_uid": "da_2"},
+        {"fields": [{"name": "a", "type": "int", "label": "A"}]},
+        {"fields": [{"name": "a", "type": "text", "label": "B"}]},
+        {"features": []},
+        {"has_records": False},
+        {"data_visible": False},
+        {"metas": {"default": {"title": "Been", "theme": ["Sea", "Sun"]}}},
+        {"metas": {"default": {"title": "Been \ud83d", "theme": ["Sea"]}}},
+    ]
+    known = identity([first])
+    assert identity([Dataset.from_api("p", json.loads(json.dumps(entry)))]) == known
+    found = [identity([Dataset.from_api("p", {**entry, **other})]) for other in others]
+    assert len({known, *found, identity([]), identity([first, first])}) == len(others) + 3

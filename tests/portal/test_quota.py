@@ -508,3 +508,34 @@ def test_the_pause_between_attempts_can_be_short() -> None:
             Client(url, attempts=6, pause=0.001).json(DATASETS)
         assert time.monotonic() - begun < 5
     assert len(seen) == 6
+
+
+def test_who_gave_a_place_back_keeps_what_is_set_aside(emulator: Emulator) -> None:
+    one, other = client_of(emulator, most=1), client_of(emulator, most=1)
+    one.json(DATASETS)
+    entered = threading.Event()
+
+    def work() -> None:
+        with other.reserved(3, "x"), other.placed():
+            entered.set()
+
+    thread = threading.Thread(target=work)
+    with one.reserved(3, "d"):
+        with one.placed():
+            one.json(DATASETS)
+            thread.start()
+            assert not entered.wait(0.05)
+        assert entered.wait(5)
+        thread.join(5)
+        assert [(hold.left, hold.place) for hold in state_of(one).holds.values()] == [(2, False)]
+        one.json(DATASETS)
+        with one.placed():
+            assert [hold.place for hold in state_of(one).holds.values()] == [True]
+            one.json(DATASETS)
+    assert state_of(one).holds == {}
+
+
+def test_without_a_reservation_there_is_no_place_to_take(emulator: Emulator) -> None:
+    client = client_of(emulator)
+    with client.placed():
+        assert state_of(client).holds == {}

@@ -5,13 +5,14 @@ What may be asked is decided in `decisions`, and kept by `shelf`.
 
 from __future__ import annotations
 
+import os
 import random
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TypeVar
 from urllib.parse import unquote
@@ -34,16 +35,30 @@ _T = TypeVar("_T")
 Request = tuple[int, str]
 
 
+@dataclass
+class _Own:
+    """What a thread has set aside: its name, the dataset, its last beat, whether it has a place."""
+
+    name: str = ""
+    dataset: str = ""
+    beaten: float = 0.0
+    placed: bool = True
+
+
 class _Held(threading.local):
-    """What the thread at hand has set aside: for each budget, its name, dataset and last beat."""
+    """What the thread at hand has set aside, for each budget."""
 
     def __init__(self) -> None:
-        self.of: dict[str, tuple[str, str, float]] = {}
+        self.of: dict[str, _Own] = {}
 
 
 # Not a client's: a thread may reserve by one and ask by another.
 _HELD = _Held()
-_NOTHING = ("", "", 0.0)
+_NOTHING = _Own()
+# Who waits for a place: one thread at a time looks for it, those that came first before others.
+_DOORS: dict[str, threading.Lock] = {}
+# A child has none of the threads that could open a door again.
+os.register_at_fork(after_in_child=_DOORS.clear)
 
 
 class Budget:
@@ -95,32 +110,67 @@ class Budget:
         name = holders.name()
         try:
             self._admitted(name, max(requests, 1), dataset_id, patience)
-            _HELD.of[self._name] = (name, dataset_id, time.monotonic())
+            _HELD.of[self._name] = _Own(name, dataset_id, time.monotonic())
             yield
         finally:
             _HELD.of.pop(self._name, None)
             self._change(lambda state, _: (decisions.released(state, name), None))
 
+    @contextmanager
+    def placed(self) -> Iterator[None]:
+        """Have one of the portal's places for a block, which is given back at its end.
+
+        It is the one that `reserved` took, or a new one after that; what is set aside stays so.
+        Outside of `reserved` nothing is taken.
+
+        Raises:
+            PortalFailure: It was cancelled while it waited.
+        """
+        if not self._held():
+            yield
+            return
+        own = _HELD.of[self._name]
+        if not own.placed:
+            self._retaken(own)
+        try:
+            yield
+        finally:
+            own.placed = False
+            self._change(lambda state, _: (decisions.unplaced(state, own.name), None))
+
+    def _retaken(self, own: _Own) -> None:
+        def change(state: State, now: float) -> tuple[State, Full | None]:
+            hold = holders.hold(now, 0, own.dataset, place=True)
+            known = state.holds.get(own.name)
+            left = known.left if known else 0
+            return decisions.placed(state, own.name, replace(hold, left=left), self._most)
+
+        self._let_in(change)
+        own.placed = True
+
     def _held(self) -> bool:
         """Whether the calling thread has reserved; a fork has not."""
-        return _HELD.of.get(self._name, _NOTHING)[0] == holders.name()
+        return _HELD.of.get(self._name, _NOTHING).name == holders.name()
 
     def _admitted(self, name: str, requests: int, dataset: str, patience: float) -> None:
-        pause = _SHORTEST
-
         def change(state: State, now: float) -> tuple[State, Spent | Full | None]:
             hold = holders.hold(now, requests, dataset, place=True)
             return decisions.admitted(state, name, hold, self._most)
 
-        while (verdict := self._change(change)) is not None:
-            if isinstance(verdict, Full):
-                pause = min(pause * 2, _LONGEST)
-                self._wait(pause * random.uniform(0.5, 1))  # noqa: S311
-                continue
+        while (verdict := self._let_in(change)) is not None:
             wait = verdict.reset - self._now() if verdict.reset else None
             if wait is None or wait > patience:
                 raise exhausted(verdict, self._slug, requests, dataset, "")
             self._wait(max(wait, 0) + random.uniform(0.1, 1))  # noqa: S311
+
+    def _let_in(self, change: Callable[[State, float], tuple[State, _T | Full]]) -> _T:
+        """Wait while all places are taken."""
+        pause = _SHORTEST
+        with _DOORS.setdefault(self._name, threading.Lock()):
+            while isinstance(verdict := self._change(change), Full):
+                pause = min(pause * 2, _LONGEST)
+                self._wait(pause * random.uniform(0.5, 1))  # noqa: S311
+            return verdict
 
     def _wait(self, seconds: float) -> None:
         if self._cancelled.wait(seconds):
@@ -195,7 +245,7 @@ class Budget:
             url: What was asked.
         """
         refusal = refusal_of(error) or Refusal()
-        dataset = _dataset(url) or _HELD.of.get(self._name, _NOTHING)[1]
+        dataset = _dataset(url) or _HELD.of.get(self._name, _NOTHING).dataset
         self._change(lambda state, now: (decisions.refused(state, refusal, dataset, now), None))
 
     def wait_of(self, error: QuotaExhausted) -> float | None:
@@ -207,16 +257,16 @@ class Budget:
 
     def beat(self) -> None:
         """Say that this thread is still at its dataset; cheap enough for every piece of a body."""
-        name, dataset, beaten = _HELD.of.get(self._name, _NOTHING)
-        if time.monotonic() - beaten < _BEAT or not self._held():
+        own = _HELD.of.get(self._name, _NOTHING)
+        if time.monotonic() - own.beaten < _BEAT or not self._held():
             return
-        _HELD.of[self._name] = (name, dataset, time.monotonic())
+        own.beaten = time.monotonic()
 
         def change(state: State, now: float) -> tuple[State, None]:
-            hold = holders.hold(now, 0, dataset, place=True)
-            known = state.holds.get(name)
+            hold = holders.hold(now, 0, own.dataset, place=own.placed)
+            known = state.holds.get(own.name)
             kept = replace(known, until=hold.until) if known else hold
-            return replace(state, holds={**state.holds, name: kept}), None
+            return replace(state, holds={**state.holds, own.name: kept}), None
 
         self._change(change)
 

@@ -85,10 +85,32 @@ def admitted(state: State, name: str, hold: Hold, most: int) -> tuple[State, Spe
         reason = _closed(state, dataset) or _short(state, dataset, hold.left)
         if reason:
             return state, reason
+    return placed(state, name, hold, most)
+
+
+def placed(state: State, name: str, hold: Hold, most: int) -> tuple[State, Full | None]:
+    """Take a place, where the portal allows it.
+
+    Args:
+        state: The state, swept.
+        name: The thread.
+        hold: What it holds then.
+        most: Places at most.
+    """
     taken = sum(other.place for other in state.holds.values())
     if taken >= max(min(state.pace.places, most), 1):
         return state, Full()
     return replace(state, holds={**state.holds, name: hold}), None
+
+
+def unplaced(state: State, name: str) -> State:
+    """Give back a thread's place, and nothing that it has set aside."""
+    hold = state.holds.get(name)
+    if hold is None:
+        return state
+    if not hold.left:
+        return released(state, name)
+    return replace(state, holds={**state.holds, name: replace(hold, place=False)})
 
 
 def _closed(state: State, dataset: str) -> Spent | None:
@@ -172,7 +194,7 @@ def landed(state: State, name: str) -> State:
     if hold is None:
         return state
     holds = {**state.holds, name: replace(hold, flying=0)}
-    if not hold.place:
+    if not (hold.place or hold.left):
         del holds[name]
     return replace(state, holds=holds)
 

@@ -1,0 +1,55 @@
+"""A lake and a warehouse that hold all datasets of a portal, made without asking for each.
+
+What an unchanged sync costs is measured on them. To land thousands by way of the portal would take
+most of a benchmark's time; a sync at the end does what is left, such as the catalog.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks import ours
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ods_pipeline.dataset import Dataset
+    from ods_pipeline.tables.lake import Lake
+
+
+def many(url: str, folder: Path) -> Path:
+    """Land and load every dataset of the portal, all with the rows of the first."""
+    from ods_pipeline.portal.portal import Portal
+    from ods_pipeline.tables.lake import Lake
+    from ods_pipeline.warehouse.base import open_warehouse
+
+    portal = Portal(url)
+    lake = Lake.of(folder, portal.slug)
+    datasets = portal.datasets()
+    rows = portal.records(datasets[0].dataset_id).replace_schema_metadata()
+    with open_warehouse(f"duckdb:////{folder}/warehouse.duckdb") as warehouse:
+        for dataset in datasets:
+            warehouse.load(_landed(dataset, rows, lake), verdict="new")
+    ours.sync(url, folder)
+    return folder
+
+
+def partition(url: str, folder: Path) -> Path:
+    """Land the dataset of a large portal."""
+    return ours.land_parquet(url, folder).resolve()
+
+
+def _landed(dataset: Dataset, rows: pa.Table, lake: Lake) -> Path:
+    from ods_pipeline.tables.geometry import primary
+    from ods_pipeline.tables.partition import PartitionWriter
+    from ods_pipeline.tables.receipt import Receipt
+
+    target = lake.partition("records", dataset.dataset_id)
+    with PartitionWriter(lake, target, rows.schema, primary(dataset.fields)) as writer:
+        for batch in rows.to_batches():
+            writer.write(batch)
+        now = datetime.now(UTC).isoformat(timespec="seconds")
+        writer.publish(Receipt.of(dataset, "records", format="parquet", fetched_at=now))
+    return target

@@ -1,0 +1,133 @@
+"""What is to be reached, each target as a value that is held against what was measured.
+
+Time is shown as reached or missed and fails nothing: it is another machine's by tomorrow. What is
+promised, and fails, are the bounds of `tasks`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from benchmarks.figures import Measured
+from benchmarks.tasks import OURS, Task
+
+
+@dataclass(frozen=True)
+class Target:
+    """One figure to be reached.
+
+    Attributes:
+        job: What is done.
+        task: The task that shows it.
+        figure: `peak_mb`, `wall_s`, `cpu_s` or `requests`.
+        limit: The least times that a peer takes longer than we do, or the most that we take.
+        peer: Whom we are compared with; empty where the figure itself counts.
+        most: Whether the limit is the most: our time over the peer's, or our figure.
+        ours: Our name in the task.
+        beyond: Task and program whose CPU is not ours to reduce, and is taken off.
+        size: The least size at which it tells more than how long programs take to start.
+    """
+
+    job: str
+    task: str
+    figure: str
+    limit: float
+    peer: str = ""
+    most: bool = False
+    ours: str = OURS
+    beyond: tuple[str, str] = ("", "")
+    size: int = 0
+
+    @property
+    def text(self) -> str:
+        """The target as people say it."""
+        unit = {"peak_mb": " MB", "wall_s": " s", "cpu_s": " s of CPU", "requests": " request"}
+        sign = "≤" if self.most else "≥"
+        if self.peer:
+            return f"{sign} {self.limit:g} × {self.peer}{'’s wall time' if self.most else ''}"
+        more = " beyond the interpreter’s" if self.beyond[0] else ""
+        return f"{sign} {self.limit:g}{unit[self.figure]}{more}"
+
+
+@dataclass(frozen=True)
+class Check:
+    """A target held against a task that was done."""
+
+    target: Target
+    task: Task
+    figure: float
+    cpu: float | None
+
+    @property
+    def reached(self) -> bool:
+        """Whether it is."""
+        limit = self.target.limit
+        return self.figure <= limit if self.target.most else self.figure >= limit
+
+    @property
+    def verdict(self) -> str:
+        """Whether it is, in a word."""
+        if self.task.size < self.target.size:
+            return "too small to tell"
+        return "reached" if self.reached else "MISSED"
+
+
+_PARQUET, _CSV = "Parquet → proven partition", "CSV → proven partition"
+_GML, _TABLE = "GML → GeoParquet", "partition → DuckDB"
+_AGAIN, _FIRST, _START = "unchanged sync", "first sync, 200 ms latency", "start"
+_SYNC = f"{OURS} sync"
+_ROWS, _FEATURES, _DATASETS = 1_000_000, 100_000, 300
+
+TARGETS = (
+    Target(_PARQUET, "parquet", "wall_s", 1.0, "pyarrow, streaming", size=_ROWS),
+    Target(_PARQUET, "parquet", "wall_s", 1.0, "DuckDB COPY", size=_ROWS),
+    Target(_PARQUET, "slow", "wall_s", 1.1, "curl", most=True, size=_ROWS),
+    Target(_PARQUET, "parquet", "peak_mb", 250, most=True),
+    Target(_CSV, "csv", "wall_s", 1.0, "DuckDB COPY", size=_ROWS),
+    Target(_CSV, "csv", "wall_s", 2.0, "pandas", size=_ROWS),
+    Target(_CSV, "csv", "peak_mb", 250, most=True),
+    Target(f"{_GML}, points", "points", "wall_s", 1.5, "pyogrio read_arrow", size=_FEATURES),
+    Target(f"{_GML}, points", "points", "peak_mb", 300, most=True),
+    Target(f"{_GML}, polygons", "polygons", "wall_s", 1.5, "pyogrio read_arrow", size=_FEATURES),
+    Target(f"{_GML}, polygons", "polygons", "peak_mb", 300, most=True),
+    Target(_TABLE, "table", "wall_s", 0.9, "DuckDB INSERT", size=_ROWS),
+    Target(_TABLE, "table", "wall_s", 3.0, "dlt, Arrow", size=_ROWS),
+    Target(_AGAIN, "again", "requests", 1, most=True, ours=_SYNC),
+    Target(_AGAIN, "again", "cpu_s", 3, most=True, ours=_SYNC, beyond=("start", "python alone")),
+    Target(
+        _FIRST, "first", "wall_s", 1.3, "curl, 8 at a time", most=True, ours=_SYNC, size=_DATASETS
+    ),
+    Target(_START, "start", "wall_s", 0.3, most=True, ours="import ods_pipeline"),
+    Target(_START, "start", "wall_s", 0.3, most=True, ours="ods-pipeline --help"),
+)
+
+
+def checks(done: Sequence[Measured]) -> Iterator[Check]:
+    """Every target that something measured speaks of."""
+    for target in TARGETS:
+        for measured in done:
+            if measured.task.name == target.task:
+                found = _checked(target, measured, done)
+                yield from [found] if found else []
+
+
+def _checked(target: Target, measured: Measured, done: Sequence[Measured]) -> Check | None:
+    ours = measured.result(target.ours)
+    if not ours:
+        return None
+    if not target.peer:
+        figure = ours.median(target.figure) - _beyond(target, done)
+        return Check(target, measured.task, figure, None)
+    wall, cpu = (measured.ratio(target.peer, name) for name in ("wall_s", "cpu_s"))
+    if not wall or not cpu:
+        return None
+    return Check(
+        target, measured.task, 1 / wall if target.most else wall, 1 / cpu if target.most else cpu
+    )
+
+
+def _beyond(target: Target, done: Sequence[Measured]) -> float:
+    task, program = target.beyond
+    found = [m.result(program) for m in done if m.task.name == task]
+    return found[0].median("cpu_s") if found and found[0] else 0

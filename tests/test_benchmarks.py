@@ -1,0 +1,195 @@
+"""The benchmark measures what it says: its server replays faithfully, and a small run prints."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+
+from benchmarks import replay
+from benchmarks.figures import Measured, Result, Run
+from benchmarks.portal import DATASET, EXPORTS, FEATURES
+from benchmarks.replay import Profile, Replay
+from benchmarks.slopes import slopes
+from benchmarks.targets import checks
+from benchmarks.tasks import CSV, OURS, Task, tasks
+from benchmarks.tasks import Sizes as Sized
+from ods_pipeline.emulator import Emulator
+
+ROWS = 3_000
+SCHEMA_PATH = "/api/wfs?service=WFS&version=1.1.0&request=DescribeFeatureType"
+CSV_PATH, PARQUET_PATH = (EXPORTS[name].format(DATASET) for name in ("csv", "parquet"))
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    with Emulator(sample=False) as portal:
+        portal.make_big(DATASET, rows=ROWS)
+        yield portal
+
+
+@pytest.fixture
+def server(emulator: Emulator, tmp_path: Path) -> Iterator[Replay]:
+    served = Replay(emulator.url.removeprefix("http://"), tmp_path).start()
+    yield served
+    served.shutdown()
+    served.server_close()
+
+
+@pytest.mark.parametrize("path", [CSV_PATH, PARQUET_PATH, SCHEMA_PATH, "/api/explore/v2.1/nothing"])
+@pytest.mark.parametrize("zipped", ["gzip", "identity"])
+def test_a_reply_is_what_the_portal_said_byte_for_byte(
+    emulator: Emulator, server: Replay, path: str, zipped: str
+) -> None:
+    asking = {"Accept-Encoding": zipped, "Host": f"127.0.0.1:{server.server_port}"}
+    with requests.get(emulator.url + path, headers=asking, stream=True) as said:
+        expected, headers = said.raw.read(decode_content=False), said.headers
+    for _ in range(2):
+        with requests.get(server.url + path, headers=asking, stream=True) as replayed:
+            assert replayed.raw.read(decode_content=False) == expected
+        assert replayed.status_code == said.status_code
+        for name in ("content-type", "content-encoding", "transfer-encoding", "content-length"):
+            assert replayed.headers.get(name) == headers.get(name)
+        assert not [name for name in replayed.headers if name.lower().startswith("x-ratelimit")]
+
+
+def test_the_portal_is_asked_once_and_every_request_is_counted(
+    emulator: Emulator, server: Replay
+) -> None:
+    emulator.requests.clear()
+    for _ in range(3):
+        requests.get(server.url + CSV_PATH)
+    requests.head(server.url + CSV_PATH)
+    assert len(emulator.requests) == 1
+    assert server.order() == {"requests": 4, "recorded": 2}
+    assert server.order() == {"requests": 0, "recorded": 0}
+
+
+def test_a_portal_that_is_slow_waits_and_then_trickles(
+    server: Replay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    identity = {"Accept-Encoding": "identity"}
+    size = len(requests.get(server.url + CSV_PATH, headers=identity).content)
+    monkeypatch.setitem(replay.PROFILES, "slow", Profile(latency=0.1, rate=2 * size))
+    server.order(profile="slow")
+    started = time.monotonic()
+    with requests.get(server.url + CSV_PATH, headers=identity, stream=True) as reply:
+        first = time.monotonic() - started
+        assert len(reply.content) == size
+    assert first >= 0.1
+    assert time.monotonic() - started >= 0.5
+
+
+def test_cut_rows_end_in_order_and_all_else_stays_whole(server: Replay) -> None:
+    whole = requests.get(server.url + CSV_PATH).content
+    metadata = requests.get(f"{server.url}/api/explore/v2.1/catalog/datasets/{DATASET}").content
+    features = requests.get(server.url + FEATURES).content
+    server.order(cut=True)
+    cut = requests.get(server.url + CSV_PATH).content
+    assert whole.startswith(cut)
+    assert cut.endswith(b"\n")
+    assert 0.3 < len(cut) / len(whole) <= 0.5
+    plain = requests.get(server.url + CSV_PATH, headers={"Accept-Encoding": "identity"})
+    assert plain.content == cut
+    half = requests.get(server.url + FEATURES).content
+    # It says when it was made, so it is not the beginning of the other.
+    assert len(half) == len(features) // 2
+    assert b"</wfs:FeatureCollection>" not in half
+    again = requests.get(f"{server.url}/api/explore/v2.1/catalog/datasets/{DATASET}").content
+    assert again == metadata
+    hits = requests.get(f"{server.url}{FEATURES}&resultType=hits").text
+    assert f'numberOfFeatures="{ROWS}"' in hits
+    server.order(cut=False)
+    assert requests.get(server.url + CSV_PATH).content == whole
+
+
+def test_a_gzipped_body_that_is_cut_is_sound_gzip(server: Replay) -> None:
+    server.order(cut=True)
+    with requests.get(server.url + CSV_PATH, stream=True) as reply:
+        assert reply.headers["content-encoding"] == "gzip"
+        assert gzip.decompress(reply.raw.read(decode_content=False)).endswith(b"\n")
+
+
+@pytest.fixture(scope="module")
+def small_run() -> tuple[str, dict[str, Any]]:
+    """A benchmark of little, as somebody who has no peer installed runs it."""
+    arguments = ["--quick", "--only", "csv", "--rows", "2000", "--no-install", "--save", ""]
+    command = [sys.executable, "-m", "benchmarks", *arguments, "--json"]
+    root = Path(__file__).parents[1]
+    done = subprocess.run(command, capture_output=True, text=True, cwd=root, check=False)
+    assert done.returncode == 0, done.stderr
+    (task,) = json.loads(done.stdout)["tasks"]
+    return done.stderr, {result["program"]: result for result in task["results"]}
+
+
+def test_a_small_benchmark_runs_and_tells_what_is_right(
+    small_run: tuple[str, dict[str, Any]],
+) -> None:
+    told, results = small_run
+    assert "CSV export of 2,000 rows" in told
+    (ours,) = results[OURS]["runs"]
+    assert ours["made"] == {"rows": 2000, "wrong": []}
+    assert ours["requests"] == 4
+    assert ours["wall_s"] > 0
+    assert ours["peak_mb"] > 50
+    assert results[OURS]["cut"] == "noticed"
+    assert results["pandas"]["cut"] == "silent"
+    assert "leading zeros" in results["pandas"]["runs"][0]["made"]["wrong"]
+    assert results["DuckDB COPY"]["versions"]["duckdb"]
+
+
+def test_a_peer_that_has_no_requirements_says_so_and_the_rest_goes_on(tmp_path: Path) -> None:
+    from benchmarks.measure import bench
+    from benchmarks.tasks import Program
+
+    nobody = Program("nobody", "peers.exports:nothing", environment="nobody")
+    unknown = Program("unknown", "peers.exports:nothing")
+    task = Task("csv", "CSV of {size} rows", "big", 500, (CSV[0], nobody, unknown))
+    with bench(1, lambda text: None, install=True, profile="") as one:
+        (done,) = one.measured([task])
+    ours, missing, failed = done.results
+    assert not ours.problem
+    assert missing.problem == "missing: benchmarks/requirements/nobody.txt"
+    assert failed.problem.startswith("failed: AttributeError")
+    assert not done.broken()
+
+
+def _measured(name: str, size: int, *costs: tuple[str, float]) -> Measured:
+    task = next(task for task in tasks(Sized()) if task.name == name and task.size)
+    task = Task(name, task.title, task.portal, size, task.programs, task.bound, series="rows")
+    results = [Result(p, (Run(wall, wall, 100 * wall, 1),), size) for p, wall in costs]
+    return Measured(task, tuple(results))
+
+
+def test_a_target_is_reached_or_missed_by_the_ratio() -> None:
+    done = [_measured("csv", 10**6, (OURS, 2.0), ("DuckDB COPY", 1.0), ("pandas", 4.0))]
+    found = {check.target.text: (check.figure, check.verdict) for check in checks(done)}
+    assert found == {
+        "≥ 1 × DuckDB COPY": (0.5, "MISSED"),
+        "≥ 2 × pandas": (2.0, "reached"),
+        "≤ 250 MB": (200, "reached"),
+    }
+    assert not done[0].broken()
+    assert _measured("csv", 10, (OURS, 3.0)).broken() == [
+        "CSV export of 10 rows → Parquet file: peak_mb 300, promised 250"
+    ]
+
+
+def test_a_slope_tells_linear_time_from_worse() -> None:
+    sizes = (10, 100, 1_000, 10_000)
+    straight, bent = (
+        slopes([_measured("csv", size, (OURS, 1 + size**power)) for size in sizes])[0]
+        for power in (1, 2)
+    )
+    assert straight.exponent == pytest.approx(1, abs=0.1)
+    assert bent.exponent == pytest.approx(2, abs=0.1)
+    assert straight.each_us == pytest.approx(1e6)
+    assert straight.memory == pytest.approx(10_001 / 11)

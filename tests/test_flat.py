@@ -1,0 +1,63 @@
+"""What a run costs in requests and in memory, with room to spare; time is the benchmark's.
+
+That an unchanged portal of thousands costs one request is told in `test_long_runs`.
+"""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from ods_pipeline.emulator import Emulator
+from tests.desk import Desk
+
+# Each in a process of its own, which reads its own peak: what `getrusage` calls the peak is
+# inherited from whoever started it.
+LANDING = """
+import sys
+from pathlib import Path
+from ods_pipeline.landing import Wanted, land
+from ods_pipeline.lane import FEATURES, Lane
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.tables.lake import Lake
+
+url, folder, way = sys.argv[1:]
+portal = Portal(url)
+lane = FEATURES if way == "gml" else Lane(format=way)
+land(portal, Wanted(portal.dataset("big"), lane=lane), Lake.of(Path(folder), portal.slug))
+status = Path("/proc/self/status").read_text()
+print(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6)
+"""
+DATASETS = 25
+MOST_MB = 300
+
+
+@pytest.mark.parametrize(("way", "rows"), [("parquet", 400_000), ("csv", 400_000), ("gml", 60_000)])
+def test_four_times_the_rows_take_no_more_memory(tmp_path: Path, way: str, rows: int) -> None:
+    few, many = (peak(way, number, tmp_path / str(number)) for number in (rows // 4, rows))
+    assert many <= MOST_MB
+    assert many <= 1.25 * few
+
+
+def peak(way: str, rows: int, folder: Path) -> float:
+    """The most memory that landing takes, in MB."""
+    with Emulator(sample=False) as emulator:
+        emulator.make_big("big", rows=rows)
+        command = [sys.executable, "-c", LANDING, emulator.url, str(folder), way]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return float(done.stdout)
+
+
+def test_a_dataset_costs_three_requests_and_a_false_change_three_again(tmp_path: Path) -> None:
+    with Emulator(sample=False) as emulator:
+        emulator.make_up(DATASETS)
+        desk = Desk(emulator, tmp_path)
+        assert set(desk.actions().values()) == {"landed"}
+        assert len(emulator.requests) <= 3 * DATASETS + 2
+        assert set(desk.actions().values()) == {"unchanged"}
+        assert len(emulator.requests) == 1
+        emulator.republish("made-up-00007", shuffle=True)
+        assert desk.actions()["made-up-00007"] == "same content"
+        assert len(emulator.requests) == 1 + 3
