@@ -1,4 +1,4 @@
-"""What ods_pipeline does in each task, called as its users call it.
+"""What ods_pipeline does in each task, as the command line has it done.
 
 `given` in the folder is what a task prepared for it: a landed partition, or a data folder.
 """
@@ -59,10 +59,12 @@ def sync_again(url: str, folder: Path) -> None:
 
 
 def _land(url: str, folder: Path, lane: Lane) -> Path:
+    from ods_pipeline import process
     from ods_pipeline.landing import Wanted, land
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.tables.lake import Lake
 
+    process.prepare_to_load()
     portal = Portal(url)
     lake = Lake.of(folder, portal.slug)
     land(portal, Wanted(portal.dataset(DATASET), lane=lane), lake)

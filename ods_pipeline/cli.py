@@ -10,7 +10,6 @@ import gc
 import os
 import signal
 import sys
-from importlib.abc import MetaPathFinder
 from typing import NoReturn
 
 import click
@@ -19,6 +18,7 @@ from ods_pipeline import account, commands
 from ods_pipeline.access import Access
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.places import Places
+from ods_pipeline.process import WithoutPandas
 
 _LAST_WAIT = 60
 
@@ -95,24 +95,12 @@ for _command in (
     cli.add_command(_command)
 
 
-class _WithoutPandas(MetaPathFinder):
-    """Keeps pandas out of the process: no command uses it.
-
-    pyarrow imports it with the first scalar that it makes, where it can: 50 MB and 0.4 s.
-    """
-
-    def find_spec(self, fullname: str, *_: object) -> None:
-        """Refuse pandas, leave everything else to the finders behind this one."""
-        if fullname == "pandas":
-            raise ImportError("the command line does without pandas")
-
-
 def main() -> NoReturn:
     """Run the command line; what a user can cause ends in one sentence and an exit status."""
     if sys.stdout is None:  # And what is opened next, a table even, takes its place.
         click.echo("ods-pipeline: the standard output is closed; give it /dev/null", err=True)
         sys.exit(1)
-    sys.meta_path.insert(0, _WithoutPandas())
+    sys.meta_path.insert(0, WithoutPandas())
     # A terminal that cannot show a title in Japanese shows its code points.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Or connections that a failure's traceback still holds are reported as leaks on stderr.

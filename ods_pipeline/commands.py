@@ -25,9 +25,6 @@ if TYPE_CHECKING:
     from ods_pipeline.warehouse.base import Warehouse
 
 
-_TURN, _OBJECTS = 0.0005, 100_000
-
-
 class Terminated(KeyboardInterrupt):
     """A service manager's wish that this ends."""
 
@@ -144,12 +141,8 @@ def sync(
     What cannot be proven is not taken: the rows of before stay, and the summary says why.
     """
     import functools
-    import gc
-    import sys
 
-    import pyarrow as pa
-
-    from ods_pipeline import report
+    from ods_pipeline import process, report
     from ods_pipeline.options import Options
     from ods_pipeline.outcome import exit_status
     from ods_pipeline.sync import Run
@@ -158,12 +151,7 @@ def sync(
         raise click.UsageError("--full lands everything and --verify nothing; choose one")
     if not how["features"] and (how["wfs_version"], how["axis_order"]) != ("1.1.0", "auto"):
         raise click.UsageError("--wfs-version and --axis-order say how: add --features")
-    # The C library's allocator gives memory back that Arrow's own keeps: about 60 MB less at peak.
-    pa.set_memory_pool(pa.system_memory_pool())
-    # Loads hand the interpreter back and forth with threads that fetch: not for 5 ms each time.
-    sys.setswitchinterval(_TURN)
-    # What a catalog is made of stays: looking for garbage among it takes a third of the time.
-    gc.set_threshold(_OBJECTS)
+    process.prepare_to_load()
     started = time.monotonic()
     with report.errors_as_json(as_json), _job(places) as job:
         job.lake.spool()

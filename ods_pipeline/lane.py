@@ -16,16 +16,16 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import AccessDenied, DataError, NothingToLand
-from ods_pipeline.portal import exports, features, proof
+from ods_pipeline.portal import exports, proof
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import Export, Format
 from ods_pipeline.portal.proof import Proof
-from ods_pipeline.portal.wfs import Version
 from ods_pipeline.tables.lake import PartitionKind
 from ods_pipeline.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.gml import AxisOrder
+    from ods_pipeline.portal.wfs import Version
 
 
 @dataclass(frozen=True)
@@ -66,6 +66,8 @@ class Lane:
         """
         if self.kind == "records":
             return arrow_schema(dataset.fields)
+        from ods_pipeline.portal import features
+
         return features.schema(dataset)
 
     def opened(
@@ -78,6 +80,8 @@ class Lane:
         """Ask for all rows of a dataset; see `portal.exports` and `portal.features`."""
         if self.kind == "records":
             return exports.opened(client, dataset, self.format, spool=spool, received=received)
+        from ods_pipeline.portal import features
+
         return features.opened(
             client,
             dataset,
@@ -94,6 +98,8 @@ class Lane:
         """
         if self.kind == "records":
             return proof.prove(client, dataset, rows)
+        from ods_pipeline.portal import features
+
         return features.prove(client, dataset, rows, self.version)
 
     def require(self, dataset: Dataset) -> None:

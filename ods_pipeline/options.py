@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING
 
 from ods_pipeline.lane import Lane
 from ods_pipeline.portal.exports import Format
-from ods_pipeline.portal.wfs import Version
 from ods_pipeline.tables import rules as trust
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.gml import AxisOrder
+    from ods_pipeline.portal.wfs import Version
 
 
 @dataclass(frozen=True)

@@ -11,19 +11,19 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal, NothingToLand
-from ods_pipeline.portal import catalog, exports, features
+from ods_pipeline.portal import catalog, exports
 from ods_pipeline.portal.address import dataset_path
 from ods_pipeline.portal.auth.credentials import Credentials
 from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.exports import Format
 from ods_pipeline.portal.proof import prove
 from ods_pipeline.portal.query import ALL, Query
-from ods_pipeline.portal.wfs import Method, Version, Wfs
 
 if TYPE_CHECKING:
     import geopandas
 
     from ods_pipeline.portal.gml import AxisOrder
+    from ods_pipeline.portal.wfs import Method, Version, Wfs
 
 
 class Portal:
@@ -208,6 +208,8 @@ class Portal:
             DataError: The features cannot be trusted, or are not all.
             PortalError: The portal does not give them.
         """
+        from ods_pipeline.portal import features
+
         dataset = self.dataset(dataset_id)
         if not dataset.geographic:
             told = f"{dataset_id} has no geographic field, so WFS has no layer of it"
@@ -228,6 +230,8 @@ class Portal:
             version: Version of WFS to ask for.
             method: `GET`, or `POST` for XML bodies (1.1.0 alone).
         """
+        from ods_pipeline.portal.wfs import Wfs
+
         return Wfs(self.client, version, method=method)
 
     def export(

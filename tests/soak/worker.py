@@ -11,8 +11,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
-
+from ods_pipeline import process
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.options import Options
 from ods_pipeline.outcome import exit_status
@@ -25,8 +24,7 @@ from ods_pipeline.warehouse import open_warehouse
 def main() -> None:
     """For each line of words on stdin, sync once and answer with one line of JSON."""
     url, folder, pause = sys.argv[1:]
-    # As the command line does.
-    pa.set_memory_pool(pa.system_memory_pool())
+    process.prepare_to_load()
     answers = os.fdopen(os.dup(1), "w")
     for line in sys.stdin:
         told = _synced(url, Path(folder), float(pause), line.split())
