@@ -60,6 +60,8 @@ def sync_again(url: str, folder: Path) -> None:
 
 def _land(url: str, folder: Path, lane: Lane) -> Path:
     from ods_pipeline import process
+
+    process.without_pandas()
     from ods_pipeline.landing import Wanted, land
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.tables.lake import Lake

@@ -1,4 +1,4 @@
-"""Geometry as exports write it, to WKB in lon/lat; and the GeoParquet description of it.
+"""Geometry as exports write it, to WKB in lon/lat.
 
 Geometries are carried, not judged: an invalid ring stays as the publisher drew it. Features over
 WFS have their own reader; nothing here parses GML.
@@ -7,7 +7,7 @@ WFS have their own reader; nothing here parses GML.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from ods_pipeline.dataset import GEOGRAPHIC, Field
 from ods_pipeline.errors import TypeMismatch
 
 _POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
-_LITTLE_ENDIAN, _POINT_TYPE = 1, 1
+LITTLE_ENDIAN, _POINT_TYPE = 1, 1
 _NO_PLACE = pa.nulls(1, pa.int32())[0]
 
 # RuntimeError is JSON nested too deeply, and shapely's refusal of curves.
@@ -47,7 +47,7 @@ def wkb(column: pa.Array, field: Field, row: int = 1) -> pa.Array:
         if pa.types.is_string(column.type):
             if field.type == "geo_point_2d":
                 return _from_lat_lon(column)
-            return _written(shapely.from_geojson(_objects(column)))
+            return _written(shapely.from_geojson(objects(column)))
         return _canonical(column)
     except _UNREADABLE:
         return _one_by_one(column, field, row)
@@ -77,7 +77,7 @@ def _values(numbers: pa.Array) -> np.ndarray[Any, Any]:
 
 def _points(lon: np.ndarray[Any, Any], lat: np.ndarray[Any, Any]) -> pa.Array:
     packed = np.empty(len(lon), _POINT)
-    packed["order"], packed["type"] = _LITTLE_ENDIAN, _POINT_TYPE
+    packed["order"], packed["type"] = LITTLE_ENDIAN, _POINT_TYPE
     packed["lon"], packed["lat"] = lon, lat
     ends = np.arange(0, packed.nbytes + 1, _POINT.itemsize, dtype=np.int32)
     buffers = [None, pa.py_buffer(ends), pa.py_buffer(packed.view(np.uint8))]
@@ -86,12 +86,12 @@ def _points(lon: np.ndarray[Any, Any], lat: np.ndarray[Any, Any]) -> pa.Array:
 
 def _canonical(column: pa.Array) -> pa.Array:
     column = column.cast(pa.binary())
-    if _packed(column) is not None:
+    if packed_points(column) is not None:
         return column
-    return _written(shapely.from_wkb(_objects(column)))
+    return _written(shapely.from_wkb(objects(column)))
 
 
-def _packed(column: pa.Array) -> np.ndarray[Any, Any] | None:
+def packed_points(column: pa.Array) -> np.ndarray[Any, Any] | None:
     """The points of a column without a copy of each; None where it holds anything else."""
     present = column.drop_null()
     if not len(present):
@@ -101,18 +101,19 @@ def _packed(column: pa.Array) -> np.ndarray[Any, Any] | None:
     if (np.diff(places) != _POINT.itemsize).any():
         return None
     packed = np.frombuffer(data, _POINT, len(present), places[0])
-    plain = (packed["order"] == _LITTLE_ENDIAN).all() and (packed["type"] == _POINT_TYPE).all()
+    plain = (packed["order"] == LITTLE_ENDIAN).all() and (packed["type"] == _POINT_TYPE).all()
     return packed if plain else None
 
 
-def _objects(column: pa.Array) -> np.ndarray[Any, Any]:
+def objects(column: pa.Array) -> np.ndarray[Any, Any]:
+    """Geometries as shapely takes them."""
     values: np.ndarray[Any, Any] = column.to_numpy(zero_copy_only=False)
     return values
 
 
 def _written(geometries: Iterable[Any]) -> pa.Array:
     encoded = shapely.to_wkb(
-        np.asarray(geometries, object), byte_order=_LITTLE_ENDIAN, flavor="iso", include_srid=False
+        np.asarray(geometries, object), byte_order=LITTLE_ENDIAN, flavor="iso", include_srid=False
     )
     return pa.array(encoded, pa.binary())
 
@@ -147,62 +148,6 @@ def _geometry(value: Any) -> Any:
     return shapely.Point(lon, lat)
 
 
-class GeoSummary:
-    """Geometry types and bounds of one column, gathered batch by batch."""
-
-    def __init__(self) -> None:
-        self._types: set[str] = set()
-        self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
-
-    def update(self, column: pa.Array) -> None:
-        """Take in some geometries, as WKB."""
-        present = column.drop_null()
-        if not len(present):
-            return
-        points = _packed(present)
-        if points is not None:
-            self._types.add("Point")
-            self._widen([points["lon"], points["lat"]] * 2)
-            return
-        geometries = shapely.from_wkb(_objects(present))
-        for number, has_z in set(
-            zip(shapely.get_type_id(geometries), shapely.has_z(geometries), strict=True)
-        ):
-            name = shapely.GeometryType(number).name
-            self._types.add(_GEOPARQUET_NAMES[name] + (" Z" if has_z else ""))
-        self._widen(shapely.bounds(geometries).T)
-
-    def _widen(self, bounds: Sequence[np.ndarray[Any, Any]]) -> None:
-        """Take in west, south, east and north of some geometries; empty ones have NaN."""
-        edges = zip((np.fmin, np.fmin, np.fmax, np.fmax), bounds, self._bounds, strict=True)
-        self._bounds = np.array([edge.reduce(new, initial=known) for edge, new, known in edges])
-
-    def describe(self) -> dict[str, Any]:
-        """The column's entry in GeoParquet's metadata, CRS and bounds (degrees) included."""
-        import pyproj
-
-        described: dict[str, Any] = {
-            "encoding": "WKB",
-            "geometry_types": sorted(self._types),
-            "crs": pyproj.CRS("OGC:CRS84").to_json_dict(),
-        }
-        if np.isfinite(self._bounds).all():
-            described["bbox"] = self._bounds.tolist()
-        return described
-
-
-_GEOPARQUET_NAMES = {
-    "POINT": "Point",
-    "LINESTRING": "LineString",
-    "LINEARRING": "LineString",
-    "POLYGON": "Polygon",
-    "MULTIPOINT": "MultiPoint",
-    "MULTILINESTRING": "MultiLineString",
-    "MULTIPOLYGON": "MultiPolygon",
-    "GEOMETRYCOLLECTION": "GeometryCollection",
-}
-
-
 def geometry_columns(schema: pa.Schema) -> list[str]:
     """The geometry columns of a partition, the primary one first."""
     kinds = {item.name: (item.metadata or {}).get(b"ods_type", b"").decode() for item in schema}
@@ -214,19 +159,3 @@ def primary(fields: Iterable[Field]) -> str:
     """The name of the geometry that readers see first: a shape before a point; empty without."""
     names = {field.type: field.name for field in reversed(list(fields))}
     return names.get("geo_shape") or names.get("geo_point_2d") or ""
-
-
-def geo_metadata(summaries: dict[str, GeoSummary], primary_column: str) -> str:
-    """GeoParquet 1.1's `geo` entry.
-
-    Args:
-        summaries: One per geometry column.
-        primary_column: Name of the one that readers see first.
-    """
-    return json.dumps(
-        {
-            "version": "1.1.0",
-            "primary_column": primary_column,
-            "columns": {name: summary.describe() for name, summary in summaries.items()},
-        }
-    )

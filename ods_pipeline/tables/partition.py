@@ -21,7 +21,8 @@ from ods_pipeline.errors import Damaged
 from ods_pipeline.tables import reading
 from ods_pipeline.tables.content import ContentHash
 from ods_pipeline.tables.durable import replace_durably
-from ods_pipeline.tables.geometry import GeoSummary, geo_metadata, geometry_columns
+from ods_pipeline.tables.geometry import geometry_columns
+from ods_pipeline.tables.geoparquet import GeoSummary, geo_metadata
 from ods_pipeline.tables.lake import Lake, explained
 from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import columns_hash

@@ -1,0 +1,138 @@
+"""What a GeoParquet file says of its geometries: types, bounds and CRS, gathered batch by batch.
+
+Bringing geometries to WKB is `geometry`'s work, writing files `partition`'s.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from ods_pipeline.tables.geometry import LITTLE_ENDIAN, objects, packed_points
+
+# Of these the bounds are read without making geometries of them: a line, a polygon of one ring.
+_PATHS = {2: ("LineString", 9), 3: ("Polygon", 13)}
+_GEOPARQUET_NAMES = {
+    "POINT": "Point",
+    "LINESTRING": "LineString",
+    "LINEARRING": "LineString",
+    "POLYGON": "Polygon",
+    "MULTIPOINT": "MultiPoint",
+    "MULTILINESTRING": "MultiLineString",
+    "MULTIPOLYGON": "MultiPolygon",
+    "GEOMETRYCOLLECTION": "GeometryCollection",
+}
+
+
+class GeoSummary:
+    """Geometry types and bounds of one column, gathered batch by batch."""
+
+    def __init__(self) -> None:
+        self._types: set[str] = set()
+        self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
+
+    def update(self, column: pa.Array) -> None:
+        """Take in some geometries, as WKB."""
+        present = column.drop_null()
+        if not len(present):
+            return
+        points = packed_points(present)
+        if points is not None:
+            self._types.add("Point")
+            self._widen([points["lon"], points["lat"]] * 2)
+            return
+        for kind, (name, head) in _PATHS.items():
+            paths, present = _paths(present, kind, head)
+            if len(paths):
+                self._types.add(name)
+                lon, lat = paths.T
+                self._widen([lon, lat] * 2)
+        if not len(present):
+            return
+        geometries = shapely.from_wkb(objects(present))
+        for number, has_z in set(
+            zip(shapely.get_type_id(geometries), shapely.has_z(geometries), strict=True)
+        ):
+            name = shapely.GeometryType(number).name
+            self._types.add(_GEOPARQUET_NAMES[name] + (" Z" if has_z else ""))
+        self._widen(shapely.bounds(geometries).T)
+
+    def _widen(self, bounds: Sequence[np.ndarray[Any, Any]]) -> None:
+        """Take in west, south, east and north of some geometries; empty ones have NaN."""
+        edges = zip((np.fmin, np.fmin, np.fmax, np.fmax), bounds, self._bounds, strict=True)
+        self._bounds = np.array([edge.reduce(new, initial=known) for edge, new, known in edges])
+
+    def describe(self) -> dict[str, Any]:
+        """The column's entry in GeoParquet's metadata, CRS and bounds (degrees) included."""
+        described: dict[str, Any] = {
+            "encoding": "WKB",
+            "geometry_types": sorted(self._types),
+            "crs": _crs84(),
+        }
+        if np.isfinite(self._bounds).all():
+            described["bbox"] = self._bounds.tolist()
+        return described
+
+
+@functools.cache
+def _crs84() -> dict[str, Any]:
+    import pyproj
+
+    found: dict[str, Any] = pyproj.CRS("OGC:CRS84").to_json_dict()
+    return found
+
+
+def _paths(column: pa.Array, kind: int, head: int) -> tuple[np.ndarray[Any, Any], pa.Array]:
+    """The positions of all plain paths of a column, and the geometries that are none.
+
+    Args:
+        column: Geometries as WKB, none of them null.
+        kind: WKB's number for the type: a line, or a polygon, whose only ring is looked at.
+        head: Bytes before the positions; the last four of them count these.
+    """
+    _, offsets, data = column.buffers()
+    ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+    sizes, text = np.diff(ends), np.frombuffer(data, np.uint8)
+    long = np.flatnonzero(sizes >= head)
+    heads = text[ends[long][:, np.newaxis] + np.arange(head)]
+    numbers = np.ascontiguousarray(heads[:, 1:]).view("<u4")
+    plain = (heads[:, 0] == LITTLE_ENDIAN) & (numbers[:, 0] == kind)
+    plain &= (numbers[:, 1:-1] == 1).all(axis=1)
+    plain &= sizes[long] == head + 16 * numbers[:, -1].astype(np.int64)
+    chosen = np.zeros(len(column), bool)
+    chosen[long[plain]] = True
+    if not chosen.any():
+        return np.empty((0, 2)), column
+    mask = pa.Array.from_buffers(
+        pa.bool_(), len(chosen), [None, pa.py_buffer(np.packbits(chosen, bitorder="little"))]
+    )
+    bare = pc.binary_slice(column.filter(mask), head, 2**31 - 1)
+    _, offsets, data = bare.buffers()
+    last = np.frombuffer(offsets, np.int32)[bare.offset + len(bare)]
+    first = np.frombuffer(offsets, np.int32)[bare.offset]
+    return np.frombuffer(data, "<f8", (last - first) // 8, first).reshape(-1, 2), column.filter(
+        pc.invert(mask)
+    )
+
+
+def geo_metadata(summaries: dict[str, GeoSummary], primary_column: str) -> str:
+    """GeoParquet 1.1's `geo` entry.
+
+    Args:
+        summaries: One per geometry column.
+        primary_column: Name of the one that readers see first.
+    """
+    return json.dumps(
+        {
+            "version": "1.1.0",
+            "primary_column": primary_column,
+            "columns": {name: summary.describe() for name, summary in summaries.items()},
+        }
+    )
