@@ -12,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.portal import DATASET
+from ods_pipeline import process
 
 if TYPE_CHECKING:
     from ods_pipeline.lane import Lane
+
+process.prepare()
 
 
 def land_parquet(url: str, folder: Path) -> Path:
@@ -59,14 +62,10 @@ def sync_again(url: str, folder: Path) -> None:
 
 
 def _land(url: str, folder: Path, lane: Lane) -> Path:
-    from ods_pipeline import process
-
-    process.without_pandas()
     from ods_pipeline.landing import Wanted, land
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.tables.lake import Lake
 
-    process.prepare_to_load()
     portal = Portal(url)
     lake = Lake.of(folder, portal.slug)
     land(portal, Wanted(portal.dataset(DATASET), lane=lane), lake)

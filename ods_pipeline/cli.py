@@ -18,7 +18,7 @@ from ods_pipeline import account, commands
 from ods_pipeline.access import Access
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.places import Places
-from ods_pipeline.process import without_pandas
+from ods_pipeline.process import prepare
 
 _LAST_WAIT = 60
 
@@ -100,7 +100,7 @@ def main() -> NoReturn:
     if sys.stdout is None:  # And what is opened next, a table even, takes its place.
         click.echo("ods-pipeline: the standard output is closed; give it /dev/null", err=True)
         sys.exit(1)
-    without_pandas()
+    prepare()
     # A terminal that cannot show a title in Japanese shows its code points.
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Or connections that a failure's traceback still holds are reported as leaks on stderr.

@@ -125,7 +125,7 @@ OWN_DISK = _own_disk() if __name__ != "__main__" else ()
 def _serve() -> None:
     from ods_pipeline import process
 
-    process.without_pandas()
+    process.prepare()
     _import_all()
     gc.freeze()
     # The threads that libraries start for themselves know what to do when their process forks.
