@@ -107,7 +107,7 @@ class Sizes:
 
 
 QUICK = Sizes(50_000, 0, 10_000, 3_000, (10, 100), 24, (10_000, 100_000))
-_EXPORT, _GML, _LOAD = Bound(memory_mb=250), Bound(memory_mb=300), Bound(memory_mb=300)
+_EXPORT, _GML, _LOAD = Bound(memory_mb=250), Bound(memory_mb=300), Bound(memory_mb=400)
 _GDAL, _REQUESTS = ("pyogrio", "GDAL"), ("requests",)
 _CURL = Program("curl", "peers.download:curl_parquet", ("curl",))
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
+import shlex
 import subprocess
 import sys
 import time
@@ -15,6 +17,7 @@ import pytest
 import requests
 
 from benchmarks import replay
+from benchmarks.__main__ import main
 from benchmarks.figures import Measured, Result, Run
 from benchmarks.portal import DATASET, EXPORTS, FEATURES
 from benchmarks.replay import Profile, Replay
@@ -193,3 +196,22 @@ def test_a_slope_tells_linear_time_from_worse() -> None:
     assert bent.exponent == pytest.approx(2, abs=0.1)
     assert straight.each_us == pytest.approx(1e6)
     assert straight.memory == pytest.approx(10_001 / 11)
+
+
+ROOT = Path(__file__).parent.parent
+PAGE = (ROOT / "docs" / "performance.md").read_text()
+
+
+def test_every_benchmark_that_the_page_shows_is_one_that_can_be_run() -> None:
+    shown = re.findall(r'^\$ make bench(?: BENCH="(.+?)")?', PAGE, re.MULTILINE)
+    assert len(shown) > 3
+    for arguments in shown:
+        main.make_context("bench", shlex.split(arguments))
+
+
+def test_the_tables_of_the_page_are_those_of_the_kept_results() -> None:
+    kept = json.loads((ROOT / "benchmarks" / "results" / "two-cores.json").read_text())
+    titles = {task["title"] for task in kept["tasks"] if task["task"] != "slope"}
+    assert titles == set(re.findall(r"^### (.+→.+|Portal.+|First.+|Start.+)$", PAGE, re.MULTILINE))
+    for task in kept["targets"]:
+        assert f"{task['figure']:.2f}" in PAGE

@@ -21,7 +21,7 @@ from ods_pipeline.warehouse.names import quoted
 # Memory and threads for a load, each tried when the one before it was too little: the first does
 # for any number of rows, the others for hundreds of columns, of which DuckDB holds a whole row
 # group at once.
-_ROOM = (("64MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
+_ROOM = (("200MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
 # A second thread costs a small table more than it gives.
 _LITTLE = ("64MB", 1)
 
