@@ -61,7 +61,7 @@ class Form:
         least = np.array([sum(map(len, tag)) for tag in self.tags])
         closed = np.array([len(tag) == 1 for tag in self.tags])
         found = tokens.side_by_side(tokens.sizes, first, count)
-        fitting = np.where(closed, found == least, found >= least).all(axis=1)
+        fitting = np.asarray(np.where(closed, found == least, found >= least).all(axis=1))
         for role in (BLANK, PLACE):
             mine = np.flatnonzero(np.array(self.roles) == role)
             tags = first[fitting, None] + mine
