@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -123,11 +123,12 @@ def opened(
         lists = [field for _, field in columns if field and pa.types.is_list(arrow_type(field))]
         if format == "csv" and lists:
             raw = watched(raw, client, dataset, lists)
+        batches = _typed(_few(raw, dataset), columns, _dialect(client, dataset, format))
         yield Export(
             format,
             client.url(dataset_path(dataset.dataset_id, f"/exports/{format}")),
             pa.schema([target for target, _ in columns]),
-            _typed(_few(raw, dataset), columns, _dialect(client, dataset, format)),
+            stack.enter_context(contextlib.closing(batches)),
         )
 
 
@@ -180,7 +181,7 @@ _Columns = list[tuple[pa.Field, Field | None]]
 
 def _typed(
     raw: Iterator[pa.RecordBatch], columns: _Columns, dialect: Dialect
-) -> Iterator[pa.RecordBatch]:
+) -> Generator[pa.RecordBatch, None, None]:
     schema = pa.schema([target for target, _ in columns])
 
     def work(numbered: tuple[int, pa.RecordBatch]) -> pa.RecordBatch:

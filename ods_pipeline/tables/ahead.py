@@ -7,7 +7,7 @@ asks a portal stays in the thread that has set requests aside for it.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain, islice
 from typing import TypeVar
@@ -18,7 +18,7 @@ _Result = TypeVar("_Result")
 
 def ahead(
     work: Callable[[_Item], _Result], items: Iterable[_Item], most: int = 2
-) -> Iterator[_Result]:
+) -> Generator[_Result, None, None]:
     """The results for some items, in their order; a few are worked on while one is looked at.
 
     Args:
@@ -27,7 +27,8 @@ def ahead(
         most: How many are worked on, or wait to be taken, at once.
 
     Yields:
-        A result for each item. The first failure ends it.
+        A result for each item. The first failure ends it. Whoever leaves before the end closes it,
+        or its threads wait.
     """
     waiting: deque[Future[_Result]] = deque()
     remaining = iter(items)

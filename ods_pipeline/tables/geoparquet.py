@@ -49,11 +49,14 @@ class GeoSummary:
             self._widen([points["lon"], points["lat"]] * 2)
             return
         for kind, (name, head) in _PATHS.items():
-            paths, present = _paths(present, kind, head)
-            if len(paths):
+            if not len(present):
+                return
+            paths, others = _paths(present, kind, head)
+            if len(others) < len(present):
                 self._types.add(name)
                 lon, lat = paths.T
                 self._widen([lon, lat] * 2)
+            present = others
         if not len(present):
             return
         geometries = shapely.from_wkb(objects(present))
@@ -117,9 +120,9 @@ def _paths(column: pa.Array, kind: int, head: int) -> tuple[np.ndarray[Any, Any]
     _, offsets, data = bare.buffers()
     last = np.frombuffer(offsets, np.int32)[bare.offset + len(bare)]
     first = np.frombuffer(offsets, np.int32)[bare.offset]
-    return np.frombuffer(data, "<f8", (last - first) // 8, first).reshape(-1, 2), column.filter(
-        pc.invert(mask)
-    )
+    count = (last - first) // 8
+    paths = np.frombuffer(data, "<f8", count, first) if count else np.empty(0)
+    return paths.reshape(-1, 2), column.filter(pc.invert(mask))
 
 
 def geo_metadata(summaries: dict[str, GeoSummary], primary_column: str) -> str:

@@ -232,7 +232,7 @@ def _repeating(group: pa.Table) -> list[str]:
     for name, column in zip(piece.column_names, piece.columns, strict=True):
         nested = pa.types.is_list(column.type)
         values = column.chunk(0).flatten() if nested else column
-        if pa.types.is_nested(values.type):
+        if pa.types.is_nested(values.type) or pa.types.is_null(values.type):
             continue
         if pc.count_distinct(values).as_py() * _TIMES <= len(values):
             found.append(f"{name}.list.element" if nested else name)

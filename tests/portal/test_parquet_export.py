@@ -2,6 +2,7 @@
 
 import contextlib
 import random
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -15,6 +16,7 @@ from ods_pipeline.emulator import Emulator
 from ods_pipeline.errors import OdsPipelineError, SchemaMismatch, Unproven
 from ods_pipeline.portal import exports, parquet_export
 from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.portal import Portal
 
 Write = Callable[[pa.Table], bytes]
 
@@ -93,3 +95,15 @@ def test_columns_that_are_not_the_declared_fields_are_refused_by_name(
 def _renamed(emulator: Emulator, names: list[str]) -> tuple[object, ...]:
     fields = emulator.state.dataset("d").fields
     return tuple(replace(f, name=name) for f, name in zip(fields, names, strict=True))
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_who_leaves_an_export_early_leaves_no_thread_behind(
+    portal: Portal, emulator: Emulator, format: exports.Format
+) -> None:
+    emulator.make_big("big", rows=70_000)
+    with portal.record_batches("big", format) as rows:
+        rows.read_next_batch()
+        assert "ahead" in str(threading.enumerate())
+    assert "ahead" not in str(threading.enumerate())
+    del rows

@@ -31,6 +31,7 @@ NAMES = {
 
 
 @given(st.lists(st.none() | GEOMETRY, max_size=8), st.booleans(), st.integers(0, 3))
+@example([shapely.LineString(), None], True, 0)
 @example([shapely.Polygon(), shapely.box(1, 2, 3, 4), None, shapely.Point(9, 9)], True, 1)
 def test_types_and_bounds_are_those_of_the_geometries(
     geometries: list[shapely.Geometry | None], little: bool, cut: int

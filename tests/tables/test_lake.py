@@ -267,10 +267,13 @@ def test_a_dictionary_is_kept_for_values_that_come_back_and_for_no_others(lake: 
     assert pq.read_table(path).to_pylist() == rows
 
 
-def test_lists_of_structs_are_written_like_anything_else(lake: Lake) -> None:
+def test_lists_of_structs_and_columns_of_nothing_are_written_like_anything_else(lake: Lake) -> None:
     item = pa.struct({"name": pa.string(), "size": pa.int64()})
-    schema = pa.schema({"items": pa.list_(item)})
-    rows = [{"items": [{"name": "a", "size": 1}]}, {"items": None}]
+    schema = pa.schema({"items": pa.list_(item), "nothing": pa.null()})
+    rows = [
+        {"items": [{"name": "a", "size": 1}], "nothing": None},
+        {"items": None, "nothing": None},
+    ]
     path = lake.partition("records", "d")
     with PartitionWriter(lake, path, schema) as writer:
         writer.write(pa.RecordBatch.from_pylist(rows, schema))

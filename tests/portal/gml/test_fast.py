@@ -232,3 +232,14 @@ def test_a_feature_of_megabytes_is_read_amid_small_ones() -> None:
     assert [len(name) for name in assert_same(body, 1 << 16)["name"]][39:42] == [9, 5 << 19, 9]
     end = body.index(b"</ods:name>", 1 << 20)
     assert assert_same(body[:end], 1 << 16)[0] is Unproven
+
+
+@pytest.mark.parametrize("block", [500, 20_000])
+@pytest.mark.parametrize("odd", [b"a>b", b">", b"a>", b"'>'"])
+def test_an_id_may_hold_what_ends_a_tag_elsewhere(odd: bytes, block: int) -> None:
+    body = document([Feature(f"x.{n}", {"name": "a" * (n % 9)}) for n in range(300)])
+    assert b'"x.200"' in body
+    for name in (b'"x.0"', b'"x.200"', b'"x.201"'):
+        body = body.replace(name, b'"' + odd + b'"')
+    found = assert_same(body, block)
+    assert odd.decode() in str(found)

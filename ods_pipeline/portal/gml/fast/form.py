@@ -21,7 +21,7 @@ BLANK, VALUE, PLACE, ASIDE = range(4)
 #: The number of a tag that stands for an empty value.
 NOTHING = -1
 
-_FORBIDDEN = np.array([ord(character) for character in '"<&\t\n'], np.uint8)
+_FORBIDDEN = np.array([ord(character) for character in '"<>&\t\n'], np.uint8)
 
 
 @dataclass(frozen=True, eq=False)
@@ -84,7 +84,7 @@ def _open(tokens: Tokens, tags: Integers, tag: tuple[bytes, ...]) -> Truths:
     ).to_numpy(zero_copy_only=False)
     ids = tokens.within(starts + len(before), ends - len(after))
     if has_any(ids):
-        fitting &= ~pc.match_substring_regex(ids, '["<&\t\n]').to_numpy(zero_copy_only=False)
+        fitting &= ~pc.match_substring_regex(ids, '["<>&\t\n]').to_numpy(zero_copy_only=False)
     truths: Truths = fitting
     return truths
 

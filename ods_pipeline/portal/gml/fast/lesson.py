@@ -19,11 +19,11 @@ SPACE = "[ \\t\\n]*+"
 _TEXT = "[^<]*+"
 _BARE = "[^<&]*+"
 _SAID = "([ \\t\\n]*+[^< \\t\\n][^<]*+)"
-ID = '[^"<&\\t\\n]*+'
+ID = '[^"<>&\\t\\n]*+'
 
 _TOKENS = re.compile(r"<[^<>]*>|[^<]+")
 _NAME = re.compile(r"</?([^\s/>]+)")
-IDS = re.compile(r'(\s(?:[\w.-]+:id|fid)=")([^"<&]*)')
+IDS = re.compile(r'(\s(?:[\w.-]+:id|fid)=")([^"<>&]*)')
 # A text is searched too, where it tells nothing: then a feature is not learned from.
 _TELLING = re.compile(r"[:\s](?:nil|href)\s*=")
 # Splits a geometry at its texts, so that what is left is its markup.
