@@ -27,7 +27,7 @@ def version(name):
 for name in sys.argv[1:]:
     try:
         print(name, version(name))
-    except Exception:
+    except Exception:  # Whatever a program answers that is not there as it should be.
         print(name, "missing")
 """
 

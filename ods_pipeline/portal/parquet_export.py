@@ -115,7 +115,8 @@ def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
             plain = _opened(file)
             _require_sound(plain.metadata)
             require_sound_pages(file, plain.metadata)
-            parquet = _opened(file, _repeating(plain.metadata))
+            repeating = _repeating(plain.metadata)
+            parquet = _opened(file, repeating) if repeating else plain
         with plain, parquet:
             yield Spooled(parquet, plain.schema_arrow)
 
