@@ -16,7 +16,7 @@ help: ## Say what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-13s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 demo: $(STAMP) ## Load the sample portal into DuckDB, twice, without a network
-	@$(BIN)/python -m ods_pipeline.demo
+	@$(BIN)/python -m ods_pipeline.cli.demo
 
 # Background jobs of a shell ignore Ctrl-C, so the emulator is ended by the trap, after Dagster.
 # An emulator that somebody started in another terminal is used, and left alone.

@@ -16,14 +16,14 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from ods_pipeline.dataset import Dataset
-    from ods_pipeline.tables.lake import Lake
+    from ods_pipeline.lake.lake import Lake
 
 
 def many(url: str, folder: Path) -> Path:
     """Land and load every dataset of the portal, all with the rows of the first."""
+    from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.portal import Portal
-    from ods_pipeline.tables.lake import Lake
-    from ods_pipeline.warehouse.base import open_warehouse
+    from ods_pipeline.warehouse.protocol import open_warehouse
 
     portal = Portal(url)
     lake = Lake.of(folder, portal.slug)
@@ -42,9 +42,9 @@ def partition(url: str, folder: Path) -> Path:
 
 
 def _landed(dataset: Dataset, rows: pa.Table, lake: Lake) -> Path:
+    from ods_pipeline.lake.receipt import Receipt
+    from ods_pipeline.lake.writer import PartitionWriter
     from ods_pipeline.tables.geometry import primary
-    from ods_pipeline.tables.partition import PartitionWriter
-    from ods_pipeline.tables.receipt import Receipt
 
     target = lake.partition("records", dataset.dataset_id)
     with PartitionWriter(lake, target, rows.schema, primary(dataset.fields)) as writer:

@@ -12,38 +12,38 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.portal import DATASET
-from ods_pipeline import process
+from ods_pipeline.cli import process
 
 if TYPE_CHECKING:
-    from ods_pipeline.lane import Lane
+    from ods_pipeline.sync.extractor import Lane
 
 process.prepare()
 
 
 def land_parquet(url: str, folder: Path) -> Path:
     """A proven partition from the Parquet export."""
-    from ods_pipeline.lane import Lane
+    from ods_pipeline.sync.extractor import Lane
 
     return _land(url, folder, Lane(format="parquet"))
 
 
 def land_csv(url: str, folder: Path) -> Path:
     """A proven partition from the CSV export."""
-    from ods_pipeline.lane import Lane
+    from ods_pipeline.sync.extractor import Lane
 
     return _land(url, folder, Lane(format="csv"))
 
 
 def land_gml(url: str, folder: Path) -> Path:
     """A proven partition from the portal's WFS."""
-    from ods_pipeline.lane import FEATURES
+    from ods_pipeline.sync.extractor import FEATURES
 
     return _land(url, folder, FEATURES)
 
 
 def load(url: str, folder: Path) -> Path:
     """The warehouse's table from a landed partition."""
-    from ods_pipeline.warehouse.base import open_warehouse
+    from ods_pipeline.warehouse.protocol import open_warehouse
 
     database = folder / "warehouse.duckdb"
     with open_warehouse(f"duckdb:////{database}") as warehouse:
@@ -62,9 +62,9 @@ def sync_again(url: str, folder: Path) -> None:
 
 
 def _land(url: str, folder: Path, lane: Lane) -> Path:
-    from ods_pipeline.landing import Wanted, land
+    from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.portal import Portal
-    from ods_pipeline.tables.lake import Lake
+    from ods_pipeline.sync.landing import Wanted, land
 
     portal = Portal(url)
     lake = Lake.of(folder, portal.slug)
@@ -74,7 +74,7 @@ def _land(url: str, folder: Path, lane: Lane) -> Path:
 
 def _sync(url: str, folder: Path) -> Path:
     """Run the command line in this process, which is what is being measured."""
-    from ods_pipeline.cli import main
+    from ods_pipeline.cli.main import main
 
     sys.argv = ["ods-pipeline", "--portal", url, "--data-dir", str(folder), "sync"]
     # A StringIO does not let itself be reconfigured, as the command line does with its stdout.

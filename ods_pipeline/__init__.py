@@ -9,7 +9,7 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ods_pipeline.component import OpendatasoftPortal
+    from ods_pipeline.dagster.component import OpendatasoftPortal
     from ods_pipeline.dataset import Dataset, Field
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.gml import read_gml
@@ -20,7 +20,7 @@ _HOMES = {
     "Dataset": "ods_pipeline.dataset",
     "Field": "ods_pipeline.dataset",
     "OAuth2": "ods_pipeline.portal.auth",
-    "OpendatasoftPortal": "ods_pipeline.component",
+    "OpendatasoftPortal": "ods_pipeline.dagster.component",
     "Portal": "ods_pipeline.portal.portal",
     "read_gml": "ods_pipeline.portal.gml",
 }

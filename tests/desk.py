@@ -9,12 +9,12 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.landing import Landing, Wanted, land
-from ods_pipeline.options import Options
-from ods_pipeline.outcome import Outcome
+from ods_pipeline.lake.lake import Lake, PartitionKind
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync import Run
-from ods_pipeline.tables.lake import Lake, PartitionKind
+from ods_pipeline.sync.landing import Landing, Wanted, land
+from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.outcome import Outcome
+from ods_pipeline.sync.run import Run
 from ods_pipeline.warehouse import Warehouse, open_warehouse
 
 FIELDS = [{"name": "code", "type": "text"}, {"name": "n", "type": "int"}]

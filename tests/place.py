@@ -16,9 +16,9 @@ import pytest
 
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.errors import OdsPipelineError
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import OAuth2
-from tests.dagster_layer.world import FIELDS, RECORDS
+from ods_pipeline.portal.http.address import Address
+from tests.dagster.world import FIELDS, RECORDS
 from tests.person import answered
 from tests.search import Secrets, told
 

@@ -172,8 +172,8 @@ def test_an_import_is_seen_wherever_and_however_it_is_written() -> None:
         "    import dagster._core\n"
     )
     assert [*imports_in(tree, ["ods_pipeline", "portal"])] == [
-        "ods_pipeline.cli.main",
-        "ods_pipeline.sensor",
+        "ods_pipeline.cli.main.main",
+        "ods_pipeline.dagster.sensor",
         "dagster._core",
     ]
 

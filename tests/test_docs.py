@@ -14,9 +14,9 @@ import pytest
 import yaml
 
 import ods_pipeline
-from ods_pipeline.account import REDIRECT_URI
+from ods_pipeline.cli.account import REDIRECT_URI
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.tables.rules import Rules
+from ods_pipeline.sync.rules import Rules
 from tests.person import answered, environment, free_port, visited, waiting
 
 ROOT = Path(__file__).parent.parent
@@ -121,7 +121,7 @@ def test_the_emulator_is_edited_over_http_as_the_readme_says(portal: Emulator) -
 
 def test_the_demo_ends_with_queries_a_run_of_one_request_and_a_map(tmp_path: Path) -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "ods_pipeline.demo"],
+        [sys.executable, "-m", "ods_pipeline.cli.demo"],
         cwd=tmp_path,
         capture_output=True,
         text=True,

@@ -19,10 +19,10 @@ import sys
 from pathlib import Path
 from ods_pipeline import process
 process.prepare()
-from ods_pipeline.landing import Wanted, land
-from ods_pipeline.lane import FEATURES, Lane
+from ods_pipeline.sync.landing import Wanted, land
+from ods_pipeline.sync.extractor import FEATURES, Lane
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.tables.lake import Lake
+from ods_pipeline.lake.lake import Lake
 
 url, folder, way = sys.argv[1:]
 portal = Portal(url)

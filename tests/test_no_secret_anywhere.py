@@ -18,12 +18,12 @@ import pytest
 
 from ods_pipeline.emulator import Fault
 from ods_pipeline.errors import OdsPipelineError
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
-from tests.dagster_layer.world import RECORDS
+from tests.dagster.world import RECORDS
 from tests.person import answered, environment
 from tests.place import CALLBACK, KEY, SECRET, TOKENS, Place, echo, settled
 from tests.search import told
@@ -208,7 +208,7 @@ def test_a_portal_that_repeats_what_it_was_sent_is_not_repeated(place: Place, ki
 TYPED = """\
 import logging
 logging.basicConfig(level=logging.DEBUG, filename="debug.log")
-from ods_pipeline.cli import main
+from ods_pipeline.cli.main import main
 main()
 """
 

@@ -11,11 +11,12 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal, NothingToLand
-from ods_pipeline.portal import catalog, exports
-from ods_pipeline.portal.address import dataset_path
-from ods_pipeline.portal.auth.credentials import Credentials
-from ods_pipeline.portal.client import Client
-from ods_pipeline.portal.exports import Format
+from ods_pipeline.portal.catalog import catalog
+from ods_pipeline.portal.exports import export as exports
+from ods_pipeline.portal.exports.export import Format
+from ods_pipeline.portal.http.address import dataset_path
+from ods_pipeline.portal.http.client import Client
+from ods_pipeline.portal.http.signing import Credentials
 from ods_pipeline.portal.proof import prove
 from ods_pipeline.portal.query import ALL, Query
 
@@ -208,7 +209,7 @@ class Portal:
             DataError: The features cannot be trusted, or are not all.
             PortalError: The portal does not give them.
         """
-        from ods_pipeline.portal import features
+        from ods_pipeline.portal.features import features
 
         dataset = self.dataset(dataset_id)
         if not dataset.geographic:

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import AccessDenied, Miscounted, PortalFailure
-from ods_pipeline.portal.address import dataset_path
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.address import dataset_path
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.query import ALL, Query
 
 

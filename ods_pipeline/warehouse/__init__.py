@@ -3,6 +3,6 @@
 Reads landed Parquet files and nothing else; nothing here speaks HTTP or Dagster.
 """
 
-from ods_pipeline.warehouse.base import Held, Load, Warehouse, open_warehouse, shown
+from ods_pipeline.warehouse.protocol import Held, Load, Warehouse, open_warehouse, shown
 
 __all__ = ["Held", "Load", "Warehouse", "open_warehouse", "shown"]

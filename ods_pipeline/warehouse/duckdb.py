@@ -18,16 +18,16 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from ods_pipeline.tables.difference import Difference
-from ods_pipeline.tables.rules import Contract
-from ods_pipeline.warehouse import filling, marks, renames, statements
-from ods_pipeline.warehouse.base import Held, Load
-from ods_pipeline.warehouse.filling import refused
-from ods_pipeline.warehouse.history import Entry, History
+from ods_pipeline.sync.rules import Contract
+from ods_pipeline.tables.schema_diff import Difference
+from ods_pipeline.warehouse import fill, hold_comments, renames, sql
+from ods_pipeline.warehouse.connection import Session
+from ods_pipeline.warehouse.fill import refused
+from ods_pipeline.warehouse.landed import Partition, read_partition
+from ods_pipeline.warehouse.load_log import Entry, History
 from ods_pipeline.warehouse.names import HELD, RESERVED, schema_name, short
-from ods_pipeline.warehouse.partition import Partition, read_partition
-from ods_pipeline.warehouse.session import Session
-from ods_pipeline.warehouse.shape import Shape, action, schema_change
+from ods_pipeline.warehouse.protocol import Held, Load
+from ods_pipeline.warehouse.table_state import Shape, action, schema_change
 
 _LISTS = {"catalog": "catalog", "held": "list of what is held"}
 _LOADS_PER_CHECKPOINT = 200
@@ -106,8 +106,8 @@ class DuckDBWarehouse:
         """
         load = self._load_list(held, "held") if held.exists() else self._empty(held.parent.name)
         with self._session.failures(held.parent.name):
-            self._marks[load.schema] = marks.marks(self._session, load.schema)
-            marks.apply(self._session, load.schema, self._marks[load.schema])
+            self._marks[load.schema] = hold_comments.marks(self._session, load.schema)
+            hold_comments.apply(self._session, load.schema, self._marks[load.schema])
         return load
 
     def held(self, portal: str) -> Mapping[str, Held]:
@@ -182,17 +182,17 @@ class DuckDBWarehouse:
         history, entry = self._history(partition.schema), _entry(partition, load, verdict)
         if load.action == "loaded":
             fresh = standing is None
-            filling.fill(self._session, history, partition, wanted, entry, fresh=fresh)
+            fill.fill(self._session, history, partition, wanted, entry, fresh=fresh)
             self._written += 1
             if self._written % _LOADS_PER_CHECKPOINT == 0:
                 self._session.checkpoint()
         elif load.action == "commented":
             with self._session.transaction():
-                filling.describe(self._session, partition, standing, wanted)
-                history.record(filling.timed(entry, started))
+                fill.describe(self._session, partition, standing, wanted)
+                history.record(fill.timed(entry, started))
         elif standing and load.action == "quarantined":
             with self._session.transaction():
-                history.record_once(filling.timed(entry, started))
+                history.record_once(fill.timed(entry, started))
             rows = self._session.count(partition.schema, partition.table)
             return dataclasses.replace(load, rows=rows, content_hash=standing.content_hash)
         elif standing and standing.version != told.version:
@@ -217,15 +217,15 @@ class DuckDBWarehouse:
 
     def _wanted(self, partition: Partition, standing: Shape | None) -> Shape:
         # Types are for comparing: nobody asks for them where there is nothing to compare with.
-        told = f"DESCRIBE {statements.rows_of(partition)}"
+        told = f"DESCRIBE {sql.rows_of(partition)}"
         types = self._session.run(told) if standing else []
         names = {column.name: "" for column in partition.columns}
         if partition.schema not in self._marks:
-            self._marks[partition.schema] = marks.marks(self._session, partition.schema)
+            self._marks[partition.schema] = hold_comments.marks(self._session, partition.schema)
         mark = self._marks[partition.schema].get(partition.table, "")
         return Shape(
             types={name: kind for name, kind, *_ in types} or names,
-            comment=marks.marked(partition.comment, mark),
+            comment=hold_comments.marked(partition.comment, mark),
             comments={told.name: told.comment for told in partition.columns if told.comment},
             content_hash=partition.receipt.content_hash,
             version=partition.receipt.version,

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ods_pipeline.warehouse.history import Entry, History
+from ods_pipeline.warehouse.connection import Session
+from ods_pipeline.warehouse.landed import Partition
+from ods_pipeline.warehouse.load_log import Entry, History
 from ods_pipeline.warehouse.names import folded, quoted, table_name
-from ods_pipeline.warehouse.partition import Partition
-from ods_pipeline.warehouse.session import Session
 
 
 def formers(session: Session, history: History, partition: Partition) -> list[Entry]:

@@ -123,7 +123,7 @@ OWN_DISK = _own_disk() if __name__ != "__main__" else ()
 
 
 def _serve() -> None:
-    from ods_pipeline import process
+    from ods_pipeline.cli import process
 
     process.prepare()
     _import_all()
@@ -140,9 +140,9 @@ def _serve() -> None:
 
 
 def _import_all() -> None:
-    import ods_pipeline.audit
-    import ods_pipeline.report
-    import ods_pipeline.sync
+    import ods_pipeline.cli.report
+    import ods_pipeline.lake.verify
+    import ods_pipeline.sync.run
     import ods_pipeline.warehouse.duckdb  # noqa: F401
 
 
@@ -187,7 +187,7 @@ def _heard(said: int, pid: int, ends: float | None) -> str:
 
 
 def _become(task: Task, saying: int, touching: int) -> NoReturn:
-    from ods_pipeline.cli import main
+    from ods_pipeline.cli.main import main
 
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     os.dup2(saying, 1)

@@ -12,11 +12,11 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from ods_pipeline.audit import audited
+from ods_pipeline.cli.target import Places
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.places import Places
+from ods_pipeline.lake.lake import Lake
+from ods_pipeline.lake.verify import audited
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.tables.lake import Lake
 from tests.crashes.nursery import Done, Nursery, Task
 from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, rows
 

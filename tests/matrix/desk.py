@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from ods_pipeline import cli
+from ods_pipeline.cli import main
 from ods_pipeline.emulator import Emulator, Quirks, WfsQuirks
 from tests.matrix.towns import FIELDS, Rows, landed, loaded, published, records
 
@@ -103,7 +103,7 @@ class Desk:
         words = ["ods-pipeline", *given, "sync", "--json", *lane.words, *more]
         self.patch.setattr(sys, "argv", words)
         self.streams.readouterr()
-        status = cli._run()
+        status = main._run()
         said = self.streams.readouterr()
         entry = _entry(said.out, lane.kind)
         action, reason = entry.get("action", ""), entry.get("reason", "")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ods_pipeline.audit import audited
+from ods_pipeline.cli.target import Places
 from ods_pipeline.emulator.model import Dataset
-from ods_pipeline.outcome import Outcome
-from ods_pipeline.places import Places
+from ods_pipeline.lake.verify import audited
+from ods_pipeline.sync.outcome import Outcome
 from tests.soak.truth import Chronicle, Found, Place, held, landed, loaded
 
 GOOD = frozenset({"landed", "same content", "described anew", "unchanged"})

@@ -21,7 +21,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition,
 from hypothesis.stateful import run_state_machine_as_test as played
 
 from ods_pipeline.emulator import Fault
-from ods_pipeline.tables.rules import Rules
+from ods_pipeline.sync.rules import Rules
 from tests.crashes.nursery import Nursery, nursery
 from tests.model.world import World
 from tests.soak.publisher import FIELDS, records

@@ -11,11 +11,11 @@ from typing import Any
 
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.errors import OdsPipelineError
-from ods_pipeline.options import Options
+from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync import Run
-from ods_pipeline.tables.lake import Lake
-from ods_pipeline.tables.rules import Rules
+from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.rules import Rules
+from ods_pipeline.sync.run import Run
 from ods_pipeline.warehouse import open_warehouse
 from tests.crashes.nursery import Nursery, Task
 from tests.model.judge import Judge, Sight, damaged

@@ -15,11 +15,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from ods_pipeline.landing import Wanted, land
-from ods_pipeline.lane import Lane
+from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.tables.lake import Lake
-from ods_pipeline.tables.verdict import Kind, verdict
+from ods_pipeline.sync.extractor import Lane
+from ods_pipeline.sync.landing import Wanted, land
+from ods_pipeline.sync.verdict import Kind, verdict
 from tests.portal.answers import Answer, Query, document, portal_of
 
 NAMES = ["12", "Select", "nom", "themes", "n", "x", "jour", "annee", "vu", "ok", "ici", "trace",

@@ -9,7 +9,7 @@ import pytest
 
 from ods_pipeline.dataset import Field
 from ods_pipeline.errors import Unproven
-from ods_pipeline.portal import csv_export, parquet_export
+from ods_pipeline.portal.exports import csv, parquet
 from ods_pipeline.tables.columns import typed
 from ods_pipeline.tables.schema import arrow_schema
 
@@ -34,12 +34,12 @@ def landed(batches: list[pa.RecordBatch], names: list[str]) -> pa.Table:
 
 
 def from_csv(body: bytes) -> pa.Table:
-    schema, batches = csv_export.read([body])
+    schema, batches = csv.read([body])
     return landed(list(batches), schema.names)
 
 
 def from_parquet(body: bytes, folder: Path) -> pa.Table:
-    with parquet_export.spooled([body], folder) as file:
+    with parquet.spooled([body], folder) as file:
         return landed(list(file.batches()), file.schema.names)
 
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 
 from ods_pipeline.emulator import Emulator, Quirks
-from ods_pipeline.portal.exports import Format
+from ods_pipeline.portal.exports.export import Format
 from ods_pipeline.portal.portal import Portal
 from tests.portal.generated import Generated, datasets, every_type
 

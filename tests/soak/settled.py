@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ods_pipeline.audit import audited
-from ods_pipeline.places import Places
+from ods_pipeline.cli.target import Places
+from ods_pipeline.lake.verify import audited
 from tests.soak.truth import Chronicle, Found, held, landed, loaded
 
 #: All that a data folder holds beside partitions.

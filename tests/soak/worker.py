@@ -11,13 +11,13 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from ods_pipeline import process
+from ods_pipeline.cli import process
 from ods_pipeline.errors import OdsPipelineError
-from ods_pipeline.options import Options
-from ods_pipeline.outcome import exit_status
+from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync import Run
-from ods_pipeline.tables.lake import Lake
+from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.outcome import exit_status
+from ods_pipeline.sync.run import Run
 from ods_pipeline.warehouse import open_warehouse
 
 

@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from ods_pipeline.dataset import Field
 from ods_pipeline.errors import TypeMismatch
+from ods_pipeline.lake.lake import Lake
+from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.lake.writer import PartitionWriter
 from ods_pipeline.tables.columns import typed
 from ods_pipeline.tables.geometry import primary
-from ods_pipeline.tables.lake import Lake
-from ods_pipeline.tables.partition import PartitionWriter
-from ods_pipeline.tables.receipt import Receipt
 from ods_pipeline.tables.schema import arrow_schema
 
 POINT = Field("here", "geo_point_2d", "Ici")

@@ -16,7 +16,7 @@ KILLED = """
 import os, shutil, signal, sys
 from pathlib import Path
 from ods_pipeline.warehouse import open_warehouse
-from ods_pipeline.warehouse.session import Session
+from ods_pipeline.warehouse.connection import Session
 
 run, template, partition = Session.run, Path(sys.argv[1]), Path(sys.argv[2])
 

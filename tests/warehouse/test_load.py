@@ -8,9 +8,9 @@ import pyarrow as pa
 import pytest
 
 from ods_pipeline.errors import WarehouseError
-from ods_pipeline.tables.difference import Difference
+from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse import Held, Warehouse, open_warehouse
-from ods_pipeline.warehouse.partition import read_partition
+from ods_pipeline.warehouse.landed import read_partition
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
 TABLE = f'"{SCHEMA}".velos'

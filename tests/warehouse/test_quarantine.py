@@ -6,8 +6,8 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ods_pipeline.tables.difference import Difference
-from ods_pipeline.tables.rules import Contract
+from ods_pipeline.sync.rules import Contract
+from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse import Warehouse
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 

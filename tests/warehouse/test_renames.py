@@ -9,7 +9,7 @@ import pytest
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import Load, Warehouse, open_warehouse
-from ods_pipeline.warehouse.partition import read_partition
+from ods_pipeline.warehouse.landed import read_partition
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
 Ask = Callable[..., list[tuple[object, ...]]]

@@ -7,8 +7,8 @@ import re
 import requests
 
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.address import Address
-from ods_pipeline.portal.auth.credentials import (
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.signing import (
     Credentials,
     Signer,
     payer_of,

@@ -10,11 +10,11 @@ from collections.abc import Callable
 from urllib.parse import parse_qs
 
 from ods_pipeline.errors import AccessDenied, ConfigurationError, LoginNeeded
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.endpoint import AUTHORIZE, Application, Session, at, exchange
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.renewal import granted
 from ods_pipeline.portal.auth.store import TokenStore
+from ods_pipeline.portal.http.address import Address
 from ods_pipeline.redaction import keep_secret
 
 

@@ -19,12 +19,12 @@ from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
 from ods_pipeline.errors import ConfigurationError, OdsPipelineError, PortalError, PortalFailure
-from ods_pipeline.portal import connection
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import ClientAuth
-from ods_pipeline.portal.auth.sealed import Sealed
 from ods_pipeline.portal.auth.token_reply import tokens
-from ods_pipeline.portal.sending import unproxied
+from ods_pipeline.portal.http import connection_errors
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.sealed import Sealed
+from ods_pipeline.portal.http.sender import unproxied
 from ods_pipeline.redaction import keep_secret
 
 AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"
@@ -190,8 +190,8 @@ def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> M
 
 def _failed(error: requests.RequestException, address: Address) -> NotSent | PortalError:
     where = {"portal": address.slug, "url": address.base + TOKEN}
-    problem = connection.problem(error, address.base, **where)
-    if connection.never_sent(error):
+    problem = connection_errors.problem(error, address.base, **where)
+    if connection_errors.never_sent(error):
         return NotSent(problem)
     lost = PortalFailure(f"the answer about the login was lost: {problem.message}", **where)
     lost.__cause__ = problem.__cause__

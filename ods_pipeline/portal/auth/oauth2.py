@@ -14,8 +14,10 @@ from urllib.parse import urlencode
 import requests
 
 from ods_pipeline.errors import ConfigurationError, OdsPipelineError
-from ods_pipeline.portal.address import Address
-from ods_pipeline.portal.auth.credentials import (
+from ods_pipeline.portal.auth.grant import ClientAuth, Grant
+from ods_pipeline.portal.auth.store import TokenStore, default_file, open_store
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.signing import (
     Credentials,
     Signer,
     payer_of,
@@ -23,8 +25,6 @@ from ods_pipeline.portal.auth.credentials import (
     require_private,
     with_parameter,
 )
-from ods_pipeline.portal.auth.grant import ClientAuth, Grant
-from ods_pipeline.portal.auth.store import TokenStore, default_file, open_store
 from ods_pipeline.redaction import keep_secret
 
 if TYPE_CHECKING:

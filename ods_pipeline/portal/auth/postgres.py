@@ -21,8 +21,8 @@ from uuid import uuid4
 from ods_pipeline.errors import ConfigurationError, TokenStoreError
 from ods_pipeline.portal.auth import statements
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.auth.sealed import Sealed
-from ods_pipeline.portal.auth.turns import busy, turn
+from ods_pipeline.portal.auth.locks import busy, turn
+from ods_pipeline.portal.http.sealed import Sealed
 from ods_pipeline.redaction import keep_secret
 
 TABLE = "ods_pipeline_logins"

@@ -23,11 +23,11 @@ from ods_pipeline.errors import (
     QuotaExhausted,
     TokenStoreError,
 )
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.endpoint import Application, NotSent, refresh
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.store import TokenStore
-from ods_pipeline.portal.auth.unbroken import unbroken
+from ods_pipeline.portal.auth.uninterrupted import unbroken
+from ods_pipeline.portal.http.address import Address
 
 #: Seconds to wait for another one's renewal: longer than a store lends out the turn.
 PATIENCE = 240

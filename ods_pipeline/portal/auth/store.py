@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol
 
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import Grant
+from ods_pipeline.portal.http.address import Address
 
 _POSTGRES = frozenset({"postgresql", "postgres"})
 

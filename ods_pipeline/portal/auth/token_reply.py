@@ -13,9 +13,9 @@ from urllib.parse import urljoin
 import requests
 
 from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalFailure
-from ods_pipeline.portal import redirects, replies
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth.grant import CARRIED
+from ods_pipeline.portal.http import redirects, replies
+from ods_pipeline.portal.http.address import Address
 from ods_pipeline.redaction import keep_secret
 
 _LATER = frozenset({"server_error", "temporarily_unavailable"})

@@ -6,10 +6,10 @@ document at hand. Nothing here fetches anything, neither documents nor what they
 
 from __future__ import annotations
 
-from ods_pipeline.portal.gml.axes import AxisOrder
 from ods_pipeline.portal.gml.batches import Declared, FeatureBatch, Geometries
 from ods_pipeline.portal.gml.collection import Collection, hits_in
 from ods_pipeline.portal.gml.frame import read_gml
+from ods_pipeline.portal.gml.geometry.axes import AxisOrder
 
 __all__ = [
     "AxisOrder",

@@ -10,14 +10,14 @@ from collections.abc import Iterable, Iterator
 
 from ods_pipeline.errors import ConfigurationError, GmlRefused
 from ods_pipeline.portal.gml import decoding, limits
-from ods_pipeline.portal.gml.axes import AxisOrder, Judge, Whereabouts
 from ods_pipeline.portal.gml.batches import Declared, FeatureBatch, Geometries
-from ods_pipeline.portal.gml.fast.bypass import Bypass
-from ods_pipeline.portal.gml.geometry import Batch
+from ods_pipeline.portal.gml.fast.fast_reader import Bypass
+from ods_pipeline.portal.gml.geometry.axes import AxisOrder, Judge, Whereabouts
+from ods_pipeline.portal.gml.geometry.geometry import Batch
+from ods_pipeline.portal.gml.geometry.srs import CRS84
+from ods_pipeline.portal.gml.handlers import Linked
 from ods_pipeline.portal.gml.parsing import Parsing
 from ods_pipeline.portal.gml.reader import Reader
-from ods_pipeline.portal.gml.scribe import Linked
-from ods_pipeline.portal.gml.srs import CRS84
 from ods_pipeline.portal.gml.texts import called
 
 

@@ -11,12 +11,12 @@ import pyarrow as pa
 
 from ods_pipeline.errors import GmlRefused
 from ods_pipeline.portal.gml import limits
-from ods_pipeline.portal.gml.coordinates import Unreadable
-from ods_pipeline.portal.gml.geometry import Batch
-from ods_pipeline.portal.gml.markup import blank, is_gml, local
+from ods_pipeline.portal.gml.geometry.coordinates import Unreadable
+from ods_pipeline.portal.gml.geometry.geometry import Batch
+from ods_pipeline.portal.gml.geometry.markup import blank, is_gml, local
+from ods_pipeline.portal.gml.geometry.placed import Placed, joined, listed
+from ods_pipeline.portal.gml.geometry.plans import Plan
 from ods_pipeline.portal.gml.names import Mender
-from ods_pipeline.portal.gml.placed import Placed, joined, listed
-from ods_pipeline.portal.gml.plans import Plan
 from ods_pipeline.portal.gml.texts import Texts
 
 _NEVER_DATA = frozenset({"boundedBy", "metaDataProperty", "descriptionReference"})

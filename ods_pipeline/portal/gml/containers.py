@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ods_pipeline.errors import ConfigurationError, GmlRefused, Unproven
 from ods_pipeline.portal.gml.batches import Declared
-from ods_pipeline.portal.gml.markup import GML, Context, local
+from ods_pipeline.portal.gml.geometry.markup import GML, Context, local
 from ods_pipeline.portal.gml.names import Mender
 
 MEMBERS = frozenset({"featureMember", "featureMembers", "member", "members"})

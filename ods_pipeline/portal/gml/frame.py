@@ -23,13 +23,13 @@ from ods_pipeline.errors import (
     ServiceException,
     Unproven,
 )
-from ods_pipeline.portal.gml.axes import AxisOrder, Judge
 from ods_pipeline.portal.gml.batches import Declared, FeatureBatch
 from ods_pipeline.portal.gml.collection import Collection, MixedSystems
+from ods_pipeline.portal.gml.geometry.axes import AxisOrder, Judge
+from ods_pipeline.portal.gml.geometry.srs import CRS84
+from ods_pipeline.portal.gml.handlers import Linked, LinkMet
 from ods_pipeline.portal.gml.links import linked
 from ods_pipeline.portal.gml.properties import fields_of, typed_columns
-from ods_pipeline.portal.gml.scribe import Linked, LinkMet
-from ods_pipeline.portal.gml.srs import CRS84
 
 if TYPE_CHECKING:
     import geopandas

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml import decoding, limits
-from ods_pipeline.portal.gml.markup import (
+from ods_pipeline.portal.gml.geometry.markup import (
     END,
     GML,
     TELLING,
@@ -22,8 +22,8 @@ from ods_pipeline.portal.gml.markup import (
     is_gml,
     local,
 )
+from ods_pipeline.portal.gml.handlers import Copied, Linked, reported
 from ods_pipeline.portal.gml.names import Mender
-from ods_pipeline.portal.gml.scribe import Copied, Linked, reported
 
 _ID = (f"{GML} id", f"{GML}/3.2 id", f"{GML}/3.3 id", "gid")
 _OGC = "http://www.opengis.net/"

@@ -14,12 +14,17 @@ from ods_pipeline.portal.gml import containers, decoding, limits
 from ods_pipeline.portal.gml.batches import Declared
 from ods_pipeline.portal.gml.columns import Column, Columns
 from ods_pipeline.portal.gml.containers import Choice, Level
-from ods_pipeline.portal.gml.coordinates import Unreadable
-from ods_pipeline.portal.gml.markup import XLINK_HREF, XSI_NIL, Context, blank, is_gml, local
-from ods_pipeline.portal.gml.names import Mender
-from ods_pipeline.portal.gml.plans import Plans
-from ods_pipeline.portal.gml.reports import REPORTS
-from ods_pipeline.portal.gml.scribe import (
+from ods_pipeline.portal.gml.geometry.coordinates import Unreadable
+from ods_pipeline.portal.gml.geometry.markup import (
+    XLINK_HREF,
+    XSI_NIL,
+    Context,
+    blank,
+    is_gml,
+    local,
+)
+from ods_pipeline.portal.gml.geometry.plans import Plans
+from ods_pipeline.portal.gml.handlers import (
     TIMES,
     Aside,
     Attributes,
@@ -29,6 +34,8 @@ from ods_pipeline.portal.gml.scribe import (
     Scribe,
     reported,
 )
+from ods_pipeline.portal.gml.names import Mender
+from ods_pipeline.portal.gml.reports import REPORTS
 from ods_pipeline.portal.gml.texts import Texts, called
 
 _TRUE = frozenset({"true", "1"})

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from xml.sax.saxutils import unescape
 
 from ods_pipeline.errors import ServiceException
-from ods_pipeline.portal.gml.markup import local
+from ods_pipeline.portal.gml.geometry.markup import local
 
 REPORTS = frozenset({"ExceptionReport", "ServiceExceptionReport"})
 

@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ods_pipeline.portal.gml.markup import blank
+from ods_pipeline.portal.gml.geometry.markup import blank
 
 Text = str | list[str | None] | None
 

@@ -18,12 +18,12 @@ from typing import TypeVar
 from urllib.parse import unquote
 
 from ods_pipeline.errors import PortalFailure, QuotaExhausted
-from ods_pipeline.portal.quota import decisions, holders
-from ods_pipeline.portal.quota.decisions import Full, Spent
-from ods_pipeline.portal.quota.shelf import Shelf
+from ods_pipeline.portal.quota import holders, rules
+from ods_pipeline.portal.quota.headers import Refusal, windows
+from ods_pipeline.portal.quota.messages import exhausted, refusal_of
+from ods_pipeline.portal.quota.rules import Full, Spent
 from ods_pipeline.portal.quota.state import State
-from ods_pipeline.portal.quota.stated import Refusal, windows
-from ods_pipeline.portal.quota.wording import exhausted, refusal_of
+from ods_pipeline.portal.quota.state_file import Shelf
 
 #: Seconds between two signs of life in a long download.
 _BEAT = 60
@@ -114,7 +114,7 @@ class Budget:
             yield
         finally:
             _HELD.of.pop(self._name, None)
-            self._change(lambda state, _: (decisions.released(state, name), None))
+            self._change(lambda state, _: (rules.released(state, name), None))
 
     @contextmanager
     def placed(self) -> Iterator[None]:
@@ -136,14 +136,14 @@ class Budget:
             yield
         finally:
             own.placed = False
-            self._change(lambda state, _: (decisions.unplaced(state, own.name), None))
+            self._change(lambda state, _: (rules.unplaced(state, own.name), None))
 
     def _retaken(self, own: _Own) -> None:
         def change(state: State, now: float) -> tuple[State, Full | None]:
             hold = holders.hold(now, 0, own.dataset, place=True)
             known = state.holds.get(own.name)
             left = known.left if known else 0
-            return decisions.placed(state, own.name, replace(hold, left=left), self._most)
+            return rules.placed(state, own.name, replace(hold, left=left), self._most)
 
         self._let_in(change)
         own.placed = True
@@ -155,7 +155,7 @@ class Budget:
     def _admitted(self, name: str, requests: int, dataset: str, patience: float) -> None:
         def change(state: State, now: float) -> tuple[State, Spent | Full | None]:
             hold = holders.hold(now, requests, dataset, place=True)
-            return decisions.admitted(state, name, hold, self._most)
+            return rules.admitted(state, name, hold, self._most)
 
         while (verdict := self._let_in(change)) is not None:
             wait = verdict.reset - self._now() if verdict.reset else None
@@ -191,7 +191,7 @@ class Budget:
         name, named = holders.name(), _dataset(url)
 
         def change(state: State, now: float) -> tuple[State, Request | Spent]:
-            return decisions.sending(state, name, holders.hold(now), named)
+            return rules.sending(state, name, holders.hold(now), named)
 
         verdict = self._change(change)
         if isinstance(verdict, Spent):
@@ -213,10 +213,10 @@ class Budget:
         stated = windows(headers)
 
         def change(state: State, now: float) -> tuple[State, None]:
-            state = decisions.landed(state, name)
-            state = decisions.heard(state, number, dataset, stated, now)
+            state = rules.landed(state, name)
+            state = rules.heard(state, number, dataset, stated, now)
             most = self._most
-            return decisions.paced(state, number, most, status=status, seconds=seconds), None
+            return rules.paced(state, number, most, status=status, seconds=seconds), None
 
         self._change(change)
 
@@ -230,9 +230,9 @@ class Budget:
         name = holders.name()
 
         def change(state: State, now: float) -> tuple[State, None]:
-            state = decisions.landed(state, name)
+            state = rules.landed(state, name)
             if late:
-                state = decisions.paced(state, request[0], self._most, status=0, seconds=0)
+                state = rules.paced(state, request[0], self._most, status=0, seconds=0)
             return state, None
 
         self._change(change)
@@ -246,7 +246,7 @@ class Budget:
         """
         refusal = refusal_of(error) or Refusal()
         dataset = _dataset(url) or _HELD.of.get(self._name, _NOTHING).dataset
-        self._change(lambda state, now: (decisions.refused(state, refusal, dataset, now), None))
+        self._change(lambda state, now: (rules.refused(state, refusal, dataset, now), None))
 
     def wait_of(self, error: QuotaExhausted) -> float | None:
         """Seconds until a quota starts anew, as far as that is known."""
@@ -272,9 +272,7 @@ class Budget:
 
     def _change(self, change: Callable[[State, float], tuple[State, _T]]) -> _T:
         now = self._now()
-        return self._shelf.update(
-            lambda state: change(decisions.swept(state, now, holders.lives), now)
-        )
+        return self._shelf.update(lambda state: change(rules.swept(state, now, holders.lives), now))
 
 
 def _dataset(url: str) -> str:

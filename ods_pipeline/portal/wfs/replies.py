@@ -19,7 +19,7 @@ from ods_pipeline.errors import (
     ServiceException,
     ServiceFailure,
 )
-from ods_pipeline.portal import replies
+from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.wfs.documents import Root, Unreadable, root_of, tree_of
 
 # OWS's reports are called so, and the older ones ServiceExceptionReport.

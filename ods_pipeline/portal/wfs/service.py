@@ -13,7 +13,7 @@ from typing import TypeVar
 from urllib.parse import urljoin, urlsplit
 
 from ods_pipeline.errors import ConfigurationError, GmlRefused, NotAPortal, RequestRefused
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.wfs import operations
 from ods_pipeline.portal.wfs.capabilities import Capabilities, capabilities_in
 from ods_pipeline.portal.wfs.description import (

@@ -9,9 +9,9 @@ import pytest
 
 from ods_pipeline.emulator import Fault
 from ods_pipeline.errors import AccessDenied, ConfigurationError, PortalFailure, QuotaExhausted
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import ApiKey, Credentials, OAuth2
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
 from tests.portal.auth.world import Making, World, seen
 

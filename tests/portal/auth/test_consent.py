@@ -5,9 +5,9 @@ from urllib.parse import parse_qs, urlencode, urlsplit
 import pytest
 
 from ods_pipeline.errors import AccessDenied, ConfigurationError
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import OAuth2
 from ods_pipeline.portal.auth.consent import Consent, NotThisLogin
+from ods_pipeline.portal.http.address import Address
 from ods_pipeline.redaction import redacted
 from tests.portal.auth.browsing import consented
 from tests.portal.auth.world import TOKEN, World, seen

@@ -11,7 +11,7 @@ from ods_pipeline.errors import (
     PortalUnreachable,
     TokenStoreError,
 )
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.client import Client
 from tests.portal.auth.world import TOKEN, Making, World, seen
 
 HOUR = 3600.0

@@ -18,12 +18,12 @@ from ods_pipeline.errors import (
     PortalFailure,
     QuotaExhausted,
 )
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import endpoint as token_endpoint
 from ods_pipeline.portal.auth.endpoint import Application, NotSent, refresh
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.renewal import granted
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.client import Client
 
 APPLICATION = Application("app", "app-secret")
 SPENT = "refresh-token-that-is-spent"

@@ -22,10 +22,10 @@ from ods_pipeline.errors import (
     QuotaExhausted,
     TokenStoreError,
 )
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import OAuth2
-from ods_pipeline.portal.auth.unbroken import unbroken
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.auth.uninterrupted import unbroken
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.client import Client
 from tests.portal.auth.crowd import ROOT
 from tests.portal.auth.world import TOKEN, Making, World, seen
 
@@ -198,7 +198,7 @@ def test_a_command_broken_off_amid_a_renewal_keeps_what_the_portal_gave(
         import click
         from ods_pipeline import cli
         from ods_pipeline.portal.auth import OAuth2
-        from ods_pipeline.portal.client import Client
+        from ods_pipeline.portal.http.client import Client
 
         def ask():
             login = OAuth2("app", "app-secret", "{world.file}", clock=lambda: {world.clock.now})

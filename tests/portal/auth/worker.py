@@ -11,7 +11,7 @@ from threading import Barrier
 
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.portal.auth import OAuth2
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.client import Client
 from tests.portal.auth.world import Clock
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from ods_pipeline.emulator import AccessQuirks, Emulator, Quirks
-from ods_pipeline.portal.address import Address
 from ods_pipeline.portal.auth import OAuth2
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.renewal import granted
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.client import Client
 
 FIELDS = [{"name": "code", "type": "text"}, {"name": "n", "type": "int"}]
 ROWS = [{"code": f"{number:05}", "n": number} for number in range(7)]

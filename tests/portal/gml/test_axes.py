@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from ods_pipeline.errors import ConfigurationError, GmlRefused, Unproven
 from ods_pipeline.portal.gml import Collection, read_gml
-from ods_pipeline.portal.gml.srs import srs
+from ods_pipeline.portal.gml.geometry.srs import srs
 from tests.portal.gml.documents import (
     URN,
     Feature,

@@ -13,7 +13,7 @@ from ods_pipeline.errors import OdsPipelineError, Unproven
 from ods_pipeline.portal.gml import collection
 from ods_pipeline.portal.gml import decoding as blocks
 from ods_pipeline.portal.gml.fast.block import Block
-from ods_pipeline.portal.gml.fast.bypass import Bypass
+from ods_pipeline.portal.gml.fast.fast_reader import Bypass
 from ods_pipeline.portal.gml.parsing import Parsing
 from tests.portal.gml.documents import Feature, Style, document, read
 from tests.portal.gml.shapes import EMPTY, SHAPES

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.wfs import Version, Wfs
 from tests.portal.wfs.serving import Asked, Served, Told, recorded, service
 

@@ -14,7 +14,7 @@ from ods_pipeline.errors import (
     ServiceException,
 )
 from ods_pipeline.portal.auth import ApiKey
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.wfs import Method, Wfs
 from tests.portal.wfs.serving import Served, Told, recorded, service
 

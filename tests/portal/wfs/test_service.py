@@ -4,7 +4,7 @@ import pytest
 
 from ods_pipeline.errors import GmlRefused, PortalFailure, RequestRefused
 from ods_pipeline.portal.auth import ApiKey
-from ods_pipeline.portal.client import Client
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import Version, Wfs
 from tests.portal.wfs.serving import Asked, Told, recorded, service

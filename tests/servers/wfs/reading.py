@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import requests
 
-from ods_pipeline.portal.client import Client
 from ods_pipeline.portal.gml import AxisOrder, Collection, Declared
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.wfs import Method, Version, Wfs
 from ods_pipeline.tables.columns import typed
 from tests.servers.wfs.bridge import PATH

@@ -8,8 +8,8 @@ import shapely
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import Unproven
-from ods_pipeline.portal.client import Client
-from ods_pipeline.portal.features import opened, prove
+from ods_pipeline.portal.features.features import opened, prove
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.wfs import Version
 from tests.servers.wfs.layers import EVERY_SHAPE, FIELDS, IN_METRES, Layer
 from tests.servers.wfs.reading import told_by_mapserver

@@ -9,13 +9,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ods_pipeline.portal.gml import limits
-from ods_pipeline.portal.gml.fast.form import NOTHING, VALUE, Form
-from ods_pipeline.portal.gml.fast.forming import Slots
+from ods_pipeline.portal.gml.fast.layout import NOTHING, VALUE, Form
+from ods_pipeline.portal.gml.fast.layout_builder import Slots
 from ods_pipeline.portal.gml.fast.references import resolved
 from ods_pipeline.portal.gml.fast.template import Template
 from ods_pipeline.portal.gml.fast.tokens import Integers, Tokens
-from ods_pipeline.portal.gml.placed import Placed
-from ods_pipeline.portal.gml.ragged import sizes, spread
+from ods_pipeline.portal.gml.geometry.placed import Placed
+from ods_pipeline.portal.gml.geometry.ragged import sizes, spread
 from ods_pipeline.portal.gml.reader import Reader
 
 _FORMS = 32  # that are looked for in a block at once; features of others are looked at singly

@@ -11,10 +11,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from ods_pipeline.portal.gml.fast.form import Form
-from ods_pipeline.portal.gml.fast.forming import Forming, Formless, Slots, skeleton
-from ods_pipeline.portal.gml.fast.lesson import SPACE, Item, Lesson, Unlearnable
-from ods_pipeline.portal.gml.plans import Plan
+from ods_pipeline.portal.gml.fast.layout import Form
+from ods_pipeline.portal.gml.fast.layout_builder import Forming, Formless, Slots, skeleton
+from ods_pipeline.portal.gml.fast.learning import SPACE, Item, Lesson, Unlearnable
+from ods_pipeline.portal.gml.geometry.plans import Plan
 from ods_pipeline.portal.gml.reader import Reader
 
 _MOST_KINDS = 4096

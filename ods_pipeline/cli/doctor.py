@@ -1,0 +1,178 @@
+"""`doctor`: whether everything that a run needs is in order, and what to do where it is not.
+
+Each finding is one line. Nothing is repaired or landed here.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TypeVar, get_args
+
+from ods_pipeline.cli.whoami import Opened, kind, public
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import (
+    AccessDenied,
+    DatasetNotFound,
+    GmlRefused,
+    NotAPortal,
+    OdsPipelineError,
+    RequestRefused,
+    ServiceException,
+    TokenStoreError,
+)
+from ods_pipeline.lake.lake import Lake, PartitionKind, explained
+from ods_pipeline.portal.auth import ApiKey, OAuth2
+from ods_pipeline.portal.catalog import dialects
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.portal.wfs import VERSIONS, Version
+from ods_pipeline.warehouse.protocol import open_warehouse, shown
+
+_T = TypeVar("_T")
+# What is wrong with the credentials rather than with the portal.
+_REFUSALS = (AccessDenied, TokenStoreError)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at."""
+
+    subject: str
+    good: bool
+    text: str
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What the catalog shows: how many datasets, how many with records, and those refused."""
+
+    total: int
+    readable: int
+    refused: tuple[Dataset, ...]
+
+
+def examine(
+    portal: Portal, credentials: ApiKey | OAuth2 | None, lake: Lake, warehouse: str
+) -> Iterator[Finding]:
+    """Look at portal, WFS, quota, credentials, lake and warehouse, in that order.
+
+    Six requests at most, and a seventh where credentials are to be compared with none. Where the
+    portal has no catalog of v2.1, up to four tell what it speaks instead.
+
+    Args:
+        portal: The portal, with the credentials.
+        credentials: The same ones.
+        lake: Where the portal's partitions go.
+        warehouse: URL of the warehouse.
+    """
+    shown = _attempt(lambda: _shown(portal))
+    if isinstance(shown, NotAPortal):
+        shown = dialects.explained(portal.client, shown, lake.receipts("records"))
+    yield _portal(portal, shown)
+    if isinstance(shown, Shown):
+        yield from _ending(portal)
+        yield _finding("wfs", lambda: _wfs(portal))
+    yield _finding("quota", lambda: _quota(portal))
+    yield _credentials(portal, credentials, shown)
+    yield _finding("lake", lambda: _lake(lake))
+    yield _finding("warehouse", lambda: _warehouse(warehouse))
+
+
+def _attempt(look: Callable[[], _T]) -> _T | OdsPipelineError:
+    try:
+        return look()
+    except OdsPipelineError as error:
+        return error
+
+
+def _finding(subject: str, look: Callable[[], str]) -> Finding:
+    found = _attempt(look)
+    return Finding(subject, isinstance(found, str), str(found))
+
+
+def _shown(portal: Portal) -> Shown:
+    datasets = portal.datasets()
+    refused = [item for item in datasets if item.refused]
+    readable = (item.data_visible and item.has_records for item in datasets if not item.refused)
+    return Shown(len(datasets), sum(readable), tuple(refused))
+
+
+def _ending(portal: Portal) -> Iterator[Finding]:
+    """What the portal says of the end of its API, where it says anything."""
+    with contextlib.suppress(OdsPipelineError):
+        warning = dialects.deprecation(portal.client)
+        if warning:
+            told = f"the portal announces changes: {warning}; look for a newer ods-pipeline"
+            yield Finding("api", True, told)
+
+
+def _portal(portal: Portal, shown: Shown | OdsPipelineError) -> Finding:
+    base = portal.client.address.base
+    if isinstance(shown, _REFUSALS):
+        return Finding("portal", False, f"the catalog of {base} was not read; see credentials")
+    if isinstance(shown, OdsPipelineError):
+        return Finding("portal", False, str(shown))
+    told = (
+        f"{base} speaks Explore API v2.1: "
+        f"{shown.total} datasets, {shown.readable} of them with records that you may read"
+    )
+    if shown.refused:
+        first = shown.refused[0]
+        told += f"; {len(shown.refused)} refused, such as {first.dataset_id}: {first.refused}"
+    return Finding("portal", not shown.refused, told)
+
+
+def _credentials(
+    portal: Portal,
+    credentials: ApiKey | OAuth2 | None,
+    shown: Shown | OdsPipelineError,
+) -> Finding:
+    """Whether the portal took them: it did if it answered, unless it takes no notice of any."""
+    refused = isinstance(shown, _REFUSALS)
+    if refused:
+        return Finding("credentials", False, str(shown))
+    if credentials is None:
+        return Finding("credentials", True, "none set; public datasets need none")
+    if isinstance(shown, OdsPipelineError):
+        told = f"{kind(credentials)}, not tried: the portal gives no answer to judge by"
+        return Finding("credentials", False, told)
+    opened = Opened(shown.total, public(portal))
+    return Finding("credentials", True, f"{kind(credentials)}: {opened}")
+
+
+def _wfs(portal: Portal) -> str:
+    """Not to have one is no fault: a portal without it still gives all records."""
+    spoken = [version for version in VERSIONS if _speaks(portal, version)]
+    if not spoken:
+        return "the portal answers in no version of WFS, so --features has nothing to read"
+    return f"the portal speaks WFS {' and '.join(spoken)}, for --features"
+
+
+def _speaks(portal: Portal, version: Version) -> bool:
+    try:
+        portal.wfs(version).capabilities(["OperationsMetadata"])
+    except (NotAPortal, DatasetNotFound, RequestRefused, ServiceException, GmlRefused):
+        return False
+    return True
+
+
+def _quota(portal: Portal) -> str:
+    quota = portal.client.quota
+    if quota is None:
+        return "the portal states none"
+    return f"{quota.remaining} of {quota.limit} requests left until {quota.reset or 'its reset'}"
+
+
+def _lake(lake: Lake) -> str:
+    with lake.incoming("doctor") as path, explained(path):
+        path.write_bytes(b"written to see whether it can be")
+    landed = " and ".join(f"{len(lake.receipts(k))} {k}" for k in get_args(PartitionKind))
+    free = shutil.disk_usage(lake.root).free / 1e9
+    return f"{lake.root} can be written, {free:.1f} GB free, {landed} landed"
+
+
+def _warehouse(url: str) -> str:
+    with open_warehouse(url):
+        return f"{shown(url)} can be opened"

@@ -1,0 +1,171 @@
+"""`ods-pipeline`: its settings, what it says when it fails, and its exit statuses.
+
+The commands are in `commands` and `account`.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import os
+import signal
+import sys
+from typing import NoReturn
+
+import click
+
+from ods_pipeline.cli import account, commands
+from ods_pipeline.cli.credentials import Access
+from ods_pipeline.cli.process import prepare
+from ods_pipeline.cli.target import Places
+from ods_pipeline.errors import OdsPipelineError
+
+_LAST_WAIT = 60
+
+_EPILOG = """\b
+Settings can be given as options or in the environment:
+  ODS_PORTAL         domain or URL of the portal; without it the sample portal is started
+  ODS_DATA_DIR       folder of lake, warehouse and logins (default: data)
+  ODS_WAREHOUSE      duckdb:///PATH (default: warehouse.duckdb in the data folder)
+  ODS_API_KEY        API key, or instead of it:
+  ODS_CLIENT_ID      OAuth2 application; log in once with `ods-pipeline login`
+  ODS_CLIENT_SECRET  its secret
+  ODS_TOKEN_FILE     where its login is kept: a file, or a postgresql:// URL
+                     (default: a file of its own in the data folder)
+\b
+Give secrets in the environment: other users of the machine can read the options of a process.
+\b
+Exit status: 0 all good, 1 some datasets failed, 2 bad usage or configuration,
+3 put off because the portal's request quota is spent, 130 interrupted (Ctrl-C),
+143 terminated (SIGTERM).
+"""
+
+
+@click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option(
+    "--portal", envvar="ODS_PORTAL", metavar="ADDRESS", help="Domain or URL of the portal."
+)
+@click.option("--data-dir", envvar="ODS_DATA_DIR", metavar="FOLDER", help="Lake and warehouse.")
+@click.option("--warehouse", envvar="ODS_WAREHOUSE", metavar="URL", help="Where tables are loaded.")
+@click.option("--api-key", envvar="ODS_API_KEY", metavar="KEY", help="API key.")
+@click.option(
+    "--api-key-in-query",
+    is_flag=True,
+    help="Send the key in the address, for proxies that lose headers; servers log addresses.",
+)
+@click.option("--client-id", envvar="ODS_CLIENT_ID", metavar="ID", help="OAuth2 application.")
+@click.option("--client-secret", envvar="ODS_CLIENT_SECRET", metavar="SECRET", help="Its secret.")
+@click.option(
+    "--token-file", envvar="ODS_TOKEN_FILE", metavar="PLACE", help="Where its login is kept."
+)
+@click.version_option(package_name="ods-pipeline")
+@click.pass_context
+def cli(
+    context: click.Context,
+    portal: str | None,
+    data_dir: str | None,
+    warehouse: str | None,
+    api_key: str | None,
+    api_key_in_query: bool,
+    client_id: str | None,
+    client_secret: str | None,
+    token_file: str | None,
+) -> None:
+    """Keep a warehouse in step with an Opendatasoft portal.
+
+    Start with `ods-pipeline plan`, which fetches no data, then `ods-pipeline sync`.
+    """
+    access = Access(
+        api_key or "", api_key_in_query, client_id or "", client_secret or "", token_file or ""
+    )
+    context.obj = Places.of(portal, data_dir, warehouse, access)
+
+
+for _command in (
+    commands.sync,
+    commands.plan,
+    commands.catalog,
+    commands.verify,
+    account.login,
+    account.logout,
+    account.whoami,
+    commands.doctor,
+    commands.emulator,
+):
+    cli.add_command(_command)
+
+
+def main() -> NoReturn:
+    """Run the command line; what a user can cause ends in one sentence and an exit status."""
+    if sys.stdout is None:  # And what is opened next, a table even, takes its place.
+        click.echo("ods-pipeline: the standard output is closed; give it /dev/null", err=True)
+        sys.exit(1)
+    prepare()
+    # A terminal that cannot show a title in Japanese shows its code points.
+    sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    # Or connections that a failure's traceback still holds are reported as leaks on stderr.
+    atexit.register(gc.collect)
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        status = _run()
+        sys.stdout.flush()
+    except OSError as error:
+        if _heard():
+            raise
+        if not isinstance(error, BrokenPipeError):
+            told = f"ods-pipeline: the output cannot be written ({error.strerror})"
+            click.echo(told, err=True)
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 1
+    sys.exit(status)
+
+
+def _run() -> int:
+    try:
+        cli(standalone_mode=False)
+    except SystemExit as end:
+        return int(end.code or 0)
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except OdsPipelineError as error:
+        click.echo(f"ods-pipeline: {error}", err=True)
+        return error.exit_status
+    except (KeyboardInterrupt, click.Abort) as stop:
+        _interrupted(commands.status_of(stop.__cause__ or stop))
+    return 0
+
+
+def _heard() -> bool:
+    """Whether the output takes anything: if it does, something else could not be written."""
+    try:
+        sys.stdout.write("\n")
+        sys.stdout.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _terminated(*_: object) -> NoReturn:
+    raise commands.Terminated
+
+
+def _interrupted(status: int) -> NoReturn:
+    from ods_pipeline.lake.lake import discard_unfinished
+
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    told = "\nods-pipeline: interrupted; what is landed is whole, run again to go on"
+    try:
+        discard_unfinished()
+        renewals = sys.modules.get("ods_pipeline.portal.auth.uninterrupted")
+        if renewals:
+            # A login whose renewal is broken off is lost; who cannot wait asks again.
+            renewals.finish(_LAST_WAIT)
+        click.echo(told, err=True)
+        if sys.stderr:
+            sys.stderr.flush()
+    except KeyboardInterrupt:
+        click.echo(told, err=True)
+    finally:
+        # Threads may wait for a portal that is silent for minutes; nothing of theirs is kept.
+        os._exit(status)

@@ -1,0 +1,287 @@
+"""What the command line prints: tables for people on stdout, JSON for programs, progress on stderr.
+
+Nothing here decides or fetches.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+
+from rich.console import Console
+from rich.markup import escape
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.lake.verify import Audit
+from ods_pipeline.portal.http.sender import Quota
+from ods_pipeline.sync.outcome import Outcome, exit_status, shown
+from ods_pipeline.sync.plan import Planned
+from ods_pipeline.sync.run import Watcher
+
+# Beyond this many, datasets of which there is nothing to tell are counted instead of listed.
+_LISTED = 40
+_QUIET = {"unchanged", "skipped"}
+_COLOURS = {
+    **dict.fromkeys(("failed", "differs"), "red"),
+    **dict.fromkeys(("held", "deferred"), "yellow"),
+    "landed": "green",
+}
+_NARROWEST = 120
+
+
+@dataclass(frozen=True)
+class Summary:
+    """A run, for printing.
+
+    Attributes:
+        portal: Base URL.
+        requests: Sent in all.
+        seconds: Wall time of the run.
+        quota: The portal's request quota as last stated.
+    """
+
+    portal: str
+    outcomes: Sequence[Outcome]
+    requests: int
+    seconds: float
+    quota: Quota | None
+
+
+def show_sync(summary: Summary, warehouse: str, *, as_json: bool) -> None:
+    """Print what a run came to."""
+    if as_json:
+        _print_json(_as_dict(summary))
+        return
+    console = _console()
+    listed = [o for o in summary.outcomes if o.action not in _QUIET]
+    quiet = [o for o in summary.outcomes if o.action in _QUIET]
+    if len(summary.outcomes) <= _LISTED:
+        listed, quiet = list(summary.outcomes), []
+    if listed:
+        console.print(_outcomes(listed))
+    for outcome in listed:
+        for text in (outcome.change and f"columns: {outcome.change}", outcome.note):
+            if text:
+                console.print(f"  {escape(outcome.name)}: {escape(text)}")
+    console.print(_totals(summary, quiet))
+    console.print(f"warehouse: {escape(warehouse)}")
+
+
+def _outcomes(outcomes: Sequence[Outcome]) -> Table:
+    table = _table(
+        "dataset", "verdict", "outcome", ">rows", ">bytes", ">seconds", ">requests", "why"
+    )
+    for item in outcomes:
+        colour = _COLOURS.get(item.action)
+        action = f"[{colour}]{item.action}[/]" if colour else item.action
+        table.add_row(
+            escape(item.name),
+            item.verdict,
+            action,
+            f"{item.rows:,}",
+            _size(item.bytes),
+            f"{item.seconds:.1f}",
+            str(item.requests),
+            escape(item.reason),
+        )
+    return table
+
+
+def _totals(summary: Summary, quiet: Sequence[Outcome]) -> str:
+    counts = Counter(outcome.action for outcome in summary.outcomes)
+    unlisted = f" ({len(quiet)} not listed)" if quiet else ""
+    told = ", ".join(f"{number} {action}" for action, number in counts.most_common())
+    quota = summary.quota
+    left = f"; {quota.remaining} of {quota.limit} requests left" if quota else ""
+    size = _size(sum(outcome.bytes for outcome in summary.outcomes))
+    cost = f"{_number(summary.requests, 'request')}, {size} in {summary.seconds:.1f} s"
+    return f"{summary.portal}: {told or 'no datasets'}{unlisted}; {cost}{left}"
+
+
+def _as_dict(summary: Summary) -> dict[str, object]:
+    return {
+        "portal": summary.portal,
+        "exit_status": exit_status(summary.outcomes),
+        "requests": summary.requests,
+        "seconds": round(summary.seconds, 3),
+        "bytes": sum(outcome.bytes for outcome in summary.outcomes),
+        "quota": asdict(summary.quota) if summary.quota else None,
+        "counts": dict(Counter(outcome.action for outcome in summary.outcomes)),
+        "datasets": [asdict(outcome) for outcome in summary.outcomes],
+    }
+
+
+def show_plan(steps: Sequence[Planned], requests: int, *, as_json: bool) -> None:
+    """Print each dataset's verdict and its reason."""
+    if as_json:
+        _print_json(
+            [
+                {
+                    "dataset_id": step.dataset_id,
+                    "kind": step.lane.kind,
+                    "title": step.title,
+                    "verdict": str(step.verdict.kind),
+                    "reason": step.verdict.reason,
+                    "fetches": step.verdict.fetches,
+                }
+                for step in steps
+            ]
+        )
+        return
+    table = _table("dataset", "verdict", "why")
+    for step in steps:
+        name = shown(step.dataset_id, step.lane.kind)
+        table.add_row(escape(name), step.verdict.kind, escape(step.verdict.reason))
+    console = _console()
+    console.print(table)
+    fetched = sum(step.verdict.fetches for step in steps)
+    console.print(
+        f"sync would fetch {fetched} of {_number(len(steps), 'dataset')}; "
+        f"this took {_number(requests, 'request')}"
+    )
+
+
+def show_catalog(datasets: Sequence[Dataset], *, as_json: bool) -> None:
+    """Print the portal's datasets."""
+    if as_json:
+        _print_json(
+            [
+                {
+                    "dataset_id": dataset.dataset_id,
+                    "dataset_uid": dataset.dataset_uid,
+                    "title": dataset.title,
+                    "records_count": dataset.records_count,
+                    "data_processed": dataset.data_processed or None,
+                    "modified": dataset.modified or None,
+                    "license": dataset.meta("license") or None,
+                    "data_visible": dataset.data_visible,
+                    "has_records": dataset.has_records,
+                    "fields": [{"name": f.name, "type": f.type} for f in dataset.fields],
+                }
+                for dataset in datasets
+            ]
+        )
+        return
+    table = _table("dataset", "title", ">records", ">fields", "data as of", "licence")
+    for dataset in sorted(datasets, key=lambda item: item.dataset_id):
+        count = dataset.records_count
+        table.add_row(
+            escape(dataset.dataset_id),
+            escape(dataset.title) + ("" if dataset.data_visible else " [yellow](restricted)[/]"),
+            "?" if count is None else f"{count:,}",
+            str(len(dataset.fields)),
+            dataset.data_processed[:16] or "-",
+            escape(dataset.meta("license")),
+        )
+    console = _console()
+    console.print(table)
+    console.print(_number(len(datasets), "dataset"))
+
+
+def show_audits(audits: Sequence[Audit], *, as_json: bool) -> None:
+    """Print which landed partitions are as they were published."""
+    if as_json:
+        _print_json([{**asdict(audit), "path": str(audit.path)} for audit in audits])
+        return
+    for audit in audits:
+        if audit.problem:
+            sys.stdout.write(f"BAD  {audit.dataset_id}: {audit.problem}\n")
+    bad = sum(bool(audit.problem) for audit in audits)
+    rows = sum(audit.rows for audit in audits)
+    sys.stdout.write(f"{_number(len(audits), 'partition')}, {rows:,} rows, {bad} damaged\n")
+
+
+@contextlib.contextmanager
+def errors_as_json(as_json: bool) -> Iterator[None]:
+    """Let whoever reads JSON see why there is no summary; the sentence goes to stderr as well."""
+    try:
+        yield
+    except OdsPipelineError as error:
+        if as_json:
+            _print_json({"error": str(error), "exit_status": error.exit_status})
+        raise
+
+
+@contextlib.contextmanager
+def progress() -> Iterator[Watcher]:
+    """A progress bar on stderr while a run goes on, where stderr is a terminal."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield Watcher()
+        return
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        TextColumn("{task.completed}/{task.total} datasets"),
+        TextColumn("{task.fields[size]}"),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=console, transient=True) as bar:
+        yield _Bar(bar)
+
+
+class _Bar(Watcher):
+    """Datasets done, bytes received, and which dataset they belong to."""
+
+    def __init__(self, bar: Progress) -> None:
+        self._bar = bar
+        self._task: TaskID = bar.add_task("reading the catalog", total=None, size="")
+        self._size = 0
+        self._fetched: set[str] = set()
+
+    def planned(self, steps: Sequence[Planned]) -> None:
+        self._fetched = {shown(step.dataset_id, step.lane.kind) for step in steps}
+        self._bar.update(self._task, total=len(steps), description="fetching")
+
+    def received(self, step: Planned, size: int) -> None:
+        self._size += size
+        name = shown(step.dataset_id, step.lane.kind)
+        self._bar.update(self._task, size=f"{_size(self._size)}  {escape(name)}")
+
+    def ended(self, outcome: Outcome) -> None:
+        self._bar.advance(self._task, outcome.name in self._fetched)
+
+
+def _console() -> Console:
+    # Piped into a file or a pager there is no width to fit: keep each dataset on one line.
+    console = Console(highlight=False)
+    if console.is_terminal:
+        return console
+    return Console(highlight=False, width=10 * _NARROWEST, soft_wrap=True)
+
+
+def _table(*columns: str) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in columns:
+        right = name.startswith(">")
+        table.add_column(
+            name.removeprefix(">"),
+            justify="right" if right else "left",
+            no_wrap=right or name in {"dataset", "verdict", "outcome"},
+            overflow="fold",
+        )
+    return table
+
+
+def _size(number: int) -> str:
+    size = float(number)
+    for unit in ("B", "kB", "MB"):
+        if size < 1000:
+            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:.2f} GB"
+
+
+def _number(number: int, noun: str) -> str:
+    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def _print_json(value: object) -> None:
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -1,0 +1,81 @@
+"""When an asset deserves a run: the conditions, as data; nothing here starts anything."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from ods_pipeline.dagster.settings import Settings
+
+#: Whatever failed twice is tried again at this hour, and at no other: a spent quota is full again
+#: by then, and what fails for good costs one run a day.
+SECOND_CHANCE = "0 4 * * *"
+
+
+#: Between two evaluations, which cost no request; fewer where the portal is watched more closely.
+_SECONDS = 30
+
+
+def refresh_on_change() -> dg.AutomationCondition[dg.AssetKey]:
+    """Ask for a partition once per new version upstream, and once more if that run failed.
+
+    Why not `eager()`: it runs again when the same version is reported again. Why each part:
+
+    - `since(newly_requested() & ~stale)`: a change that arrives while an older version is being
+      fetched must be cleared neither by the older run's end, as `since_last_handled()` would, nor
+      by its request, where it arrives one tick after that.
+    - `execution_failed().newly_true()`: taken as a level it asks again at every tick, for ever.
+    - `cron_tick_passed`: a run that failed twice has lost its signal, since the version will not
+      change again on that account.
+    - Nothing is asked for before its parents stand: a table that is loaded in the same run as its
+      records would be asked for again when their new version shows.
+    """
+    when = dg.AutomationCondition
+    stale = (
+        when.missing().newly_true()
+        | when.any_deps_match(when.data_version_changed())
+        | when.code_version_changed()
+    )
+    failed = when.execution_failed()
+    again = failed.newly_true() | (failed & when.cron_tick_passed(SECOND_CHANCE))
+    waits = when.any_deps_match(when.missing() | when.in_progress() | when.will_be_requested())
+    return (stale.since(when.newly_requested() & ~stale) | again) & ~waits & ~when.in_progress()
+
+
+def refresh_on_change_or_age(hours: int) -> dg.AutomationCondition[dg.AssetKey]:
+    """Ask for the catalog when a dataset has another version, and before it counts as old.
+
+    Args:
+        hours: Age at which it counts as out of date.
+    """
+    when = dg.AutomationCondition
+    stale = (
+        when.missing().newly_true()
+        | when.any_deps_match(when.data_version_changed())
+        | when.cron_tick_passed(refresh_cron(hours))
+    )
+    wanted = stale.since(when.newly_requested() & ~stale) | when.execution_failed().newly_true()
+    return wanted & ~when.in_progress()
+
+
+def refresh_cron(hours: int) -> str:
+    """A cron whose ticks are at most half of so many hours apart."""
+    return f"0 */{max(1, min(hours // 2, 12))} * * *"
+
+
+def automation_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
+    """The portal's own evaluation, which can be paused without pausing other portals."""
+    return dg.AutomationConditionSensorDefinition(
+        settings.named("automation"),
+        target=dg.AssetSelection.assets(
+            settings.key("catalog"),
+            *(key for lane in settings.lanes for key in settings.keys(lane)),
+        ),
+        default_status=_status(settings),
+        minimum_interval_seconds=min(settings.sensor_seconds, _SECONDS),
+        run_tags={"ods_pipeline/portal": settings.name},
+        description=f"Runs what changed on {settings.address.base}.",
+    )
+
+
+def _status(settings: Settings) -> dg.DefaultSensorStatus:
+    return dg.DefaultSensorStatus.RUNNING if settings.running else dg.DefaultSensorStatus.STOPPED

@@ -1,0 +1,142 @@
+"""Asset checks on records: whether they are all there, and whether their columns moved.
+
+They state what landing has proven; proving is `portal.proof`'s work.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import dagster as dg
+
+from ods_pipeline.errors import DataError, HeldBack, OdsPipelineError
+from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.sync.update import Brought
+from ods_pipeline.sync.verdict import Kind
+
+COMPLETE = "complete"
+SCHEMA = "schema_unchanged"
+_LISTED = 50
+
+# The receipt tells its proof to people, in `landing`'s words.
+_COUNTED = re.compile(r"(?:hits|live count|the portal counts|= the) (\d+)")
+_STOOD = re.compile(r"data_processed (stood at .+)$")
+_MOVED = re.compile(r"while it was read \((.+? → .+?)\)")
+_TOLERATED = "within the tolerance"
+
+
+def specs(records: dg.AssetKey) -> list[dg.AssetCheckSpec]:
+    """The checks that every run over records evaluates."""
+    return [
+        dg.AssetCheckSpec(
+            COMPLETE,
+            asset=records,
+            blocking=True,
+            description="The rows are as many as the portal counts, of the declared types, and "
+            "the portal's date of the data stood still while they were read; they are not "
+            "suspiciously fewer than before.",
+        ),
+        dg.AssetCheckSpec(
+            SCHEMA,
+            asset=records,
+            description="The publisher added, removed and retyped no field since the dataset was "
+            "landed before. The table follows by itself; what is built on it may not.",
+        ),
+    ]
+
+
+def results(
+    done: Sequence[Brought], failed: Mapping[str, OdsPipelineError]
+) -> Iterator[dg.AssetCheckResult]:
+    """The outcome of both checks over all datasets of a run; none where nothing could be read."""
+    doubtful = {name: str(error) for name, error in failed.items() if isinstance(error, DataError)}
+    differing = {
+        item.receipt.dataset_id: item.difference().message for item in done if item.differs
+    }
+    frozen = {
+        name: error.message
+        for name, error in failed.items()
+        if isinstance(error, HeldBack) and error.verdict == Kind.FROZEN
+    }
+    if done or doubtful:
+        yield _completeness(done, {**doubtful, **differing})
+        yield _schema(done, frozen)
+
+
+def evaluations(
+    records: dg.AssetKey, results: Sequence[dg.AssetCheckResult]
+) -> Iterator[dg.AssetCheckEvaluation]:
+    """The same outcomes for a step that fails.
+
+    Dagster pins a result to the latest materialization of the run's own partition, and its UI
+    shows a check as not evaluated unless that is the asset's latest of all. An evaluation that
+    is pinned to none counts from the moment it is made.
+    """
+    for result in results:
+        yield dg.AssetCheckEvaluation(
+            asset_key=records,
+            check_name=result.check_name or "",
+            passed=result.passed,
+            metadata=result.metadata or {},
+            severity=result.severity,
+            description=result.description,
+            blocking=result.check_name == COMPLETE,
+        )
+
+
+def _completeness(done: Sequence[Brought], wrong: Mapping[str, str]) -> dg.AssetCheckResult:
+    right = [item for item in done if item.receipt.dataset_id not in wrong]
+    told: dict[str, Any] = {
+        "datasets_proven": len(right),
+        "rows": sum(item.receipt.rows for item in right),
+    }
+    if len(right) == 1 and not wrong:
+        told |= proof_figures(right[0].receipt)
+    else:
+        proofs = {item.receipt.dataset_id: item.receipt.proof for item in right}
+        listed = dict([*wrong.items(), *proofs.items()][:_LISTED])
+        told["datasets"] = dg.MetadataValue.md(_list(listed))
+    return dg.AssetCheckResult(
+        check_name=COMPLETE,
+        passed=not wrong,
+        metadata=told,
+        description="; ".join(wrong.values())[:500] or None,
+    )
+
+
+def proof_figures(receipt: Receipt) -> dict[str, Any]:
+    """What a partition's rows were compared with, one by one.
+
+    Args:
+        receipt: The partition's.
+    """
+    told = f"{receipt.proof}; {receipt.note}"
+    counted, stood, moved = (
+        pattern.search(text)
+        for pattern, text in ((_COUNTED, told), (_STOOD, receipt.proof), (_MOVED, told))
+    )
+    return {
+        "rows": receipt.rows,
+        **({"counted": int(counted[1])} if counted else {}),
+        **({"data_processed": (moved or stood)[1]} if moved or stood else {}),  # type: ignore[index]
+        **({"drift_accepted": receipt.proof} if _TOLERATED in told else {}),
+        "proof": receipt.proof,
+    }
+
+
+def _schema(done: Sequence[Brought], frozen: Mapping[str, str]) -> dg.AssetCheckResult:
+    changed = [item for item in done if str(item.change)]
+    moved = {item.receipt.dataset_id: str(item.change) for item in changed} | dict(frozen)
+    return dg.AssetCheckResult(
+        check_name=SCHEMA,
+        passed=not frozen and not any(item.change.breaks for item in changed),
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={"datasets": dg.MetadataValue.md(_list(dict([*moved.items()][:_LISTED])))},
+        description="; ".join(f"{name}: {text}" for name, text in moved.items())[:500] or None,
+    )
+
+
+def _list(entries: Mapping[str, str]) -> str:
+    return "\n".join(f"- **{name}**: {text}" for name, text in entries.items()) or "none"

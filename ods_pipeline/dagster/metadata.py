@@ -1,0 +1,140 @@
+"""What the UI shows of a partition: its columns, figures, origin and a few of its rows.
+
+Metadata live in Dagster's event log, so everything here stays within a few kilobytes, a layer's
+map within twenty. Nothing is fetched or decided here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.tables.schema_diff import told
+from ods_pipeline.warehouse.protocol import Load
+
+_ROWS, _COLUMNS, _CHARACTERS = 5, 8, 40
+_COLUMNS_TOLD = 500
+
+
+def column_type(field: pa.Field) -> str:
+    """A column's type for people: Arrow's, but for WKB."""
+    return "geometry" if told(field, "ods_type").startswith("geo_") else str(field.type)
+
+
+def column_schema(schema: pa.Schema) -> dg.TableSchema:
+    """The columns with what the publisher says of them."""
+    columns = [
+        dg.TableColumn(field.name, type=column_type(field), description=described(field))
+        for field in list(schema)[:_COLUMNS_TOLD]
+    ]
+    return dg.TableSchema(columns=columns)
+
+
+def described(field: pa.Field) -> str | None:
+    """Label, description and unit in one line."""
+    unit = told(field, "unit")
+    parts = (told(field, "label"), told(field, "description"), f"unit: {unit}" if unit else "")
+    return " — ".join(dict.fromkeys(filter(None, parts))) or None
+
+
+def version(receipt: Receipt, schema: pa.Schema) -> str:
+    """The data version of landed records: another one if and only if the table has to follow.
+
+    The content hash knows neither names nor comments, so a digest of these is added. The
+    publisher's dates are no part of it: they move without anything else.
+    """
+    columns = [(field.name, column_type(field), described(field)) for field in schema]
+    licence = (receipt.title, receipt.license, receipt.license_url, receipt.attribution)
+    digest = hashlib.sha256(json.dumps([columns, licence]).encode()).hexdigest()
+    return f"{receipt.content_hash}.{digest[:8]}"
+
+
+def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
+    """What a landed partition says of itself.
+
+    Args:
+        path: The file.
+        receipt: Its receipt.
+        page: Address of the dataset's page on the portal; empty for none.
+    """
+    schema = pq.read_schema(path)
+    texts: Mapping[str, str] = {
+        "title": receipt.title,
+        "publisher": receipt.publisher,
+        "licence": receipt.license,
+        "attribution": receipt.attribution,
+        "proof": receipt.proof,
+        "note": receipt.note,
+        "format": receipt.format,
+        "data_processed": receipt.data_processed,
+        "formerly": ", ".join(receipt.former_names),
+        "fetched_at": receipt.fetched_at,
+        "content_hash": receipt.content_hash,
+    }
+    # In the order of the page; the columns may be hundreds, so they come last.
+    return {
+        "dagster/partition_row_count": receipt.rows,
+        "preview": dg.MetadataValue.md(preview(path)),
+        **{key: text for key, text in texts.items() if text},
+        **({"portal_page": dg.MetadataValue.url(page)} if page else {}),
+        "dagster/uri": path.resolve().as_uri(),
+        "dagster/column_schema": column_schema(schema),
+    }
+
+
+def of_map(path: Path, kind: str) -> dict[str, Any]:
+    """A small map of a layer; nothing for records, of which there are ten times as many."""
+    if kind != "features":
+        return {}
+    from ods_pipeline.lake import map_image
+
+    image = map_image.markdown(path)
+    return {"map": dg.MetadataValue.md(image)} if image else {}
+
+
+def of_load(load: Load) -> dict[str, Any]:
+    """What loading a table came to."""
+    change = str(load.change)
+    return {
+        "dagster/table_name": f"{load.schema}.{load.table}",
+        "dagster/partition_row_count": load.rows,
+        "action": load.action,
+        "seconds": round(load.seconds, 3),
+        "content_hash": load.content_hash,
+        **({"schema_change": change} if change else {}),
+        **({"note": load.note} if load.note else {}),
+        **({"renamed_from": load.renamed_from} if load.renamed_from else {}),
+    }
+
+
+def preview(path: Path) -> str:
+    """The first rows and columns as a Markdown table."""
+    with pq.ParquetFile(path) as file:
+        fields = [f for f in file.schema_arrow if column_type(f) != "geometry"][:_COLUMNS]
+        names = [field.name for field in fields]
+        batches = file.iter_batches(_ROWS, columns=names, use_threads=False)
+        rows = next(batches, None)
+    if rows is None or not rows.num_rows or not names:
+        return "*no rows*"
+    return "\n".join(_markdown(names, rows.to_pylist()))
+
+
+def _markdown(names: list[str], rows: list[dict[str, Any]]) -> Iterator[str]:
+    yield f"| {' | '.join(_cell(name) for name in names)} |"
+    yield "|" + " --- |" * len(names)
+    for row in rows:
+        yield f"| {' | '.join(_cell(row[name]) for name in names)} |"
+
+
+def _cell(value: Any) -> str:
+    text = "" if value is None else " ".join(str(value).split())
+    short = text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
+    return short.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")

@@ -1,0 +1,118 @@
+"""Dagster's partitions of a portal and how they follow its catalog: one per dataset of each lane.
+
+Here is decided what to add and what may be removed. The sensor asks Dagster for it, the job does
+it at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import dagster as dg
+
+from ods_pipeline.dagster.settings import Settings, loadable
+from ods_pipeline.dataset import Dataset
+
+_RECENT = 50
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+    dg.DagsterRunStatus.CANCELING,
+]
+
+
+@dataclass(frozen=True)
+class Moves:
+    """How a set of partitions differs from the catalog.
+
+    Attributes:
+        arrived: Datasets to make partitions of.
+        departed: Partitions that the catalog lists no more, and that no run is at work on.
+    """
+
+    arrived: tuple[str, ...] = ()
+    departed: tuple[str, ...] = ()
+
+
+def known(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition) -> set[str]:
+    """The keys of a set of partitions."""
+    return set(instance.get_dynamic_partitions(partitions.name or ""))
+
+
+def moves(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    catalog: Mapping[str, Dataset],
+    own_run: str = "",
+) -> Iterator[tuple[dg.DynamicPartitionsDefinition, Moves]]:
+    """How each lane's set of partitions differs from the catalog.
+
+    Args:
+        instance: Where the partitions are.
+        settings: The portal's.
+        catalog: The datasets to keep, by identifier.
+        own_run: A run that may be at work on any of them.
+    """
+    busy: list[str | None] | None = None
+    for lane in settings.lanes:
+        partitions = settings.partitions_of(lane)
+        found = difference(settings.carried(lane, catalog), known(instance, partitions))
+        if found.departed:
+            busy = busy_partitions(instance, settings, own_run) if busy is None else busy
+            found = Moves(found.arrived, removable(found.departed, busy))
+        yield partitions, found
+
+
+def difference(catalog: Mapping[str, Dataset], partitions: Collection[str]) -> Moves:
+    """Compare the catalog with the partitions there are.
+
+    A dataset that is listed but shows no records for the time being neither arrives nor departs.
+    """
+    keys = set(partitions)
+    return Moves(
+        arrived=tuple(
+            name for name in sorted(catalog) if name not in keys and loadable(catalog[name])
+        ),
+        departed=tuple(name for name in sorted(keys) if name not in catalog),
+    )
+
+
+def removable(departed: Iterable[str], running: Iterable[str | None]) -> tuple[str, ...]:
+    """The departed partitions that no run is at work on.
+
+    A run whose partition is deleted does all of its work and then fails to store it.
+
+    Args:
+        departed: Partitions that the catalog lists no more.
+        running: Partitions of the unfinished runs; None for a run over a range or all of them.
+    """
+    busy = set(running)
+    return () if None in busy else tuple(name for name in departed if name not in busy)
+
+
+def busy_partitions(
+    instance: dg.DagsterInstance, settings: Settings, own_run: str = ""
+) -> list[str | None]:
+    """The partitions of unfinished runs; None for runs over several, or over nobody knows what.
+
+    Args:
+        instance: Where the runs are.
+        settings: The portal's.
+        own_run: A run that does not count.
+    """
+    ours = {key for lane in settings.lanes for key in settings.keys(lane)}
+    runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
+    # A backfill has runs yet to come, which nothing but the backfill itself knows of.
+    if any(
+        item.status.name in {"REQUESTED", "CANCELING"} and ours & set(item.asset_selection or ours)
+        for item in instance.get_backfills(limit=_RECENT)
+    ):
+        return [None]
+    return [
+        run.tags.get("dagster/partition")
+        for run in runs
+        if run.run_id != own_run and ours & set(run.asset_selection or ours)
+    ]

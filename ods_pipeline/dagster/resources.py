@@ -1,0 +1,222 @@
+"""What a run needs from outside: the portal, the lake and the warehouse, as Dagster resources.
+
+Settings that are left empty are read from the environment here, when they are needed, and nowhere
+else. How trouble with them is told to Dagster's users is also said here.
+"""
+
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+from pydantic import Field, PrivateAttr
+
+from ods_pipeline.cli.target import data_folder
+from ods_pipeline.dagster.credentials import OAuth2Resource, application
+from ods_pipeline.dagster.env import UNQUOTED, FromEnv, by_name
+from ods_pipeline.dagster.settings import Settings
+from ods_pipeline.errors import (
+    ConfigurationError,
+    HeldBack,
+    OdsPipelineError,
+    QuotaExhausted,
+    WarehouseLocked,
+)
+from ods_pipeline.lake.lake import Lake
+from ods_pipeline.portal.auth import ApiKey, Credentials
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.warehouse.protocol import Warehouse, open_warehouse
+
+#: Another process may be loading, a person looking: waited for, some 20 minutes at most.
+WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)
+
+# Seconds to wait for another process before a try counts as failed; loads come in short sessions.
+_PATIENCE = 30.0
+_ACCEPT = "run it with `accept: true` in the launchpad, once you have looked at it"
+
+
+class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """A conversation with one portal, by an API key, by an application's login, or by neither.
+
+    Example:
+        >>> PortalResource(address="data.test", api_key=dg.EnvVar("ODS_API_KEY")).api_key
+        FromEnv(env='ODS_API_KEY')
+    """
+
+    model_config = UNQUOTED
+    address: str = Field(description="Domain or base URL of the portal.")
+    lang: str = Field(default="en", description="Language of the metadata asked for.")
+    connect_timeout: float = Field(default=10, description="Seconds for a connection.")
+    read_timeout: float = Field(default=120, description="Seconds of silence before giving up.")
+    api_key: FromEnv | None = Field(
+        default=None, description="Environment variable with an API key of the portal."
+    )
+    api_key_in_query: bool = Field(
+        default=False,
+        description="Send the key in the URL, for proxies that lose the header it belongs in.",
+    )
+    oauth2: OAuth2Resource | None = Field(
+        default=None, description="Application to which a person has given access."
+    )
+    data_dir: str = Field(
+        default="",
+        description="Root of the data, with the logins in `tokens`; $ODS_DATA_DIR, else `data`.",
+    )
+    _portal: Portal | None = PrivateAttr(default=None)
+
+    def __init__(self, **values: Any) -> None:
+        """Take `dagster.EnvVar` where a secret is needed.
+
+        Raises:
+            ConfigurationError: A secret is given as plain text, or there are two kinds of them.
+        """
+        key = by_name("api_key", values.get("api_key"))
+        oauth2 = application(values.get("oauth2"))
+        if key and oauth2:
+            raise ConfigurationError(
+                f"{values.get('address')} is given both an api_key and oauth2; leave one of them "
+                "out, for a portal takes one credential with a request"
+            )
+        super().__init__(**{**values, "api_key": key, "oauth2": oauth2})
+
+    @property
+    def portal(self) -> Portal:
+        """The portal; one conversation for as long as the resource lives."""
+        if self._portal is None:
+            self._portal = self.connect(self.read_timeout)
+        return self._portal
+
+    def connect(self, read_timeout: float, patience: float = 60) -> Portal:
+        """A conversation of its own, with other limits than the resource's.
+
+        Args:
+            read_timeout: Seconds of silence before giving up.
+            patience: Seconds to wait at most for a spent quota.
+
+        Raises:
+            ConfigurationError: The address is none, or a variable with a secret is not set.
+        """
+        return Portal(
+            self.address,
+            self.credentials(),
+            lang=self.lang,
+            connect_timeout=min(self.connect_timeout, read_timeout),
+            read_timeout=read_timeout,
+            patience=patience,
+        )
+
+    def credentials(self) -> Credentials | None:
+        """What is shown to the portal, read from the environment now; None for nothing.
+
+        Raises:
+            ConfigurationError: A variable that it needs is not set.
+        """
+        if self.api_key:
+            return ApiKey(self.api_key.read("api_key"), in_query=self.api_key_in_query)
+        if self.oauth2:
+            return self.oauth2.at(Address.parse(self.address), data_dir(self.data_dir))
+        return None
+
+
+class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where one portal's partitions are."""
+
+    portal: str = Field(description="The portal's name on disk.")
+    data_dir: str = Field(default="", description="Root of the data; $ODS_DATA_DIR, else `data`.")
+
+    @property
+    def lake(self) -> Lake:
+        """The portal's lake."""
+        return Lake.of(data_dir(self.data_dir), self.portal)
+
+
+class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
+    """Where partitions are loaded."""
+
+    url: str = Field(
+        default="",
+        description="`duckdb:///PATH`; $ODS_WAREHOUSE, else warehouse.duckdb in the data folder.",
+    )
+    data_dir: str = Field(default="", description="Root of the data; $ODS_DATA_DIR, else `data`.")
+
+    def open(self) -> Warehouse:
+        """Open the warehouse; a context manager, closed to other processes until it is left.
+
+        Raises:
+            WarehouseError: It cannot be opened, or another process has it.
+        """
+        url = self.url or os.environ.get("ODS_WAREHOUSE", "")
+        url = url or f"duckdb:///{data_dir(self.data_dir)}/warehouse.duckdb"
+        return open_warehouse(url, patience=_PATIENCE)
+
+
+def data_dir(given: str) -> Path:
+    """The root of lake and warehouse.
+
+    Args:
+        given: What the settings say; empty for what the environment says.
+
+    Raises:
+        ConfigurationError: It is no folder of this machine.
+    """
+    return data_folder(given or os.environ.get("ODS_DATA_DIR"))
+
+
+def failure(error: OdsPipelineError) -> dg.Failure:
+    """An error as Dagster's users see it: one sentence and no stack.
+
+    Only a warehouse that somebody else is writing to is worth another try within the run; what
+    a portal refuses was already tried again by the client, and a quota is full again tomorrow.
+    """
+    known = {"portal": error.portal, "dataset": error.dataset, "url": error.url}
+    if isinstance(error, HeldBack):
+        known |= {"held": error.verdict, "to_accept": _ACCEPT}
+    put_off = isinstance(error, QuotaExhausted)
+    return dg.Failure(
+        description=f"deferred: {error}" if put_off else str(error),
+        metadata={
+            **{key: value for key, value in known.items() if value},
+            **(until([error]) if put_off else {}),
+        },
+        allow_retries=isinstance(error, WarehouseLocked),
+    )
+
+
+def until(errors: Iterable[OdsPipelineError]) -> dict[str, dg.MetadataValue[Any]]:
+    """When a quota that was spent starts anew, where the portal says so."""
+    resets = [e.reset for e in errors if isinstance(e, QuotaExhausted) and e.reset]
+    return {"deferred_until": dg.MetadataValue.timestamp(max(resets))} if resets else {}
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Turn errors of ours into failures that Dagster shows as one sentence.
+
+    Raises:
+        dagster.Failure: Instead of any OdsPipelineError.
+    """
+    try:
+        yield
+    except OdsPipelineError as error:
+        raise failure(error) from None
+
+
+def portal_of(context: Any, settings: Settings) -> Portal:
+    """The portal's client among a run's resources."""
+    portal: Portal = getattr(context.resources, settings.resource("portal")).portal
+    return portal
+
+
+def lake_of(context: Any, settings: Settings) -> Lake:
+    """The portal's lake among a run's resources."""
+    lake: Lake = getattr(context.resources, settings.resource("lake")).lake
+    return lake
+
+
+def warehouse_of(context: Any, settings: Settings) -> Warehouse:
+    """The warehouse among a run's resources, opened."""
+    warehouse: Warehouse = getattr(context.resources, settings.resource("warehouse")).open()
+    return warehouse

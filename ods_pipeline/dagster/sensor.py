@@ -1,0 +1,258 @@
+"""Watches a portal's catalog and reports: versions, arrivals, departures. It starts nothing.
+
+One request a tick. What a report leads to is `automation`'s decision.
+"""
+
+import base64
+import hashlib
+import json
+import math
+import os
+import zlib
+from collections.abc import Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import dagster as dg
+
+from ods_pipeline.dagster.partitions import known, moves
+from ods_pipeline.dagster.resources import PortalResource, explained, failure, lake_of
+from ods_pipeline.dagster.settings import Settings, loadable
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import (
+    AccessDenied,
+    ConfigurationError,
+    OdsPipelineError,
+    PortalUnreachable,
+    TokenStoreError,
+)
+from ods_pipeline.lake.lake import receipt
+from ods_pipeline.portal.portal import Portal
+from ods_pipeline.sync.catalog import gone, require_most
+from ods_pipeline.sync.rules import DEFAULT, Rules
+
+#: Dagster stores 80 events a second; more than these would outlast the tick.
+EVENTS_PER_TICK = 1000
+_STORING = 20
+# For a question about one dataset, and how many of them a tick has time for: the rest waits.
+_SECONDS, _ASKED_PER_TICK = 5, 5
+_DAY = 86_400
+
+
+def version_of(dataset: Dataset, rules: Rules, now: datetime) -> str:
+    """The version of a dataset: what the portal declares, and how often its content was due.
+
+    A date that never moves is not trusted for ever. Twice within the days of trust every dataset
+    gets another version, each on a day of its own; whether it really is to be compared is the
+    verdict's decision, which costs next to nothing.
+
+    Args:
+        dataset: As the catalog has it.
+        rules: For how many days nothing is compared; for none, every day is one to look.
+        now: The time.
+    """
+    days = max(rules.trust_days / 2, 1)
+    digest = hashlib.sha256(dataset.dataset_id.encode("utf-8", "surrogatepass")).digest()
+    phase = int.from_bytes(digest[:4], "big") / 2**32
+    return f"{dataset.stamp}|{math.floor(now.timestamp() / _DAY / days + phase)}"
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """What was reported so far: a short digest of each dataset's stamp.
+
+    Losing it costs reports that nobody reacts to, so one that cannot be read counts as empty.
+    """
+
+    seen: Mapping[str, str] = field(default_factory=dict)
+
+    @classmethod
+    def parse(cls, text: str | None) -> "Cursor":
+        """Read a cursor; anything that is none gives an empty one."""
+        try:
+            seen = json.loads(zlib.decompress(base64.b64decode(text or "")))
+            return cls({str(name): str(digest) for name, digest in seen.items()})
+        except (ValueError, zlib.error, AttributeError, TypeError):
+            return cls()
+
+    def __str__(self) -> str:
+        """As Dagster keeps it: about 20 bytes for a dataset."""
+        text = json.dumps(self.seen, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+        return base64.b64encode(zlib.compress(text.encode())).decode()
+
+
+@dataclass(frozen=True)
+class Report:
+    """What one look at the catalog has to tell.
+
+    Attributes:
+        changed: Datasets with another stamp than was reported, with that stamp.
+        left: How many more changed than one tick can report.
+        cursor: What is reported when this is.
+    """
+
+    changed: Mapping[str, str]
+    left: int
+    cursor: Cursor
+
+
+def report(
+    catalog: Mapping[str, Dataset],
+    partitions: Collection[str],
+    cursor: Cursor,
+    rules: Rules = DEFAULT,
+    now: datetime | None = None,
+) -> Report:
+    """Compare the catalog with what Dagster was told.
+
+    Args:
+        catalog: The datasets to keep, by identifier.
+        partitions: The partitions there are.
+        cursor: What was reported.
+        rules: How the portal is trusted.
+        now: The time; the clock's without it.
+    """
+    known, time = set(partitions), now or datetime.now(UTC)
+    stamps = {
+        name: version_of(dataset, rules, time)
+        for name, dataset in catalog.items()
+        if loadable(dataset, known=name in known)
+    }
+    digests = {name: _digest(text) for name, text in stamps.items()}
+    changed = [
+        name
+        for name in sorted(stamps)
+        if cursor.seen.get(name) != digests[name] or name not in known
+    ]
+    told = changed[:EVENTS_PER_TICK]
+    kept = {name: digest for name, digest in cursor.seen.items() if name in stamps}
+    return Report(
+        changed={name: stamps[name] for name in told},
+        left=len(changed) - len(told),
+        cursor=Cursor({**kept, **{name: digests[name] for name in told}}),
+    )
+
+
+def _digest(text: str) -> str:
+    return base64.b85encode(hashlib.sha256(text.encode()).digest()[:5]).decode()
+
+
+def watching_sensor(settings: Settings) -> dg.SensorDefinition:
+    """The sensor that watches a portal's catalog."""
+    running = dg.DefaultSensorStatus.RUNNING if settings.running else dg.DefaultSensorStatus.STOPPED
+
+    @dg.sensor(
+        name=settings.named("watch"),
+        minimum_interval_seconds=settings.sensor_seconds,
+        default_status=running,
+        required_resource_keys={settings.resource("portal"), settings.resource("lake")},
+        description=f"Looks at the catalog of {settings.address.base} and reports what changed.",
+    )
+    def watch(context: dg.SensorEvaluationContext) -> Any:
+        resource = getattr(context.resources, settings.resource("portal"))
+        instance = context.instance
+        try:
+            datasets = look(resource)
+        except (AccessDenied, ConfigurationError, TokenStoreError) as error:
+            # A person is needed, and nobody reads the ticks that were skipped.
+            raise failure(error) from None
+        except OdsPipelineError as error:
+            context.log.warning(str(error))
+            return dg.SkipReason(str(error))
+        catalog, there = settings.selected(datasets), known(instance, settings.partitions)
+        with explained():
+            _require_most(context, settings, datasets, there)
+        if settings.layers and not settings.carried(settings.lanes[-1], catalog):
+            context.log.warning("no geographic dataset is one of those that `features` includes")
+        found = report(catalog, there, Cursor.parse(context.cursor), settings.rules)
+        requests: list[Any] = []
+        listed = {dataset.dataset_id for dataset in datasets}
+        portal = resource.connect(read_timeout=_SECONDS, patience=0)
+        for partitions, moved in moves(instance, settings, catalog):
+            if moved.arrived:
+                requests.append(partitions.build_add_request(list(moved.arrived)))
+            unlisted = [name for name in moved.departed if name not in listed][:_ASKED_PER_TICK]
+            left = [name for name in moved.departed if name in listed]
+            left += [name for name in unlisted if _left(context, portal, name)]
+            if left:
+                requests.append(partitions.build_delete_request(left))
+        return sensor_result(settings, found, requests)
+
+    return watch
+
+
+def _left(context: dg.SensorEvaluationContext, portal: Portal, name: str) -> bool:
+    """Whether a dataset that the catalog leaves out is no longer there when asked for by name."""
+    try:
+        left = gone(portal, name)
+    except OdsPipelineError as error:
+        context.log.warning(f"{name} is not listed, and the portal does not say why: {error}")
+        return False
+    if not left:
+        context.log.warning(f"the catalog leaves {name} out, but the portal has it")
+    return left
+
+
+def _require_most(
+    context: dg.SensorEvaluationContext,
+    settings: Settings,
+    datasets: Sequence[Dataset],
+    partitions: Collection[str],
+) -> None:
+    """Doubt a catalog that lost most of its datasets, before any partition goes with them.
+
+    Compared with the catalog as it was landed, so that a person's word for it counts here too.
+    """
+    landed = receipt(lake_of(context, settings).catalog)
+    if landed:
+        require_most(settings.slug, landed.rows, len(datasets))
+    else:
+        kept = {name for name in partitions if settings.selects(name)}
+        require_most(settings.slug, len(kept), len(kept & {d.dataset_id for d in datasets}))
+
+
+def sensor_result(settings: Settings, found: Report, requests: list[Any]) -> dg.SensorResult:
+    """A report in Dagster's terms."""
+    quiet = not (requests or found.changed)
+    return dg.SensorResult(
+        dynamic_partitions_requests=requests,
+        asset_events=version_events(settings, found.changed),
+        cursor=str(found.cursor),
+        skip_reason="the catalog says what it said before" if quiet else None,
+    )
+
+
+def version_events(settings: Settings, stamps: Mapping[str, str]) -> list[dg.AssetMaterialization]:
+    """The versions of datasets, as events of the asset that stands for them."""
+    return [
+        dg.AssetMaterialization(
+            settings.key("dataset"), partition=name, tags={"dagster/data_version": text}
+        )
+        for name, text in stamps.items()
+    ]
+
+
+def look(resource: PortalResource) -> list[Dataset]:
+    """The catalog, or an error before Dagster would end the tick without one.
+
+    Raises:
+        PortalError: The portal does not answer, or not in time.
+    """
+    limit = int(os.environ.get("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "60"))
+    seconds = max(limit - _STORING, limit / 2)
+    portal = resource.connect(read_timeout=seconds, patience=0)
+    pool = ThreadPoolExecutor(1, "catalog")
+    try:
+        return pool.submit(portal.datasets).result(seconds)
+    except TooSlow:
+        portal.client.cancelled.set()
+        raise PortalUnreachable(
+            f"{resource.address} did not send its catalog within {seconds:.0f} s; "
+            "set DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS to more than 60",
+            portal=portal.slug,
+        ) from None
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)

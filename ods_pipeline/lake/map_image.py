@@ -1,0 +1,155 @@
+"""A small map of a landed layer, drawn by matplotlib: enough to see that it is where it should be.
+
+It reads a partition and gives a PNG. Where the picture is shown is the caller's business.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import shapely
+
+from ods_pipeline.tables import parquet
+from ods_pipeline.tables.geometry import geometry_columns
+
+_DRAWN = 2000
+_INCHES, _DOTS = (3.4, 2.2), 100
+_INK = "#1f6f8b"
+_DARK = 150  # of 255 in red: the outlines, not the areas
+_BRAILLE = 0x2800
+_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+
+
+def markdown(path: Path) -> str:
+    """The map as an image that Dagster's UI shows; empty where there is nothing to draw.
+
+    Args:
+        path: A landed partition.
+    """
+    image = png(path)
+    return f"![map](data:image/png;base64,{base64.b64encode(image).decode()})" if image else ""
+
+
+def png(path: Path, inches: tuple[float, float] = _INCHES) -> bytes:
+    """The map of a partition's primary geometry as a PNG; empty where there is none to draw.
+
+    Args:
+        path: A landed partition.
+        inches: Width and height, at 100 dots each.
+
+    Returns:
+        A picture in longitude and latitude of at most 2,000 features, evenly taken from all.
+    """
+    shapes = sample(path)
+    if not len(shapes):
+        return b""
+    figure = _figure(inches)
+    axes = figure.add_subplot()
+    draw(axes, shapes)
+    axes.tick_params(labelsize=6)
+    picture = io.BytesIO()
+    figure.savefig(picture, format="png")
+    return picture.getvalue()
+
+
+def braille(path: Path, width: int = 72) -> str:
+    """The same map in characters of two by four dots each, for a terminal.
+
+    Args:
+        path: A landed partition.
+        width: Characters in a line; there are a third as many lines.
+    """
+    shapes = sample(path)
+    if not len(shapes):
+        return ""
+    rows = width // 3
+    figure = _figure((2 * width / _DOTS, 4 * rows / _DOTS))
+    axes = figure.add_axes((0, 0, 1, 1))
+    draw(axes, shapes, dot=1)
+    axes.set_axis_off()
+    figure.canvas.draw()
+    dark = np.asarray(figure.canvas.buffer_rgba())[..., 0] < _DARK
+    cells = dark.reshape(rows, 4, width, 2).transpose(0, 2, 1, 3)
+    codes = _BRAILLE + (cells * _BITS).sum(axis=(2, 3))
+    lines = ["".join(map(chr, line)).rstrip(chr(_BRAILLE)) for line in codes]
+    return "\n".join(lines).strip("\n")
+
+
+def _figure(inches: tuple[float, float]) -> Any:
+    # Not pyplot, which keeps every figure for the life of the process.
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=inches, dpi=_DOTS)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def sample(path: Path) -> np.ndarray[Any, Any]:
+    """Some thousand shapes of a partition's primary geometry, evenly taken from all of it."""
+    with pq.ParquetFile(path) as file:
+        columns = geometry_columns(file.schema_arrow)
+        if not columns:
+            return np.empty(0, object)
+        every = max(1, -(-file.metadata.num_rows // _DRAWN))
+        return np.concatenate([np.empty(0, object), *_taken(file, columns[0], every)])
+
+
+def _taken(file: pq.ParquetFile, column: str, every: int) -> Iterator[np.ndarray[Any, Any]]:
+    first = 0
+    for batch in parquet.batches(file, [column]):
+        wanted = np.arange(-first % every, batch.num_rows, every)
+        shapes = shapely.from_wkb(batch.column(0).take(wanted).to_numpy(zero_copy_only=False))
+        yield shapes[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]
+        first += batch.num_rows
+
+
+def draw(axes: Any, shapes: np.ndarray[Any, Any], dot: float = 4) -> None:
+    """Draw shapes of any type on axes, thinned to what the picture can show.
+
+    Args:
+        axes: Matplotlib's.
+        shapes: Geometries in degrees, none of them missing or empty.
+        dot: Area of a point in square points.
+    """
+    from matplotlib.collections import LineCollection, PathCollection
+
+    west, south, east, north = shapely.total_bounds(shapes)
+    parts = shapely.simplify(shapely.force_2d(shapes), max(east - west, north - south) / 800)
+    while (shapely.get_type_id(parts) >= shapely.GeometryType.MULTIPOINT).any():
+        parts = shapely.get_parts(parts)
+    kinds = shapely.get_type_id(parts)
+    points = shapely.get_coordinates(parts[kinds == shapely.GeometryType.POINT])
+    lines = [shapely.get_coordinates(line) for line in parts[np.isin(kinds, (1, 2))]]
+    # Matplotlib leaves those rings open that turn the other way.
+    areas = shapely.orient_polygons(parts[kinds == shapely.GeometryType.POLYGON])
+    axes.add_collection(
+        PathCollection(
+            [_outline(area) for area in areas],
+            facecolors=_INK + "30",
+            edgecolors=_INK,
+            linewidths=0.5,
+        )
+    )
+    axes.add_collection(LineCollection(lines, colors=_INK, linewidths=0.7))
+    axes.scatter(points[:, 0], points[:, 1], s=dot, c=_INK, linewidths=0)
+    # Beside a number that is no degree, a hundredth of one is nothing.
+    farthest = max(abs(west), abs(south), abs(east), abs(north))
+    margin = 0.02 * max(east - west, north - south, 0.01, farthest * 1e-9)
+    axes.set_xlim(west - margin, east + margin)
+    axes.set_ylim(south - margin, north + margin)
+    # A degree of longitude is shorter than one of latitude, but not to nothing at the poles.
+    axes.set_aspect(1 / max(np.cos(np.radians((south + north) / 2)), 0.2))
+
+
+def _outline(area: Any) -> Any:
+    from matplotlib.path import Path as Outline
+
+    rings = shapely.get_rings(area)
+    return Outline.make_compound_path(*(Outline(shapely.get_coordinates(ring)) for ring in rings))

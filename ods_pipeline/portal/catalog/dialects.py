@@ -1,0 +1,121 @@
+"""Portals that speak another dialect than the Explore API v2.1: which one, in one sentence.
+
+Asked only once the v2.1 catalog has failed, and with little: at most three requests here, and one
+for a look-alike. Nothing is read in these dialects; that is for people to decide.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+from ods_pipeline.dataset import plain
+from ods_pipeline.errors import NotAPortal, OdsPipelineError
+from ods_pipeline.portal.http import replies
+from ods_pipeline.portal.http.address import dataset_path
+from ods_pipeline.portal.http.client import Client
+
+_MOST = 1 << 20
+_DEPRECATION = "ODS-Explore-API-Deprecation"
+
+
+class OtherDialect(NotAPortal):
+    """A portal answers, but in a dialect that is not read here; the message says which."""
+
+
+def _pages(body: Any) -> bool:
+    """Datasets each wrapped with their links, as v2.0 gives them."""
+    listed = body.get("datasets") if isinstance(body, dict) else None
+    if not isinstance(listed, list) or "total_count" not in body:
+        return False
+    return all(isinstance(item, dict) and "dataset" in item for item in listed)
+
+
+def _search(body: Any) -> bool:
+    """The first API's search: hits, the parameters as understood, and `datasetid`."""
+    return isinstance(body, dict) and "nhits" in body and isinstance(body.get("datasets"), list)
+
+
+_OLDER: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
+    ("Explore API v2.0", "/api/explore/v2.0/catalog/datasets?limit=1", _pages),
+    ("Explore API v2.0", "/api/v2/catalog/datasets?limit=1", _pages),
+    ("first API (v1)", "/api/datasets/1.0/search/?rows=1", _search),
+)
+
+
+def recognised(client: Client) -> OtherDialect | None:
+    """What a portal speaks that has no catalog of v2.1; None where it is none of what is known.
+
+    Args:
+        client: The conversation with the portal.
+    """
+    base = client.address.base
+    for name, path, speaks in _OLDER:
+        if speaks(_document(client, base + path)):
+            place = path.partition("?")[0]
+            return OtherDialect(
+                f"{base} speaks the {name} of Opendatasoft alone, at {place}, and v2.1 is what is "
+                "read; ask those who run the portal to bring it up to date",
+                portal=client.slug,
+            )
+    return None
+
+
+def explained(client: Client, error: NotAPortal, landed: Iterable[str]) -> NotAPortal:
+    """A better word for a portal without a catalog, where there is one; else the same error.
+
+    Args:
+        client: The conversation with the portal.
+        error: What reading the catalog ended with.
+        landed: Datasets that were landed from there once; the first is asked for.
+    """
+    known = next(iter(landed), "")
+    if not known or isinstance(error, OtherDialect):
+        return error
+    return look_alike(client, known) or error
+
+
+def look_alike(client: Client, dataset_id: str) -> OtherDialect | None:
+    """Whether a portal without a catalog still gives the records of a dataset that it once had.
+
+    Args:
+        client: The conversation with the portal.
+        dataset_id: A dataset that was landed from there.
+    """
+    address = client.url(dataset_path(dataset_id, "/records"), {"limit": 0})
+    body = _document(client, address)
+    if not (isinstance(body, dict) and "total_count" in body and "results" in body):
+        return None
+    base = client.address.base
+    return OtherDialect(
+        f"{base} only imitates the Explore API: it gives records, of {dataset_id} for instance, "
+        "but has no catalog, so nothing from it can be proven up to date or rightly typed; it has "
+        "probably moved to other software: look there for its new API, what is landed stays",
+        portal=client.slug,
+    )
+
+
+def deprecation(client: Client) -> str:
+    """What the portal says of the end of the API that is read, in its own words; mostly nothing.
+
+    Raises:
+        PortalError: The portal does not answer.
+    """
+    said: list[str] = []
+
+    def opening(
+        status: int, headers: Mapping[str, str], chunks: Iterator[bytes], where: dict[str, str]
+    ) -> bytes:
+        said.append(headers.get(_DEPRECATION, ""))
+        return replies.opening(status, headers, chunks, where)
+
+    client.whole(client.url("/catalog/datasets", {"limit": 0}), opening, None, _MOST)
+    return plain(said[-1])
+
+
+def _document(client: Client, url: str) -> Any:
+    """A JSON document at an address of the portal; None where there is none."""
+    with contextlib.suppress(OdsPipelineError, ValueError, RecursionError):
+        return replies.document(client.whole(url, replies.opening, None, _MOST))
+    return None

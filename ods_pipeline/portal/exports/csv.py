@@ -1,0 +1,189 @@
+"""A CSV export as typed record batches, read in blocks that end where a record ends.
+
+The blocks are cut here, because a single record (a coastline, say) can be larger than any fixed
+block that a CSV reader is given. Splitting cells is left to Arrow.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from types import MappingProxyType
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as pacsv
+
+from ods_pipeline.errors import SchemaMismatch, Unproven
+from ods_pipeline.portal.exports.sniffing import require_csv
+from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_size
+from ods_pipeline.tables.prefetch import ahead
+
+DELIMITER = ";"
+_BLOCK = 1 << 20
+_NEAR = 1_000
+_BOM = b"\xef\xbb\xbf"
+
+
+def read(
+    chunks: Iterable[bytes], kinds: Mapping[str, pa.DataType] = MappingProxyType({})
+) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    """The header of a CSV export, and its rows as text.
+
+    Args:
+        chunks: The body: UTF-8 with or without BOM, `;` between cells, `"` around those that need
+            it, every record ended by a line break.
+        kinds: Types that columns may come in at once, without being texts first; they come as
+            texts all the same where Arrow cannot read one of them so.
+
+    Returns:
+        A schema whose columns are all `string`, and the batches, in which those of `kinds` may be
+        of their types.
+
+    Raises:
+        Unproven: The body ends inside a record, or a record has another number of cells than the
+            header, or the text is not UTF-8; most of these while the batches are read.
+        SchemaMismatch: The header names a column twice.
+        DataError: A record or the header is larger than any honest one.
+    """
+    blocks = _blocks(require_csv(chunks))
+    first = next(blocks, b"").removeprefix(_BOM)
+    if not first.strip():
+        raise Unproven("the CSV export is empty: not even a header came")
+    names, length = _header(first)
+    schema = pa.schema([(name, pa.string()) for name in names])
+    rest = itertools.chain([first[length:]] if len(first) > length else [], blocks)
+    return schema, ahead(_Splitter(schema, kinds), rest)
+
+
+def _header(block: bytes) -> tuple[list[str], int]:
+    """Column names, and the number of bytes that the header takes."""
+    try:
+        lines = io.StringIO(block.decode(), newline="")
+    except UnicodeDecodeError as error:
+        raise Unproven(f"the CSV export is not UTF-8: {error.reason}") from error
+    try:
+        names = next(csv.reader(lines, delimiter=DELIMITER))
+    except csv.Error as error:
+        raise Unproven(f"the CSV export's header cannot be read: {error}") from error
+    if not names:
+        raise Unproven("the CSV export begins with an empty line where its header should be")
+    require_number("the CSV export", len(names), BOUNDS.columns, "columns")
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
+    if repeated:
+        raise SchemaMismatch(f"the CSV export has the column {repeated[0]!r} more than once")
+    length = len(lines.getvalue()[: lines.tell()].encode())
+    require_size("the header of the CSV export", length, BOUNDS.header)
+    return names, length
+
+
+class _Splitter:
+    """Splits blocks into columns, from several threads.
+
+    Args:
+        texts: All columns as text.
+        kinds: Types that some may come in at once.
+    """
+
+    def __init__(self, texts: pa.Schema, kinds: Mapping[str, pa.DataType]) -> None:
+        self._texts = texts
+        typed = [pa.field(item.name, kinds.get(item.name, item.type)) for item in texts]
+        self._kinds = pa.schema(typed)
+
+    def __call__(self, block: bytes) -> pa.RecordBatch:
+        if block.startswith(_BOM):
+            # A value's own: the header's is gone by now, and Arrow drops one from each block.
+            block = _BOM + block
+        if self._kinds != self._texts:
+            try:
+                return _split(block, self._kinds)
+            except pa.ArrowInvalid:
+                # A writer that does so once does it again: not to be tried twice for each block.
+                self._kinds = self._texts
+        try:
+            return _split(block, self._texts)
+        except pa.ArrowInvalid as error:
+            said = str(error).splitlines()[0][:200]
+            raise Unproven(f"the CSV export breaks its own structure: {said}") from error
+
+
+def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:
+    table = pacsv.read_csv(
+        pa.BufferReader(block),
+        read_options=pacsv.ReadOptions(
+            use_threads=False, column_names=schema.names, block_size=len(block) + 1
+        ),
+        parse_options=pacsv.ParseOptions(
+            delimiter=DELIMITER, newlines_in_values=True, ignore_empty_lines=False
+        ),
+        convert_options=pacsv.ConvertOptions(
+            column_types=schema,
+            null_values=[""],
+            strings_can_be_null=False,
+            quoted_strings_can_be_null=True,
+        ),
+    )
+    return table.combine_chunks().to_batches()[0]
+
+
+def _blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
+    """Pieces of some megabytes that end with a record's line break."""
+    waiting: list[bytes] = []
+    size, seen, wanted = 0, 0, _BLOCK
+    for chunk in chunks:
+        waiting.append(chunk)
+        size += len(chunk)
+        if size < wanted:
+            continue
+        block = b"".join(waiting)
+        end = _end_of_record(block, seen)
+        if end:
+            yield block[:end]
+        waiting, size = [block[end:]], len(block) - end
+        require_size("a record of the CSV export", size, BOUNDS.record)
+        # A record longer than the block: wait for twice as much before looking again.
+        wanted = min(2 * size, BOUNDS.record + 1) if not end else _BLOCK
+        seen = 0 if end else size
+    rest = b"".join(waiting)
+    if _end_of_record(rest) != len(rest):
+        raise Unproven("the CSV export ends in the middle of a record: it was cut off")
+    if rest:
+        yield rest
+
+
+def _end_of_record(block: bytes, seen: int = 0) -> int:
+    """Length of the part that ends with the last line break outside quotes; 0 without one.
+
+    Args:
+        block: Text that begins with a record.
+        seen: Bytes at its beginning in which no record ends, as was seen before.
+    """
+    quotes, upper = block.count(b'"'), len(block)
+    found = block.rfind(b"\n", seen)
+    for _ in range(_NEAR):
+        if found < 0:
+            return 0
+        end = found + 1
+        quotes -= block.count(b'"', end, upper)
+        if quotes % 2 == 0:
+            return end
+        upper, found = end, block.rfind(b"\n", seen, found)
+    return _far_end(block, seen, upper, quotes)
+
+
+def _far_end(block: bytes, seen: int, upper: int, quotes: int) -> int:
+    """The same where a cell holds very many line breaks; looked at by the million."""
+    for stop in range(upper, seen, -_BLOCK):
+        start = max(seen, stop - _BLOCK)
+        piece = np.frombuffer(block, np.uint8, stop - start, start)
+        marks = piece == ord('"')
+        quotes -= int(np.count_nonzero(marks))
+        # Sums that overflow stay odd or even.
+        inside = (np.cumsum(marks, dtype=np.uint8) + quotes % 2) % 2
+        ends = np.flatnonzero((piece == ord("\n")) & (inside == 0))
+        if ends.size:
+            return start + int(ends[-1]) + 1
+    return 0

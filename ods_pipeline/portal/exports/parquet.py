@@ -1,0 +1,205 @@
+"""A Parquet export as record batches: spooled to disk first, for its footer comes last.
+
+Footer and page headers are looked at before anything is unpacked: a few kilobytes can claim, or
+stand for, more than a machine holds.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from ods_pipeline.errors import Unproven
+from ods_pipeline.portal.exports.parquet_pages import require_sound_pages
+from ods_pipeline.portal.exports.sniffing import require_parquet
+from ods_pipeline.portal.http.limits import (
+    BOUNDS,
+    require_honest_packing,
+    require_number,
+    require_rows,
+    require_size,
+)
+from ods_pipeline.tables import parquet
+
+# What a batch may come to at worst before the lengths of its values are looked up, and after.
+_UNSEEN, _SEEN = 256 << 20, 64 << 20
+_NUMBER = 8
+
+
+class Spooled:
+    """A Parquet export on disk, whose footer has been read and found sound."""
+
+    def __init__(self, parquet: pq.ParquetFile, schema: pa.Schema) -> None:
+        self._parquet = parquet
+        self.schema = schema
+        self.rows: int = parquet.metadata.num_rows
+
+    def batches(self, columns: Sequence[str] | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows as the portal typed them, in bounded memory.
+
+        Args:
+            columns: Names of the columns to read; all without it.
+
+        Raises:
+            Unproven: A page cannot be read.
+            DataError: A value is larger than any honest one.
+        """
+        with explained():
+            for number in range(self._parquet.num_row_groups):
+                rows = self._rows_at_once(self._parquet.metadata.row_group(number))
+                for batch in self._parquet.iter_batches(
+                    rows, row_groups=[number], columns=columns, use_threads=False
+                ):
+                    # Reading takes any bytes for text, and any number for a place in a list.
+                    batch.validate(full=True)
+                    yield from self._written_out(batch)
+
+    def _written_out(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+        """The same rows with the values that dictionaries repeat, in pieces that stay small."""
+        longest = sum(map(_longest, batch.columns))
+        rows = max(1, _SEEN // longest) if longest else max(1, batch.num_rows)
+        schema = pa.schema([self.schema.field(name) for name in batch.schema.names])
+        for start in range(0, batch.num_rows, rows):
+            piece = batch.slice(start, rows)
+            columns = [
+                column if column.type == kind else column.cast(kind)
+                for column, kind in zip(piece.columns, schema.types, strict=True)
+            ]
+            yield pa.RecordBatch.from_arrays(columns, schema=schema)
+
+    def _rows_at_once(self, group: pq.RowGroupMetaData) -> int:
+        """So many rows that a batch stays small."""
+        rows = max(1, min(parquet.ROWS, parquet.BYTES // self._width(group)))
+        # Each value may repeat most of the one before, in next to no bytes.
+        prefixed = sum(
+            min(int(chunk.total_uncompressed_size), BOUNDS.record)
+            for chunk in _risky(group, rows)
+            if "DELTA_BYTE_ARRAY" in chunk.encodings
+        )
+        return max(1, min(rows, _SEEN // prefixed)) if prefixed else rows
+
+    def _width(self, group: pq.RowGroupMetaData) -> int:
+        """Bytes of an average row, unpacked: nulls take room as well."""
+        footer = self._parquet.metadata
+        leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
+        values = sum(group.column(place).num_values for place in range(footer.num_columns))
+        fixed = sum(max(leaf.length, 0) for leaf in leaves)
+        written = max(group.total_byte_size, _NUMBER * values) // max(group.num_rows, 1)
+        return int(max(written, fixed)) + 1
+
+
+@contextlib.contextmanager
+def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
+    """Write an export to a temporary file and open it.
+
+    Args:
+        chunks: The body.
+        folder: Where the temporary file lies; the system's own place without it.
+
+    Raises:
+        Unproven: The body is no whole Parquet file, or its footer contradicts itself.
+        DataError: It claims more than any honest export holds.
+    """
+    with tempfile.TemporaryFile(dir=folder, prefix="export.") as file:
+        for chunk in require_parquet(chunks):
+            file.write(chunk)
+        file.flush()
+        with explained():
+            plain = _opened(file)
+            _require_sound(plain.metadata)
+            require_sound_pages(file, plain.metadata)
+            repeating = _repeating(plain.metadata)
+            parquet = _opened(file, repeating) if repeating else plain
+        with plain, parquet:
+            yield Spooled(parquet, plain.schema_arrow)
+
+
+def _opened(file: IO[bytes], as_dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
+    return pq.ParquetFile(
+        file,
+        pre_buffer=False,
+        buffer_size=1 << 20,
+        page_checksum_verification=True,
+        read_dictionary=list(as_dictionaries),
+    )
+
+
+def _require_sound(footer: pq.FileMetaData) -> None:
+    """Refuse a footer that contradicts itself, or claims what no honest export holds."""
+    what = "the Parquet export"
+    require_number(what, footer.num_columns, BOUNDS.columns, "columns")
+    require_rows(footer.num_rows, None, what)
+    leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
+    for leaf in leaves:
+        require_number(what, leaf.path.count("."), BOUNDS.depth, "groups in each other")
+        require_size("a value of the Parquet export", leaf.length, BOUNDS.record)
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    rows = [group.num_rows for group in groups]
+    if footer.num_rows < 0 or sum(rows) != footer.num_rows or min(rows, default=0) < 0:
+        raise Unproven(
+            f"the Parquet export contradicts itself: its footer says {footer.num_rows:,} rows, its "
+            f"row groups {sum(rows):,}"
+        )
+    for group in groups:
+        _require_sound_group(group, leaves)
+
+
+def _require_sound_group(group: pq.RowGroupMetaData, leaves: list[pq.ColumnSchema]) -> None:
+    for place, leaf in enumerate(leaves):
+        chunk = group.column(place)
+        if leaf.max_repetition_level == 0 and chunk.num_values != group.num_rows:
+            raise Unproven(
+                f"the Parquet export contradicts itself: column {leaf.path!r} has "
+                f"{chunk.num_values:,} values in {group.num_rows:,} rows"
+            )
+        per_row = chunk.num_values // max(group.num_rows, 1)
+        require_size("a row of the Parquet export", _NUMBER * per_row, BOUNDS.record)
+        packed, unpacked = chunk.total_compressed_size, chunk.total_uncompressed_size
+        require_honest_packing(unpacked, packed, f"column {leaf.path!r} of the Parquet export")
+
+
+def _risky(group: pq.RowGroupMetaData, rows: int) -> list[pq.ColumnChunkMetaData]:
+    """The columns of which so many rows may come to far more than is written of them."""
+    chunks = [group.column(place) for place in range(group.num_columns)]
+    return [chunk for chunk in chunks if chunk.total_uncompressed_size * rows > _UNSEEN]
+
+
+def _repeating(footer: pq.FileMetaData) -> list[str]:
+    """The columns to be read as dictionaries, before their values are written out."""
+    groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
+    return sorted(
+        {
+            chunk.path_in_schema
+            for group in groups
+            for chunk in _risky(group, parquet.ROWS)
+            if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page
+        }
+    )
+
+
+def _longest(column: pa.Array) -> int:
+    """Bytes of the longest value of a dictionary; 0 where there is none."""
+    while pa.types.is_nested(column.type) and not pa.types.is_dictionary(column.type):
+        column = column.flatten() if not pa.types.is_struct(column.type) else column.field(0)
+    if not pa.types.is_dictionary(column.type):
+        return 0
+    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
+    require_size("a value of the Parquet export", longest, BOUNDS.record)
+    return int(longest)
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """Turn what Parquet's reader says of a damaged file into one sentence."""
+    try:
+        yield
+    except (pa.ArrowException, OSError, MemoryError) as error:
+        said = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise Unproven(f"the Parquet export cannot be read whole: {said}") from error

@@ -1,0 +1,124 @@
+"""Features as their reader gives them, to record batches of the declared types.
+
+The types are the records', so that a feature's properties equal its record's columns. What WFS
+writes in another way than exports do is brought to their form here; typing is `tables`' work.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from ods_pipeline.dataset import GEOGRAPHIC, Dataset, Field
+from ods_pipeline.errors import SchemaMismatch
+from ods_pipeline.portal.features.lists import Lists, literal
+from ods_pipeline.portal.http.address import dataset_path
+from ods_pipeline.portal.http.client import Client
+from ods_pipeline.tables.columns import Dialect, typed
+from ods_pipeline.tables.schema import arrow_type
+
+if TYPE_CHECKING:
+    from ods_pipeline.portal.gml import FeatureBatch
+
+# Children that GML itself gives every feature; they are no fields of a dataset.
+_OF_GML = frozenset({"gml_name", "gml_description", "gml_identifier"})
+
+
+class FeatureColumns:
+    """Types the features of one dataset, batch by batch."""
+
+    def __init__(
+        self, client: Client, dataset: Dataset, fields: Sequence[Field], schema: pa.Schema
+    ) -> None:
+        """Prepare to type features.
+
+        Args:
+            client: The conversation with the portal, to ask about joined lists.
+            dataset: The dataset.
+            fields: Those of its fields that are read.
+            schema: The columns to give: the identifier, then the fields.
+        """
+        self._dataset, self._fields, self._schema = dataset, fields, schema
+        self._lists = Lists(client, dataset)
+        files = client.url(dataset_path(dataset.dataset_id, "/files")).partition("?")[0]
+        self._dialect = Dialect(file_base=files)
+        self._row = 1
+        self._unfilled = {field.name for field in fields}
+
+    @property
+    def unfilled(self) -> list[Field]:
+        """The fields in which no feature had anything so far; none before there are features."""
+        if self._row == 1:
+            return []
+        return [field for field in self._fields if field.name in self._unfilled]
+
+    def typed(self, batch: FeatureBatch) -> pa.RecordBatch:
+        """One batch of features.
+
+        Raises:
+            SchemaMismatch: They have a property that is no field, or a geometry that is none.
+            TypeMismatch: A value is not of its field's type.
+        """
+        self._require_declared({*batch.texts, *batch.geometries})
+        columns = [self._column(batch, field) for field in self._fields]
+        self._unfilled -= {
+            field.name
+            for field, column in zip(self._fields, columns, strict=True)
+            if column.null_count < len(column)
+        }
+        self._row += batch.rows
+        return pa.RecordBatch.from_arrays([batch.ids, *columns], schema=self._schema)
+
+    def _require_declared(self, came: set[str]) -> None:
+        surplus = sorted(came - {field.name for field in self._dataset.fields} - _OF_GML)
+        if surplus:
+            raise SchemaMismatch(
+                f"the features have the property {surplus[0]!r}, which is no field that the "
+                "catalog declares; it was probably edited this minute: run again",
+                dataset=self._dataset.dataset_id,
+            )
+
+    def _column(self, batch: FeatureBatch, field: Field) -> pa.Array:
+        column = _emptied(batch.texts, field.name)
+        shapes = batch.geometries.get(field.name)
+        if shapes is not None and shapes.wkb.null_count < batch.rows:
+            if field.type not in GEOGRAPHIC or column is not None:
+                raise SchemaMismatch(
+                    f"field {field.name!r} is declared as {field.type}, but features have "
+                    f"{'geometries and text' if field.type in GEOGRAPHIC else 'geometries'} in it",
+                    dataset=self._dataset.dataset_id,
+                )
+            return shapes.wkb
+        if column is None:
+            return pa.nulls(batch.rows, arrow_type(field))
+        if pa.types.is_list(arrow_type(field)):
+            column = self._lists.read(column, field)
+        elif field.type == "file" and pa.types.is_string(column.type):
+            column = _as_json(column)
+        return typed(column, field, self._row, self._dialect)
+
+
+def _emptied(texts: Mapping[str, pa.Array], name: str) -> pa.Array | None:
+    """A property's column, or None where no feature has anything in it."""
+    column = texts.get(name)
+    if column is None or column.null_count == len(column):
+        return None
+    if pa.types.is_string(column.type) and not pc.any(pc.not_equal(column, "")).as_py():
+        return None
+    return column
+
+
+def _as_json(column: pa.Array) -> pa.Array:
+    """Objects in Python's notation, `{'id': 'x'}`, as the JSON that exports would have."""
+    if not pc.any(pc.starts_with(column, "{")).as_py():
+        return column
+    return pa.array([_object(text) for text in column.to_pylist()], pa.string())
+
+
+def _object(text: str | None) -> str | None:
+    value = literal(text) if text and text.startswith("{") else None
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else text

@@ -1,0 +1,161 @@
+"""What a geometry is made of, once its GML is understood: paths of points, and parts.
+
+A `Shape` says where among a geometry's texts each point stands. Many geometries share one, so it is
+made once for each kind of markup (`markup`) and then filled with numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from ods_pipeline.portal.gml.geometry import curves
+from ods_pipeline.portal.gml.geometry.coordinates import (
+    Coordinates,
+    Numbers,
+    Unreadable,
+    points,
+    scalar,
+)
+
+POINT, LINE, POLYGON = 1, 2, 3
+MULTI_POINT, MULTI_LINE, MULTI_POLYGON, COLLECTION = 4, 5, 6, 7
+
+_MEETING = 1e-9  # of a coordinate: a millimetre and less, which is rounding
+_RING = 4  # points of the smallest ring, the first one repeated
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A piece of a path.
+
+    Attributes:
+        kind: `line`, `arcs` (through three points each), `circle`, `around` (a centre) or `box`.
+        runs: Its points.
+        numbers: Slots of radius, start and end angle of an arc around a centre.
+    """
+
+    kind: str
+    runs: tuple[Coordinates, ...]
+    numbers: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Path:
+    """Points in their order; pieces that share an end share it once."""
+
+    segments: tuple[Segment | Path, ...]
+    reverse: bool = False
+
+
+@dataclass(frozen=True)
+class Shape:
+    """A geometry: its WKB type, its own paths (a polygon's rings), or its parts."""
+
+    type: int
+    paths: tuple[Path, ...] = ()
+    parts: tuple[Shape, ...] = ()
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """A geometry with its numbers: points per path, or parts."""
+
+    type: int
+    paths: tuple[Numbers, ...] = ()
+    parts: tuple[Drawn, ...] = ()
+
+    def arrays(self) -> Iterator[Numbers]:
+        """All points, array by array."""
+        yield from self.paths
+        for part in self.parts:
+            yield from part.arrays()
+
+
+def draw(shape: Shape, texts: Sequence[str]) -> Drawn:
+    """Fill a shape with the numbers of a geometry's texts.
+
+    Raises:
+        Unreadable: They make no such shape.
+    """
+    with np.errstate(all="ignore"):
+        drawn = _draw(shape, texts)
+    if not all(np.isfinite(array).all() for array in drawn.arrays()):
+        raise Unreadable("has a curve that goes beyond all bounds")
+    dimensions = {array.shape[1] for array in drawn.arrays() if len(array)}
+    if len(dimensions) > 1:
+        raise Unreadable("has points with and without a height")
+    return drawn
+
+
+def _draw(shape: Shape, texts: Sequence[str]) -> Drawn:
+    paths = [trace(path, texts) for path in shape.paths]
+    if shape.type == POINT and len(paths[0]) > 1:
+        raise Unreadable(f"has {len(paths[0])} positions in one point")
+    if shape.type == LINE and len(paths[0]) == 1:
+        raise Unreadable("has a line of one point")
+    if shape.type == POLYGON:
+        paths = [ring(path) for path in paths]
+        if paths and not len(paths[0]):
+            if any(map(len, paths)):
+                raise Unreadable("has holes in an empty polygon")
+            paths = []
+    return Drawn(shape.type, tuple(paths), tuple(_draw(part, texts) for part in shape.parts))
+
+
+def trace(path: Path, texts: Sequence[str]) -> Numbers:
+    """The points of a path, in its order."""
+    whole: list[Numbers] = []
+    for segment in path.segments:
+        piece = trace(segment, texts) if isinstance(segment, Path) else _segment(segment, texts)
+        if whole and len(whole[-1]) and len(piece):
+            if whole[-1].shape[1] != piece.shape[1]:
+                raise Unreadable("has points with and without a height")
+            if not np.allclose(whole[-1][-1], piece[0], rtol=_MEETING, atol=0):
+                raise Unreadable("has a curve whose pieces do not meet")
+            piece = piece[1:]
+        if len(piece):
+            whole.append(piece)
+    line = np.concatenate(whole) if whole else np.empty((0, 2))
+    return line[::-1] if path.reverse else line
+
+
+def _segment(segment: Segment, texts: Sequence[str]) -> Numbers:
+    found = [array for run in segment.runs if len(array := points(run, texts))]
+    if len({array.shape[1] for array in found}) > 1:
+        raise Unreadable("has points with and without a height")
+    line = np.concatenate(found) if found else np.empty((0, 2))
+    if segment.kind == "arcs":
+        return curves.arc_string(line)
+    if segment.kind == "circle":
+        return curves.circle(line)
+    if segment.kind == "box":
+        return _box(line)
+    if segment.kind == "around":
+        radius, *angles = (scalar(texts[slot]) for slot in segment.numbers)
+        start, end = angles or (0.0, 360.0)
+        return curves.around(line, radius, start, end)
+    return line
+
+
+def _box(corners: Numbers) -> Numbers:
+    if corners.shape != (2, 2):
+        raise Unreadable("is a box that is not given by two corners in the plane")
+    (west, south), (east, north) = corners
+    ring = [(west, south), (east, south), (east, north), (west, north), (west, south)]
+    return np.array(ring, np.float64)
+
+
+def ring(line: Numbers) -> Numbers:
+    """A ring, closed where the publisher left it open; empty stays empty.
+
+    Raises:
+        Unreadable: It has too few points to enclose anything.
+    """
+    if len(line) and not np.array_equal(line[0, :2], line[-1, :2]):
+        line = np.concatenate([line, line[:1]])
+    if 0 < len(line) < _RING:
+        raise Unreadable(f"has a ring of {len(line)} points, which encloses nothing")
+    return line

@@ -1,0 +1,300 @@
+"""One conversation with one portal: requests that are bounded, repeated where it helps, counted.
+
+Everything that crosses the wire goes through `Client`. What the replies mean as datasets and
+records is for the modules beside it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import random
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
+from typing import Any, TypeVar
+
+import requests
+
+from ods_pipeline.errors import (
+    AccessDenied,
+    Garbled,
+    PortalError,
+    PortalFailure,
+    PortalUnreachable,
+    QuotaExhausted,
+    RequestRefused,
+    WebPage,
+)
+from ods_pipeline.portal.http import body as bodies
+from ods_pipeline.portal.http import connection_errors, replies
+from ods_pipeline.portal.http.address import Address, query_of
+from ods_pipeline.portal.http.body import Begun, Slowest
+from ods_pipeline.portal.http.limits import BOUNDS, bounded
+from ods_pipeline.portal.http.sender import Quota, Sender
+from ods_pipeline.portal.http.signing import Anonymous, Credentials
+from ods_pipeline.portal.quota.budget import Budget
+
+_API = "/api/explore/v2.1"
+_SLOWEST = Slowest()
+_T = TypeVar("_T")
+
+Parameters = Mapping[str, object]
+#: Reads as much of a reply as tells what it is, gives that, and raises where it is no data. Gets
+#: status, headers, body, and what an error is to name.
+Opening = Callable[[int, Mapping[str, str], Iterator[bytes], dict[str, str]], bytes]
+
+
+class Client:
+    """HTTP/1.1 to one portal.
+
+    Real portals are slow to their first byte and thin afterwards (65 KB/s was seen), so the read
+    timeout bounds silence, never the whole transfer; only a trickle is given up. The quota is one
+    budget with all other processes of this host that ask the same portal in the same name.
+    """
+
+    def __init__(  # noqa: PLR0913 - every bound of a conversation, all by keyword
+        self,
+        address: str,
+        credentials: Credentials | None = None,
+        *,
+        lang: str = "en",
+        timezone: str = "UTC",
+        connect_timeout: float = 10,
+        read_timeout: float = 120,
+        attempts: int = 4,
+        patience: float = 60,
+        pause: float = 1,
+        most: int = 8,
+        slowest: Slowest = _SLOWEST,
+        now: Callable[[], float] = time.time,
+    ) -> None:
+        """Prepare a conversation; nothing is sent yet.
+
+        Args:
+            address: Domain or base URL.
+            credentials: Shown to this portal with each request, and to nobody else.
+            lang: Language of labels and messages; sent always, or the portal's own default counts.
+            timezone: Zone of datetimes; sent always, because it changes the Parquet types.
+            connect_timeout: Seconds for a connection.
+            read_timeout: Seconds of silence.
+            attempts: How often a request is sent at most.
+            patience: Seconds to wait for a spent quota at most.
+            pause: Seconds before the second attempt at most; doubled for each one after it.
+            most: Datasets at once at most, over all processes of this host.
+            slowest: How slowly a body may come.
+            now: Seconds since 1970, by which quotas start anew.
+
+        Raises:
+            ConfigurationError: The address is none, or credentials would go there unprotected.
+        """
+        self.address = Address.parse(address)
+        self._common = {"lang": lang, "timezone": timezone}
+        self._attempts, self._unit = attempts, pause
+        self._patience, self._slowest = patience, slowest
+        self.signer = credentials.at(self.address) if credentials else Anonymous()
+        self._proven = False
+        self.cancelled = threading.Event()
+        self._budget = Budget(
+            self.slug, self.signer.payer, most=most, now=now, cancelled=self.cancelled
+        )
+        timeouts = (connect_timeout, read_timeout)
+        self._sender = Sender(self.address, self.signer, timeouts, self._budget)
+
+    @property
+    def slug(self) -> str:
+        """The portal's name on disk and in messages."""
+        return self.address.slug
+
+    @property
+    def requests_made(self) -> int:
+        """Requests sent so far, redirects included."""
+        return self._sender.requests_made
+
+    @property
+    def requests_by_this_thread(self) -> int:
+        """Requests that the calling thread has sent; a dataset is landed by one thread."""
+        return self._sender.requests_by_this_thread
+
+    @property
+    def quota(self) -> Quota | None:
+        """The request quota as the last reply stated it."""
+        return self._sender.quota
+
+    def reserved(self, requests: int, dataset_id: str = "") -> AbstractContextManager[None]:
+        """Set requests aside for a dataset and take one of the portal's places, for a block.
+
+        All processes of this host share both. What this thread asks in the block draws on what is
+        set aside. A block within another one of the same thread changes nothing.
+
+        Args:
+            requests: How many are needed as a rule.
+            dataset_id: The dataset; empty for work of another kind.
+
+        Raises:
+            QuotaExhausted: Fewer are left, and no more within `patience`. Nothing was asked.
+            PortalFailure: It was cancelled while it waited.
+        """
+        return self._budget.reserved(requests, dataset_id, self._patience)
+
+    def placed(self) -> AbstractContextManager[None]:
+        """Have the place that `reserved` took for a block alone, the download; or one anew."""
+        return self._budget.placed()
+
+    def url(self, path: str, parameters: Parameters | None = None) -> str:
+        """The whole address of an API path; credentials are never part of it."""
+        query = query_of({**self._common, **(parameters or {})})
+        return f"{self.address.base}{_API}{path}?{query}"
+
+    def json(self, path: str, parameters: Parameters | None = None) -> Any:
+        """Ask for a JSON document and read it whole.
+
+        Raises:
+            PortalError: Any of its kinds; see `errors`.
+        """
+        url = self.url(path, parameters)
+
+        def once() -> Any:
+            with self._open(url) as chunks:
+                body = b"".join(bounded(chunks, "the reply", BOUNDS.catalog))
+            try:
+                return replies.document(body)
+            except (ValueError, RecursionError) as error:
+                raise self._garbled(body, url) from error
+
+        found = self._repeated(once, url)
+        self._proven = True
+        return found
+
+    def _garbled(self, body: bytes, url: str) -> Garbled:
+        told = "the reply is not JSON, so this is no Explore API v2.1"
+        if self._proven or body.lstrip()[:1] in {b"[", b"{"}:
+            told = "the reply should be JSON, but it breaks off, or goes on after its end"
+        return Garbled(told, portal=self.slug, url=url)
+
+    def stream(
+        self, path: str, parameters: Parameters | None = None
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Ask for an export and hand its bytes over as they come; see `exchange`."""
+        return self.exchange(self.url(path, parameters))
+
+    @contextlib.contextmanager
+    def exchange(
+        self, url: str, opening: Opening = replies.opening, body: bytes | None = None
+    ) -> Iterator[Iterator[bytes]]:
+        """Ask any address of the portal and hand the reply's bytes over as they come.
+
+        Only the opening is repeated on failure: what a broken body costs to fetch anew is for the
+        caller to weigh.
+
+        Args:
+            url: The whole address, on the portal's own host.
+            opening: What tells data from errors there.
+            body: XML to POST; GET without it.
+
+        Yields:
+            The decoded body in chunks. A connection that breaks raises in the iteration.
+
+        Raises:
+            PortalError: Any of its kinds; see `errors`.
+        """
+        with self._repeated(lambda: self._open(url, opening, body), url) as chunks:
+            yield chunks
+
+    def whole(self, url: str, opening: Opening, body: bytes | None, most: int) -> bytes:
+        """Ask any address of the portal and read the reply, but no more than so many bytes of it.
+
+        Raises:
+            PortalError: Any of its kinds; see `errors`.
+        """
+
+        def once() -> bytes:
+            with self._open(url, opening, body) as chunks:
+                return replies.at_most(most, chunks)
+
+        return self._repeated(once, url)
+
+    def _open(
+        self, url: str, opening: Opening = replies.opening, body: bytes | None = None
+    ) -> Begun:
+        response = self._sender.send(url, body)
+        where = {"portal": self.slug, "url": url}
+        try:
+            chunks = self._chunks(response, url)
+            head = self._opened(opening, response, chunks, where)
+            if body is not None and response.request.method != "POST":
+                told = f"the portal passes POST requests on to {response.url}, where they are lost"
+                raise RequestRefused(f"{told}; give that address, or use GET", **where)
+        except BaseException:  # Whatever it is: a reply that nobody reads holds its connection.
+            response.close()
+            raise
+        return Begun(response, itertools.chain([head] if head else [], chunks))
+
+    def _opened(
+        self,
+        opening: Opening,
+        response: requests.Response,
+        chunks: Iterator[bytes],
+        where: dict[str, str],
+    ) -> bytes:
+        status = response.status_code
+        try:
+            return opening(status, response.headers, chunks, where)
+        except QuotaExhausted as error:
+            self._budget.refused(error, where["url"])
+            raise
+        # Only who signed the request knows what a refusal means, and what the user can do.
+        except WebPage as error:
+            raise replies.page(login=self.signer.at_a_login_page(), **where) from error
+        except AccessDenied as error:
+            told = self.signer.refusal(status, error.said)
+            raise AccessDenied(told, said=error.said, **where) from error
+
+    def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
+        def tick() -> None:
+            self._budget.beat()
+            if self.cancelled.is_set():
+                raise PortalFailure("stopped on request", portal=self.slug, url=url)
+
+        try:
+            yield from bodies.pieces(response, self._slowest, tick)
+            return
+        except bodies.TooSlow as slow:
+            told = f"the portal sends too slowly, {slow}; try later"
+            broken: PortalError = PortalFailure(told, portal=self.slug, url=url)
+        except requests.RequestException as error:
+            broken = self._broken(error, url)
+        raise broken
+
+    def _broken(self, error: requests.RequestException, url: str) -> PortalError:
+        return connection_errors.problem(error, self.address.base, portal=self.slug, url=url)
+
+    def _repeated(self, once: Callable[[], _T], url: str) -> _T:
+        for number in itertools.count(1):
+            try:
+                return once()
+            except requests.RequestException as error:
+                problem: PortalError = self._broken(error, url)
+            # The second is the token endpoint's: a login that could not be renewed now.
+            except (PortalFailure, PortalUnreachable, QuotaExhausted) as error:
+                problem = error
+            except (Garbled, WebPage) as error:
+                # A portal that was one a moment ago still is; whoever never was will not become it.
+                if not self._proven:
+                    raise
+                problem = error
+            pause = self._pause(problem, number)
+            if pause is None or self.cancelled.wait(pause):
+                problem.repeated = True
+                raise problem
+        raise AssertionError("an endless loop ended")
+
+    def _pause(self, problem: PortalError, number: int) -> float | None:
+        """Seconds to wait before the next attempt, or None when another makes no sense."""
+        if number >= self._attempts or problem.final:
+            return None
+        wait = self._budget.wait_of(problem) if isinstance(problem, QuotaExhausted) else None
+        if wait is not None:
+            return max(wait, 0) + random.uniform(0.1, 1) if wait <= self._patience else None  # noqa: S311
+        return self._unit * float(2 ** (number - 1)) * random.uniform(0.25, 0.75)  # noqa: S311

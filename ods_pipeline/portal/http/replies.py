@@ -1,0 +1,155 @@
+"""What a portal's reply means: data, a quota, or one of our errors. Pure functions of a reply.
+
+The envelopes are those that real portals were recorded to send: `error_code` and `message` on most
+errors, `errorcode` and `error` on a spent quota. Sending and repeating requests is `client`'s work.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ods_pipeline.errors import (
+    AccessDenied,
+    DatasetNotFound,
+    NotAPortal,
+    PortalError,
+    PortalFailure,
+    QuotaExhausted,
+    RequestRefused,
+    WebPage,
+)
+from ods_pipeline.portal.quota.headers import refusal
+from ods_pipeline.portal.quota.messages import refused
+
+_TOO_MANY = 429
+_ERROR_BYTES = 65_536
+
+
+def opening(
+    status: int, headers: Mapping[str, str], chunks: Iterator[bytes], where: dict[str, str]
+) -> bytes:
+    """Tell data of the Explore API from errors; data is told by its headers alone.
+
+    Args:
+        status: HTTP status.
+        headers: Reply headers.
+        chunks: The body.
+        where: Portal and URL, for messages.
+
+    Returns:
+        What was read of the body: nothing.
+
+    Raises:
+        PortalError: The reply is an error, or a web page.
+    """
+    if status != 200:
+        raise failure(status, headers, at_most(_ERROR_BYTES, chunks), **where)
+    problem = unexpected(headers, **where)
+    if problem:
+        raise problem
+    return b""
+
+
+def at_most(most: int, chunks: Iterator[bytes]) -> bytes:
+    """The first bytes of a body."""
+    read = bytearray()
+    for chunk in chunks:
+        read += chunk
+        if len(read) >= most:
+            break
+    return bytes(read[:most])
+
+
+def document(body: bytes) -> Any:
+    r"""A JSON document, with half emoji (`\ud83d` alone, as portals do write) made `?`.
+
+    Raises:
+        ValueError: It is no JSON.
+        RecursionError: It is nested too deeply to be any that we know.
+    """
+    parsed = json.loads(body)
+    if b"\\ud" not in body.lower():
+        return parsed
+    return json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
+
+
+def envelope(body: bytes) -> Mapping[str, Any]:
+    """The JSON object of an error reply; empty when it is none."""
+    try:
+        parsed = document(body)
+    except (ValueError, RecursionError):
+        return {}
+    return parsed if isinstance(parsed, dict) else {}
+
+
+def failure(
+    status: int, headers: Mapping[str, str], body: bytes, *, portal: str, url: str
+) -> PortalError:
+    """The error that a reply of another status than 200 stands for.
+
+    Args:
+        status: HTTP status.
+        headers: Reply headers.
+        body: The reply's first kilobytes.
+        portal: Slug of the portal.
+        url: Address that was asked.
+    """
+    said = envelope(body)
+    message = str(said.get("message") or said.get("error") or "").rstrip(".")
+    where = {"portal": portal, "url": url}
+    if status == _TOO_MANY:
+        return quota(headers, said, **where)
+    if status in {401, 403}:
+        return AccessDenied(_with("the portal refuses access", message), said=message, **where)
+    if status == 404 and said.get("error_code") == "NotFoundResource":
+        return DatasetNotFound(_with("the portal does not know it", message), **where)
+    if status in {404, 410}:
+        advice = f"{portal} answers, but it has no Explore API v2.1 there (status {status})"
+        return NotAPortal(_with(advice, message), **where)
+    if status < 500 and status not in {408, 425}:
+        return RequestRefused(
+            _with(f"the portal refuses the query (status {status})", message), **where
+        )
+    return PortalFailure(
+        _with(f"the portal failed with status {status}; try later", message), **where
+    )
+
+
+def quota(
+    headers: Mapping[str, str], said: Mapping[str, Any], *, portal: str, url: str
+) -> QuotaExhausted:
+    """The error of a spent quota, with the time at which the portal says it starts anew."""
+    return refused(refusal(headers, said), time.time(), portal, url)
+
+
+def unexpected(headers: Mapping[str, str], *, portal: str, url: str) -> PortalError | None:
+    """The error of a reply that is a web page although its status is 200; None for data."""
+    return page(portal=portal, url=url) if is_page(headers) else None
+
+
+def is_page(headers: Mapping[str, str]) -> bool:
+    """Whether a reply says that it is a web page."""
+    return "html" in headers.get("Content-Type", "").lower()
+
+
+def page(*, portal: str, url: str, login: str = "") -> WebPage:
+    """The error of a web page that came instead of data.
+
+    Args:
+        portal: Slug of the portal.
+        url: Address that was asked.
+        login: What it means if it is a login page, where that is known.
+    """
+    return WebPage(
+        f"a web page came instead of data: a login page{f' ({login})' if login else ''}, "
+        "a firewall's, or no Opendatasoft portal; open the address in a browser to see",
+        portal=portal,
+        url=url,
+    )
+
+
+def _with(advice: str, message: str) -> str:
+    return f"{advice}: {message}" if message else advice

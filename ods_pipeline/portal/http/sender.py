@@ -1,0 +1,214 @@
+"""One request to a portal, signed, followed on the portal's own host, and counted.
+
+What a reply means, and whether to ask again, is `client`'s to decide.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib import metadata
+
+import requests
+from urllib3.exceptions import LocationValueError
+
+from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.portal.http import redirects, replies
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http.signing import Signer
+from ods_pipeline.portal.quota.budget import Budget
+
+_MOST_REDIRECTS = 5
+# By us, and by another process in that very moment.
+_MOST_RENEWED = 2
+_UNAUTHORIZED = 401
+_USER_AGENT = (
+    f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{metadata.version('requests')}"
+)
+
+
+@dataclass(frozen=True)
+class Quota:
+    """The request quota as the last reply stated it, verbatim: numbers can exceed 64 bits."""
+
+    limit: str
+    remaining: str
+    reset: str
+
+
+class Sender:
+    """Sends requests to one portal, from as many threads as there are.
+
+    Attributes:
+        requests_made: How many were sent, redirects included.
+        quota: What the last reply said of it.
+    """
+
+    def __init__(
+        self, address: Address, signer: Signer, timeouts: tuple[float, float], budget: Budget
+    ) -> None:
+        self._address, self._signer, self._timeouts = address, signer, timeouts
+        self._budget = budget
+        self._local = threading.local()
+        self._count = itertools.count(1)
+        self.requests_made = 0
+        self.quota: Quota | None = None
+        # Places that stayed closed to the newest that was known.
+        self._closed: set[str] = set()
+
+    @property
+    def requests_by_this_thread(self) -> int:
+        """How many the calling thread has sent."""
+        return int(getattr(self._local, "requests", 0))
+
+    def send(self, url: str, body: bytes | None) -> requests.Response:
+        """Ask, and ask once more where what was shown has run out and something newer is known.
+
+        Raises:
+            requests.RequestException: There is no reply.
+            PortalError: It leads to another host, no login serves, or the quota is known to be
+                spent.
+            ConfigurationError: The address is none.
+        """
+        secret = self._signer.secret()
+        response = self._followed(url, body, secret)
+        place = url.partition("?")[0]
+        renewed = 0
+        while _refused(response) and place not in self._closed:
+            other = self._newer(secret, response) if renewed < _MOST_RENEWED else None
+            if other is None:
+                if renewed:
+                    # Nothing newer will open it, and each renewal spends a token.
+                    self._closed.add(place)
+                return response
+            response.close()
+            renewed += 1
+            secret, response = other, self._followed(url, body, other)
+        if not _refused(response):
+            self._signer.accepted(secret)
+            self._closed.discard(place)
+        return response
+
+    def _newer(self, secret: str, response: requests.Response) -> str | None:
+        certainly = response.status_code == _UNAUTHORIZED
+        with _closed_on_failure(response):
+            return self._signer.another(secret, certainly=certainly)
+
+    def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
+        response = self._asked(url, body, secret)
+        for left in range(_MOST_REDIRECTS, -1, -1):
+            with _closed_on_failure(response):
+                step = redirects.step(response, self._address, url)
+            if step is None:
+                return response
+            response.close()
+            if left:
+                body = body if redirects.keeps_body(response) else None
+                response = self._asked(step, body, secret)
+        raise requests.TooManyRedirects(response=response)
+
+    def _asked(self, url: str, body: bytes | None, secret: str) -> requests.Response:
+        def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+            # The last look before anything is sent, at the address that will be asked.
+            if not redirects.within(request.url or "", self._address):
+                told = f"the address is not the portal's own, {self._address.base}"
+                raise ConfigurationError(told, portal=self._address.slug, url=url)
+            self._signer.show(request, secret)
+            return request
+
+        counted = self._budget.sending(url)
+        self.requests_made = next(self._count)
+        self._local.requests = self.requests_by_this_thread + 1
+        started = time.monotonic()
+        try:
+            response = self._session().request(
+                "GET" if body is None else "POST",
+                url,
+                data=body,
+                headers={} if body is None else {"Content-Type": "text/xml"},
+                timeout=self._timeouts,
+                stream=True,
+                # Also where there is nothing to show, or requests looks into a .netrc for it.
+                auth=signed,
+                allow_redirects=False,
+            )
+        except BaseException as error:  # Whatever it is: nobody waits for this reply any more.
+            self._budget.lost(counted, late=isinstance(error, requests.Timeout))
+            told = self._unasked(error)
+            if told is None:
+                raise
+            raise told from error
+        waited = time.monotonic() - started
+        self._budget.heard(counted, response.status_code, response.headers, waited)
+        self._note_quota(response.headers)
+        return response
+
+    def _unasked(self, error: BaseException) -> ConfigurationError | None:
+        """What a user is told who could never have had a reply; None for all other failures."""
+        if isinstance(error, LocationValueError):
+            return ConfigurationError(f"{self._address.base} is no address of a host")
+        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+            return ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE")
+        return None
+
+    def _session(self) -> requests.Session:
+        # A Session is not made for several threads at once, and landing uses some; nor for a
+        # forked process, which would share its connections.
+        owner: int = getattr(self._local, "process", 0)
+        if owner != os.getpid():
+            session = self._local.session = _Straight()
+            self._local.process = os.getpid()
+            unproxied(session, self._address)
+            session.headers["User-Agent"] = _USER_AGENT
+        ours: requests.Session = self._local.session
+        return ours
+
+    def _note_quota(self, headers: Mapping[str, str]) -> None:
+        if "X-RateLimit-Remaining" in headers:
+            self.quota = Quota(
+                limit=headers.get("X-RateLimit-Limit", ""),
+                remaining=headers["X-RateLimit-Remaining"],
+                reset=headers.get("X-RateLimit-Reset", ""),
+            )
+
+
+def unproxied(session: requests.Session, address: Address) -> None:
+    """Keep a session with this machine off a company's proxy, which knows nothing of it.
+
+    Args:
+        session: A session of requests.
+        address: The portal that it is for.
+    """
+    if address.local:
+        session.trust_env = False
+        session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
+
+
+class _Straight(requests.Session):
+    """Leaves redirects to us, unread: requests stumbles over those that are no addresses."""
+
+    def get_redirect_target(self, resp: requests.Response) -> None:
+        """Nowhere."""
+
+
+@contextmanager
+def _closed_on_failure(response: requests.Response) -> Iterator[None]:
+    try:
+        yield
+    except BaseException:  # Whatever it is: a reply that nobody reads holds its connection.
+        response.close()
+        raise
+
+
+def _refused(response: requests.Response) -> bool:
+    """Whether a reply may mean that what was shown has run out: 401, or a login page.
+
+    Not any other page: those of a web server in trouble say nothing of a login.
+    """
+    page = response.ok and replies.is_page(response.headers)
+    return response.status_code == _UNAUTHORIZED or page

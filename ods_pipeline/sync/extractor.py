@@ -1,0 +1,132 @@
+"""The two lanes by which a dataset's rows come: records through an export, features through WFS.
+
+How the two differ in being asked for, typed and proven is said here, so that landing and planning
+treat them alike. How either is read is `portal`'s knowledge.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pyarrow as pa
+
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import AccessDenied, DataError, NothingToLand
+from ods_pipeline.lake.lake import PartitionKind
+from ods_pipeline.portal import proof
+from ods_pipeline.portal.exports import export as exports
+from ods_pipeline.portal.exports.export import Export, Format
+from ods_pipeline.portal.http.client import Client
+from ods_pipeline.portal.proof import Proof
+from ods_pipeline.tables.schema import arrow_schema
+
+if TYPE_CHECKING:
+    from ods_pipeline.portal.gml import AxisOrder
+    from ods_pipeline.portal.wfs import Version
+
+
+@dataclass(frozen=True)
+class Lane:
+    """One way by which a dataset's rows come.
+
+    Attributes:
+        kind: `records` or `features`; the folder of the partitions, and what the table is called.
+        format: Export that records are read from first.
+        version: Version of WFS that features are asked for in.
+        axis_order: Order of the features' coordinates where their reference system leaves it open.
+    """
+
+    kind: PartitionKind = "records"
+    format: Format = "parquet"
+    version: Version = "1.1.0"
+    axis_order: AxisOrder = "auto"
+
+    @property
+    def reads(self) -> str:
+        """The form that the rows are asked for in: `parquet`, `csv` or `gml`."""
+        return self.format if self.kind == "records" else "gml"
+
+    @property
+    def requests(self) -> int:
+        """How many requests landing a dataset takes, if nothing goes wrong."""
+        return 3 if self.kind == "records" else 5
+
+    def carries(self, dataset: Dataset) -> bool:
+        """Whether a dataset is one that comes this way: WFS has the geographic ones alone."""
+        return self.kind == "records" or bool(dataset.geographic)
+
+    def schema(self, dataset: Dataset) -> pa.Schema:
+        """The columns of a dataset's partition.
+
+        Raises:
+            SchemaMismatch: A declared type is unknown, or two fields have the same name.
+        """
+        if self.kind == "records":
+            return arrow_schema(dataset.fields)
+        from ods_pipeline.portal.features import features
+
+        return features.schema(dataset)
+
+    def opened(
+        self,
+        client: Client,
+        dataset: Dataset,
+        spool: Path,
+        received: Callable[[int], object],
+    ) -> AbstractContextManager[Export]:
+        """Ask for all rows of a dataset; see `portal.exports` and `portal.features`."""
+        if self.kind == "records":
+            return exports.opened(client, dataset, self.format, spool=spool, received=received)
+        from ods_pipeline.portal.features import features
+
+        return features.opened(
+            client,
+            dataset,
+            version=self.version,
+            received=received,
+            axis_order=self.axis_order,
+        )
+
+    def prove(self, client: Client, dataset: Dataset, rows: int) -> Proof:
+        """Compare the rows that arrived with what the portal counts at this moment.
+
+        Raises:
+            Unproven: The numbers differ.
+        """
+        if self.kind == "records":
+            return proof.prove(client, dataset, rows)
+        from ods_pipeline.portal.features import features
+
+        return features.prove(client, dataset, rows, self.version)
+
+    def require(self, dataset: Dataset) -> None:
+        """Refuse a dataset that cannot be landed, in one sentence.
+
+        Raises:
+            AccessDenied: Its records are not visible.
+            DataError: The catalog describes it in no way that could be taken.
+            NothingToLand: It has none, or WFS has no layer of it.
+        """
+        name = dataset.dataset_id
+        where = {"portal": dataset.portal, "dataset": name}
+        if dataset.refused:
+            raise DataError(dataset.refused, **where)
+        if not dataset.has_records:
+            raise NothingToLand(f"{name} holds no records to land", **where)
+        if not dataset.data_visible or not dataset.fields:
+            raise AccessDenied(
+                f"{name} is restricted: its metadata are public, its records are not; "
+                "ask the portal for access",
+                **where,
+            )
+        if not self.carries(dataset):
+            raise NothingToLand(
+                f"{name} has no geographic field, so WFS has no layer of it", **where
+            )
+
+
+RECORDS, FEATURES = Lane(), Lane("features")

@@ -1,0 +1,192 @@
+"""The verdict: whether a dataset is out of date, and which signal says so.
+
+A pure function of what is landed, what is held and what the catalog says now. It asks nothing and
+does nothing.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import StrEnum
+
+from ods_pipeline.dataset import Dataset, instant, same_moment
+from ods_pipeline.lake.holds import Hold
+from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.sync.rules import DEFAULT, Contract, Rules
+from ods_pipeline.tables.schema_diff import Difference
+
+
+class Kind(StrEnum):
+    """What has become of a dataset since it was last landed."""
+
+    NEW = "new"
+    DATA = "data"
+    SCHEMA = "schema"
+    METADATA = "metadata"
+    UNCHANGED = "unchanged"
+    FULL = "full"
+    DEEP = "deep check"
+    RESTRICTED = "restricted"
+    NO_RECORDS = "no records"
+    NO_GEOMETRY = "no geometry"
+    WITHDRAWN = "withdrawn"
+    UNKNOWN = "unknown"
+    REFUSED = "refused"
+    EMPTIED = "emptied"
+    SHRUNK = "shrunk"
+    FROZEN = "frozen"
+    QUARANTINED = "quarantined"
+
+
+_FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FULL, Kind.DEEP})
+_SETTLED = frozenset({Kind.METADATA, Kind.UNCHANGED})
+#: What no portal can settle but by changing its mind: a person has to look.
+ALARMING = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.FROZEN, Kind.QUARANTINED})
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A kind of change and the signal that moved, old → new."""
+
+    kind: Kind
+    reason: str
+
+    @property
+    def fetches(self) -> bool:
+        """Whether the records have to be asked for."""
+        return self.kind in _FETCHED
+
+    @property
+    def skips(self) -> bool:
+        """Whether there is nothing that could be asked for, or nothing that may be taken."""
+        return self.kind not in _FETCHED | _SETTLED
+
+
+def verdict(
+    landed: Receipt | None,
+    dataset: Dataset | None,
+    *,
+    full: bool = False,
+    accept: bool = False,
+    hold: Hold | None = None,
+    rules: Rules = DEFAULT,
+    now: datetime | None = None,
+) -> Verdict:
+    """Decide what a dataset needs.
+
+    `data_processed` is the portal's own date of the data. `modified` stands in for it only where
+    it is missing: half the portals let people type it. `metadata_processed` is not looked at, for
+    portals touch it in bulk.
+
+    Args:
+        landed: Receipt of the partition in the lake, if there is a readable one.
+        dataset: The dataset in the catalog, or None when the catalog has it no more.
+        full: Whether what is landed is to be ignored.
+        accept: Whether a person takes what is held, as it was shown.
+        hold: What is held of it.
+        rules: How long the portal's word is taken.
+        now: The time; the clock's without it.
+    """
+    if dataset is None and landed is None:
+        return Verdict(Kind.UNKNOWN, "the catalog lists no such dataset, or not to you")
+    if dataset is None:
+        return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
+    taken = hold if accept and hold and hold.shown(dataset.stamp) else None
+    standing = _unavailable(dataset) or (None if taken else _held(dataset, hold))
+    if standing:
+        return standing
+    if landed is None:
+        return Verdict(Kind.NEW, "nothing landed yet")
+    return (
+        _other_columns(landed, dataset)
+        or _wished(full, taken)
+        or _data(landed, dataset)
+        or _due(landed, rules, now or datetime.now(UTC))
+        or _metadata(landed, dataset)
+    )
+
+
+def under_contract(
+    found: Verdict, columns: Difference, contract: Contract, *, accept: bool = False
+) -> Verdict:
+    """What becomes of a change of the fields under a dataset's contract.
+
+    Args:
+        found: The verdict without one.
+        columns: How the declared fields differ from those that are landed.
+        contract: The dataset's.
+        accept: Whether a person takes the change.
+    """
+    if found.kind is not Kind.SCHEMA or not str(columns):
+        return found
+    reason = f"the publisher changed its fields: {columns}"
+    if contract == "freeze" and columns.breaks and not accept:
+        return Verdict(Kind.FROZEN, f"{reason}; the contract is freeze, so a person has to accept")
+    return Verdict(Kind.SCHEMA, reason)
+
+
+def _unavailable(dataset: Dataset) -> Verdict | None:
+    if dataset.refused:
+        return Verdict(Kind.REFUSED, dataset.refused)
+    if not dataset.has_records:
+        return Verdict(Kind.NO_RECORDS, "it has attachments or links, no records")
+    if not dataset.data_visible:
+        return Verdict(Kind.RESTRICTED, "its metadata are public, its records are not")
+    if not dataset.fields:
+        return Verdict(Kind.RESTRICTED, "the portal shows none of its fields")
+    return None
+
+
+def _held(dataset: Dataset, hold: Hold | None) -> Verdict | None:
+    """What was refused is not asked for again before the portal says something else of it."""
+    if hold is None or not hold.stamp or hold.stamp != dataset.stamp:
+        return None
+    return Verdict(Kind(hold.verdict), hold.reason)
+
+
+def _wished(full: bool, accepted: Hold | None) -> Verdict | None:
+    if full:
+        return Verdict(Kind.FULL, "asked for in full, whatever is landed")
+    if accepted and accepted.stamp:
+        return Verdict(Kind.FULL, f"accepted, which was held: {accepted.reason}")
+    return None
+
+
+def _other_columns(landed: Receipt, dataset: Dataset) -> Verdict | None:
+    """Before all else, for a contract may forbid what anybody wishes."""
+    if landed.schema_hash != dataset.schema_hash:
+        return Verdict(Kind.SCHEMA, "the portal declares other field names or types")
+    return None
+
+
+def _data(landed: Receipt, dataset: Dataset) -> Verdict | None:
+    if landed.dataset_uid and dataset.dataset_uid not in {"", landed.dataset_uid}:
+        return Verdict(Kind.DATA, f"another dataset has its name now, {dataset.dataset_uid}")
+    signal = "data_processed" if dataset.data_processed or landed.data_processed else "modified"
+    before, now = getattr(landed, signal), getattr(dataset, signal)
+    if not now and not before:
+        return Verdict(Kind.DATA, "the catalog gives no date to compare")
+    if not same_moment(before, now):
+        return Verdict(Kind.DATA, f"{signal} {before or 'nothing'} → {now or 'nothing'}")
+    count = dataset.records_count
+    if count is not None and landed.records_count and int(landed.records_count) != count:
+        return Verdict(Kind.DATA, f"records_count {landed.records_count} → {count}")
+    return None
+
+
+def _due(landed: Receipt, rules: Rules, now: datetime) -> Verdict | None:
+    """A date that never moves is not trusted for ever."""
+    compared = instant(landed.fetched_at)
+    if compared is not None and now - compared < rules.trust:
+        return None
+    when = f"{compared:%Y-%m-%d}" if compared else "nobody knows when"
+    return Verdict(
+        Kind.DEEP, f"no date moved, and the content was compared last on {when}: time to look"
+    )
+
+
+def _metadata(landed: Receipt, dataset: Dataset) -> Verdict:
+    if landed.metadata_hash != dataset.metadata_hash:
+        return Verdict(Kind.METADATA, "labels or description edited, data untouched")
+    return Verdict(Kind.UNCHANGED, f"data as of {landed.data_processed or landed.modified}")
