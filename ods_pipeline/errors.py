@@ -288,7 +288,7 @@ class WarehouseLocked(WarehouseError):
     """Another process is writing to the warehouse."""
 
 
-def surprise(error: Exception, dataset: str) -> OdsPipelineError:
+def unexpected_error(error: Exception, dataset: str) -> OdsPipelineError:
     """What nobody thought of, as the failure of the one dataset that it happened to."""
     told = f"{type(error).__name__}: {error}; this is a mistake of ours, please report it"
     return OdsPipelineError(told, dataset=dataset)

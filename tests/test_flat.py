@@ -17,7 +17,7 @@ from tests.desk import Desk
 LANDING = """
 import sys
 from pathlib import Path
-from ods_pipeline import process
+from ods_pipeline.cli import process
 process.prepare()
 from ods_pipeline.sync.landing import Wanted, land
 from ods_pipeline.sync.extractor import FEATURES, Lane

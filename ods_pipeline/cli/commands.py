@@ -75,7 +75,7 @@ def _patiently(warehouse: str, seconds: float) -> Warehouse:
         if not seconds:
             raise
         click.echo(f"ods-pipeline: {error}; waiting up to {seconds:g} s", err=True)
-    return open_warehouse(warehouse, patience=seconds)
+    return open_warehouse(warehouse, max_wait=seconds)
 
 
 _features = click.option(

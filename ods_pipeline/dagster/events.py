@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeVar
 import dagster as dg
 
 from ods_pipeline.dagster.resources import failure, until
-from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, WarehouseLocked, surprise
+from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, WarehouseLocked, unexpected_error
 
 _SENTENCES = 5
 _LISTED = 200
@@ -68,7 +68,7 @@ def each(
         except OdsPipelineError as error:
             failed[name] = error
         except Exception as error:  # One dataset's surprise must not cost the others theirs.
-            failed[name] = surprise(error, name)
+            failed[name] = unexpected_error(error, name)
     return done, failed
 
 

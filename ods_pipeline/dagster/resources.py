@@ -89,12 +89,12 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             self._portal = self.connect(self.read_timeout)
         return self._portal
 
-    def connect(self, read_timeout: float, patience: float = 60) -> Portal:
+    def connect(self, read_timeout: float, max_wait: float = 60) -> Portal:
         """A conversation of its own, with other limits than the resource's.
 
         Args:
             read_timeout: Seconds of silence before giving up.
-            patience: Seconds to wait at most for a spent quota.
+            max_wait: Seconds to wait at most for a spent quota.
 
         Raises:
             ConfigurationError: The address is none, or a variable with a secret is not set.
@@ -105,7 +105,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             lang=self.lang,
             connect_timeout=min(self.connect_timeout, read_timeout),
             read_timeout=read_timeout,
-            patience=patience,
+            max_wait=max_wait,
         )
 
     def credentials(self) -> Credentials | None:
@@ -150,7 +150,7 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         """
         url = self.url or os.environ.get("ODS_WAREHOUSE", "")
         url = url or f"duckdb:///{data_dir(self.data_dir)}/warehouse.duckdb"
-        return open_warehouse(url, patience=_PATIENCE)
+        return open_warehouse(url, max_wait=_PATIENCE)
 
 
 def data_dir(given: str) -> Path:

@@ -170,7 +170,7 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         found = report(catalog, there, Cursor.parse(context.cursor), settings.rules)
         requests: list[Any] = []
         listed = {dataset.dataset_id for dataset in datasets}
-        portal = resource.connect(read_timeout=_SECONDS, patience=0)
+        portal = resource.connect(read_timeout=_SECONDS, max_wait=0)
         for partitions, moved in moves(instance, settings, catalog):
             if moved.arrived:
                 requests.append(partitions.build_add_request(list(moved.arrived)))
@@ -243,7 +243,7 @@ def look(resource: PortalResource) -> list[Dataset]:
     """
     limit = int(os.environ.get("DAGSTER_SENSOR_GRPC_TIMEOUT_SECONDS", "60"))
     seconds = max(limit - _STORING, limit / 2)
-    portal = resource.connect(read_timeout=seconds, patience=0)
+    portal = resource.connect(read_timeout=seconds, max_wait=0)
     pool = ThreadPoolExecutor(1, "catalog")
     try:
         return pool.submit(portal.datasets).result(seconds)

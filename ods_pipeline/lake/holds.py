@@ -94,7 +94,7 @@ def keep(lake: Lake, changes: Mapping[Place, Hold | None]) -> bool:
     Raises:
         LakeError: The data folder cannot be written.
     """
-    with lake.turn("lake", "held"):
+    with lake.lock("lake", "held"):
         before = holds(lake)
         now = {place: hold for place, hold in {**before, **changes}.items() if hold}
         damaged = lake.held.exists() and receipt(lake.held) is None

@@ -109,7 +109,7 @@ class Lake:
             yield path
 
     @contextlib.contextmanager
-    def turn(
+    def lock(
         self, kind: str, dataset_id: str = "", stop: Callable[[], bool] = lambda: False
     ) -> Iterator[None]:
         """Land a dataset while no other thread or process does; waits for its turn.

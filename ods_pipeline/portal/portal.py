@@ -45,7 +45,7 @@ class Portal:
         lang: str = "en",
         connect_timeout: float = 10,
         read_timeout: float = 120,
-        patience: float = 60,
+        max_wait: float = 60,
         attempts: int = 4,
         pause: float = 1,
         now: Callable[[], float] = time.time,
@@ -58,7 +58,7 @@ class Portal:
             lang: Language of the metadata asked for.
             connect_timeout: Seconds for a connection.
             read_timeout: Seconds of silence before giving up; never a bound on a whole transfer.
-            patience: Seconds to wait at most for a spent quota to start anew.
+            max_wait: Seconds to wait at most for a spent quota to start anew.
             attempts: How often a request is sent at most.
             pause: Seconds to wait before the second attempt, about; twice as many before each next.
             now: The clock by which quotas start anew, in seconds since 1970.
@@ -72,7 +72,7 @@ class Portal:
             lang=lang,
             connect_timeout=connect_timeout,
             read_timeout=read_timeout,
-            patience=patience,
+            max_wait=max_wait,
             attempts=attempts,
             pause=pause,
             now=now,

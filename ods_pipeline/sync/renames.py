@@ -107,7 +107,7 @@ def follow(lake: Lake, kind: PartitionKind, old: str, new: str, uid: str) -> Rec
         LakeError: The partition cannot be written; the old one stays.
     """
     source, target = lake.partition(kind, old), lake.partition(kind, new)
-    with lake.turn(kind, new):
+    with lake.lock(kind, new):
         left, there = receipt(source), receipt(target)
         ours = left is not None and left.dataset_uid == uid
         if there is None or there.dataset_uid != uid or old not in there.former_names:

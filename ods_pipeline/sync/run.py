@@ -18,7 +18,7 @@ from ods_pipeline.errors import (
     NothingToLand,
     OdsPipelineError,
     QuotaExhausted,
-    surprise,
+    unexpected_error,
 )
 from ods_pipeline.lake.holds import Hold, Place, holds, keep
 from ods_pipeline.lake.lake import Lake, PartitionKind, receipt
@@ -214,12 +214,12 @@ class Run:
         except OdsPipelineError as error:
             outcome = outcome_of(step, "failed", str(error))
         except Exception as error:  # One dataset's surprise must not cost the others theirs.
-            outcome = outcome_of(step, "failed", str(surprise(error, step.dataset_id)))
+            outcome = outcome_of(step, "failed", str(unexpected_error(error, step.dataset_id)))
         return replace(outcome, requests=self._portal.client.requests_by_this_thread - before)
 
     def _landed(self, step: Planned) -> Outcome:
         client, lane, options = self._portal.client, step.lane, self._options
-        with self._lake.turn(*step.place, stop=client.cancelled.is_set):
+        with self._lake.lock(*step.place, stop=client.cancelled.is_set):
             previous = receipt(self._lake.partition(*step.place))
             # The catalog may be newer than what another run has landed since: decide again.
             if previous and previous != step.landed and self._settled(step, previous):
@@ -260,7 +260,7 @@ class Run:
     def _kept_up(self, step: Planned) -> Outcome:
         if step.verdict.kind is not Kind.METADATA:
             return outcome_of(step, "unchanged", step.verdict.reason)
-        with self._lake.turn(*step.place):
+        with self._lake.lock(*step.place):
             landed = receipt(self._lake.partition(*step.place))
             if landed:
                 redescribe(step.present, self._lake, landed, lane=step.lane)

@@ -116,7 +116,7 @@ def bring(work: Work, step: Planned) -> Brought:
         if step.formerly and step.landed:
             uid = step.landed.dataset_uid
             follow(work.lake, step.lane.kind, step.formerly, step.dataset_id, uid)
-        with work.lake.turn(*step.place, stop=client.cancelled.is_set):
+        with work.lake.lock(*step.place, stop=client.cancelled.is_set):
             done = _in_turn(work, step)
     return Brought(
         receipt=done.receipt,

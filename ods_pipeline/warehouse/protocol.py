@@ -127,13 +127,13 @@ class Warehouse(Protocol):
 
 
 def open_warehouse(
-    url: str, patience: float = 0.0, stop: Callable[[], bool] | None = None
+    url: str, max_wait: float = 0.0, stop: Callable[[], bool] | None = None
 ) -> Warehouse:
     """Open the warehouse at a URL, made if it does not exist.
 
     Args:
         url: `duckdb:///PATH`; a path after three slashes is relative, after four absolute.
-        patience: Seconds to wait for another process to close it.
+        max_wait: Seconds to wait for another process to close it.
         stop: Asked between two attempts; the wait ends as soon as it says yes.
 
     Raises:
@@ -155,13 +155,13 @@ def open_warehouse(
         )
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    return _patiently(lambda: DuckDBWarehouse(Path(path)), patience, stop)
+    return _patiently(lambda: DuckDBWarehouse(Path(path)), max_wait, stop)
 
 
 def _patiently(
-    opening: Callable[[], Warehouse], patience: float, stop: Callable[[], bool] | None
+    opening: Callable[[], Warehouse], max_wait: float, stop: Callable[[], bool] | None
 ) -> Warehouse:
-    end, wait = time.monotonic() + patience, _FIRST_WAIT
+    end, wait = time.monotonic() + max_wait, _FIRST_WAIT
     while True:
         try:
             return opening()

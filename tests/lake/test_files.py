@@ -22,7 +22,7 @@ NOW, BEFORE = module._KERNEL, "0badcafe"
 WRITER = """
 import sys, time
 from pathlib import Path
-from ods_pipeline.tables import unfinished as module
+from ods_pipeline.lake import files as module
 module._HOST = sys.argv[2]
 with module.unfinished(Path(sys.argv[1]), "d.parquet") as path:
     path.write_bytes(b"PAR1")

@@ -23,7 +23,7 @@ HOLDER = """
     import sys, time
     from pathlib import Path
     from ods_pipeline.lake.lake import Lake
-    with Lake(Path(sys.argv[1])).turn("records", "towns"):
+    with Lake(Path(sys.argv[1])).lock("records", "towns"):
         print("mine", flush=True)
         time.sleep(60)
 """
@@ -33,7 +33,7 @@ COUNTER = """
     from ods_pipeline.lake.lake import Lake
     lake, count = Lake(Path(sys.argv[1])), Path(sys.argv[1]) / "count"
     for _ in range(40):
-        with lake.turn("records", "towns"):
+        with lake.lock("records", "towns"):
             count.write_text(str(int(count.read_text()) + 1))
 """
 FORKER = """
@@ -41,12 +41,12 @@ FORKER = """
     from pathlib import Path
     from ods_pipeline.lake.lake import Lake
     lake = Lake(Path(sys.argv[1]))
-    with lake.turn("records", "towns"):
+    with lake.lock("records", "towns"):
         child = os.fork()
         if not child:
             time.sleep(60)
             os._exit(0)
-    with lake.turn("records", "towns", stop=lambda: True):
+    with lake.lock("records", "towns", stop=lambda: True):
         print("again")
     os.kill(child, 9)
 """
@@ -76,7 +76,7 @@ def holder(lake: Lake) -> Iterator[subprocess.Popen[str]]:
 
 def is_free(lake: Lake, kind: str = "records", dataset_id: str = "towns") -> bool:
     try:
-        with lake.turn(kind, dataset_id, stop=lambda: True):
+        with lake.lock(kind, dataset_id, stop=lambda: True):
             return True
     except LakeError:
         return False
@@ -86,7 +86,7 @@ def test_threads_take_turns(lake: Lake) -> None:
     inside, most = list[int](), list[int]()
 
     def land(number: int) -> None:
-        with lake.turn("records", "towns"):
+        with lake.lock("records", "towns"):
             inside.append(number)
             most.append(len(inside))
             time.sleep(0.001)
@@ -111,7 +111,7 @@ def test_who_is_killed_gives_the_turn_back(lake: Lake) -> None:
         assert is_free(lake, "features")
         assert is_free(lake, dataset_id="roads")
         process.kill()
-        with lake.turn("records", "towns"):
+        with lake.lock("records", "towns"):
             assert not is_free(lake)
     assert is_free(lake)
 
@@ -121,12 +121,12 @@ def test_waiting_ends_when_it_is_told_to(lake: Lake) -> None:
 
     def wait() -> None:
         try:
-            with lake.turn("records", "towns", stop.is_set):
+            with lake.lock("records", "towns", stop.is_set):
                 told.append("got it")
         except LakeError as error:
             told.append(str(error))
 
-    with lake.turn("records", "towns"):
+    with lake.lock("records", "towns"):
         thread = threading.Thread(target=wait)
         thread.start()
         time.sleep(0.05)
@@ -137,9 +137,9 @@ def test_waiting_ends_when_it_is_told_to(lake: Lake) -> None:
 
 
 def test_a_turn_is_given_back_by_whatever_ends_it(lake: Lake) -> None:
-    with pytest.raises(ZeroDivisionError), lake.turn("lake"):
+    with pytest.raises(ZeroDivisionError), lake.lock("lake"):
         raise ZeroDivisionError
-    with pytest.raises(FileNotFoundError), lake.turn("lake"):
+    with pytest.raises(FileNotFoundError), lake.lock("lake"):
         raise FileNotFoundError(errno.ENOENT, "of the one whose turn it is, and not the lake's")
     assert is_free(lake, "lake", "")
 
@@ -148,13 +148,13 @@ def test_turns_of_many_datasets_leave_one_empty_file(lake: Lake) -> None:
     names = ["towns", "../../x", "é" * 300, "", "\ud83d", "a\0b", *map(str, range(300))]
     with ExitStack() as stack:
         for name in names:
-            stack.enter_context(lake.turn("records", name))
+            stack.enter_context(lake.lock("records", name))
         assert not is_free(lake, dataset_id="299")
     assert [(path.name, path.stat().st_size) for path in lake.root.iterdir()] == [(".turns", 0)]
 
 
 def test_who_opens_and_closes_the_file_gives_no_turn_away(lake: Lake) -> None:
-    with lake.turn("records", "towns"):
+    with lake.lock("records", "towns"):
         (lake.root / ".turns").read_bytes()
         assert not is_free(lake)
 
@@ -167,7 +167,7 @@ def test_a_system_with_locks_of_whole_files_alone_has_one_turn_at_a_time(
     lake: Lake, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(locks, "_SET_LOCK", None)
-    with lake.turn("records", "towns"):
+    with lake.lock("records", "towns"):
         assert not is_free(lake)
     assert is_free(lake)
 
@@ -179,11 +179,11 @@ def test_a_file_system_without_locks_keeps_nobody_from_working(
         raise OSError(errno.ENOLCK, os.strerror(errno.ENOLCK))
 
     monkeypatch.setattr(fcntl, "fcntl", refuse)
-    with lake.turn("records", "towns"):
+    with lake.lock("records", "towns"):
         assert is_free(lake)
 
 
 def test_a_lake_that_cannot_be_written_has_no_turns(tmp_path: Path) -> None:
     (tmp_path / "lake").write_text("a file")
-    with pytest.raises(LakeUnwritable, match="cannot be used"), Lake.of(tmp_path, "p").turn("lake"):
+    with pytest.raises(LakeUnwritable, match="cannot be used"), Lake.of(tmp_path, "p").lock("lake"):
         pass

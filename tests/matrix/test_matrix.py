@@ -37,7 +37,7 @@ def portals(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Portals]:
 @pytest.fixture
 def bounds(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """How long a run waits, put in at the one place where it begins its conversation."""
-    chosen: dict[str, Any] = {"attempts": 2, "pause": 0.01, "patience": 1}
+    chosen: dict[str, Any] = {"attempts": 2, "pause": 0.01, "max_wait": 1}
 
     def client(*who: Any, **given: Any) -> Client:
         return Client(*who, **{**given, **chosen})

@@ -41,7 +41,7 @@ def _synced(url: str, folder: Path, pause: float, words: list[str]) -> dict[str,
     run = Run(
         portal,
         Lake.of(folder, portal.slug),
-        lambda: contextlib.closing(open_warehouse(warehouse, patience=60)),
+        lambda: contextlib.closing(open_warehouse(warehouse, max_wait=60)),
         Options(accept="accept" in words, features="features" in words),
     )
     try:

@@ -103,7 +103,7 @@ def test_a_warehouse_open_in_another_process_is_reported_with_that_process(datab
 def test_a_warehouse_open_in_another_process_is_waited_for(database: Path) -> None:
     with _held_elsewhere(database) as (_, release):
         threading.Timer(0.1, release).start()
-        open_warehouse(f"duckdb:///{database}", patience=30).close()
+        open_warehouse(f"duckdb:///{database}", max_wait=30).close()
 
 
 def test_patience_with_a_warehouse_ends_after_its_time_or_when_told_to(database: Path) -> None:
@@ -111,7 +111,7 @@ def test_patience_with_a_warehouse_ends_after_its_time_or_when_told_to(database:
     with _held_elsewhere(database):
         started = time.monotonic()
         with pytest.raises(WarehouseLocked):
-            open_warehouse(f"duckdb:///{database}", patience=0.2)
+            open_warehouse(f"duckdb:///{database}", max_wait=0.2)
         assert 0.2 <= time.monotonic() - started < 5
         with pytest.raises(WarehouseLocked):
             open_warehouse(f"duckdb:///{database}", 60, lambda: next(answers))
@@ -121,7 +121,7 @@ def test_patience_with_a_warehouse_ends_after_its_time_or_when_told_to(database:
 def test_nobody_waits_for_a_warehouse_that_cannot_be_opened_at_all(tmp_path: Path) -> None:
     started = time.monotonic()
     with pytest.raises(WarehouseError, match="is a folder"):
-        open_warehouse(f"duckdb:///{tmp_path}", patience=60)
+        open_warehouse(f"duckdb:///{tmp_path}", max_wait=60)
     assert time.monotonic() - started < 30
 
 

@@ -151,19 +151,19 @@ class FileStore:
             return True
 
     @contextmanager
-    def exclusive(self, patience: float) -> Iterator[None]:
+    def exclusive(self, max_wait: float) -> Iterator[None]:
         """Hold the lock; the kernel takes it from whoever dies.
 
         Args:
-            patience: Seconds to wait for another holder at most.
+            max_wait: Seconds to wait for another holder at most.
 
         Raises:
             TokenStoreError: Another one held it for longer, or files cannot be locked there.
         """
-        end = monotonic() + patience
-        with turn(os.path.realpath(self._lock), self.where, patience):
+        end = monotonic() + max_wait
+        with turn(os.path.realpath(self._lock), self.where, max_wait):
             lock = FileLock(self._lock, mode=0o600, thread_local=False, fallback_to_soft=False)
-            self._acquire(lock, end, patience)
+            self._acquire(lock, end, max_wait)
             try:
                 with self._told("kept"):
                     self._tidy()
@@ -174,7 +174,7 @@ class FileStore:
                 with self._told("unlocked"):
                     lock.release()
 
-    def _acquire(self, lock: FileLock, end: float, patience: float) -> None:
+    def _acquire(self, lock: FileLock, end: float, max_wait: float) -> None:
         with self._told("locked", "give an ODS_TOKEN_FILE on a local disk"):
             with suppress(FileExistsError):
                 self._path.parent.mkdir(mode=0o700, parents=True)
@@ -184,7 +184,7 @@ class FileStore:
             try:
                 lock.acquire(timeout=max(end - monotonic(), 0))
             except Timeout:
-                raise busy(self.where, patience) from None
+                raise busy(self.where, max_wait) from None
 
     def _text(self) -> bytes | None:
         try:

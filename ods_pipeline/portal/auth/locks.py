@@ -18,29 +18,29 @@ os.register_at_fork(after_in_child=_TURNS.clear)
 
 
 @contextmanager
-def turn(key: str, where: str, patience: float) -> Iterator[None]:
+def turn(key: str, where: str, max_wait: float) -> Iterator[None]:
     """Be the only thread of this process at a login.
 
     Args:
         key: Any name, the same for the same login.
         where: The place where it is kept, for people.
-        patience: Seconds to wait for another thread at most.
+        max_wait: Seconds to wait for another thread at most.
 
     Raises:
         TokenStoreError: Another one was at it for longer.
     """
     ours = _TURNS.setdefault(key, Lock())
-    if not ours.acquire(timeout=max(patience, 0)):
-        raise busy(where, patience)
+    if not ours.acquire(timeout=max(max_wait, 0)):
+        raise busy(where, max_wait)
     try:
         yield
     finally:
         ours.release()
 
 
-def busy(where: str, patience: float) -> TokenStoreError:
+def busy(where: str, max_wait: float) -> TokenStoreError:
     """What somebody is told who waited in vain for a renewal under way."""
     return TokenStoreError(
         f"another process has been renewing the login in {where} for more than "
-        f"{patience:g} seconds, so nothing was done; try again later"
+        f"{max_wait:g} seconds, so nothing was done; try again later"
     )

@@ -128,24 +128,24 @@ class PostgresStore(Sealed):
         return self._did("taken away", statements.FORGET)
 
     @contextmanager
-    def exclusive(self, patience: float) -> Iterator[None]:
+    def exclusive(self, max_wait: float) -> Iterator[None]:
         """Hold the row's lease; that of a holder who died lapses, by the server's clock.
 
         Args:
-            patience: Seconds to wait for another holder at most.
+            max_wait: Seconds to wait for another holder at most.
 
         Raises:
             TokenStoreError: Another one held it for longer, or the server does not answer.
         """
-        end, holder = monotonic() + patience, uuid4().hex
+        end, holder = monotonic() + max_wait, uuid4().hex
         key = " ".join([self._where, *self._key.values()])
-        with turn(key, self._where, patience), self._leased(holder, end, patience):
+        with turn(key, self._where, max_wait), self._leased(holder, end, max_wait):
             yield
 
     @contextmanager
-    def _leased(self, holder: str, end: float, patience: float) -> Iterator[None]:
+    def _leased(self, holder: str, end: float, max_wait: float) -> Iterator[None]:
         try:
-            self._take(holder, end, patience)
+            self._take(holder, end, max_wait)
             self._holder = holder
             yield
         finally:
@@ -153,12 +153,12 @@ class PostgresStore(Sealed):
             with suppress(TokenStoreError):
                 self._did("unlocked", statements.RELEASE, holder=holder)
 
-    def _take(self, holder: str, end: float, patience: float) -> None:
+    def _take(self, holder: str, end: float, max_wait: float) -> None:
         pause = _FIRST_PAUSE
         while not self._did("locked", statements.TAKE, holder=holder, lease=self._lease):
             left = end - monotonic()
             if left <= 0:
-                raise busy(self._where, patience)
+                raise busy(self._where, max_wait)
             sleep(min(left, pause * uniform(0.5, 1)))  # noqa: S311 - jitter is no secret
             pause = min(2 * pause, _LONGEST_PAUSE)
 

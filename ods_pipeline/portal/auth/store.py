@@ -63,13 +63,13 @@ class TokenStore(Protocol):
             TokenStoreError: It cannot be taken away.
         """
 
-    def exclusive(self, patience: float) -> AbstractContextManager[None]:
+    def exclusive(self, max_wait: float) -> AbstractContextManager[None]:
         """Be the only one to renew, among all threads and processes that share the store.
 
         Whoever dies within it is no obstacle for long.
 
         Args:
-            patience: Seconds to wait for another one at most.
+            max_wait: Seconds to wait for another one at most.
 
         Raises:
             TokenStoreError: Another one was at it for longer; nothing is renewed then.

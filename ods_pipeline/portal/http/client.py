@@ -64,7 +64,7 @@ class Client:
         connect_timeout: float = 10,
         read_timeout: float = 120,
         attempts: int = 4,
-        patience: float = 60,
+        max_wait: float = 60,
         pause: float = 1,
         most: int = 8,
         slowest: Slowest = _SLOWEST,
@@ -80,7 +80,7 @@ class Client:
             connect_timeout: Seconds for a connection.
             read_timeout: Seconds of silence.
             attempts: How often a request is sent at most.
-            patience: Seconds to wait for a spent quota at most.
+            max_wait: Seconds to wait for a spent quota at most.
             pause: Seconds before the second attempt at most; doubled for each one after it.
             most: Datasets at once at most, over all processes of this host.
             slowest: How slowly a body may come.
@@ -92,7 +92,7 @@ class Client:
         self.address = Address.parse(address)
         self._common = {"lang": lang, "timezone": timezone}
         self._attempts, self._unit = attempts, pause
-        self._patience, self._slowest = patience, slowest
+        self._patience, self._slowest = max_wait, slowest
         self.signer = credentials.at(self.address) if credentials else Anonymous()
         self._proven = False
         self.cancelled = threading.Event()
@@ -133,7 +133,7 @@ class Client:
             dataset_id: The dataset; empty for work of another kind.
 
         Raises:
-            QuotaExhausted: Fewer are left, and no more within `patience`. Nothing was asked.
+            QuotaExhausted: Fewer are left, and no more within `max_wait`. Nothing was asked.
             PortalFailure: It was cancelled while it waited.
         """
         return self._budget.reserved(requests, dataset_id, self._patience)

@@ -90,7 +90,7 @@ class Budget:
         self._name, self._shelf = name, Shelf(name)
 
     @contextmanager
-    def reserved(self, requests: int, dataset_id: str, patience: float) -> Iterator[None]:
+    def reserved(self, requests: int, dataset_id: str, max_wait: float) -> Iterator[None]:
         """Set requests aside for a dataset, and take one of the portal's places, for a block.
 
         Within another one of the same thread it changes nothing.
@@ -98,7 +98,7 @@ class Budget:
         Args:
             requests: How many it will need at most, as a rule.
             dataset_id: The dataset.
-            patience: Seconds to wait at most for a quota to start anew.
+            max_wait: Seconds to wait at most for a quota to start anew.
 
         Raises:
             QuotaExhausted: Not as many are left. Nothing was asked.
@@ -109,7 +109,7 @@ class Budget:
             return
         name = holders.name()
         try:
-            self._admitted(name, max(requests, 1), dataset_id, patience)
+            self._admitted(name, max(requests, 1), dataset_id, max_wait)
             _HELD.of[self._name] = _Own(name, dataset_id, time.monotonic())
             yield
         finally:
@@ -152,14 +152,14 @@ class Budget:
         """Whether the calling thread has reserved; a fork has not."""
         return _HELD.of.get(self._name, _NOTHING).name == holders.name()
 
-    def _admitted(self, name: str, requests: int, dataset: str, patience: float) -> None:
+    def _admitted(self, name: str, requests: int, dataset: str, max_wait: float) -> None:
         def change(state: State, now: float) -> tuple[State, Spent | Full | None]:
             hold = holders.hold(now, requests, dataset, place=True)
             return rules.admitted(state, name, hold, self._most)
 
         while (verdict := self._let_in(change)) is not None:
             wait = verdict.reset - self._now() if verdict.reset else None
-            if wait is None or wait > patience:
+            if wait is None or wait > max_wait:
                 raise exhausted(verdict, self._slug, requests, dataset, "")
             self._wait(max(wait, 0) + random.uniform(0.1, 1))  # noqa: S311
 

@@ -83,7 +83,7 @@ def test_a_closed_portal_says_what_it_needs(world: World) -> None:
 
 def test_a_key_has_a_quota_of_its_own(world: World) -> None:
     world.emulator.add_key("small-key", "ada", 2)
-    client = Client(world.emulator.url, ApiKey("small-key"), patience=0)
+    client = Client(world.emulator.url, ApiKey("small-key"), max_wait=0)
     seen(client)
     seen(client)
     assert client.quota

@@ -54,14 +54,14 @@ def test_rows_come_as_they_were_written_however_the_bytes_are_cut_into_chunks_an
     names = [f"c{number}" for number in range(len(rows[0]) if rows else 2)]
     body = written([names, *rows], quoting=quoting)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv, "_BLOCK", block)
-        patch.setattr(csv, "_NEAR", near)
+        patch.setattr(csv_export, "_BLOCK", block)
+        patch.setattr(csv_export, "_NEAR", near)
         assert read(body, size) == (names, rows)
         assert read(b"\xef\xbb\xbf" + body, size) == (names, rows)
 
 
 def test_a_record_larger_than_any_block_is_one_record(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv, "_BLOCK", 16)
+    monkeypatch.setattr(csv_export, "_BLOCK", 16)
     coastline = ";".join(["[1.5,\n 2.5]"] * 2_000)
     body = written([("a", "b"), ("1", coastline), ("2", "short")])
     assert read(body, 100)[1] == [("1", coastline), ("2", "short")]
@@ -129,7 +129,7 @@ def test_what_is_no_whole_csv_is_unproven_in_one_sentence(body: bytes, said: str
 
 
 def test_a_wrong_charset_in_a_later_block_is_found_there(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv, "_BLOCK", 16)
+    monkeypatch.setattr(csv_export, "_BLOCK", 16)
     body = b"a;b\r\n" + b"1;2\r\n" * 50 + "é;1\r\n".encode("latin-1")
     with pytest.raises(Unproven, match="UTF"):
         read(body, 10)
@@ -180,7 +180,7 @@ def test_columns_that_come_typed_at_once_are_what_their_texts_are_typed_to(
             return error.field
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(csv, "_BLOCK", block)
+        patch.setattr(csv_export, "_BLOCK", block)
         assert outcome(KINDS) == outcome({})
 
 

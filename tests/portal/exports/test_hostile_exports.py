@@ -307,7 +307,8 @@ from dataclasses import replace
 from pathlib import Path
 import pyarrow as pa, pyarrow.parquet as pq
 from ods_pipeline.errors import DataError
-from ods_pipeline.portal import bounds, csv_export, parquet_export
+from ods_pipeline.portal.exports import csv, parquet
+from ods_pipeline.portal.http import limits
 
 limits.BOUNDS = csv.BOUNDS = replace(limits.BOUNDS, record=32 << 20)
 

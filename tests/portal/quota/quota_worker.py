@@ -48,4 +48,4 @@ def ask(client: Client) -> str:
 if __name__ == "__main__":
     does, url, *arguments = sys.argv[1:]
     doing: dict[str, Callable[..., str]] = {"spend": spend, "hold": hold, "ask": ask}
-    print(doing[does](Client(url, patience=0, attempts=1), *arguments), flush=True)
+    print(doing[does](Client(url, max_wait=0, attempts=1), *arguments), flush=True)

@@ -38,7 +38,7 @@ def emulator() -> Iterator[Emulator]:
 
 
 def client_of(emulator: Emulator, **options: Any) -> Client:
-    options = {"patience": 0, "attempts": 1, "now": emulator.quota_clock, **options}
+    options = {"max_wait": 0, "attempts": 1, "now": emulator.quota_clock, **options}
     return Client(emulator.url, **options)
 
 
@@ -272,7 +272,7 @@ def test_the_429_of_one_dataset_closes_that_one(emulator: Emulator) -> None:
 
 
 def test_a_quota_that_starts_anew_soon_is_waited_for(emulator: Emulator) -> None:
-    client = client_of(emulator, patience=5)
+    client = client_of(emulator, max_wait=5)
     emulator.use_up(99)
     client.json(DATASETS)
     emulator.pass_time(seconds=86_400 - emulator.quota_clock() % 86_400 - 0.3)
@@ -281,7 +281,7 @@ def test_a_quota_that_starts_anew_soon_is_waited_for(emulator: Emulator) -> None
 
 
 def test_whoever_waits_for_a_quota_can_be_stopped(emulator: Emulator) -> None:
-    client = client_of(emulator, patience=10**6)
+    client = client_of(emulator, max_wait=10**6)
     emulator.use_up(99)
     client.json(DATASETS)
     threading.Timer(0.1, client.cancelled.set).start()

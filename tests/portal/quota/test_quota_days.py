@@ -44,7 +44,7 @@ class Days:
         self.emulator.pass_time(days=1)
         self.emulator.requests.clear()
         options = Options(workers=self._workers)
-        self.outcomes = Run(Portal(self.emulator.url, patience=0), self.lake, None, options)()
+        self.outcomes = Run(Portal(self.emulator.url, max_wait=0), self.lake, None, options)()
         # So there was no 429 either.
         assert len(self.emulator.requests) <= self.most
         return exit_status(self.outcomes)

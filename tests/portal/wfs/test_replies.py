@@ -91,7 +91,7 @@ USES: dict[str, Use] = {
 def failed(told: Told, use: Use = read, method: Method = "GET") -> tuple[PortalError, Served]:
     """The error that a reply becomes, and what was asked for it."""
     with service(lambda _: told) as served:
-        wfs = Wfs(Client(served.url, attempts=2, patience=0), method=method)
+        wfs = Wfs(Client(served.url, attempts=2, max_wait=0), method=method)
         with pytest.raises(PortalError) as failure:
             use(wfs)
     return failure.value, served
