@@ -19,6 +19,7 @@
     │   ├── TypeMismatch          a value is not of its field's declared type
     │   ├── SchemaMismatch        the export's columns are not the dataset's fields
     │   ├── NothingToLand         the dataset holds no records
+    │   │   └── NothingToCompare      nothing of it is landed
     │   ├── GmlRefused            a GML document that cannot be read rightly, or is hostile
     │   │   └── NoXml                 anything else came where GML should be
     │   ├── HeldBack              new rows that a person has to accept first
@@ -219,6 +220,10 @@ class SchemaMismatch(DataError):
 
 class NothingToLand(DataError):
     """The dataset holds no records: attachments or links at most."""
+
+
+class NothingToCompare(NothingToLand):
+    """A comparison was asked for, and nothing of the dataset is landed."""
 
 
 class GmlRefused(DataError):

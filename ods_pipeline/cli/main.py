@@ -17,7 +17,7 @@ import click
 from ods_pipeline.cli import account, commands
 from ods_pipeline.cli.credentials import Access
 from ods_pipeline.cli.process import prepare
-from ods_pipeline.cli.target import Places
+from ods_pipeline.cli.target import Target
 from ods_pipeline.errors import OdsPipelineError
 
 _LAST_WAIT = 60
@@ -78,7 +78,7 @@ def cli(
     access = Access(
         api_key or "", api_key_in_query, client_id or "", client_secret or "", token_file or ""
     )
-    context.obj = Places.of(portal, data_dir, warehouse, access)
+    context.obj = Target.of(portal, data_dir, warehouse, access)
 
 
 for _command in (

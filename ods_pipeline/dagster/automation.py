@@ -68,14 +68,10 @@ def automation_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinit
         settings.named("automation"),
         target=dg.AssetSelection.assets(
             settings.key("catalog"),
-            *(key for lane in settings.lanes for key in settings.keys(lane)),
+            *(key for extractor in settings.extractors for key in settings.keys(extractor)),
         ),
-        default_status=_status(settings),
+        default_status=settings.sensor_status,
         minimum_interval_seconds=min(settings.sensor_seconds, _SECONDS),
         run_tags={"ods_pipeline/portal": settings.name},
         description=f"Runs what changed on {settings.address.base}.",
     )
-
-
-def _status(settings: Settings) -> dg.DefaultSensorStatus:
-    return dg.DefaultSensorStatus.RUNNING if settings.running else dg.DefaultSensorStatus.STOPPED

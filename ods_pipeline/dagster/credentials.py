@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 import dagster as dg
 from pydantic import Field, ValidationError
 
-from ods_pipeline.dagster.env import UNQUOTED, FromEnv, Setting, as_setting, by_name
+from ods_pipeline.dagster.env import UNQUOTED, FromEnv, Setting, as_setting, env_ref
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.auth import OAuth2
 from ods_pipeline.portal.auth.store import default_file
@@ -57,7 +57,7 @@ class OAuth2Resource(dg.Config):
         Raises:
             ConfigurationError: A secret is given as plain text, or there is no client id.
         """
-        secret = by_name("client_secret", values.get("client_secret"))
+        secret = env_ref("client_secret", values.get("client_secret"))
         plain = {key: as_setting(key, values.get(key)) for key in ("client_id", "token_file")}
         if plain["client_id"] is None:
             raise ConfigurationError(
@@ -108,8 +108,8 @@ def application(given: object) -> OAuth2Resource | None:
         raise ConfigurationError(f"oauth2 cannot be used: {told}") from None
 
 
-def from_environment() -> dict[str, object]:
-    """The credentials that the environment holds for the portal in ODS_PORTAL, if any.
+def from_environment() -> tuple[FromEnv | None, OAuth2Resource | None]:
+    """The API key or application that the environment holds for the portal in ODS_PORTAL, if any.
 
     Raises:
         ConfigurationError: There are two kinds of them.
@@ -121,11 +121,11 @@ def from_environment() -> dict[str, object]:
             "unset one of them"
         )
     if "ODS_API_KEY" in held:
-        return {"api_key": FromEnv(env="ODS_API_KEY")}
+        return FromEnv(env="ODS_API_KEY"), None
     if "ODS_CLIENT_ID" in held:
         named = {_VARIABLES[key]: dg.EnvVar(key) for key in held}
-        return {"oauth2": OAuth2Resource(**named)}
-    return {}
+        return None, OAuth2Resource(**named)
+    return None, None
 
 
 _VARIABLES = {

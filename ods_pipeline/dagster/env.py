@@ -57,7 +57,7 @@ class Setting(dg.Config):
         return _read(self.env, what) if self.env else self.text or ""
 
 
-def by_name(attribute: str, given: object) -> FromEnv | None:
+def env_ref(attribute: str, given: object) -> FromEnv | None:
     """A secret's variable, from what a user wrote for it.
 
     Args:
@@ -84,7 +84,7 @@ def as_setting(attribute: str, given: object) -> Setting | None:
 
     Args:
         attribute: What it was written for.
-        given: Text, or what `by_name` takes.
+        given: Text, or what `env_ref` takes.
 
     Raises:
         ConfigurationError: It is neither, or a URL with a password in it.
@@ -98,7 +98,7 @@ def as_setting(attribute: str, given: object) -> Setting | None:
                 f"it in an environment variable and write `{attribute}: {{env: NAME}}`"
             )
         return Setting(text=str(text)) if text != "" else None
-    name = by_name(attribute, given)
+    name = env_ref(attribute, given)
     return Setting(env=name.env) if name else None
 
 

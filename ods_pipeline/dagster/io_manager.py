@@ -11,7 +11,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.dagster.resources import LakeResource, explained
+from ods_pipeline.dagster.resources import LakeResource, errors_as_failures
 from ods_pipeline.errors import LakeError
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.tables import parquet
@@ -36,7 +36,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """
         wanted = context.dagster_type.typing_type
         kind = context.asset_key.path[-1]
-        with explained():
+        with errors_as_failures():
             if not context.has_asset_partitions:
                 return read(landed(self.lake.lake, kind, ""), wanted)
             names = context.asset_partition_keys

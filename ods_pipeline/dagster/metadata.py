@@ -45,7 +45,7 @@ def described(field: pa.Field) -> str | None:
     return " — ".join(dict.fromkeys(filter(None, parts))) or None
 
 
-def version(receipt: Receipt, schema: pa.Schema) -> str:
+def data_version(receipt: Receipt, schema: pa.Schema) -> str:
     """The data version of landed records: another one if and only if the table has to follow.
 
     The content hash knows neither names nor comments, so a digest of these is added. The

@@ -1,7 +1,6 @@
-"""Dagster's partitions of a portal and how they follow its catalog: one per dataset of each lane.
+"""Dagster's partitions of a portal, one per dataset: which to add and which to remove.
 
-Here is decided what to add and what may be removed. The sensor asks Dagster for it, the job does
-it at once.
+Decisions only. The sensor requests the changes from Dagster, the job makes them at once.
 """
 
 from __future__ import annotations
@@ -48,7 +47,7 @@ def moves(
     catalog: Mapping[str, Dataset],
     own_run: str = "",
 ) -> Iterator[tuple[dg.DynamicPartitionsDefinition, Moves]]:
-    """How each lane's set of partitions differs from the catalog.
+    """How each extractor's set of partitions differs from the catalog.
 
     Args:
         instance: Where the partitions are.
@@ -57,9 +56,9 @@ def moves(
         own_run: A run that may be at work on any of them.
     """
     busy: list[str | None] | None = None
-    for lane in settings.lanes:
-        partitions = settings.partitions_of(lane)
-        found = difference(settings.carried(lane, catalog), known(instance, partitions))
+    for extractor in settings.extractors:
+        partitions = settings.partitions_of(extractor)
+        found = difference(settings.carried(extractor, catalog), known(instance, partitions))
         if found.departed:
             busy = busy_partitions(instance, settings, own_run) if busy is None else busy
             found = Moves(found.arrived, removable(found.departed, busy))
@@ -103,7 +102,7 @@ def busy_partitions(
         settings: The portal's.
         own_run: A run that does not count.
     """
-    ours = {key for lane in settings.lanes for key in settings.keys(lane)}
+    ours = {key for extractor in settings.extractors for key in settings.keys(extractor)}
     runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
     # A backfill has runs yet to come, which nothing but the backfill itself knows of.
     if any(

@@ -13,9 +13,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from ods_pipeline.cli.target import data_folder
 from ods_pipeline.dagster.credentials import OAuth2Resource, application
-from ods_pipeline.dagster.env import UNQUOTED, FromEnv, by_name
+from ods_pipeline.dagster.env import UNQUOTED, FromEnv, env_ref
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.errors import (
     ConfigurationError,
@@ -24,7 +23,7 @@ from ods_pipeline.errors import (
     QuotaExhausted,
     WarehouseLocked,
 )
-from ods_pipeline.lake.lake import Lake
+from ods_pipeline.lake.lake import Lake, data_folder
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
@@ -73,7 +72,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ConfigurationError: A secret is given as plain text, or there are two kinds of them.
         """
-        key = by_name("api_key", values.get("api_key"))
+        key = env_ref("api_key", values.get("api_key"))
         oauth2 = application(values.get("oauth2"))
         if key and oauth2:
             raise ConfigurationError(
@@ -192,7 +191,7 @@ def until(errors: Iterable[OdsPipelineError]) -> dict[str, dg.MetadataValue[Any]
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def errors_as_failures() -> Iterator[None]:
     """Turn errors of ours into failures that Dagster shows as one sentence.
 
     Raises:

@@ -19,7 +19,7 @@ from typing import Any
 import dagster as dg
 
 from ods_pipeline.dagster.partitions import known, moves
-from ods_pipeline.dagster.resources import PortalResource, explained, failure, lake_of
+from ods_pipeline.dagster.resources import PortalResource, errors_as_failures, failure, lake_of
 from ods_pipeline.dagster.settings import Settings, loadable
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
@@ -142,12 +142,11 @@ def _digest(text: str) -> str:
 
 def watching_sensor(settings: Settings) -> dg.SensorDefinition:
     """The sensor that watches a portal's catalog."""
-    running = dg.DefaultSensorStatus.RUNNING if settings.running else dg.DefaultSensorStatus.STOPPED
 
     @dg.sensor(
         name=settings.named("watch"),
         minimum_interval_seconds=settings.sensor_seconds,
-        default_status=running,
+        default_status=settings.sensor_status,
         required_resource_keys={settings.resource("portal"), settings.resource("lake")},
         description=f"Looks at the catalog of {settings.address.base} and reports what changed.",
     )
@@ -163,9 +162,11 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             context.log.warning(str(error))
             return dg.SkipReason(str(error))
         catalog, there = settings.selected(datasets), known(instance, settings.partitions)
-        with explained():
+        with errors_as_failures():
             _require_most(context, settings, datasets, there)
-        if settings.layers and not settings.carried(settings.lanes[-1], catalog):
+        if settings.attributes.features.include and not settings.carried(
+            settings.extractors[-1], catalog
+        ):
             context.log.warning("no geographic dataset is one of those that `features` includes")
         found = report(catalog, there, Cursor.parse(context.cursor), settings.rules)
         requests: list[Any] = []

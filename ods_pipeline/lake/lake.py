@@ -21,13 +21,21 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.errors import LakeError, LakeUnwritable
+from ods_pipeline.errors import ConfigurationError, LakeError, LakeUnwritable
 from ods_pipeline.lake import locks, receipt_cache
 from ods_pipeline.lake.durable import make_durably
 from ods_pipeline.lake.files import discard_unfinished, sweep, unfinished
 from ods_pipeline.lake.receipt import Receipt
 
-__all__ = ["Lake", "PartitionKind", "discard_unfinished", "explained", "file_name", "receipt"]
+__all__ = [
+    "Lake",
+    "PartitionKind",
+    "data_folder",
+    "discard_unfinished",
+    "explained",
+    "file_name",
+    "receipt",
+]
 
 PartitionKind = Literal["records", "features"]
 
@@ -185,3 +193,27 @@ def receipt(path: Path) -> Receipt | None:
         return Receipt.from_metadata(pq.read_metadata(path).metadata or {})
     except (OSError, ValueError, pa.ArrowException):
         return None
+
+
+def data_folder(given: str | None) -> Path:
+    """The root of lake and warehouse.
+
+    Args:
+        given: A folder; `data` without it.
+
+    Raises:
+        ConfigurationError: It is the address of an object store, or in the home of nobody.
+    """
+    folder = given or "data"
+    if "://" in folder:
+        raise ConfigurationError(
+            f"{folder} is an object store, which this version cannot land into; "
+            "set ODS_DATA_DIR to a folder"
+        )
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{folder} is in the home of a user that this machine does not know; "
+            "set ODS_DATA_DIR to another folder"
+        ) from None

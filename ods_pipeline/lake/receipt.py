@@ -32,6 +32,10 @@ class Receipt:
         metadata_hash: Identity of labels, licence and other description.
         file_sha256: SHA-256 of all bytes of the file, these digits as zeros.
         proof: What the rows were compared with, for people.
+        counted: The portal's count that the rows were compared with; empty in receipts that were
+            written before it was an entry of its own, and where nothing could be counted.
+        moved_to: The portal's date of the data after the rows were read, where it moved meanwhile.
+        tolerance: Percent of rows that were allowed to differ from the count for that reason.
         note: What was decided on the way, such as an order of axes that was left open.
         formerly: Identifiers that the dataset had before it was renamed, a JSON list, newest last.
     """
@@ -59,6 +63,9 @@ class Receipt:
     metadata_hash: str = ""
     file_sha256: str = ""
     proof: str = ""
+    counted: str = ""
+    moved_to: str = ""
+    tolerance: str = ""
     note: str = ""
     formerly: str = ""
 

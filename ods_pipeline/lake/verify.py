@@ -18,7 +18,7 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.cli.target import Places
+from ods_pipeline.cli.target import Target
 from ods_pipeline.errors import ConfigurationError, LakeError
 from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.content_hash import ContentHash
@@ -48,18 +48,18 @@ class Audit:
     kind: str = ""
 
 
-def audited(places: Places, names: Sequence[str] = ()) -> list[Audit]:
+def audited(target: Target, names: Sequence[str] = ()) -> list[Audit]:
     """Examine the partitions of a portal, or of all portals in the data folder.
 
     Args:
-        places: Data folder, and the portal if there is one.
+        target: Data folder, and the portal if there is one.
         names: Datasets to examine; all of them without it.
 
     Raises:
         ConfigurationError: There is nothing landed of that name.
     """
-    portal = Address.parse(places.portal).slug if places.portal else "*"
-    lake = places.data_dir / "lake"
+    portal = Address.parse(target.portal).slug if target.portal else "*"
+    lake = target.data_dir / "lake"
     # By name: what is unfinished lies beside them, and may be another process's at this moment.
     kinds = [f"{portal}/{kind}/*.parquet" for kind in get_args(PartitionKind)]
     whole = [f"{portal}/{kind}.parquet" for kind in _OF_THE_LAKE]

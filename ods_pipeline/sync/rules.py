@@ -90,3 +90,6 @@ class Rules:
 
 
 DEFAULT = Rules()
+
+#: How a person accepts what is held, for messages.
+ACCEPT_WITH = "`ods-pipeline sync --accept`, or `accept: true` in Dagster's launchpad"

@@ -41,8 +41,12 @@ class Kind(StrEnum):
 
 _FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FULL, Kind.DEEP})
 _SETTLED = frozenset({Kind.METADATA, Kind.UNCHANGED})
-#: What no portal can settle but by changing its mind: a person has to look.
+#: A person has to look, unless the portal changes again.
 ALARMING = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.FROZEN, Kind.QUARANTINED})
+
+
+#: Of these, the ones about columns: only they let a table's columns follow once accepted.
+COLUMN_HOLDS = frozenset({Kind.FROZEN, Kind.QUARANTINED})
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ods_pipeline.cli.target import Places
+from ods_pipeline.cli.target import Target
 from ods_pipeline.emulator.model import Dataset
 from ods_pipeline.lake.verify import audited
 from ods_pipeline.sync.outcome import Outcome
@@ -194,7 +194,7 @@ def said(dataset: Dataset) -> tuple[Any, ...]:
 
 def damaged(folder: Path, root: Path, *, swept: bool) -> Iterator[str]:
     """What is not whole, or was left lying about."""
-    for item in audited(Places("", folder, "")):
+    for item in audited(Target("", folder, "")):
         if item.problem:
             yield item.problem
     if swept:

@@ -6,9 +6,11 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from ods_pipeline.dagster.attributes import Trust
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.landing import Wanted, land
+from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.options import RunContext
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.run import Run, Watcher
@@ -33,7 +35,7 @@ def portal() -> Iterator[Emulator]:
 
 @pytest.fixture
 def there(tmp_path: Path, portal: Emulator) -> Iterator[World]:
-    with world(tmp_path, portal, rules=QUARANTINE) as found:
+    with world(tmp_path, portal, trust=Trust(schema_contract="quarantine")) as found:
         found.look()
         yield found
 
@@ -90,9 +92,10 @@ def test_labels_follow_where_another_run_landed_the_data_meanwhile(
 
     class Another(Watcher):
         def planned(self, steps: Sequence[Planned]) -> None:
-            land(Portal(portal.url), Wanted(before), desk.lake)
+            land(Portal(portal.url), LandingRequest(before), desk.lake)
 
-    outcomes = Run(Portal(portal.url), desk.lake, desk.warehouse, watcher=Another())(["trees"])
+    context = RunContext(Portal(portal.url), desk.lake)
+    outcomes = Run(context, desk.warehouse, Another())(["trees"])
     assert [outcome.action for outcome in outcomes] == ["described anew"]
     schema = pq.read_schema(desk.lake.partition("records", "trees"))
     assert schema.field("people").metadata[b"label"] == b"Population"

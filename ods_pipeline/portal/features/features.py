@@ -199,6 +199,12 @@ class FeatureProof(Proof):
     hits: int | None = None
     placed: int | None = None
 
+    @property
+    def counted(self) -> int | None:
+        """The portal's count that the features were compared with."""
+        counts = (self.hits, self.placed, self.live_count)
+        return next((count for count in counts if count is not None), None)
+
     def __str__(self) -> str:
         """For people, and for the receipt."""
         hits = "" if self.hits is None else f" = hits {self.hits}"
