@@ -227,9 +227,11 @@ def verify(places: Places, datasets: tuple[str, ...], as_json: bool) -> None:
     """
     from ods_pipeline.cli import report
     from ods_pipeline.lake.verify import audited
+    from ods_pipeline.portal.http.address import Address
 
     with report.errors_as_json(as_json):
-        audits = audited(places, datasets)
+        portal = Address.parse(places.portal).slug if places.portal else ""
+        audits = audited(places.data_dir / "lake", portal, datasets)
         report.show_audits(audits, as_json=as_json)
     raise SystemExit(any(audit.problem for audit in audits))
 

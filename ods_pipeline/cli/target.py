@@ -10,32 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ods_pipeline.cli.credentials import Access
-from ods_pipeline.errors import ConfigurationError
-
-
-def data_folder(given: str | None) -> Path:
-    """The root of lake and warehouse.
-
-    Args:
-        given: A folder; `data` without it.
-
-    Raises:
-        ConfigurationError: It is the address of an object store, or in the home of nobody.
-    """
-    folder = given or "data"
-    if "://" in folder:
-        raise ConfigurationError(
-            f"{folder} is an object store, which this version cannot land into; "
-            "set ODS_DATA_DIR to a folder"
-        )
-    try:
-        return Path(folder).expanduser()
-    except RuntimeError:
-        raise ConfigurationError(
-            f"{folder} is in the home of a user that this machine does not know; "
-            "set ODS_DATA_DIR to another folder"
-        ) from None
-
+from ods_pipeline.lake.files import data_folder
 
 _NONE = Access()
 

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 import dagster as dg
 from pydantic import Field
 
-from ods_pipeline.sync.rules import DEFAULT, Contract, Rules
+from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.warehouse.protocol import Contract
 
 
 class Selection(dg.Model, dg.Resolvable):

@@ -13,7 +13,6 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from ods_pipeline.cli.target import data_folder
 from ods_pipeline.dagster.credentials import OAuth2Resource, application
 from ods_pipeline.dagster.env import UNQUOTED, FromEnv, by_name
 from ods_pipeline.dagster.settings import Settings
@@ -24,6 +23,7 @@ from ods_pipeline.errors import (
     QuotaExhausted,
     WarehouseLocked,
 )
+from ods_pipeline.lake.files import data_folder
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address

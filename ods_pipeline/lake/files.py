@@ -14,6 +14,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from ods_pipeline.errors import ConfigurationError
+
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 _NAME = re.compile(r"(?P<kernel>\w*)~(?P<host>[^~]*)~\d+\.")
 # Of `tempfile`, where the system has no nameless files: it removes the name right after making it.
@@ -30,6 +32,30 @@ def _kernel() -> str:
 
 
 _KERNEL = _kernel()
+
+
+def data_folder(given: str | None) -> Path:
+    """The root of lake and warehouse.
+
+    Args:
+        given: A folder; `data` without it.
+
+    Raises:
+        ConfigurationError: It is the address of an object store, or in the home of an unknown user.
+    """
+    folder = given or "data"
+    if "://" in folder:
+        raise ConfigurationError(
+            f"{folder} is an object store, which this version cannot land into; "
+            "set ODS_DATA_DIR to a folder"
+        )
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{folder} is in the home of a user that this machine does not know; "
+            "set ODS_DATA_DIR to another folder"
+        ) from None
 
 
 @contextlib.contextmanager

@@ -13,8 +13,9 @@ from enum import StrEnum
 from ods_pipeline.dataset import Dataset, instant, same_moment
 from ods_pipeline.lake.holds import Hold
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.sync.rules import DEFAULT, Contract, Rules
+from ods_pipeline.sync.rules import DEFAULT, Rules
 from ods_pipeline.tables.schema_diff import Difference
+from ods_pipeline.warehouse.protocol import Contract
 
 
 class Kind(StrEnum):

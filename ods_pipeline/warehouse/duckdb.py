@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from ods_pipeline.sync.rules import Contract
 from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse import fill, hold_comments, renames, sql
 from ods_pipeline.warehouse.connection import Session
@@ -26,7 +25,7 @@ from ods_pipeline.warehouse.fill import refused
 from ods_pipeline.warehouse.landed import Partition, read_partition
 from ods_pipeline.warehouse.load_log import Entry, History
 from ods_pipeline.warehouse.names import HELD, RESERVED, schema_name, short
-from ods_pipeline.warehouse.protocol import Held, Load
+from ods_pipeline.warehouse.protocol import Contract, Held, Load
 from ods_pipeline.warehouse.table_state import Shape, action, schema_change
 
 _LISTS = {"catalog": "catalog", "held": "list of what is held"}

@@ -9,13 +9,16 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 from ods_pipeline.errors import ConfigurationError, WarehouseLocked
 
 if TYPE_CHECKING:
-    from ods_pipeline.sync.rules import Contract
     from ods_pipeline.tables.schema_diff import Difference
+
+#: What happens when a dataset's fields are added, removed or retyped. `evolve` lets the table
+#: follow; with the others it keeps its columns.
+Contract = Literal["evolve", "freeze", "quarantine"]
 
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 0.2

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ods_pipeline.sync.rules import Contract
 from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse import Warehouse
+from ods_pipeline.warehouse.protocol import Contract
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
 Ask = Callable[..., list[tuple[object, ...]]]
