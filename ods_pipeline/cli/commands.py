@@ -67,7 +67,7 @@ def _job(places: Places) -> Iterator[Job]:
 def _patiently(warehouse: str, seconds: float) -> Warehouse:
     """The warehouse, opened; whoever waits for it is told."""
     from ods_pipeline.errors import WarehouseLocked
-    from ods_pipeline.warehouse.protocol import open_warehouse
+    from ods_pipeline.warehouse.opening import open_warehouse
 
     try:
         return open_warehouse(warehouse)

@@ -28,7 +28,7 @@ from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.catalog import dialects
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import VERSIONS, Version
-from ods_pipeline.warehouse.protocol import open_warehouse, shown
+from ods_pipeline.warehouse.opening import open_warehouse, public_url
 
 _T = TypeVar("_T")
 # What is wrong with the credentials rather than with the portal.
@@ -175,4 +175,4 @@ def _lake(lake: Lake) -> str:
 
 def _warehouse(url: str) -> str:
     with open_warehouse(url):
-        return f"{shown(url)} can be opened"
+        return f"{public_url(url)} can be opened"

@@ -28,7 +28,7 @@ from ods_pipeline.dagster.sensor import watching_sensor
 from ods_pipeline.dagster.settings import Settings, dagster_name
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
-from ods_pipeline.warehouse.protocol import shown
+from ods_pipeline.warehouse.opening import public_url
 
 #: Where `ods-pipeline emulator` and `make dev` serve the sample portal, and its name in Dagster.
 EMULATOR = "http://127.0.0.1:8765"
@@ -150,10 +150,10 @@ def portal_settings(portal: str = "", **values: object) -> Settings:
     settings = Settings(address, name, **values)  # type: ignore[arg-type]
     if not name.isascii() or not name.replace("_", "a").isalnum():
         raise ConfigurationError(f"the name {name!r} has other characters than letters, digits, _")
-    if shown(settings.warehouse) != settings.warehouse:
+    if public_url(settings.warehouse) != settings.warehouse:
         raise ConfigurationError(
-            f"the warehouse {shown(settings.warehouse)} has a password in it, which Dagster would "
-            "show to everybody: leave the attribute out and set ODS_WAREHOUSE"
+            f"the warehouse {public_url(settings.warehouse)} has a password in it, which Dagster "
+            "would show to everybody: leave the attribute out and set ODS_WAREHOUSE"
         )
     return settings
 

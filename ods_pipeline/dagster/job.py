@@ -231,7 +231,7 @@ def _behind(
     warehouse: Warehouse, lake: Lake, settings: Settings, names: list[str], lane: Lane
 ) -> list[str]:
     """Datasets that did not move and that the warehouse lacks, or holds as they were before."""
-    held = warehouse.held(settings.slug)
+    held = warehouse.loaded(settings.slug)
     versions = {table: item.version for table, item in held.items()}
     return [
         name

@@ -24,7 +24,7 @@ from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.verdict import Kind
 from ods_pipeline.warehouse.names import CATALOG, table_name
-from ods_pipeline.warehouse.protocol import Held, Warehouse
+from ods_pipeline.warehouse.protocol import LoadedTable, Warehouse
 
 #: A session begins when so many loads wait, or when the first of them has waited for so long; it
 #: loads no more than that, and lets others in before the next. The first come sooner: fetching and
@@ -62,7 +62,7 @@ class Loader:
         self._accept = accept
         self._waiting: _Waiting = []
         self._enough, self._since = _SOON, 0.0
-        self._held: Mapping[str, Held] = {}
+        self._held: Mapping[str, LoadedTable] = {}
         self._first: Sequence[Place] = ()
         self._catalog_due = False
         self._problem: OdsPipelineError | None = None
@@ -77,7 +77,7 @@ class Loader:
         with self._opened() as warehouse:
             self._mark(warehouse)
             # Once for all: asking about each of thousands costs more than all the rest of a run.
-            self._held = warehouse.held(self._lake.root.name)
+            self._held = warehouse.loaded(self._lake.root.name)
 
     def begin(self, catalog: Receipt, first: Iterable[Place] = ()) -> None:
         """Have the catalog loaded with the next tables, if it is another one.

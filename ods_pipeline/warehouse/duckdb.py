@@ -25,7 +25,7 @@ from ods_pipeline.warehouse.fill import refused
 from ods_pipeline.warehouse.landed import Partition, read_partition
 from ods_pipeline.warehouse.load_log import Entry, History
 from ods_pipeline.warehouse.names import HELD, RESERVED, schema_name, short
-from ods_pipeline.warehouse.protocol import Contract, Held, Load
+from ods_pipeline.warehouse.protocol import Contract, Load, LoadedTable
 from ods_pipeline.warehouse.table_state import Shape, action, schema_change
 
 _LISTS = {"catalog": "catalog", "held": "list of what is held"}
@@ -109,13 +109,13 @@ class DuckDBWarehouse:
             hold_comments.apply(self._session, load.schema, self._marks[load.schema])
         return load
 
-    def held(self, portal: str) -> Mapping[str, Held]:
-        """What is loaded of a portal: table name to what the table holds.
+    def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
+        """The loaded tables of a portal by name.
 
-        A table that somebody dropped is not held, whatever the record of loads says.
+        A table that somebody dropped is not among them, even if the record of loads has it.
         """
         with self._session.failures(portal):
-            return self._history(schema_name(portal)).held()
+            return self._history(schema_name(portal)).loaded()
 
     def _history(self, schema: str) -> History:
         if schema not in self._histories:

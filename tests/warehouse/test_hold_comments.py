@@ -68,7 +68,7 @@ def test_a_missing_list_says_that_nothing_is_held(
     warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
 ) -> None:
     assert warehouse.load_held(lake.held).action == "unchanged"
-    assert "_held" not in warehouse.held(PORTAL)
+    assert "_held" not in warehouse.loaded(PORTAL)
     warehouse.load_held(_hold(lake, WITHDRAWN))
     content = lake.held.read_bytes()
     lake.held.unlink()
