@@ -23,8 +23,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.errors import LakeError, LakeUnwritable
 from ods_pipeline.lake import locks, receipt_cache
-from ods_pipeline.lake.durable import make_durably
-from ods_pipeline.lake.files import discard_unfinished, sweep, unfinished
+from ods_pipeline.lake.files import discard_unfinished, make_durably, sweep, unfinished
 from ods_pipeline.lake.receipt import Receipt
 
 __all__ = ["Lake", "PartitionKind", "discard_unfinished", "explained", "file_name", "receipt"]
@@ -128,9 +127,9 @@ class Lake:
         with contextlib.ExitStack() as stack:
             with explained(self.root / "file"):
                 make_durably(self.root)
-                waited = locks.turn(self.root / ".turns", f"{kind}/{dataset_id}", stop)
+                locked = locks.lock(self.root / ".turns", f"{kind}/{dataset_id}", stop)
                 try:
-                    stack.enter_context(waited)
+                    stack.enter_context(locked)
                 except locks.Stopped as error:
                     what = dataset_id or "the lake"
                     raise LakeError(f"another run is at {what}; no longer waited for") from error

@@ -20,7 +20,7 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import Damaged
 from ods_pipeline.lake.checksum import BLANK, SealedFile
 from ods_pipeline.lake.content_hash import ContentHash
-from ods_pipeline.lake.durable import replace_durably
+from ods_pipeline.lake.files import replace_durably
 from ods_pipeline.lake.geoparquet import GeoSummary, geo_metadata
 from ods_pipeline.lake.lake import Lake, explained
 from ods_pipeline.lake.receipt import Receipt
