@@ -154,7 +154,7 @@ def sync(
     process.prepare_to_load()
     started = time.monotonic()
     with report.errors_as_json(as_json), _job(places) as job:
-        job.lake.spool()
+        job.lake.staging_dir()
         options = Options(full, verify, **how)
         with report.progress() as watcher:
             opened = functools.partial(_patiently, places.warehouse, wait)

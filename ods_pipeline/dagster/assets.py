@@ -22,7 +22,7 @@ from ods_pipeline.dagster.resources import (
 )
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.lake.holds import holds
+from ods_pipeline.lake.holds import read_holds
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.catalog import missing, publish_catalog
@@ -108,14 +108,14 @@ def held_by(
     """
     kinds = {lane.kind for lane in settings.lanes}
     believed = (step for step in steps if step.dataset_id not in doubtful)
-    return by_the_catalog(believed) | forgotten(holds(work.lake), steps, kinds)
+    return by_the_catalog(believed) | forgotten(read_holds(work.lake), steps, kinds)
 
 
 def catalog_metadata(lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
     """What the UI shows of the catalog."""
     told = {**of_partition(lake.catalog, landed, ""), **of_load(load)}
     told["dagster/row_count"] = told.pop("dagster/partition_row_count")
-    held = holds(lake)
+    held = read_holds(lake)
     if held:
         lines = [
             f"- **{shown(h.dataset_id, h.kind)}** {h.verdict}: {h.reason}" for h in held.values()

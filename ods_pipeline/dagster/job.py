@@ -29,7 +29,7 @@ from ods_pipeline.dagster.sensor import version_events, version_of
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DataError, OdsPipelineError, QuotaExhausted
-from ods_pipeline.lake.holds import holds, keep
+from ods_pipeline.lake.holds import read_holds, update_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.catalog import missing
 from ods_pipeline.sync.extractor import Lane
@@ -110,7 +110,7 @@ def _fetch(
         for lane in settings.lanes
     }
     if not (work.verifies or config.datasets):
-        keep(work.lake, forgotten(holds(work.lake), steps, list(plans)))
+        update_holds(work.lake, forgotten(read_holds(work.lake), steps, list(plans)))
     return {"loads": not work.verifies, "accept": work.accept, "lanes": landed}
 
 
@@ -131,7 +131,7 @@ def _landed(
     if not work.verifies:
         passed_over = [step for step in plan if step.dataset_id not in steps]
         believed = [step for step in passed_over if step.dataset_id not in doubtful]
-        keep(work.lake, by_the_catalog(believed) | after_landing(steps, done, failed))
+        update_holds(work.lake, by_the_catalog(believed) | after_landing(steps, done, failed))
         names = {step.dataset_id for step in passed_over}
         failed |= {name: error for name, error in doubtful.items() if name in names}
     _tell(context, settings, catalog, right, lane)

@@ -21,7 +21,7 @@ from ods_pipeline.dagster.resources import (
 )
 from ods_pipeline.dagster.results import Loading
 from ods_pipeline.dagster.settings import Settings
-from ods_pipeline.lake.holds import keep
+from ods_pipeline.lake.holds import update_holds
 from ods_pipeline.sync import holds, planner
 from ods_pipeline.sync.extractor import Lane
 from ods_pipeline.sync.planner import Work
@@ -67,7 +67,7 @@ def landed_asset(settings: Settings, lane: Lane) -> dg.AssetsDefinition:
             }
             done, failed = each(steps, lambda name: bring(work, steps[name]))
             if not work.verifies:
-                keep(work.lake, holds.after_landing(steps, done, failed))
+                update_holds(work.lake, holds.after_landing(steps, done, failed))
         results = list(checks.results([*done.values()], failed))
         failed |= {name: item.difference() for name, item in done.items() if item.differs}
         if failed:

@@ -14,7 +14,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dagster.metadata import column_schema, of_load, of_map
 from ods_pipeline.errors import HeldBack
-from ods_pipeline.lake.holds import holds
+from ods_pipeline.lake.holds import read_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Lane
 from ods_pipeline.sync.plan import Planned
@@ -87,7 +87,7 @@ class Loading:
 
     def steps(self, lane: Lane, names: Iterable[str]) -> dict[str, Planned]:
         """The partitions to load, with what is held of them."""
-        held = holds(self.lake)
+        held = read_holds(self.lake)
         return {
             name: Planned(
                 lane,

@@ -23,7 +23,7 @@ from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.content_hash import ContentHash
 from ods_pipeline.lake.lake import PartitionKind, file_name
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.tables.parquet import batches
+from ods_pipeline.tables.batches import read_batches
 from ods_pipeline.tables.schema import columns_hash
 
 _OF_THE_LAKE = ("catalog", "held")
@@ -112,7 +112,7 @@ def _examined(path: Path, file: BinaryIO) -> Receipt:
             pq.ParquetFile(file, page_checksum_verification=True) as parquet,
         ):
             found = _of_this_place(path, parquet)
-            for batch in batches(parquet):
+            for batch in read_batches(parquet):
                 content.update(batch)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise LakeError(f"its pages cannot be read: {error}") from error

@@ -14,7 +14,7 @@ from ods_pipeline.errors import (
     NothingToLand,
     OdsPipelineError,
 )
-from ods_pipeline.lake.holds import Hold, Place, keep
+from ods_pipeline.lake.holds import Hold, PartitionKey, update_holds
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.sync.outcome import Outcome, held_after, held_outcome, outcome_of
 from ods_pipeline.sync.plan import Planned
@@ -24,7 +24,7 @@ from ods_pipeline.warehouse.protocol import Warehouse
 # What a portal says of a dataset; any other error says nothing of it.
 _SAID = (AccessDenied, DatasetNotFound, NothingToLand)
 
-Changes = dict[Place, Hold | None]
+Changes = dict[PartitionKey, Hold | None]
 
 
 def after_landing(
@@ -90,9 +90,9 @@ def write_down(lake: Lake, changes: Changes, warehouse: Warehouse) -> None:
         LakeError: The data folder cannot be written.
         WarehouseError: The table `_held` stays as it was.
     """
-    keep(lake, changes)
-    if lake.held.exists():
-        warehouse.load_held(lake.held)
+    update_holds(lake, changes)
+    if lake.holds_file.exists():
+        warehouse.load_holds(lake.holds_file)
 
 
 def _quarantined(hold: Hold | None) -> bool:

@@ -30,7 +30,7 @@ from ods_pipeline.errors import (
     ServiceException,
     Unproven,
 )
-from ods_pipeline.lake.lake import Lake, explained
+from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter
 from ods_pipeline.portal.exports.export import Export
@@ -181,7 +181,7 @@ def _once(portal: Portal, wanted: Wanted, lake: Lake, *, last: bool) -> Receipt:
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition(lane.kind, dataset.dataset_id)
     _require_some(portal, wanted)
-    with explained(target), _received(portal, wanted, lake, target) as (export, writer):
+    with disk_errors(target), _received(portal, wanted, lake, target) as (export, writer):
         rows = writer.rows
         proof, note = _proven(portal, wanted, rows, last=last)
         held = wanted.guarded(rows)
@@ -211,7 +211,7 @@ def _received(
         room.enter_context(portal.client.placed())
         if lane.reads != "parquet":
             room.enter_context(_STREAMS)
-        opened = lane.opened(portal.client, dataset, lake.spool(), wanted.received)
+        opened = lane.opened(portal.client, dataset, lake.staging_dir(), wanted.received)
         export = stack.enter_context(opened)
         writer = PartitionWriter(lake, target, export.schema, primary(dataset.fields))
         stack.enter_context(writer)

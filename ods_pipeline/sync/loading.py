@@ -16,7 +16,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from ods_pipeline.errors import OdsPipelineError, WarehouseLocked
-from ods_pipeline.lake.holds import Place
+from ods_pipeline.lake.holds import PartitionKey
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.outcome import SOUND, Outcome, held_outcome
@@ -63,7 +63,7 @@ class Loader:
         self._waiting: _Waiting = []
         self._enough, self._since = _SOON, 0.0
         self._held: Mapping[str, LoadedTable] = {}
-        self._first: Sequence[Place] = ()
+        self._first: Sequence[PartitionKey] = ()
         self._catalog_due = False
         self._problem: OdsPipelineError | None = None
 
@@ -79,7 +79,7 @@ class Loader:
             # Once for all: asking about each of thousands costs more than all the rest of a run.
             self._held = warehouse.loaded(self._lake.root.name)
 
-    def begin(self, catalog: Receipt, first: Iterable[Place] = ()) -> None:
+    def begin(self, catalog: Receipt, first: Iterable[PartitionKey] = ()) -> None:
         """Have the catalog loaded with the next tables, if it is another one.
 
         Args:
@@ -162,8 +162,8 @@ class Loader:
 
     def _mark(self, warehouse: Warehouse) -> None:
         # A damaged list is written anew by the end of the run.
-        if receipt(self._lake.held) or not self._lake.held.exists():
-            warehouse.load_held(self._lake.held)
+        if receipt(self._lake.holds_file) or not self._lake.holds_file.exists():
+            warehouse.load_holds(self._lake.holds_file)
 
     def _turn(self, waiting: tuple[Planned, Outcome]) -> int:
         place = waiting[0].place

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from ods_pipeline.lake.holds import Hold, Place
+from ods_pipeline.lake.holds import Hold, PartitionKey
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.sync.landing import Landing
 from ods_pipeline.sync.plan import Planned
@@ -106,7 +106,7 @@ def skipped_outcome(step: Planned) -> Outcome:
     return outcome_of(step, "skipped", step.verdict.reason)
 
 
-def held_after(step: Planned, outcome: Outcome) -> dict[Place, Hold | None]:
+def held_after(step: Planned, outcome: Outcome) -> dict[PartitionKey, Hold | None]:
     """What is to be written down as held of a dataset; None for what is held no more.
 
     Nothing is said of a dataset that failed or was put off: what was held of it still is.
@@ -135,8 +135,8 @@ def held_after(step: Planned, outcome: Outcome) -> dict[Place, Hold | None]:
 
 
 def forgotten(
-    held: Iterable[Place], steps: Iterable[Planned], kinds: Collection[str]
-) -> dict[Place, Hold | None]:
+    held: Iterable[PartitionKey], steps: Iterable[Planned], kinds: Collection[str]
+) -> dict[PartitionKey, Hold | None]:
     """What is held of datasets that are neither landed nor listed any more.
 
     Args:

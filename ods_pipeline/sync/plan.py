@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, instant
 from ods_pipeline.errors import DatasetNotFound, SchemaMismatch
-from ods_pipeline.lake.holds import Hold, Place
+from ods_pipeline.lake.holds import Hold, PartitionKey
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.extractor import RECORDS, Lane
 from ods_pipeline.sync.rules import DEFAULT, Rules
@@ -61,7 +61,7 @@ class Planned:
             accept: Whether a person takes what is held.
         """
         known = self.dataset.stamp if self.dataset else ""
-        return accept and self.hold is not None and self.hold.shown(known)
+        return accept and self.hold is not None and self.hold.applies_to(known)
 
     @property
     def newly_withdrawn(self) -> bool:
@@ -70,7 +70,7 @@ class Planned:
         return self.verdict.kind is Kind.WITHDRAWN and not told
 
     @property
-    def place(self) -> Place:
+    def place(self) -> PartitionKey:
         """The partition that it is about."""
         return self.lane.kind, self.dataset_id
 
@@ -102,7 +102,7 @@ class Landed:
     """
 
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
-    holds: Mapping[Place, Hold] = field(default_factory=dict)
+    holds: Mapping[PartitionKey, Hold] = field(default_factory=dict)
     columns: Callable[[str], pa.Schema | None] = lambda name: None
 
 

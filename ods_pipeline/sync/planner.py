@@ -13,7 +13,7 @@ from functools import partial
 from ods_pipeline.dagster.config import Mode
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DatasetNotFound
-from ods_pipeline.lake.holds import holds
+from ods_pipeline.lake.holds import read_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.portal import Portal
@@ -108,7 +108,7 @@ def _planned(
 ) -> list[Planned]:
     steps = plan(
         datasets,
-        Landed(receipts, holds(work.lake), partial(work.lake.columns, lane.kind)),
+        Landed(receipts, read_holds(work.lake), partial(work.lake.columns, lane.kind)),
         names,
         lane=lane,
         full=work.mode is Mode.full,

@@ -20,7 +20,7 @@ from ods_pipeline.errors import (
     QuotaExhausted,
     unexpected_error,
 )
-from ods_pipeline.lake.holds import Hold, Place, holds, keep
+from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds, update_holds
 from ods_pipeline.lake.lake import Lake, PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.portal import Portal
@@ -82,7 +82,7 @@ def plans(
         names: Datasets to look at; all of them without it.
         receipts: What is landed, where that is known already.
     """
-    held, known = holds(lake), receipts or landed_in(lake, options)
+    held, known = read_holds(lake), receipts or landed_in(lake, options)
     for lane in options.lanes:
         yield from plan(
             datasets,
@@ -124,8 +124,8 @@ class Run:
         self._watcher = watcher or Watcher()
         self._spent = threading.Event()
         self._outcomes: list[Outcome] = []
-        self._holds: dict[Place, Hold | None] = {}
-        self._formerly: dict[Place, str] = {}
+        self._holds: dict[PartitionKey, Hold | None] = {}
+        self._formerly: dict[PartitionKey, str] = {}
         self._missing: Mapping[str, OdsPipelineError] = {}
         self._loader = (
             Loader(warehouse, lake, options.rules, self._ended, accept=options.accept)
@@ -164,7 +164,7 @@ class Run:
             self._concluded(step, outcome, known=False)  # Another run may have landed it since.
         if not names:
             kinds = {lane.kind for lane in self._options.lanes}
-            self._holds |= forgotten(holds(self._lake), steps, kinds)
+            self._holds |= forgotten(read_holds(self._lake), steps, kinds)
         self._finish()
         return sorted(self._outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
 
@@ -288,6 +288,6 @@ class Run:
         if self._loader:
             self._loader.flush()
         if not self._options.verify:
-            marks = keep(self._lake, self._holds)
+            marks = update_holds(self._lake, self._holds)
             if self._loader:
                 self._loader.finish(marks=marks)

@@ -93,7 +93,7 @@ def verdict(
         return Verdict(Kind.UNKNOWN, "the catalog lists no such dataset, or not to you")
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
-    taken = hold if accept and hold and hold.shown(dataset.stamp) else None
+    taken = hold if accept and hold and hold.applies_to(dataset.stamp) else None
     standing = _unavailable(dataset) or (None if taken else _held(dataset, hold))
     if standing:
         return standing

@@ -99,7 +99,7 @@ class Warehouse(Protocol):
             WarehouseError: The table stays as it was.
         """
 
-    def load_held(self, held: Path) -> Load:
+    def load_holds(self, held: Path) -> Load:
         """Make the table `_held` what the portal's list of held partitions says, and mark them.
 
         The comment of a table that is held is led by the day and the reason, until it no longer is.

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.lake.holds import holds
+from ods_pipeline.lake.holds import read_holds
 from ods_pipeline.sync.rules import Rules
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, rows, value, world
 
@@ -24,7 +24,7 @@ def accepting(*assets: str) -> dict[str, object]:
 
 def held(there: World) -> dict[str, str]:
     """What the lake says is held: the dataset and why."""
-    return {hold.dataset_id: hold.verdict for hold in holds(there.lake).values()}
+    return {hold.dataset_id: hold.verdict for hold in read_holds(there.lake).values()}
 
 
 def settled(there: World) -> World:

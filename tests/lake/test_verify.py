@@ -33,7 +33,7 @@ def publish(folder: Path, portal: str, dataset_id: str, **told: str) -> Path:
 
 def publish_with_geometry(folder: Path, kind: str) -> Path:
     lake = Lake.of(folder, "portal.test")
-    partitions = {"catalog": lake.catalog, "held": lake.held}
+    partitions = {"catalog": lake.catalog, "held": lake.holds_file}
     target = partitions.get(kind) or lake.partition(kind, "towns")
     told = {"label": "Where", "ods_type": "geo_point_2d"}
     schema = SCHEMA.append(pa.field("where", pa.binary(), metadata=told))

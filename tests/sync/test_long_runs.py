@@ -105,7 +105,7 @@ def test_an_unchanged_portal_of_5000_datasets_costs_one_request_and_little_work(
             def load_catalog(self, catalog):
                 assert catalog.exists()
 
-            def load_held(self, held):
+            def load_holds(self, held):
                 assert not held.exists()
 
         outcomes = Run(portal, lake, lambda: contextlib.nullcontext(Full()))()
