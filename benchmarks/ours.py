@@ -43,7 +43,7 @@ def land_gml(url: str, folder: Path) -> Path:
 
 def load(url: str, folder: Path) -> Path:
     """The warehouse's table from a landed partition."""
-    from ods_pipeline.warehouse.protocol import open_warehouse
+    from ods_pipeline.warehouse.opening import open_warehouse
 
     database = folder / "warehouse.duckdb"
     with open_warehouse(f"duckdb:////{database}") as warehouse:

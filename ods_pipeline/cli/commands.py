@@ -67,7 +67,7 @@ def _session(target: Target) -> Iterator[Session]:
 def _open_waiting(warehouse: str, seconds: float) -> Warehouse:
     """The warehouse, opened; a wait for another process is announced."""
     from ods_pipeline.errors import WarehouseLocked
-    from ods_pipeline.warehouse.protocol import open_warehouse
+    from ods_pipeline.warehouse.opening import open_warehouse
 
     try:
         return open_warehouse(warehouse)
@@ -154,7 +154,7 @@ def sync(
     process.prepare_to_load()
     started = time.monotonic()
     with report.errors_as_json(as_json), _session(target) as session:
-        session.lake.spool()
+        session.lake.staging_dir()
         mode = Mode.full if full else Mode.verify if verify else Mode.incremental
         context = RunContext(session.portal, session.lake, Options(mode, **how))
         with report.progress() as watcher:
@@ -223,9 +223,11 @@ def verify(target: Target, datasets: tuple[str, ...], as_json: bool) -> None:
     """
     from ods_pipeline.cli import report
     from ods_pipeline.lake.verify import audited
+    from ods_pipeline.portal.http.address import Address
 
     with report.errors_as_json(as_json):
-        audits = audited(target, datasets)
+        portal = Address.parse(target.portal).slug if target.portal else ""
+        audits = audited(target.data_dir / "lake", portal, datasets)
         report.show_audits(audits, as_json=as_json)
     raise SystemExit(any(audit.problem for audit in audits))
 

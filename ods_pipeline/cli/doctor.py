@@ -23,12 +23,12 @@ from ods_pipeline.errors import (
     ServiceException,
     TokenStoreError,
 )
-from ods_pipeline.lake.lake import Lake, PartitionKind, explained
+from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors
 from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.catalog import dialects
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import VERSIONS, Version
-from ods_pipeline.warehouse.protocol import open_warehouse, shown
+from ods_pipeline.warehouse.opening import open_warehouse, public_url
 
 _T = TypeVar("_T")
 # What is wrong with the credentials rather than with the portal.
@@ -166,7 +166,7 @@ def _quota(portal: Portal) -> str:
 
 
 def _lake(lake: Lake) -> str:
-    with lake.incoming("doctor") as path, explained(path):
+    with lake.incoming("doctor") as path, disk_errors(path):
         path.write_bytes(b"written to see whether it can be")
     landed = " and ".join(f"{len(lake.receipts(k))} {k}" for k in get_args(PartitionKind))
     free = shutil.disk_usage(lake.root).free / 1e9
@@ -175,4 +175,4 @@ def _lake(lake: Lake) -> str:
 
 def _warehouse(url: str) -> str:
     with open_warehouse(url):
-        return f"{shown(url)} can be opened"
+        return f"{public_url(url)} can be opened"

@@ -151,7 +151,7 @@ def _terminated(*_: object) -> NoReturn:
 
 
 def _interrupted(status: int) -> NoReturn:
-    from ods_pipeline.lake.lake import discard_unfinished
+    from ods_pipeline.lake.files import discard_unfinished
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     told = "\nods-pipeline: interrupted; what is landed is whole, run again to go on"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ods_pipeline.cli.credentials import Access
-from ods_pipeline.lake.lake import data_folder
+from ods_pipeline.lake.files import data_folder
 
 _NONE = Access()
 

@@ -30,7 +30,7 @@ from ods_pipeline.dagster.resources import (
 from ods_pipeline.dagster.results import Loaded, Updated
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.errors import OdsPipelineError
-from ods_pipeline.lake.holds import holds, keep
+from ods_pipeline.lake.holds import read_holds, update_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.extractor import Extractor
@@ -95,7 +95,7 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
             plan = prepare(work)
             listed = [step for step in plan.steps if not step.missing]
             kinds = {extractor.kind for extractor in settings.extractors}
-            changes = holds_by_catalog(listed) | forgotten(holds(work.lake), plan.steps, kinds)
+            changes = holds_by_catalog(listed) | forgotten(read_holds(work.lake), plan.steps, kinds)
             with warehouse_of(context, settings) as warehouse:
                 write_holds(work.lake, changes, warehouse)
                 landed = receipt(work.lake.catalog)
@@ -123,7 +123,7 @@ def catalog_metadata(lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
     """What the UI shows of the catalog."""
     metadata = {**of_partition(lake.catalog, landed, ""), **of_load(load)}
     metadata["dagster/row_count"] = metadata.pop("dagster/partition_row_count")
-    held = holds(lake)
+    held = read_holds(lake)
     if held:
         lines = [
             f"- **{display_name(h.dataset_id, h.kind)}** {h.verdict}: {h.reason}"
@@ -165,7 +165,7 @@ def landed_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinitio
             if not work.options.verifies:
                 results = {name: item.result for name, item in updated.items()}
                 by_name = {step.dataset_id: step for step in steps}
-                keep(work.lake, holds_after_landing(by_name, results, failed))
+                update_holds(work.lake, holds_after_landing(by_name, results, failed))
         results_of_checks = list(checks.results([*updated.values()], failed))
         differing = {
             name: error for name, item in updated.items() if (error := item.result.difference_error)

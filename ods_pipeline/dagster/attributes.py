@@ -9,7 +9,8 @@ import dagster as dg
 from pydantic import Field
 
 from ods_pipeline.dagster.credentials import ApiKeyAttribute, OAuth2Attribute
-from ods_pipeline.sync.rules import DEFAULT, Contract, Rules
+from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.warehouse.protocol import Contract
 
 
 class Selection(dg.Model, dg.Resolvable):

@@ -14,8 +14,8 @@ import pyarrow.parquet as pq
 from ods_pipeline.dagster.resources import LakeResource, errors_as_failures
 from ods_pipeline.errors import LakeError
 from ods_pipeline.lake.lake import Lake
-from ods_pipeline.tables import parquet
-from ods_pipeline.tables.pandas_types import lossless
+from ods_pipeline.tables.batches import read_batches
+from ods_pipeline.tables.schema import pandas_type
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
@@ -93,7 +93,7 @@ def read(path: Path, wanted: Any) -> Any:
     if name == "GeoDataFrame":
         return _with_geometry(path)
     table = pq.read_table(path, partitioning=None)
-    return table.to_pandas(types_mapper=lossless) if name == "DataFrame" else table
+    return table.to_pandas(types_mapper=pandas_type) if name == "DataFrame" else table
 
 
 def stream(path: Path) -> pa.RecordBatchReader:
@@ -102,7 +102,7 @@ def stream(path: Path) -> pa.RecordBatchReader:
 
     def batches() -> Iterator[pa.RecordBatch]:
         with file:
-            yield from parquet.batches(file)
+            yield from read_batches(file)
 
     return pa.RecordBatchReader.from_batches(file.schema_arrow, batches())
 
@@ -115,4 +115,4 @@ def _with_geometry(path: Path) -> Any:
         )
     import geopandas
 
-    return geopandas.read_parquet(path, to_pandas_kwargs={"types_mapper": lossless})
+    return geopandas.read_parquet(path, to_pandas_kwargs={"types_mapper": pandas_type})

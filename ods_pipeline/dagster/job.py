@@ -33,7 +33,7 @@ from ods_pipeline.dagster.sensor import version_events, version_of
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError
-from ods_pipeline.lake.holds import holds, keep
+from ods_pipeline.lake.holds import read_holds, update_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.holds import forgotten, holds_after_landing, holds_by_catalog
@@ -117,7 +117,7 @@ def _fetch(
         for extractor in settings.extractors
     }
     if not (work.options.verifies or config.datasets):
-        keep(work.lake, forgotten(holds(work.lake), plan.steps, list(fetched)))
+        update_holds(work.lake, forgotten(read_holds(work.lake), plan.steps, list(fetched)))
     return {"fetched": fetched, "loads": not work.options.verifies, "accept": config.accept}
 
 
@@ -141,7 +141,7 @@ def _update(
         left_out = [step for step in planned if step.dataset_id not in steps]
         results = {name: item.result for name, item in done.items()}
         by_catalog = holds_by_catalog(step for step in left_out if not step.missing)
-        keep(work.lake, by_catalog | holds_after_landing(steps, results, failed))
+        update_holds(work.lake, by_catalog | holds_after_landing(steps, results, failed))
         failed |= {step.dataset_id: step.missing for step in left_out if step.missing}
     _log(context, settings, catalog, right, extractor)
     for name, error in failed.items():
@@ -250,7 +250,7 @@ def _load_tables(
     accept: bool,
 ) -> dict[str, OdsPipelineError]:
     """Load what moved, and what the warehouse lacks or has as it was before."""
-    lake, tables = lake_of(context, settings), warehouse.held(settings.slug)
+    lake, tables = lake_of(context, settings), warehouse.loaded(settings.slug)
     unmoved = landed_steps(lake, extractor, fetched.unmoved)
     behind = [name for name, step in unmoved.items() if not is_loaded(tables, step, step.landed)]
     landed, table = settings.keys(extractor)

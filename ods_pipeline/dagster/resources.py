@@ -23,11 +23,13 @@ from ods_pipeline.errors import (
     QuotaExhausted,
     WarehouseLocked,
 )
-from ods_pipeline.lake.lake import Lake, data_folder
+from ods_pipeline.lake.files import data_folder
+from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.warehouse.protocol import Warehouse, open_warehouse
+from ods_pipeline.warehouse.opening import open_warehouse
+from ods_pipeline.warehouse.protocol import Warehouse
 
 #: Another process may be loading, a person looking: waited for, some 20 minutes at most.
 WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)

@@ -24,8 +24,8 @@ from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.options import Mode, Options
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.verdict import verdict
-from ods_pipeline.warehouse import shown
 from ods_pipeline.warehouse.names import schema_name
+from ods_pipeline.warehouse.opening import public_url
 
 #: Where `ods-pipeline emulator` and `make dev` serve the sample portal, and its name in Dagster.
 EMULATOR = "http://127.0.0.1:8765"
@@ -208,7 +208,7 @@ def settings_of(attributes: PortalAttributes) -> Settings:
     name = attributes.name or default_name
     if not name.isascii() or not name.replace("_", "a").isalnum():
         raise ConfigurationError(f"the name {name!r} has other characters than letters, digits, _")
-    warehouse = shown(attributes.warehouse)
+    warehouse = public_url(attributes.warehouse)
     if warehouse != attributes.warehouse:
         raise ConfigurationError(
             f"the warehouse {warehouse} has a password in it, which Dagster would show to "

@@ -15,7 +15,7 @@ import numpy as np
 import pyarrow.parquet as pq
 import shapely
 
-from ods_pipeline.tables import parquet
+from ods_pipeline.tables.batches import read_batches
 from ods_pipeline.tables.geometry import geometry_columns
 
 _DRAWN = 2000
@@ -103,7 +103,7 @@ def sample(path: Path) -> np.ndarray[Any, Any]:
 
 def _taken(file: pq.ParquetFile, column: str, every: int) -> Iterator[np.ndarray[Any, Any]]:
     first = 0
-    for batch in parquet.batches(file, [column]):
+    for batch in read_batches(file, [column]):
         wanted = np.arange(-first % every, batch.num_rows, every)
         shapes = shapely.from_wkb(batch.column(0).take(wanted).to_numpy(zero_copy_only=False))
         yield shapes[~(shapely.is_missing(shapes) | shapely.is_empty(shapes))]

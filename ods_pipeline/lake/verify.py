@@ -18,14 +18,12 @@ from urllib.parse import unquote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.cli.target import Target
 from ods_pipeline.errors import ConfigurationError, LakeError
 from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.content_hash import ContentHash
 from ods_pipeline.lake.lake import PartitionKind, file_name
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.portal.http.address import Address
-from ods_pipeline.tables.parquet import batches
+from ods_pipeline.tables.batches import read_batches
 from ods_pipeline.tables.schema import columns_hash
 
 _OF_THE_LAKE = ("catalog", "held")
@@ -48,18 +46,18 @@ class Audit:
     kind: str = ""
 
 
-def audited(target: Target, names: Sequence[str] = ()) -> list[Audit]:
-    """Examine the partitions of a portal, or of all portals in the data folder.
+def audited(lake: Path, portal: str = "", names: Sequence[str] = ()) -> list[Audit]:
+    """Examine the partitions of a portal, or of all portals of a lake.
 
     Args:
-        target: Data folder, and the portal if there is one.
+        lake: The folder of all portals.
+        portal: Slug of the portal; all portals without it.
         names: Datasets to examine; all of them without it.
 
     Raises:
         ConfigurationError: There is nothing landed of that name.
     """
-    portal = Address.parse(target.portal).slug if target.portal else "*"
-    lake = target.data_dir / "lake"
+    portal = portal or "*"
     # By name: what is unfinished lies beside them, and may be another process's at this moment.
     kinds = [f"{portal}/{kind}/*.parquet" for kind in get_args(PartitionKind)]
     whole = [f"{portal}/{kind}.parquet" for kind in _OF_THE_LAKE]
@@ -114,7 +112,7 @@ def _examined(path: Path, file: BinaryIO) -> Receipt:
             pq.ParquetFile(file, page_checksum_verification=True) as parquet,
         ):
             found = _of_this_place(path, parquet)
-            for batch in batches(parquet):
+            for batch in read_batches(parquet):
                 content.update(batch)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise LakeError(f"its pages cannot be read: {error}") from error

@@ -20,11 +20,11 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import Damaged
 from ods_pipeline.lake.checksum import BLANK, SealedFile
 from ods_pipeline.lake.content_hash import ContentHash
-from ods_pipeline.lake.durable import replace_durably
+from ods_pipeline.lake.files import replace_durably
 from ods_pipeline.lake.geoparquet import GeoSummary, geo_metadata
-from ods_pipeline.lake.lake import Lake, explained
+from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.tables import parquet
+from ods_pipeline.tables.batches import read_batches
 from ods_pipeline.tables.geometry import geometry_columns
 from ods_pipeline.tables.schema import columns_hash
 
@@ -131,7 +131,7 @@ class PartitionWriter:
             for piece in group.column(name).chunks:
                 summary.update(piece)
         if group.num_rows:
-            with explained(self.target):
+            with disk_errors(self.target):
                 self._opened(group).write_table(group, row_group_size=group.num_rows)
         # Asked for, or the allocator keeps a second row group's worth for good.
         pa.default_memory_pool().release_unused()
@@ -177,7 +177,7 @@ class PartitionWriter:
         if self._geometries:
             metadata["geo"] = geo_metadata(self._geometries, self._primary)
         arrow = self._schema.with_metadata(metadata).serialize().to_pybytes()
-        with explained(self.target):
+        with disk_errors(self.target):
             parquet = self._opened()
             parquet.add_key_value_metadata(
                 {
@@ -215,10 +215,10 @@ def rewrite(
         The new receipt, with the content hash of before.
     """
     source = source or target
-    with explained(target), PartitionWriter(lake, target, schema, primary) as writer:
+    with disk_errors(target), PartitionWriter(lake, target, schema, primary) as writer:
         try:
             with pq.ParquetFile(source, page_checksum_verification=True) as old:
-                for batch in parquet.batches(old):
+                for batch in read_batches(old):
                     writer.write(batch)
         except (OSError, pa.ArrowException) as error:
             raise Damaged(f"{source} is damaged; delete it and sync again") from error

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 
 from ods_pipeline.errors import HeldBack, OdsPipelineError
-from ods_pipeline.lake.holds import Hold, Place, keep
+from ods_pipeline.lake.holds import Hold, PartitionKey, update_holds
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.sync.outcome import SOUND, Outcome, held_outcome, outcome_of, outcome_of_error
 from ods_pipeline.sync.plan import Planned
@@ -23,7 +23,7 @@ _COUNTED = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.NO_RECORDS})
 _HELD = _COUNTED | COLUMN_HOLDS | {Kind.WITHDRAWN, Kind.RESTRICTED, Kind.NO_GEOMETRY}
 
 #: Partitions to the hold that they have now; None for those that are no longer held.
-HoldChanges = dict[Place, Hold | None]
+HoldChanges = dict[PartitionKey, Hold | None]
 
 
 def hold_after(planned: Planned, outcome: Outcome, *, loaded: bool = True) -> HoldChanges:
@@ -128,7 +128,7 @@ def holds_by_catalog(steps: Iterable[Planned]) -> HoldChanges:
 
 
 def forgotten(
-    held: Iterable[Place], steps: Iterable[Planned], kinds: Collection[str]
+    held: Iterable[PartitionKey], steps: Iterable[Planned], kinds: Collection[str]
 ) -> HoldChanges:
     """The end of holds on datasets that are neither landed nor listed any more.
 
@@ -148,6 +148,6 @@ def write_holds(lake: Lake, changes: HoldChanges, warehouse: Warehouse) -> None:
         LakeError: The data folder cannot be written.
         WarehouseError: The table `_held` stays as it was.
     """
-    keep(lake, changes)
-    if lake.held.exists():
-        warehouse.load_held(lake.held)
+    update_holds(lake, changes)
+    if lake.holds_file.exists():
+        warehouse.load_holds(lake.holds_file)

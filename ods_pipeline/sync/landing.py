@@ -29,7 +29,7 @@ from ods_pipeline.errors import (
     ServiceException,
     Unproven,
 )
-from ods_pipeline.lake.lake import Lake, explained
+from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter
 from ods_pipeline.portal.exports.export import Export
@@ -182,7 +182,7 @@ def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool)
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition(extractor.kind, dataset.dataset_id)
     _require_rows(portal, request)
-    with explained(target), _received(portal, request, lake, target) as (export, writer):
+    with disk_errors(target), _received(portal, request, lake, target) as (export, writer):
         proof = _proven(portal, request, writer.rows, last=last)
         held = request.guarded(writer.rows)
         if held:
@@ -211,7 +211,7 @@ def _received(
         room.enter_context(portal.client.placed())
         if extractor.reads != "parquet":
             room.enter_context(_STREAMS)
-        opened = extractor.opened(portal.client, dataset, lake.spool(), request.on_bytes)
+        opened = extractor.opened(portal.client, dataset, lake.staging_dir(), request.on_bytes)
         export = stack.enter_context(opened)
         writer = PartitionWriter(lake, target, export.schema, primary(dataset.fields))
         stack.enter_context(writer)

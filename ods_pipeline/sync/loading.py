@@ -15,7 +15,7 @@ from dataclasses import replace
 import pyarrow as pa
 
 from ods_pipeline.errors import HeldBack, OdsPipelineError, WarehouseLocked
-from ods_pipeline.lake.holds import Hold, Place, holds
+from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.extractor import Extractor
@@ -25,7 +25,7 @@ from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.rules import ACCEPT_WITH
 from ods_pipeline.sync.verdict import COLUMN_HOLDS, Kind, Verdict
 from ods_pipeline.warehouse.names import CATALOG, table_name
-from ods_pipeline.warehouse.protocol import Held, Load, Warehouse
+from ods_pipeline.warehouse.protocol import Load, LoadedTable, Warehouse
 
 #: A session begins when so many loads wait, or when the first of them has waited for so long; it
 #: loads no more than that, and lets others in before the next. The first sessions begin sooner, so
@@ -67,7 +67,7 @@ def load_dataset(
     return load
 
 
-def is_loaded(tables: Mapping[str, Held], planned: Planned, landed: Receipt | None) -> bool:
+def is_loaded(tables: Mapping[str, LoadedTable], planned: Planned, landed: Receipt | None) -> bool:
     """Whether a table is exactly as its partition is landed.
 
     Args:
@@ -81,7 +81,7 @@ def is_loaded(tables: Mapping[str, Held], planned: Planned, landed: Receipt | No
 
 def landed_steps(lake: Lake, extractor: Extractor, names: Iterable[str]) -> dict[str, Planned]:
     """Partitions to load, of which nothing is planned but that, with their holds."""
-    held: Mapping[Place, Hold] = holds(lake)
+    held: Mapping[PartitionKey, Hold] = read_holds(lake)
     landed = Verdict(Kind.UNCHANGED, "landed before")
     return {
         name: Planned(
@@ -117,8 +117,8 @@ class Loader:
         self._opened, self._lake, self._options, self._on_end = opened, lake, options, on_end
         self._waiting: _Waiting = []
         self._enough, self._since = _SOON, 0.0
-        self._tables: Mapping[str, Held] = {}
-        self._first: Sequence[Place] = ()
+        self._tables: Mapping[str, LoadedTable] = {}
+        self._first: Sequence[PartitionKey] = ()
         self._catalog_due = False
         self._problem: OdsPipelineError | None = None
 
@@ -132,9 +132,9 @@ class Loader:
         with self._opened() as warehouse:
             self._load_holds(warehouse)
             # Once for all: asking for each of thousands costs more than the rest of a run.
-            self._tables = warehouse.held(self._lake.root.name)
+            self._tables = warehouse.loaded(self._lake.root.name)
 
-    def begin(self, first: Iterable[Place] = ()) -> None:
+    def begin(self, first: Iterable[PartitionKey] = ()) -> None:
         """Have the catalog loaded with the next tables, if it is another one.
 
         Args:
@@ -217,8 +217,8 @@ class Loader:
 
     def _load_holds(self, warehouse: Warehouse) -> None:
         # A damaged list is written again at the end of the run.
-        if receipt(self._lake.held) or not self._lake.held.exists():
-            warehouse.load_held(self._lake.held)
+        if receipt(self._lake.holds_file) or not self._lake.holds_file.exists():
+            warehouse.load_holds(self._lake.holds_file)
 
     def _order(self, waiting: tuple[Planned, Outcome]) -> int:
         key = waiting[0].partition

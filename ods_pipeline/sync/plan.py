@@ -15,7 +15,7 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, instant
 from ods_pipeline.errors import DatasetNotFound, OdsPipelineError, SchemaMismatch
-from ods_pipeline.lake.holds import Hold, Place
+from ods_pipeline.lake.holds import Hold, PartitionKey
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.extractor import RECORDS, Extractor
 from ods_pipeline.sync.renames import renames
@@ -69,7 +69,7 @@ class Planned:
             accept: Whether a person accepts what is held.
         """
         stamp = self.dataset.stamp if self.dataset else ""
-        return accept and self.hold is not None and self.hold.shown(stamp)
+        return accept and self.hold is not None and self.hold.applies_to(stamp)
 
     @property
     def newly_withdrawn(self) -> bool:
@@ -78,7 +78,7 @@ class Planned:
         return self.verdict.kind is Kind.WITHDRAWN and not noted
 
     @property
-    def partition(self) -> Place:
+    def partition(self) -> PartitionKey:
         """Kind and identifier of its partition."""
         return self.extractor.kind, self.dataset_id
 
@@ -110,7 +110,7 @@ class Landed:
     """
 
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
-    holds: Mapping[Place, Hold] = field(default_factory=dict)
+    holds: Mapping[PartitionKey, Hold] = field(default_factory=dict)
     columns: Callable[[str], pa.Schema | None] = lambda name: None
 
 

@@ -11,7 +11,7 @@ from functools import partial
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DatasetNotFound, OdsPipelineError
-from ods_pipeline.lake.holds import Place, holds
+from ods_pipeline.lake.holds import PartitionKey, read_holds
 from ods_pipeline.lake.lake import PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.catalog import catalog_of, publish_catalog, require_most, with_missing
@@ -35,7 +35,7 @@ class PortalPlan:
 
     datasets: Sequence[Dataset]
     steps: Sequence[Planned]
-    formerly: Mapping[Place, str] = field(default_factory=dict)
+    formerly: Mapping[PartitionKey, str] = field(default_factory=dict)
 
     @property
     def missing(self) -> dict[str, OdsPipelineError]:
@@ -104,7 +104,7 @@ def plan_partitions(
     paths = {name: lake.partition(kind, name) for name in names}
     receipts = {name: landed for name, path in paths.items() if (landed := receipt(path))}
     datasets = _described(context, [*names], receipts)
-    formerly: Mapping[Place, str] = {}
+    formerly: Mapping[PartitionKey, str] = {}
     if set(names) - set(receipts) or set(names) - {item.dataset_id for item in datasets}:
         # It may have another name in the lake, or a new one on the portal.
         receipts = lake.receipts(kind)
@@ -172,7 +172,7 @@ def _plan(
     lake, options = context.lake, context.options
     return plan(
         datasets,
-        Landed(receipts, holds(lake), partial(lake.columns, extractor.kind)),
+        Landed(receipts, read_holds(lake), partial(lake.columns, extractor.kind)),
         names,
         extractor=extractor,
         full=options.mode is Mode.full,

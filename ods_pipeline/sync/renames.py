@@ -16,8 +16,8 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import Damaged, LakeError
-from ods_pipeline.lake.holds import Place
-from ods_pipeline.lake.lake import Lake, PartitionKind, explained, receipt
+from ods_pipeline.lake.holds import PartitionKey
+from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import rewrite
 from ods_pipeline.tables.geometry import geometry_columns
@@ -86,7 +86,7 @@ def follow_all(
     datasets: Iterable[Dataset],
     receipts: Mapping[PartitionKind, dict[str, Receipt]],
     names: Sequence[str] = (),
-) -> dict[Place, str]:
+) -> dict[PartitionKey, str]:
     """Give every landed partition the identifier that its dataset has on the portal now.
 
     Args:
@@ -102,7 +102,7 @@ def follow_all(
         LakeError: A partition cannot be read or written; it stays.
     """
     catalog = {dataset.dataset_id: dataset for dataset in datasets}
-    formerly: dict[Place, str] = {}
+    formerly: dict[PartitionKey, str] = {}
     for kind, landed in receipts.items():
         renamed = renames(catalog, landed)
         wanted = _needed(renamed, names) if names else renamed.keys()
@@ -155,7 +155,7 @@ def follow(lake: Lake, kind: PartitionKind, old: str, new: str, uid: str) -> Rec
             there = _renamed(lake, source, target, left, new)
         again = receipt(source)
         if again is not None and again.dataset_uid == uid:
-            with explained(source):
+            with disk_errors(source):
                 source.unlink(missing_ok=True)
     return there
 

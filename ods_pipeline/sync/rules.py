@@ -9,11 +9,11 @@ import math
 from dataclasses import dataclass
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Literal, get_args
+from typing import get_args
 
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.warehouse.protocol import Contract
 
-Contract = Literal["evolve", "freeze", "quarantine"]
 CONTRACTS: tuple[Contract, ...] = get_args(Contract)
 
 _FEWEST_DEEP_CHECKS = 20

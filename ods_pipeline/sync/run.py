@@ -11,7 +11,7 @@ from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
 from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, unexpected_error
-from ods_pipeline.lake.holds import holds, keep
+from ods_pipeline.lake.holds import read_holds, update_holds
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.sync.holds import HoldChanges, forgotten, hold_after
 from ods_pipeline.sync.loading import Loader, OpenWarehouse
@@ -93,7 +93,7 @@ class Run:
             self._concluded(step, outcome, known=False)
         if not names:
             kinds = {extractor.kind for extractor in self._options.extractors}
-            self._changes |= forgotten(holds(self._lake), plan.steps, kinds)
+            self._changes |= forgotten(read_holds(self._lake), plan.steps, kinds)
         self._finish()
         return sorted(self._outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
 
@@ -150,6 +150,6 @@ class Run:
         if self._loader:
             self._loader.flush()
         if not self._options.verifies:
-            changed = keep(self._lake, self._changes)
+            changed = update_holds(self._lake, self._changes)
             if self._loader:
                 self._loader.finish(holds_changed=changed)

@@ -13,8 +13,9 @@ from enum import StrEnum
 from ods_pipeline.dataset import Dataset, instant, same_moment
 from ods_pipeline.lake.holds import Hold
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.sync.rules import DEFAULT, Contract, Rules
+from ods_pipeline.sync.rules import DEFAULT, Rules
 from ods_pipeline.tables.schema_diff import Difference
+from ods_pipeline.warehouse.protocol import Contract
 
 
 class Kind(StrEnum):
@@ -96,7 +97,7 @@ def verdict(
         return Verdict(Kind.UNKNOWN, "the catalog lists no such dataset, or not to you")
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
-    taken = hold if accept and hold and hold.shown(dataset.stamp) else None
+    taken = hold if accept and hold and hold.applies_to(dataset.stamp) else None
     standing = _unavailable(dataset) or (None if taken else _held(dataset, hold))
     if standing:
         return standing

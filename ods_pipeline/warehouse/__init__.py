@@ -3,6 +3,7 @@
 Reads landed Parquet files and nothing else; nothing here speaks HTTP or Dagster.
 """
 
-from ods_pipeline.warehouse.protocol import Held, Load, Warehouse, open_warehouse, shown
+from ods_pipeline.warehouse.opening import open_warehouse, public_url
+from ods_pipeline.warehouse.protocol import Load, LoadedTable, Warehouse
 
-__all__ = ["Held", "Load", "Warehouse", "open_warehouse", "shown"]
+__all__ = ["Load", "LoadedTable", "Warehouse", "open_warehouse", "public_url"]

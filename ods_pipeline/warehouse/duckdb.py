@@ -18,7 +18,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Self
 
-from ods_pipeline.sync.rules import Contract
 from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse import fill, hold_comments, renames, sql
 from ods_pipeline.warehouse.connection import Session
@@ -26,7 +25,7 @@ from ods_pipeline.warehouse.fill import refused
 from ods_pipeline.warehouse.landed import Partition, read_partition
 from ods_pipeline.warehouse.load_log import Entry, History
 from ods_pipeline.warehouse.names import HELD, RESERVED, schema_name, short
-from ods_pipeline.warehouse.protocol import Held, Load
+from ods_pipeline.warehouse.protocol import Contract, Load, LoadedTable
 from ods_pipeline.warehouse.table_state import Shape, action, schema_change
 
 _LISTS = {"catalog": "catalog", "held": "list of what is held"}
@@ -92,7 +91,7 @@ class DuckDBWarehouse:
         """
         return self._load_list(catalog, "catalog")
 
-    def load_held(self, held: Path) -> Load:
+    def load_holds(self, held: Path) -> Load:
         """Make the table `_held` what the portal's list of held partitions says, and mark them.
 
         The comment of a table that is held is led by the day and the reason, until it no longer is.
@@ -110,13 +109,13 @@ class DuckDBWarehouse:
             hold_comments.apply(self._session, load.schema, self._marks[load.schema])
         return load
 
-    def held(self, portal: str) -> Mapping[str, Held]:
-        """What is loaded of a portal: table name to what the table holds.
+    def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
+        """The loaded tables of a portal by name.
 
-        A table that somebody dropped is not held, whatever the record of loads says.
+        A table that somebody dropped is not among them, even if the record of loads has it.
         """
         with self._session.failures(portal):
-            return self._history(schema_name(portal)).held()
+            return self._history(schema_name(portal)).loaded()
 
     def _history(self, schema: str) -> History:
         if schema not in self._histories:

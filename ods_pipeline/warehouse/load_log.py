@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from ods_pipeline.warehouse import sql
 from ods_pipeline.warehouse.connection import Session
 from ods_pipeline.warehouse.names import LOADS, folded
-from ods_pipeline.warehouse.protocol import Held
+from ods_pipeline.warehouse.protocol import LoadedTable
 
 
 @dataclass(frozen=True)
@@ -67,7 +67,7 @@ class History:
             self._known[name] = {e.table: e for e in found if folded(e.table) == name}
         return self._known.get(name, {})
 
-    def held(self) -> Mapping[str, Held]:
+    def loaded(self) -> Mapping[str, LoadedTable]:
         """What stands in the tables that still exist."""
         self._forget()
         self._complete = True
@@ -78,7 +78,7 @@ class History:
             self._known.setdefault(folded(entry.table), {})[entry.table] = entry
         standing = self._session.tables(self._schema)
         return {
-            entry.table: Held(entry.content_hash, entry.rows, entry.version)
+            entry.table: LoadedTable(entry.content_hash, entry.rows, entry.version)
             for entry in found
             if entry.table in standing
         }

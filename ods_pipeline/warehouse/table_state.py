@@ -8,8 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ods_pipeline.sync.rules import Contract
 from ods_pipeline.tables.schema_diff import Difference
+from ods_pipeline.warehouse.protocol import Contract
 
 
 @dataclass(frozen=True)

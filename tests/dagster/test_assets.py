@@ -119,7 +119,8 @@ def test_a_publisher_who_changes_fields_gets_a_warning_and_a_table_that_follows(
     assert checks["schema_unchanged"].severity.value == "WARN"
     told = checks["schema_unchanged"].description
     assert told == (
-        "trees: added note; removed place; retyped people from int to double; annotated anew people"
+        "trees: added note; removed place; retyped people from int to double; "
+        "changed the annotations of people"
     )
     assert rows(landed, "SELECT DISTINCT code, people, note FROM trees") == [("01", 1.5, None)]
 

@@ -6,7 +6,7 @@ import pytest
 
 from ods_pipeline.dagster.attributes import Trust
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.lake.holds import holds
+from ods_pipeline.lake.holds import read_holds
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, rows, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -24,7 +24,7 @@ def accepting(*assets: str) -> dict[str, object]:
 
 def held(there: World) -> dict[str, str]:
     """What the lake says is held: the dataset and why."""
-    return {hold.dataset_id: hold.verdict for hold in holds(there.lake).values()}
+    return {hold.dataset_id: hold.verdict for hold in read_holds(there.lake).values()}
 
 
 def settled(there: World) -> World:

@@ -118,7 +118,7 @@ def test_the_difference_is_readable_in_all_its_kinds(desk: Desk) -> None:
     found = difference(before, after)
     assert str(found) == (
         "added new; retyped n from int to text; "
-        "renamed the label of code from 'code' to 'Code INSEE'; annotated anew n"
+        "renamed the label of code from 'code' to 'Code INSEE'; changed the annotations of n"
     )
     back = difference(after, before)
     assert str(back).startswith("removed new; retyped n from text to int")

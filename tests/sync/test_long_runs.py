@@ -93,20 +93,20 @@ def test_an_unchanged_portal_of_5000_datasets_costs_one_request_and_little_work(
         from ods_pipeline.sync.options import RunContext
         from ods_pipeline.sync.run import Run
         from ods_pipeline.lake.lake import Lake
-        from ods_pipeline.warehouse import Held
+        from ods_pipeline.warehouse import LoadedTable
 
         portal = Portal(sys.argv[1])
         lake = Lake.of(Path(sys.argv[2]), portal.slug)
 
         class Full:
-            def held(self, portal):
+            def loaded(self, portal):
                 landed = lake.receipts("records").items()
-                return {name: Held("x", 1, receipt.version) for name, receipt in landed}
+                return {name: LoadedTable("x", 1, receipt.version) for name, receipt in landed}
 
             def load_catalog(self, catalog):
                 assert catalog.exists()
 
-            def load_held(self, held):
+            def load_holds(self, held):
                 assert not held.exists()
 
         outcomes = Run(RunContext(portal, lake), lambda: contextlib.nullcontext(Full()))()

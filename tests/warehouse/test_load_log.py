@@ -40,7 +40,7 @@ def test_a_first_load_of_a_table_takes_few_statements(
     database: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with DuckDBWarehouse(database) as warehouse:
-        warehouse.held(PORTAL)
+        warehouse.loaded(PORTAL)
         warehouse.load(
             land(tmp_path / "one.parquet", {"n": Column(["a"])}, dataset_id="one"), verdict="new"
         )
@@ -72,7 +72,7 @@ def test_what_another_connection_of_this_process_loaded_is_seen(
 ) -> None:
     old, new = {"nom": Column(["old"])}, {"nom": Column(["new"])}
     warehouse.load(land(partition, old), verdict="new")
-    warehouse.held(PORTAL)
+    warehouse.loaded(PORTAL)
     with open_warehouse(f"duckdb:///{database}") as other:
         other.load(land(partition, new), verdict="data")
     assert warehouse.load(partition, verdict="data").action == "unchanged"

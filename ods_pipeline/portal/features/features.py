@@ -36,8 +36,7 @@ from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.gather import CAPPED, Asked, Gathering
 from ods_pipeline.portal.wfs.operations import Bounds
 from ods_pipeline.tables.geometry import primary, wkb
-from ods_pipeline.tables.pandas_types import lossless
-from ods_pipeline.tables.schema import arrow_schema
+from ods_pipeline.tables.schema import arrow_schema, pandas_type
 
 if TYPE_CHECKING:
     import geopandas
@@ -273,7 +272,7 @@ def frame(table: pa.Table, fields: Sequence[Field]) -> geopandas.GeoDataFrame:
 
     present = [field for field in fields if field.name in table.schema.names]
     shapes = [field.name for field in present if field.type in GEOGRAPHIC]
-    made = table.to_pandas(types_mapper=lossless)
+    made = table.to_pandas(types_mapper=pandas_type)
     for name in shapes:
         made[name] = geopandas.GeoSeries.from_wkb(table[name].to_pandas(), crs="OGC:CRS84")
     return geopandas.GeoDataFrame(made, geometry=primary(present) or None)
