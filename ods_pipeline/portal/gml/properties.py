@@ -1,6 +1,6 @@
-"""Properties of features, all text, in the types that a schema gives them.
+"""Converts the properties of features, which are text, to the types of a schema.
 
-The rules are `tables.columns`', the same as for records; geometry is left alone here.
+The rules for values are those of records, in `tables`. Nothing here touches geometry.
 """
 
 from __future__ import annotations
@@ -11,7 +11,8 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import GEOGRAPHIC, Field
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.gml.batches import FeatureBatch
+from ods_pipeline.portal.gml.collection import FeatureBatch
+from ods_pipeline.portal.gml.texts import as_lists
 from ods_pipeline.tables.columns import typed
 from ods_pipeline.tables.schema import arrow_type
 
@@ -30,7 +31,7 @@ def fields_of(schema: Iterable[Field] | pa.Schema | None) -> list[Field]:
     """A schema as fields.
 
     Raises:
-        ConfigurationError: It is none, or an Arrow type is none that fields have.
+        ConfigurationError: It is not a schema, or no field has such an Arrow type.
     """
     if schema is None:
         return []
@@ -59,7 +60,7 @@ def _field(field: pa.Field) -> Field:
 def typed_columns(
     batches: list[FeatureBatch], fields: Iterable[Field]
 ) -> dict[str, pa.ChunkedArray]:
-    """The properties that are no geometry: the schema's in its order, then the others as text.
+    """The properties that are not geometry: the schema's in its order, then the others as text.
 
     Raises:
         TypeMismatch: A value is not of its field's type.
@@ -87,15 +88,7 @@ def _column(
 
 
 def _same_type(texts: list[pa.Array]) -> pa.ChunkedArray:
-    """Texts of several batches; where one of them has lists, all are lists."""
-    lists = pa.list_(pa.string())
-    if not any(pa.types.is_list(text.type) for text in texts):
-        return pa.chunked_array(texts, pa.string())
-    return pa.chunked_array(
-        [text if text.type == lists else _as_lists(text) for text in texts], lists
-    )
-
-
-def _as_lists(text: pa.Array) -> pa.Array:
-    values = [None if value is None else [value] for value in text.to_pylist()]
-    return pa.array(values, pa.list_(pa.string()))
+    """Texts of several batches; if one of them has lists, all are lists."""
+    if any(pa.types.is_list(text.type) for text in texts):
+        return pa.chunked_array([as_lists(text) for text in texts])
+    return pa.chunked_array(texts, pa.string())

@@ -1,4 +1,7 @@
-"""Texts of one property, row by row: single ones as they are met, and whole arrays at once."""
+"""Collects the texts of one property, one by one or as arrays.
+
+Nothing here knows what the texts mean.
+"""
 
 from __future__ import annotations
 
@@ -18,15 +21,15 @@ class Texts:
 
     def __init__(self) -> None:
         self._arrays: list[pa.Array] = []
-        # Rows in arrays; those that follow are in a list.
-        self._settled = 0
+        # Number of rows in the arrays; later rows are in the list.
+        self._in_arrays = 0
         self._values: list[Text] = []
         self._repeated = False
 
     def put(self, row: int, text: str | None) -> None:
-        """Take a text, or None for nil; a second one of a row makes a list."""
+        """Add a text, or None for nil; a second one in a row makes a list."""
         values = self._values
-        missing = row - self._settled - len(values)
+        missing = row - self._in_arrays - len(values)
         if missing == 0:
             values.append(text)
         elif missing > 0:
@@ -34,19 +37,19 @@ class Texts:
             values.append(text)
         else:
             self._repeated = True
-            before = values[row - self._settled]
+            before = values[row - self._in_arrays]
             values[-1] = [*before, text] if isinstance(before, list) else [before, text]
 
     def put_all(self, row: int, texts: pa.Array) -> None:
-        """Take one text per feature, from a row on that has none yet."""
-        self._settle(row)
+        """Add one text per row, from a row without a text on."""
+        self._move_to_arrays(row)
         self._arrays.append(texts)
-        self._settled += len(texts)
+        self._in_arrays += len(texts)
 
     def at(self, row: int) -> Text:
-        """What a row has; None beyond the last one."""
-        if row >= self._settled:
-            values = self._values[row - self._settled :]
+        """The text of a row; None after the last one."""
+        if row >= self._in_arrays:
+            values = self._values[row - self._in_arrays :]
             return values[0] if values else None
         for array in self._arrays:
             if row < len(array):
@@ -55,44 +58,43 @@ class Texts:
             row -= len(array)
         return None
 
-    def taken(self, rows: int) -> pa.Array:
-        """The first rows, which are forgotten here."""
-        if rows > self._settled:
-            self._settle(rows)
-        parts = [_as_lists(part) for part in self._arrays] if self._repeated else self._arrays
+    def take(self, rows: int) -> pa.Array:
+        """Remove the first rows, and return their texts."""
+        if rows > self._in_arrays:
+            self._move_to_arrays(rows)
+        parts = [as_lists(part) for part in self._arrays] if self._repeated else self._arrays
         whole = pa.concat_arrays(parts or [pa.array([], _LISTS if self._repeated else pa.string())])
-        self._settled -= rows
-        self._arrays = [whole[rows:]] if self._settled else []
+        self._in_arrays -= rows
+        self._arrays = [whole[rows:]] if self._in_arrays else []
         return whole[:rows]
 
-    def worded(self) -> bool:
-        """Whether any of them is more than space."""
-        return any(map(_worded, self._values)) or any(map(_any_worded, self._arrays))
+    def any_non_blank(self) -> bool:
+        """Whether any text is more than space."""
+        return any(map(_non_blank, self._values)) or any(map(_any_non_blank, self._arrays))
 
     def clear(self) -> None:
-        """Forget them."""
+        """Remove all texts."""
         self._arrays.clear()
         self._values.clear()
-        self._settled = 0
+        self._in_arrays = 0
 
-    def _settle(self, rows: int) -> None:
-        """Make an array of the rows up to here that are none yet."""
-        number = rows - self._settled
+    def _move_to_arrays(self, rows: int) -> None:
+        """Make an array of the rows before this one that are in the list."""
+        number = rows - self._in_arrays
         if number <= 0:
             return
         values, self._values = self._values[:number], self._values[number:]
         values += [None] * (number - len(values))
         if any(isinstance(value, list) for value in values):
-            listed = [
-                value if value is None or isinstance(value, list) else [value] for value in values
-            ]
-            self._arrays.append(pa.array(listed, _LISTS))
+            lists = [[value] if isinstance(value, str) else value for value in values]
+            self._arrays.append(pa.array(lists, _LISTS))
         else:
             self._arrays.append(pa.array(values, pa.string()))
-        self._settled = rows
+        self._in_arrays = rows
 
 
-def _as_lists(texts: pa.Array) -> pa.Array:
+def as_lists(texts: pa.Array) -> pa.Array:
+    """Texts as lists of one text each; lists stay as they are."""
     if pa.types.is_list(texts.type):
         return texts
     absent = texts.is_null()
@@ -100,19 +102,18 @@ def _as_lists(texts: pa.Array) -> pa.Array:
     return pa.ListArray.from_arrays(offsets, texts, type=_LISTS, mask=absent)
 
 
-def _any_worded(texts: pa.Array) -> bool:
+def _any_non_blank(texts: pa.Array) -> bool:
     if pa.types.is_list(texts.type):
         texts = texts.flatten()
-    said = pc.not_equal(pc.ascii_trim_whitespace(texts), "")
-    return bool(pc.any(said).as_py())
+    return bool(pc.any(pc.not_equal(pc.ascii_trim_whitespace(texts), "")).as_py())
 
 
-def _worded(value: Text) -> bool:
+def _non_blank(value: Text) -> bool:
     if isinstance(value, list):
-        return any(map(_worded, value))
+        return any(map(_non_blank, value))
     return value is not None and not blank(value)
 
 
-def called(identity: Text, before: int) -> str:
-    """A feature for messages, by its id, else by the number of features before it."""
+def feature_label(identity: Text, before: int) -> str:
+    """Names a feature in messages, by its id or by the number of features before it."""
     return f"feature {identity!r}" if identity else f"feature number {before + 1}"

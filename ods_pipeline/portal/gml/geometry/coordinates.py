@@ -1,7 +1,7 @@
-"""Coordinates as text, to numbers: `pos`, `posList`, `coordinates` and `coord`.
+"""Parses the coordinates in `pos`, `posList`, `coordinates` and `coord`.
 
-One text after the other, exactly, with the reason where it is refused. `bulk` reads thousands at
-once and gives up where anything is out of the ordinary. What the numbers mean is not known here.
+`points` parses the texts of one geometry and says what is wrong with them; `parse_all` parses
+thousands at once, or gives up. Nothing here knows axes, reference systems or kinds of geometry.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 _NUMERIC = re.compile(r"[\d+\-.eE\s]*", re.ASCII)
-# For Arrow's engine, which never goes back.
+# For Arrow's engine, which does not backtrack.
 _PAIRS = r"^[\s\v]*[^\s\v,]+,[^\s\v,]+([\s\v]+[^\s\v,]+,[^\s\v,]+)*[\s\v]*$"
 _SPACES = r"[\s\v]+"
 
 
 class Unreadable(ValueError):
-    """What is wrong with a geometry; which feature's it is, its caller adds."""
+    """What is wrong with a geometry; the caller adds the feature and the property."""
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Where a run of points stands among a geometry's texts, and how it is written.
+    """Which of a geometry's texts hold a run of points, and how they are written.
 
     Attributes:
         slots: Numbers of the texts.
         form: `pos` (one point each), `list` (all in one), `tuples` (GML 2's `coordinates`) or
             `axes` (GML 2's `coord`: one number each).
-        dimension: Numbers per point as declared; 0 where nothing is.
-        usual: Numbers per point where nothing is declared: the CRS's.
-        count: Number of points as declared; -1 without.
+        dimension: Declared numbers per point; 0 if not declared.
+        default: Numbers per point if not declared: those of the CRS.
+        count: Declared number of points; -1 if not declared.
         decimal: Decimal sign of `tuples`.
         within: Separator within a tuple.
         between: Separator between tuples.
@@ -47,7 +48,7 @@ class Coordinates:
     slots: tuple[int, ...]
     form: str
     dimension: int = 0
-    usual: int = 2
+    default: int = 2
     count: int = -1
     decimal: str = "."
     within: str = ","
@@ -55,10 +56,10 @@ class Coordinates:
 
 
 def points(run: Coordinates, texts: Sequence[str]) -> Numbers:
-    """The points of a run, one per row, of two or three columns.
+    """The points of a run, one per row, with two or three columns.
 
     Raises:
-        Unreadable: The texts are no points.
+        Unreadable: The texts are not points.
     """
     if run.form == "list":
         found = _list(run, texts[run.slots[0]])
@@ -75,7 +76,7 @@ def points(run: Coordinates, texts: Sequence[str]) -> Numbers:
 
 def _list(run: Coordinates, text: str) -> Numbers:
     numbers = _numbers(text)
-    dimension = run.dimension or run.usual
+    dimension = run.dimension or run.default
     if run.count > 0 and not run.dimension and len(numbers) in (2 * run.count, 3 * run.count):
         dimension = len(numbers) // run.count
     if dimension not in (2, 3):
@@ -132,7 +133,7 @@ def scalar(text: str) -> float:
     """One number, such as a radius.
 
     Raises:
-        Unreadable: It is none.
+        Unreadable: It is not a number.
     """
     return _number(text.strip())
 
@@ -143,19 +144,19 @@ def _shown(text: str) -> str:
 
 
 def are_pairs(texts: pa.Array) -> Truths:
-    """Which texts are GML 2's `x,y x,y`, and nothing but pairs."""
+    """Which texts are pairs in GML 2's form, `x,y x,y`."""
     found: Truths = pc.match_substring_regex(texts, _PAIRS).to_numpy(zero_copy_only=False)
     return found
 
 
-def bulk(texts: pa.Array) -> tuple[Numbers, np.ndarray[Any, np.dtype[np.int64]]] | None:
+def parse_all(texts: pa.Array) -> tuple[Numbers, Integers] | None:
     """The numbers of many texts in one array, and how many each text has.
 
     Returns:
-        None where a text holds anything but finite numbers.
+        None if a text holds anything but finite numbers.
     """
-    for usual in (True, False):
-        lists = pc.split_pattern(texts if usual else _spaced(texts), pattern=" ")
+    for single_spaces in (True, False):
+        lists = pc.split_pattern(texts if single_spaces else _single_spaced(texts), pattern=" ")
         try:
             numbers = lists.flatten().cast(pa.float64()).to_numpy()
         except pa.ArrowInvalid:
@@ -165,6 +166,6 @@ def bulk(texts: pa.Array) -> tuple[Numbers, np.ndarray[Any, np.dtype[np.int64]]]
     return None
 
 
-def _spaced(texts: pa.Array) -> pa.Array:
-    """The texts with one space between numbers; an empty text stays one that is no number."""
+def _single_spaced(texts: pa.Array) -> pa.Array:
+    """The texts with one space between numbers; an empty text stays empty, and is no number."""
     return pc.ascii_trim_whitespace(pc.replace_substring_regex(texts, _SPACES, " "))

@@ -1,7 +1,7 @@
-"""Arcs and circles as lines: a vertex at least every four degrees of the arc.
+"""Turns arcs and circles into lines, with a vertex at least every four degrees.
 
-So a chord leaves its arc by 0.06 % of the radius at most, which is what GDAL does too. Other curves
-are not made linear, because their tolerance would have to be guessed.
+A chord is then at most 0.06 % of the radius away from its arc, as with GDAL. Other curves are not
+handled, because their tolerance would have to be guessed. Nothing here reads GML.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ STEP = math.radians(4)
 
 
 def arc_string(points: Numbers) -> Numbers:
-    """Arcs through three points each, every one beginning where the last ended.
+    """Arcs through three points each; each begins where the one before ends.
 
     Raises:
-        Unreadable: The number of points is not odd, or below three, or an arc ends where it begins.
+        Unreadable: The number of points is even or below three, or an arc ends where it begins.
     """
     if len(points) < 3 or len(points) % 2 == 0:
         raise Unreadable(f"has arcs through {len(points)} points, which is not an odd number ≥ 3")
@@ -29,10 +29,10 @@ def arc_string(points: Numbers) -> Numbers:
 
 
 def circle(points: Numbers) -> Numbers:
-    """The whole circle through three points, from the first round to the first.
+    """The whole circle through three points; it begins and ends at the first.
 
     Raises:
-        Unreadable: The points are not three, or lie on one line.
+        Unreadable: There are not three points, or they lie on one line.
     """
     if len(points) != 3:
         raise Unreadable(f"has a circle through {len(points)} points instead of three")
@@ -47,17 +47,16 @@ def circle(points: Numbers) -> Numbers:
 
 
 def around(centre: Numbers, radius: float, start: float, end: float) -> Numbers:
-    """The arc around a centre, from one angle to another, in degrees from the x axis to the y axis.
+    """The arc around a centre between two angles, in degrees from the x axis towards the y axis.
 
     Raises:
-        Unreadable: There is no one centre, no radius, or more than one turn.
+        Unreadable: There is not exactly one centre, no radius, or more than one turn.
     """
     turn = math.radians(end - start)
     if len(centre) != 1 or radius <= 0 or abs(turn) > 2 * math.pi + STEP:
         raise Unreadable("has an arc that is not part of one circle")
-    steps = max(2, math.ceil(abs(turn) / STEP - 1e-9) + 1)
-    angles = math.radians(start) + turn * np.linspace(0, 1, steps)
-    ring = np.repeat(centre, steps, axis=0)
+    angles = _angles(math.radians(start), turn)
+    ring = np.repeat(centre, len(angles), axis=0)
     ring[:, 0] += radius * np.cos(angles)
     ring[:, 1] += radius * np.sin(angles)
     if math.isclose(abs(turn), 2 * math.pi):
@@ -75,7 +74,7 @@ def _arc(first: Numbers, middle: Numbers, last: Numbers) -> Numbers:
     whole = _sweep(start, through, end)
     half = (through - start) % (2 * math.pi)
     half = half if whole > 0 else half - 2 * math.pi
-    # The middle point is given, so it stays a vertex.
+    # The middle point is exact, so it stays a vertex.
     before = _sweep_points(first, centre, start, half)
     after = _sweep_points(middle, centre, through, whole - half)
     before[-1], after[-1] = middle, last
@@ -83,7 +82,7 @@ def _arc(first: Numbers, middle: Numbers, last: Numbers) -> Numbers:
 
 
 def _centre(one: Numbers, two: Numbers, three: Numbers) -> tuple[float, float] | None:
-    """Centre of the circle through three points; None where they lie on one line."""
+    """Centre of the circle through three points; None if they lie on one line."""
     (ax, ay), (bx, by) = two[:2] - one[:2], three[:2] - one[:2]
     area = 2 * (ax * by - ay * bx)
     first, second = ax * ax + ay * ay, bx * bx + by * by
@@ -100,7 +99,7 @@ def _bearing(centre: tuple[float, float], point: Numbers) -> float:
 
 
 def _sweep(start: float, through: float, end: float) -> float:
-    """The angle from start to end that passes through a third one."""
+    """The turn from start to end that passes through a third angle."""
     whole = (end - start) % (2 * math.pi)
     return whole if (through - start) % (2 * math.pi) <= whole else whole - 2 * math.pi
 
@@ -108,10 +107,15 @@ def _sweep(start: float, through: float, end: float) -> float:
 def _sweep_points(
     first: Numbers, centre: tuple[float, float], start: float, turn: float
 ) -> Numbers:
-    steps = max(2, math.ceil(abs(turn) / STEP - 1e-9) + 1)
-    angles = start + turn * np.linspace(0, 1, steps)
+    angles = _angles(start, turn)
     radius = math.hypot(first[0] - centre[0], first[1] - centre[1])
-    arc = np.repeat(first[None, :], steps, axis=0)
+    arc = np.repeat(first[None, :], len(angles), axis=0)
     arc[1:, 0] = centre[0] + radius * np.cos(angles[1:])
     arc[1:, 1] = centre[1] + radius * np.sin(angles[1:])
     return arc
+
+
+def _angles(start: float, turn: float) -> Numbers:
+    steps = max(2, math.ceil(abs(turn) / STEP - 1e-9) + 1)
+    angles: Numbers = start + turn * np.linspace(0, 1, steps)
+    return angles

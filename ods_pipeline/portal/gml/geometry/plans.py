@@ -1,7 +1,6 @@
-"""How to read geometries of one kind of markup, worked out once and kept for the next ones.
+"""How to read geometries of one kind of markup, worked out once and kept for later ones.
 
-A layer has few kinds: a point, a polygon of one ring, one of two. Filling a plan with numbers is
-`geometry`'s work.
+A layer has few kinds: a point, a polygon with one ring, with two. Nothing here parses coordinates.
 """
 
 from __future__ import annotations
@@ -15,21 +14,21 @@ from ods_pipeline.portal.gml.geometry.markup import TEXT, Context, Mark, Node, t
 from ods_pipeline.portal.gml.geometry.shapes import POINT, Path, Segment, Shape
 from ods_pipeline.portal.gml.geometry.srs import Srs, srs
 
-# Beyond this many marks a kind is hardly met again, and the key would be large.
+# With more marks, a kind rarely occurs again and its key would be large.
 _KEPT_MARKS = 512
 _KEPT = 4096
 
 
 @dataclass(frozen=True)
-class Plain:
-    """What there is to know where the paths of a geometry are nothing but points: nearly always.
+class BulkPlan:
+    """How to parse many geometries at once, if their paths are only points, as nearly always.
 
     Attributes:
         flat: WKB before each path, without heights.
-        high: The same with heights.
+        high: WKB before each path, with heights.
         types: Type of each path's geometry: point, line or polygon.
-        texts: How many texts each path has.
-        dimensions: Numbers per point of each path; 0 where the texts themselves tell.
+        texts: Number of texts of each path.
+        dimensions: Numbers per point of each path; 0 if the texts decide.
         pointwise: Whether each text of a path is one point.
         pairs: Whether the texts are GML 2's pairs, with commas.
     """
@@ -48,20 +47,20 @@ class Plan:
     """How to read geometries of one kind of markup.
 
     Attributes:
-        shape: What they are.
+        shape: Their shape.
         srs: The reference system of their coordinates.
-        texts: How many texts each one has.
-        plain: What allows to read many at once; None where they are read one by one.
+        texts: Number of texts of each geometry.
+        bulk: How to parse many at once; None if they are parsed one by one.
     """
 
     shape: Shape
     srs: Srs
     texts: int
-    plain: Plain | None
+    bulk: BulkPlan | None
 
 
 class Plans:
-    """The plans made so far, by markup; bounded."""
+    """A bounded cache of plans, by markup."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[Context, tuple[Mark, ...]], Plan] = {}
@@ -71,7 +70,7 @@ class Plans:
 
         Raises:
             Unreadable: Its markup cannot be read.
-            GmlRefused: Its srsName means nothing.
+            GmlRefused: Its srsName is not known.
         """
         key = (context, tuple(marks))
         plan = self._known.get(key)
@@ -92,16 +91,16 @@ def _plan(context: Context, marks: Sequence[Mark]) -> Plan:
     system = srs(names.pop())
     shape = grammar.shape(node, context.dimension or system.dimension)
     if system.north_first or not system.metres:
-        _refuse_bearings(shape, system)
+        _refuse_ambiguous_arcs(shape, system)
     texts = sum(mark == TEXT for mark in marks)
-    return Plan(shape, system, texts, _plain(shape, texts))
+    return Plan(shape, system, texts, _bulk_plan(shape, texts))
 
 
-def _refuse_bearings(shape: Shape, system: Srs) -> None:
-    """Refuse arcs around a centre where radius and angles can mean more than one thing.
+def _refuse_ambiguous_arcs(shape: Shape, system: Srs) -> None:
+    """Refuse arcs around a centre if radius and angles are ambiguous.
 
-    A radius is read in metres, which degrees and feet are not; where the north comes first, GML and
-    its readers do not agree on where an angle of zero points to.
+    A radius is in metres, so it cannot be used with degrees or feet. If the north comes first, GML
+    and its readers disagree on the direction of the angle zero.
     """
     for _, path in _paths(shape):
         if any(segment.kind == "around" for segment in _segments(path)):
@@ -119,7 +118,7 @@ def _nodes(node: Node) -> Iterator[Node]:
         yield from _nodes(child)
 
 
-def _plain(shape: Shape, texts: int) -> Plain | None:
+def _bulk_plan(shape: Shape, texts: int) -> BulkPlan | None:
     paths = list(_paths(shape))
     runs = [run for _, path in paths if (run := _only_run(path)) is not None]
     slots = [slot for run in runs for slot in run.slots]
@@ -133,7 +132,7 @@ def _plain(shape: Shape, texts: int) -> Plain | None:
     forms = {run.form for run in runs}
     if "tuples" in forms and len(forms) > 1:
         return None
-    return Plain(
+    return BulkPlan(
         tuple(flat),
         tuple(high),
         types=tuple(type_ for type_, _ in paths),
@@ -151,7 +150,7 @@ def _paths(shape: Shape) -> Iterator[tuple[int, Path]]:
 
 
 def _only_run(path: Path) -> Coordinates | None:
-    """The points of a path that is one run of them in the usual form; None for any other."""
+    """The points of a path that is one run in a common form; None for any other path."""
     if path.reverse or len(path.segments) != 1:
         return None
     (segment,) = path.segments
@@ -161,12 +160,12 @@ def _only_run(path: Path) -> Coordinates | None:
         return None
     (run,) = segment.runs
     if run.form == "tuples":
-        usual = (run.decimal, run.within, run.between) == (".", ",", " ")
-        return run if usual and len(run.slots) == 1 else None
+        default = (run.decimal, run.within, run.between) == (".", ",", " ")
+        return run if default and len(run.slots) == 1 else None
     return run if run.form == "pos" or (run.form == "list" and run.count < 0) else None
 
 
 def _dimension(run: Coordinates) -> int:
     if run.form == "tuples":
         return 2
-    return run.dimension or (run.usual if run.form == "list" else 0)
+    return run.dimension or (run.default if run.form == "list" else 0)

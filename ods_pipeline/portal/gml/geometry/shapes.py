@@ -1,7 +1,7 @@
-"""What a geometry is made of, once its GML is understood: paths of points, and parts.
+"""The structure of a geometry, as paths of points and parts, and filling it with numbers.
 
-A `Shape` says where among a geometry's texts each point stands. Many geometries share one, so it is
-made once for each kind of markup (`markup`) and then filled with numbers.
+A `Shape` says in which of a geometry's texts each point is. Many geometries share one, so it is
+made once per kind of markup. Nothing here reads markup.
 """
 
 from __future__ import annotations
@@ -23,8 +23,8 @@ from ods_pipeline.portal.gml.geometry.coordinates import (
 POINT, LINE, POLYGON = 1, 2, 3
 MULTI_POINT, MULTI_LINE, MULTI_POLYGON, COLLECTION = 4, 5, 6, 7
 
-_MEETING = 1e-9  # of a coordinate: a millimetre and less, which is rounding
-_RING = 4  # points of the smallest ring, the first one repeated
+_ROUNDING = 1e-9  # of a coordinate: at most a millimetre
+_SMALLEST_RING = 4  # points, the first one repeated
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Segment:
     Attributes:
         kind: `line`, `arcs` (through three points each), `circle`, `around` (a centre) or `box`.
         runs: Its points.
-        numbers: Slots of radius, start and end angle of an arc around a centre.
+        numbers: Slots of radius, start and end angle, if it is around a centre.
     """
 
     kind: str
@@ -44,7 +44,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Path:
-    """Points in their order; pieces that share an end share it once."""
+    """Points in order; where two pieces meet, the common point counts once."""
 
     segments: tuple[Segment | Path, ...]
     reverse: bool = False
@@ -52,7 +52,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Shape:
-    """A geometry: its WKB type, its own paths (a polygon's rings), or its parts."""
+    """A geometry: its WKB type, its paths (a polygon's rings), or its parts."""
 
     type: int
     paths: tuple[Path, ...] = ()
@@ -60,12 +60,12 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FilledShape:
     """A geometry with its numbers: points per path, or parts."""
 
     type: int
     paths: tuple[Numbers, ...] = ()
-    parts: tuple[Drawn, ...] = ()
+    parts: tuple[FilledShape, ...] = ()
 
     def arrays(self) -> Iterator[Numbers]:
         """All points, array by array."""
@@ -74,24 +74,24 @@ class Drawn:
             yield from part.arrays()
 
 
-def draw(shape: Shape, texts: Sequence[str]) -> Drawn:
+def fill(shape: Shape, texts: Sequence[str]) -> FilledShape:
     """Fill a shape with the numbers of a geometry's texts.
 
     Raises:
-        Unreadable: They make no such shape.
+        Unreadable: They do not make such a shape.
     """
     with np.errstate(all="ignore"):
-        drawn = _draw(shape, texts)
-    if not all(np.isfinite(array).all() for array in drawn.arrays()):
+        filled = _fill(shape, texts)
+    if not all(np.isfinite(array).all() for array in filled.arrays()):
         raise Unreadable("has a curve that goes beyond all bounds")
-    dimensions = {array.shape[1] for array in drawn.arrays() if len(array)}
+    dimensions = {array.shape[1] for array in filled.arrays() if len(array)}
     if len(dimensions) > 1:
         raise Unreadable("has points with and without a height")
-    return drawn
+    return filled
 
 
-def _draw(shape: Shape, texts: Sequence[str]) -> Drawn:
-    paths = [trace(path, texts) for path in shape.paths]
+def _fill(shape: Shape, texts: Sequence[str]) -> FilledShape:
+    paths = [points_of(path, texts) for path in shape.paths]
     if shape.type == POINT and len(paths[0]) > 1:
         raise Unreadable(f"has {len(paths[0])} positions in one point")
     if shape.type == LINE and len(paths[0]) == 1:
@@ -102,18 +102,18 @@ def _draw(shape: Shape, texts: Sequence[str]) -> Drawn:
             if any(map(len, paths)):
                 raise Unreadable("has holes in an empty polygon")
             paths = []
-    return Drawn(shape.type, tuple(paths), tuple(_draw(part, texts) for part in shape.parts))
+    return FilledShape(shape.type, tuple(paths), tuple(_fill(part, texts) for part in shape.parts))
 
 
-def trace(path: Path, texts: Sequence[str]) -> Numbers:
-    """The points of a path, in its order."""
+def points_of(path: Path, texts: Sequence[str]) -> Numbers:
+    """The points of a path, in order."""
     whole: list[Numbers] = []
     for segment in path.segments:
-        piece = trace(segment, texts) if isinstance(segment, Path) else _segment(segment, texts)
+        piece = points_of(segment, texts) if isinstance(segment, Path) else _segment(segment, texts)
         if whole and len(whole[-1]) and len(piece):
             if whole[-1].shape[1] != piece.shape[1]:
                 raise Unreadable("has points with and without a height")
-            if not np.allclose(whole[-1][-1], piece[0], rtol=_MEETING, atol=0):
+            if not np.allclose(whole[-1][-1], piece[0], rtol=_ROUNDING, atol=0):
                 raise Unreadable("has a curve whose pieces do not meet")
             piece = piece[1:]
         if len(piece):
@@ -149,13 +149,13 @@ def _box(corners: Numbers) -> Numbers:
 
 
 def ring(line: Numbers) -> Numbers:
-    """A ring, closed where the publisher left it open; empty stays empty.
+    """A ring, closed if the publisher left it open; an empty one stays empty.
 
     Raises:
-        Unreadable: It has too few points to enclose anything.
+        Unreadable: It has too few points.
     """
     if len(line) and not np.array_equal(line[0, :2], line[-1, :2]):
         line = np.concatenate([line, line[:1]])
-    if 0 < len(line) < _RING:
+    if 0 < len(line) < _SMALLEST_RING:
         raise Unreadable(f"has a ring of {len(line)} points, which encloses nothing")
     return line
