@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from ods_pipeline.errors import ConfigurationError, GmlRefused
 from ods_pipeline.portal.gml import decoding, limits
+from ods_pipeline.portal.gml.columns import feature_label
 from ods_pipeline.portal.gml.containers import Declared
 from ods_pipeline.portal.gml.fast.fast_reader import FastReader
 from ods_pipeline.portal.gml.geometry.axes import AxisOrder, AxisOrderResolver, ExtentSource
@@ -20,7 +21,6 @@ from ods_pipeline.portal.gml.geometry.srs import CRS84
 from ods_pipeline.portal.gml.handlers import Linked
 from ods_pipeline.portal.gml.parsing import DocumentParser
 from ods_pipeline.portal.gml.reader import Reader
-from ods_pipeline.portal.gml.texts import feature_label
 
 
 @dataclass(frozen=True)

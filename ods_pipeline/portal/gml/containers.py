@@ -58,11 +58,7 @@ def is_collection(name: str) -> bool:
 
 
 def declared(name: str, attributes: Mapping[str, str]) -> Declared:
-    """What a collection's start tag declares.
-
-    Raises:
-        GmlRefused: A count is not a number.
-    """
+    """What a collection's start tag declares."""
     matched = attributes.get("numberMatched", attributes.get("numberOfFeatures", ""))
     return Declared(
         matched=_count(matched),
@@ -112,11 +108,7 @@ def by_mapserver(attributes: Mapping[str, str]) -> bool:
 
 
 def require_feature(name: str, feature_id: str | None) -> None:
-    """Check that a root element is a feature.
-
-    Raises:
-        GmlRefused: It is something else.
-    """
+    """Refuse a root element that is not a feature."""
     local_name = local(name)
     if local_name.lower() == "html":
         raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
@@ -137,15 +129,7 @@ class FeatureTypeFilter:
     """
 
     def __init__(self, requested: str, escaper: NameEscaper) -> None:
-        """Select a type.
-
-        Args:
-            requested: Name of the type, with or without a prefix; empty for the only one.
-            escaper: Gives the names that the document has.
-
-        Raises:
-            ConfigurationError: The type is not a name.
-        """
+        """Select a type by its name, with or without a prefix; empty selects the only one."""
         if not isinstance(requested, str):
             raise ConfigurationError(f"feature_type is a name, or empty, not {requested!r}")
         self.selected = ""
@@ -154,11 +138,7 @@ class FeatureTypeFilter:
         self._others: set[str] = set()
 
     def accepts(self, name: str) -> bool:
-        """Whether features of this name are read.
-
-        Raises:
-            GmlRefused: They are of a second type, and none was requested.
-        """
+        """Whether features of this name are read; refuses a second type if none was requested."""
         if name == self.selected:
             return True
         local_name = self._escaper.original(local(name))
@@ -175,11 +155,7 @@ class FeatureTypeFilter:
         return True
 
     def require_match(self) -> None:
-        """Check, after the document, that it had the requested type.
-
-        Raises:
-            GmlRefused: It had features of other types only.
-        """
+        """Refuse a document that had features of other types than the requested one only."""
         if self._others and not self.selected:
             types = ", ".join(sorted(self._others))
             raise GmlRefused(f"the document holds no {self._requested!r}, but {types}")

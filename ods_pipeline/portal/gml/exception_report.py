@@ -23,11 +23,7 @@ _REPORT = re.compile(rb"<(?:\w+:)?(?:Service)?ExceptionReport\b")
 
 
 def is_report(name: str) -> bool:
-    """Whether an element in a feature is an exception report, and not data with the same name.
-
-    Args:
-        name: Its namespace, if it has one, and its local name.
-    """
+    """Whether an element in a feature is an exception report, not data of the same name."""
     namespace = name.rpartition(" ")[0]
     return local(name) in REPORTS and (not namespace or namespace.startswith(_NAMESPACES))
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -24,17 +24,29 @@ from ods_pipeline.errors import (
     Unproven,
 )
 from ods_pipeline.portal.gml.collection import Collection, FeatureBatch, MixedSystems
+from ods_pipeline.portal.gml.columns import as_lists
 from ods_pipeline.portal.gml.containers import Declared
 from ods_pipeline.portal.gml.geometry.axes import AxisOrder, AxisOrderResolver
 from ods_pipeline.portal.gml.geometry.srs import CRS84
 from ods_pipeline.portal.gml.handlers import Linked, UnresolvedLink
 from ods_pipeline.portal.gml.links import linked
-from ods_pipeline.portal.gml.properties import fields_of, typed_columns
+from ods_pipeline.tables.columns import typed
+from ods_pipeline.tables.schema import arrow_type
 
 if TYPE_CHECKING:
     import geopandas
 
 _CHUNK = 1 << 20
+_ODS_TYPES = [
+    (pa.types.is_string, "text"),
+    (pa.types.is_integer, "int"),
+    (pa.types.is_floating, "double"),
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_date, "date"),
+    (pa.types.is_timestamp, "datetime"),
+    (pa.types.is_binary, "geo_shape"),
+]
+
 Source = str | os.PathLike[str] | bytes | BinaryIO
 
 
@@ -69,7 +81,7 @@ def read_gml(
         TypeMismatch: A value is not of the schema's type.
         ConfigurationError: An argument is not valid.
     """
-    fields = fields_of(schema)
+    fields = _fields_of(schema)
     with _errors_name(source), _opened(source) as opened:
         read = _Document(opened, feature_type, axis_order)
         frame = _framed(read.batches(), fields)
@@ -193,11 +205,7 @@ class _Document:
 
 
 def _require_whole(declared: Declared, rows: int) -> None:
-    """Check that a document is the whole layer, or says that there is another page.
-
-    Raises:
-        Unproven: More features match than are in it.
-    """
+    """Refuse a document that is only a part of the layer, and does not name the next page."""
     if (
         declared.matched is not None
         and declared.matched > (declared.returned or 0)
@@ -211,11 +219,70 @@ def _require_whole(declared: Declared, rows: int) -> None:
         )
 
 
+def _fields_of(schema: Iterable[Field] | pa.Schema | None) -> list[Field]:
+    """A schema as fields."""
+    if schema is None:
+        return []
+    if not isinstance(schema, pa.Schema):
+        fields = list(schema) if isinstance(schema, Iterable) else [schema]
+        for field in fields:
+            if not isinstance(field, Field):
+                raise ConfigurationError(
+                    f"schema is a dataset's fields or an Arrow schema, and {field!r} is neither"
+                )
+        return fields
+    return [_field(field) for field in schema]
+
+
+def _field(field: pa.Field) -> Field:
+    described = field.metadata or {}
+    kind = described.get(b"ods_type", b"").decode()
+    if pa.types.is_list(field.type):
+        return Field(field.name, kind or "text", annotations={"multivalued": True})
+    kind = kind or next((name for fits, name in _ODS_TYPES if fits(field.type)), "")
+    if not kind:
+        raise ConfigurationError(f"the schema's field {field.name!r} has the type {field.type}")
+    return Field(field.name, kind)
+
+
+def _typed_columns(
+    batches: list[FeatureBatch], fields: Iterable[Field]
+) -> dict[str, pa.ChunkedArray]:
+    """The properties that are not geometry: the schema's in its order, then others as text."""
+    declared = {field.name: field for field in fields}
+    geometric = {name for batch in batches for name in batch.geometries}
+    geometric |= {field.name for field in declared.values() if field.type in GEOGRAPHIC}
+    met = [name for batch in batches for name in batch.texts]
+    names = [name for name in dict.fromkeys([*declared, *met]) if name not in geometric]
+    return {name: _column(name, batches, declared) for name in names}
+
+
+def _column(
+    name: str, batches: list[FeatureBatch], declared: Mapping[str, Field]
+) -> pa.ChunkedArray:
+    texts = [batch.texts.get(name, pa.nulls(batch.rows, pa.string())) for batch in batches]
+    if name not in declared:
+        return _same_type(texts)
+    field, row = declared[name], 1
+    arrays: list[pa.Array] = []
+    for text in texts:
+        arrays.append(typed(text, field, row))
+        row += len(text)
+    return pa.chunked_array(arrays, arrow_type(field))
+
+
+def _same_type(texts: list[pa.Array]) -> pa.ChunkedArray:
+    """Texts of several batches; if one of them has lists, all are lists."""
+    if any(pa.types.is_list(text.type) for text in texts):
+        return pa.chunked_array([as_lists(text) for text in texts])
+    return pa.chunked_array(texts, pa.string())
+
+
 def _framed(batches: list[FeatureBatch], fields: list[Field]) -> geopandas.GeoDataFrame:
     import geopandas
     import pandas as pd
 
-    columns: dict[str, Any] = typed_columns(batches, fields)
+    columns: dict[str, Any] = _typed_columns(batches, fields)
     geometric = _geometric(batches, fields)
     ids = pa.chunked_array([batch.ids for batch in batches], pa.string())
     if ids.null_count < len(ids):

@@ -42,11 +42,7 @@ class CopyBudget:
         self._marks = self._characters = 0
 
     def add(self, marks: Sequence[Mark], texts: Sequence[str]) -> None:
-        """Count another copy.
-
-        Raises:
-            GmlRefused: There are too many.
-        """
+        """Count another copy; refuses too many."""
         self._marks += len(marks)
         self._characters += sum(map(len, texts))
         if self._marks > limits.LINKED or self._characters > limits.FEATURE:
@@ -109,12 +105,7 @@ class GeometryRecorder(_ElementHandler):
         self._add(name, attributes)
 
     def begin_linked(self, href: str) -> None:
-        """Take the geometry that a link points to.
-
-        Raises:
-            UnresolvedLink: It is in the document, and has not been read.
-            GmlRefused: It is not in the document.
-        """
+        """Take the geometry that a link points to, if that was read before."""
         self._clear()
         self._follow(href)
 

@@ -10,7 +10,7 @@ import pyexpat
 
 from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml import containers, decoding, limits
-from ods_pipeline.portal.gml.columns import Column, Columns
+from ods_pipeline.portal.gml.columns import Column, Columns, Texts, feature_label
 from ods_pipeline.portal.gml.containers import Container, Declared, FeatureTypeFilter
 from ods_pipeline.portal.gml.exception_report import REPORTS
 from ods_pipeline.portal.gml.geometry.coordinates import Unreadable
@@ -34,7 +34,6 @@ from ods_pipeline.portal.gml.handlers import (
     reported,
 )
 from ods_pipeline.portal.gml.names import NameEscaper
-from ods_pipeline.portal.gml.texts import Texts, feature_label
 
 _TRUE = frozenset({"true", "1"})
 

@@ -17,7 +17,7 @@ from ods_pipeline.portal.gml.fast.layout import EMPTY, VALUE, GroupMap, Layout
 from ods_pipeline.portal.gml.fast.template import Template
 from ods_pipeline.portal.gml.fast.tokens import Tokens
 from ods_pipeline.portal.gml.geometry.coordinates import Integers
-from ods_pipeline.portal.gml.geometry.unparsed import UnparsedGeometries, sizes, spread
+from ods_pipeline.portal.gml.geometry.plans import UnparsedGeometries, sizes, spread
 from ods_pipeline.portal.gml.reader import Reader
 
 _MOST_LAYOUTS = 32  # looked for in a block at once; features of others are looked up one by one
@@ -72,11 +72,7 @@ class Block:
                 codes[mine], left[mine] = number, False
 
     def read(self, start: int, reader: Reader) -> int:
-        """Read features into the reader's columns, up to the first without a layout.
-
-        Returns:
-            How many were read.
-        """
+        """Read features up to the first without a layout; returns how many."""
         most = limits.CROWDED // (len(self._properties) + 1) - reader.rows
         end = self._known_until(start, min(self._tokens.features, start + max(0, most)))
         end, resolved = self._resolved(start, end)

@@ -12,13 +12,11 @@ from ods_pipeline.portal.gml.columns import Column
 from ods_pipeline.portal.gml.geometry.plans import Plan
 from ods_pipeline.portal.gml.reader import Reader
 
-#: Patterns for space between tags, a text, and a text that is not blank. All are possessive:
-#: what follows begins with a character that they exclude, and backtracking through a long ring
-#: takes ten times as long as reading it.
+#: Patterns for space between tags and for texts. They are possessive: what follows begins with a
+#: character that they exclude, and backtracking through a long ring takes ten times as long.
 SPACE = "[ \\t\\n]*+"
 _TEXT = "[^<]*+"
 _TEXT_WITHOUT_REFERENCES = "[^<&]*+"
-_NON_BLANK = "([ \\t\\n]*+[^< \\t\\n][^<]*+)"
 ID = '[^"<>&\\t\\n]*+'
 
 _TOKENS = re.compile(r"<[^<>]*>|[^<]+")
@@ -29,9 +27,6 @@ _NIL_OR_LINK = re.compile(r"[:\s](?:nil|href)\s*=")
 # Splits a geometry at its texts, so that its markup is left.
 _TEXTS = re.compile(r">([ \t\n]*[^< \t\n][^<]*)")
 _GEOMETRY_ID = re.compile(rf'(\s[\w.-]+:id="){ID}')
-
-_MOST_SPELT_OUT = 2  # kinds of geometry per property
-_MOST_TEXTS = 4  # in a kind that is spelt out
 
 
 class UnsupportedMarkup(ValueError):
@@ -46,14 +41,12 @@ class PropertyMarkup:
         name: Its element's name, as in the document.
         column: Where its values go; None if it is not data.
         patterns: Regular expressions for it, and whether each captures a value.
-        spelt_out: Of a geometry, patterns for the first kinds met, one group per text.
         plans: Of a geometry, the plan for each kind of markup.
     """
 
     name: str
     column: Column | None
     patterns: dict[str, bool] = field(default_factory=dict)
-    spelt_out: dict[str, Plan] = field(default_factory=dict)
     plans: dict[str, Plan] = field(default_factory=dict)
 
     @property
@@ -65,10 +58,6 @@ class PropertyMarkup:
         """Add another feature's patterns; whether there was a new one."""
         new = not other.patterns.keys() <= self.patterns.keys()
         self.patterns.update(other.patterns)
-        for pattern, plan in other.spelt_out.items():
-            if len(self.spelt_out) < _MOST_SPELT_OUT and pattern not in self.spelt_out:
-                self.spelt_out[pattern] = plan
-                new = True
         if len(self.plans) < most_plans:
             self.plans.update(other.plans)
         return new
@@ -93,11 +82,7 @@ class FeatureSample:
     """
 
     def __init__(self, raw: str, reader: Reader) -> None:
-        """Split a feature.
-
-        Raises:
-            UnsupportedMarkup: Its markup is not supported.
-        """
+        """Split a feature."""
         tokens = _TOKENS.findall(raw)
         if "".join(tokens) != raw or any(map(_unsupported, tokens)):
             raise UnsupportedMarkup
@@ -167,8 +152,6 @@ class FeatureSample:
         markup.plans[kind] = plan
         content = f"{SPACE}(?:<(?!/{re.escape(markup.name)}>){_TEXT})++"
         markup.patterns[f"{start}({content}){end}"] = True
-        if 0 < plan.texts <= _MOST_TEXTS:
-            markup.spelt_out[_pattern(element, _NON_BLANK)] = plan
 
 
 def _unsupported(token: str) -> bool:
@@ -184,11 +167,7 @@ def _is_date(element: list[str]) -> bool:
 
 
 def name_in(tag: str) -> str:
-    """The name in a tag, with its prefix.
-
-    Raises:
-        UnsupportedMarkup: There is none.
-    """
+    """The name in a tag, with its prefix."""
     found = _NAME.match(tag)
     if found is None:
         raise UnsupportedMarkup

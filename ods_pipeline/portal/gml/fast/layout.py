@@ -11,7 +11,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 
 from ods_pipeline.portal.gml.fast.feature_sample import (
@@ -31,7 +30,6 @@ BLANK, VALUE, COORDINATES, SKIPPED = range(4)
 #: In place of a tag's number: the value is empty.
 EMPTY = -1
 
-_FORBIDDEN = np.array([ord(character) for character in '"<>&\t\n'], np.uint8)
 _TAG = re.compile(r"<[^<>]*>")
 _SPACE = " \t\n"
 # What may differ between features of one layout: ids, and texts that are not blank.
@@ -67,12 +65,7 @@ class Layout:
         return len(before), len(after)
 
     def fits(self, tokens: Tokens, first: Integers) -> Truths:
-        """Which features have this layout, of those with the same number of tags.
-
-        Args:
-            tokens: The block.
-            first: The number of each feature's first tag.
-        """
+        """Which features with as many tags have this layout; `first` are their first tags."""
         count = len(self.tags)
         least = np.array([sum(map(len, tag)) for tag in self.tags])
         literal = np.array([len(tag) == 1 for tag in self.tags])
@@ -99,15 +92,9 @@ def _but_for_ids(tokens: Tokens, tags: Integers, tag: tuple[bytes, ...]) -> Trut
         pc.starts_with(whole, before.decode()), pc.ends_with(whole, after.decode())
     ).to_numpy(zero_copy_only=False)
     ids = tokens.within(starts + len(before), ends - len(after))
-    if _has_forbidden(ids):
-        fitting &= ~pc.match_substring_regex(ids, '["<>&\t\n]').to_numpy(zero_copy_only=False)
+    # These end or change an attribute.
+    fitting &= ~pc.match_substring_regex(ids, '["<>&\t\n]').to_numpy(zero_copy_only=False)
     return fitting
-
-
-def _has_forbidden(ids: pa.Array) -> bool:
-    """Whether any id holds a character that ends or changes an attribute."""
-    data = ids.buffers()[2]
-    return data is not None and bool(np.isin(np.frombuffer(data, np.uint8), _FORBIDDEN).any())
 
 
 @dataclass(frozen=True)
@@ -117,14 +104,12 @@ class GroupMap:
     Attributes:
         markup: The property.
         geometric: Whether it was geometry when the expression was compiled.
-        groups: One group per pattern; of a geometry, for all kinds that are not spelt out.
-        spelt_out: Of a geometry, each plan that is spelt out, with a group per text.
+        groups: One group for each pattern that captures a value.
     """
 
     markup: PropertyMarkup
     geometric: bool
-    groups: tuple[int, ...]
-    spelt_out: tuple[GeometryTags, ...] = ()
+    groups: Sequence[int]
 
 
 def skeleton(raw: str) -> str:
@@ -138,47 +123,32 @@ class LayoutBuilder:
     def __init__(
         self, found: re.Match[str], properties: Sequence[PropertyMarkup], depth: int
     ) -> None:
-        """Split the feature.
-
-        Args:
-            found: The match of the template's expression.
-            properties: The properties that the template knows.
-            depth: Number of elements around them.
-        """
+        """Split the feature that a template's expression has matched."""
         self._found = found
         self._raw = found[0]
         self._spans = [tag.span() for tag in _TAG.finditer(self._raw)]
-        self._at = {start: number for number, (start, _) in enumerate(self._spans)}
         self._roles = [BLANK] * len(self._spans)
         self._with_id: dict[int, tuple[bytes, ...]] = {}
         self._scan({each.name for each in properties if each.column is None}, depth)
 
     def layout(self, properties: Sequence[GroupMap], *, identified: bool) -> Layout:
-        """The feature's layout.
-
-        Args:
-            properties: The groups of the expression.
-            identified: Whether the first group is the feature's id.
-
-        Raises:
-            UnsupportedMarkup: Its tags do not determine how it is read.
-        """
+        """The feature's layout, by the groups of the expression."""
         identity = self._identity() if identified else -1
-        values = {n: None if p.geometric else self._value(p) for n, p in enumerate(properties)}
-        shapes = {n: self._shape(p) if p.geometric else None for n, p in enumerate(properties)}
+        values: dict[int, int] = {}
+        shapes: dict[int, GeometryTags] = {}
+        for number, groups in enumerate(properties):
+            span = self._span(groups)
+            if span and groups.geometric:
+                shapes[number] = self._shape(groups.markup, *span)
+            elif span:
+                values[number] = self._value(*span)
         numbers = range(len(self._spans))
         if any(self._roles[each] == BLANK and self._has_text(each) for each in numbers):
             raise UnsupportedMarkup
         tags = tuple(self._with_id.get(each) or (self._tag(each).encode(),) for each in numbers)
         if any(len(tag) == 1 and IDS.search(tag[0].decode()) for tag in tags):
             raise UnsupportedMarkup
-        return Layout(
-            tags,
-            tuple(self._roles),
-            identity,
-            {number: value for number, value in values.items() if value is not None},
-            {number: shape for number, shape in shapes.items() if shape is not None},
-        )
+        return Layout(tags, tuple(self._roles), identity, values, shapes)
 
     def _tag(self, number: int) -> str:
         start, end = self._spans[number]
@@ -227,39 +197,27 @@ class LayoutBuilder:
         self._split_at_id(number)
         return number
 
-    def _value(self, groups: GroupMap) -> int | None:
-        for group in groups.groups:
-            start, end = self._found.span(group + 1)
-            if start < 0:
-                continue
-            if start == end and self._raw[start - 2] == "/":
-                return EMPTY
-            return self._tag_at(end, VALUE)
-        return None
+    def _span(self, groups: GroupMap) -> tuple[int, int] | None:
+        """Where the feature has the value of a property."""
+        spans = (self._found.span(group + 1) for group in groups.groups)
+        return next((span for span in spans if span[0] >= 0), None)
 
-    def _shape(self, groups: GroupMap) -> GeometryTags | None:
-        found = self._found
-        for plan, texts in groups.spelt_out:
-            if found.start(texts[0] + 1) >= 0:
-                return plan, tuple(self._tag_at(found.end(g + 1), COORDINATES) for g in texts)
-        for group in groups.groups:
-            start, end = found.span(group + 1)
-            if start >= 0:
-                return self._other_shape(groups.markup, start, end)
-        return None
+    def _value(self, start: int, end: int) -> int:
+        """The tag that a value stands before."""
+        if start == end and self._raw[start - 2] == "/":
+            return EMPTY
+        number = next(n for n, (begin, _) in enumerate(self._spans) if begin == end)
+        self._roles[number] = VALUE
+        return number
 
-    def _other_shape(self, markup: PropertyMarkup, start: int, end: int) -> GeometryTags:
-        """A geometry of a kind that is not spelt out."""
+    def _shape(self, markup: PropertyMarkup, start: int, end: int) -> GeometryTags:
+        """The plan of a geometry, and the tags that its texts stand before."""
         kind, _ = split_geometry(self._raw[start:end])
         plan = markup.plans.get(kind)
-        inside = [n for n in self._at.values() if start <= self._begin(n) < end]
-        texts = [number for number in inside if self._has_text(number)]
-        if plan is None or len(texts) != plan.texts:
+        inside = [n for n, (begin, _) in enumerate(self._spans) if start <= begin <= end]
+        with_text = tuple(filter(self._has_text, inside))
+        if plan is None or len(with_text) != plan.texts:
             raise UnsupportedMarkup
-        return plan, tuple(self._tag_at(self._spans[number][0], COORDINATES) for number in texts)
-
-    def _tag_at(self, start: int, role: int) -> int:
-        """The number of the tag that begins where a value ends, which gets this role."""
-        number = self._at[start]
-        self._roles[number] = role
-        return number
+        for number in with_text:
+            self._roles[number] = COORDINATES
+        return plan, with_text

@@ -17,7 +17,6 @@ from ods_pipeline.portal.gml.fast.feature_sample import (
     UnsupportedMarkup,
 )
 from ods_pipeline.portal.gml.fast.layout import GroupMap, Layout, LayoutBuilder, skeleton
-from ods_pipeline.portal.gml.geometry.plans import Plan
 from ods_pipeline.portal.gml.reader import Reader
 
 _MOST_LAYOUTS = 4096
@@ -43,18 +42,7 @@ class Template:
         self._numbers: dict[str, int] = {}
 
     def learn(self, raw: str, reader: Reader) -> bool:
-        """Extend the expression to a feature that was just read.
-
-        Args:
-            raw: Its markup, with its member if that holds this feature only.
-            reader: The reader that read it.
-
-        Returns:
-            Whether the expression has changed.
-
-        Raises:
-            UnsupportedMarkup: Its markup is not supported, or contradicts that of others.
-        """
+        """Extend the expression to a feature that was just read; whether it has changed."""
         sample = FeatureSample(raw, reader)
         around = *sample.head, sample.tail
         if self._tail and (self._head, self.identified, self._tail) != around:
@@ -74,10 +62,10 @@ class Template:
             if markup.column is None:
                 parts.append(SPACE + next(iter(markup.patterns)))
                 continue
-            patterns = [*markup.spelt_out, *markup.patterns]
-            groups, group = _group_map(markup, group)
-            self.properties.append(groups)
-            parts.append(f"(?:{SPACE}(?:{'|'.join(patterns)}))?+")
+            groups = range(group, group + sum(markup.patterns.values()))
+            group = groups.stop
+            self.properties.append(GroupMap(markup, markup.geometric, groups))
+            parts.append(f"(?:{SPACE}(?:{'|'.join(markup.patterns)}))?+")
         self._match = re.compile("".join(parts) + self._tail).fullmatch
 
     @property
@@ -103,26 +91,8 @@ class Template:
         return self._numbers[key]
 
 
-def _group_map(markup: PropertyMarkup, group: int) -> tuple[GroupMap, int]:
-    """The groups of a property, counted from a number on, and the next number."""
-    spelt_out: list[tuple[Plan, tuple[int, ...]]] = []
-    for plan in markup.spelt_out.values():
-        spelt_out.append((plan, tuple(range(group, group + plan.texts))))
-        group += plan.texts
-    others = tuple(range(group, group + sum(markup.patterns.values())))
-    return GroupMap(markup, markup.geometric, others, tuple(spelt_out)), group + len(others)
-
-
 def _merge(known: list[PropertyMarkup], new: list[PropertyMarkup]) -> bool:
-    """Insert the properties of a feature into those known, in their order.
-
-    Returns:
-        Whether anything was new.
-
-    Raises:
-        UnsupportedMarkup: The order contradicts the known one, elements that are not data differ,
-            or two names mean one property, as prefixes allow.
-    """
+    """Insert the properties of a feature into those known, in order; whether one was new."""
     if not _one_to_one([*known, *new]):
         raise UnsupportedMarkup
     positions = {markup.name: position for position, markup in enumerate(known)}

@@ -46,12 +46,7 @@ class Tokens:
 
     @classmethod
     def of(cls, data: bytes, tag: bytes) -> Tokens | None:
-        """The tokens of some bytes; None if `<` and `>` do not alternate.
-
-        Args:
-            data: UTF-8, which ends with the tag.
-            tag: End tag of features, or of their members.
-        """
+        """The tokens of UTF-8 that ends with the tag; None if `<` and `>` do not alternate."""
         codes = np.frombuffer(data, np.uint8)
         # One comparison for both: they differ in one bit.
         marks = np.flatnonzero(codes & ~np.uint8(_OPEN ^ _CLOSE) == _OPEN & _CLOSE)
@@ -75,13 +70,7 @@ class Tokens:
 
     @staticmethod
     def side_by_side(numbers: Integers, first: Integers, count: int) -> Integers:
-        """Numbers of the tags of some features, a row for each.
-
-        Args:
-            numbers: A number for each tag.
-            first: The first tag of each feature.
-            count: Tags per feature.
-        """
+        """Numbers of the tags of features with `count` tags each, a row for each feature."""
         if len(first) and first[-1] - first[0] == count * (len(first) - 1):
             return numbers[first[0] : first[-1] + count].reshape(-1, count)
         rows: Integers = numbers[first[:, None] + np.arange(count)]

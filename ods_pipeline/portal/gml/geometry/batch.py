@@ -13,7 +13,6 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ods_pipeline.errors import GmlRefused
-from ods_pipeline.portal.gml.geometry import wkb
 from ods_pipeline.portal.gml.geometry.axes import AxisOrderResolver
 from ods_pipeline.portal.gml.geometry.coordinates import (
     Integers,
@@ -23,10 +22,9 @@ from ods_pipeline.portal.gml.geometry.coordinates import (
     are_pairs,
 )
 from ods_pipeline.portal.gml.geometry.groups import Group, grouped
-from ods_pipeline.portal.gml.geometry.plans import Plan
-from ods_pipeline.portal.gml.geometry.shapes import LINE, POINT, POLYGON, FilledShape, fill
+from ods_pipeline.portal.gml.geometry.plans import Plan, UnparsedGeometries
+from ods_pipeline.portal.gml.geometry.shapes import LINE, POINT, POLYGON, FilledShape, fill, wkb
 from ods_pipeline.portal.gml.geometry.srs import SAME_AS_CRS84, Srs, to_crs84
-from ods_pipeline.portal.gml.geometry.unparsed import UnparsedGeometries
 
 FeatureName = Callable[[int], str]
 
@@ -41,15 +39,7 @@ class GeometryBatch:
     """The geometries of one property in some features."""
 
     def __init__(self, geometries: UnparsedGeometries, feature_name: FeatureName) -> None:
-        """Parse them.
-
-        Args:
-            geometries: The geometries.
-            feature_name: Names a feature by its row, with the property, for messages.
-
-        Raises:
-            GmlRefused: A geometry is not valid.
-        """
+        """Parse them; `feature_name` names a row and the property in messages."""
         self._length = len(geometries.codes)
         self._feature_name = feature_name
         self._exact: list[tuple[int, Plan, FilledShape]] = []
@@ -96,15 +86,7 @@ class GeometryBatch:
         return exact | {group.srs for group in self._groups}
 
     def to_wkb(self, resolver: AxisOrderResolver, crs: str) -> pa.Array:
-        """The geometries as WKB, x or longitude first.
-
-        Args:
-            resolver: Decides the order of axes.
-            crs: `OGC:CRS84` to transform them to it; empty to keep their CRS.
-
-        Raises:
-            GmlRefused: A point is impossible in its CRS.
-        """
+        """The geometries as WKB, x or longitude first; in their CRS, if `crs` is empty."""
         arrays, rows = [], []
         for group in self._groups:
             group.points = self._transformed(group.points, group.srs, resolver, crs, group.row_of)
@@ -134,7 +116,7 @@ class GeometryBatch:
             )
             return FilledShape(part.type, paths, tuple(map(transform, part.parts)))
 
-        return wkb.encoded(transform(filled))
+        return wkb(transform(filled))
 
     def _transformed(
         self,
@@ -171,11 +153,7 @@ def _bulk_rows(geometries: UnparsedGeometries) -> tuple[Integers, pa.Array]:
 
 
 class PointOutOfRange(Unreadable):
-    """A point is impossible in its CRS.
-
-    Attributes:
-        index: Its number among the points.
-    """
+    """A point, by its index, is impossible in its CRS."""
 
     def __init__(self, message: str, wrong: Truths) -> None:
         super().__init__(message)
@@ -183,17 +161,7 @@ class PointOutOfRange(Unreadable):
 
 
 def transformed(points: Numbers, srs: Srs, swap: bool, crs: str) -> Numbers:
-    """Points with x or longitude first.
-
-    Args:
-        points: One per row, in the document's order.
-        srs: Their reference system.
-        swap: Whether that order has x or longitude second.
-        crs: `OGC:CRS84` to transform them to it; empty to keep their CRS.
-
-    Raises:
-        PointOutOfRange: A point is impossible in its CRS.
-    """
+    """Points with x or longitude first; in their CRS, if `crs` is empty."""
     if swap:
         points = points[:, [1, 0, 2][: points.shape[1]]]
     if not len(points):

@@ -56,11 +56,7 @@ class Coordinates:
 
 
 def points(run: Coordinates, texts: Sequence[str]) -> Numbers:
-    """The points of a run, one per row, with two or three columns.
-
-    Raises:
-        Unreadable: The texts are not points.
-    """
+    """The points of a run, one per row, with two or three columns."""
     if run.form == "list":
         found = _list(run, texts[run.slots[0]])
     elif run.form == "tuples":
@@ -130,11 +126,7 @@ def _number(token: str) -> float:
 
 
 def scalar(text: str) -> float:
-    """One number, such as a radius.
-
-    Raises:
-        Unreadable: It is not a number.
-    """
+    """One number, such as a radius."""
     return _number(text.strip())
 
 
@@ -150,11 +142,7 @@ def are_pairs(texts: pa.Array) -> Truths:
 
 
 def parse_all(texts: pa.Array) -> tuple[Numbers, Integers] | None:
-    """The numbers of many texts in one array, and how many each text has.
-
-    Returns:
-        None if a text holds anything but finite numbers.
-    """
+    """The numbers of many texts, and how many each has; None if one has anything else."""
     for single_spaces in (True, False):
         lists = pc.split_pattern(texts if single_spaces else _single_spaced(texts), pattern=" ")
         try:

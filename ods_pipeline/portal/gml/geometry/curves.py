@@ -17,11 +17,7 @@ STEP = math.radians(4)
 
 
 def arc_string(points: Numbers) -> Numbers:
-    """Arcs through three points each; each begins where the one before ends.
-
-    Raises:
-        Unreadable: The number of points is even or below three, or an arc ends where it begins.
-    """
+    """Arcs through three points each; each begins where the one before ends."""
     if len(points) < 3 or len(points) % 2 == 0:
         raise Unreadable(f"has arcs through {len(points)} points, which is not an odd number ≥ 3")
     arcs = [_arc(*points[start : start + 3]) for start in range(0, len(points) - 2, 2)]
@@ -29,11 +25,7 @@ def arc_string(points: Numbers) -> Numbers:
 
 
 def circle(points: Numbers) -> Numbers:
-    """The whole circle through three points; it begins and ends at the first.
-
-    Raises:
-        Unreadable: There are not three points, or they lie on one line.
-    """
+    """The whole circle through three points; it begins and ends at the first."""
     if len(points) != 3:
         raise Unreadable(f"has a circle through {len(points)} points instead of three")
     found = _centre(*points)
@@ -47,11 +39,7 @@ def circle(points: Numbers) -> Numbers:
 
 
 def around(centre: Numbers, radius: float, start: float, end: float) -> Numbers:
-    """The arc around a centre between two angles, in degrees from the x axis towards the y axis.
-
-    Raises:
-        Unreadable: There is not exactly one centre, no radius, or more than one turn.
-    """
+    """The arc around a centre between two angles, in degrees from the x towards the y axis."""
     turn = math.radians(end - start)
     if len(centre) != 1 or radius <= 0 or abs(turn) > 2 * math.pi + STEP:
         raise Unreadable("has an arc that is not part of one circle")

@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ods_pipeline.portal.gml.geometry.coordinates import Integers, Numbers, Truths, parse_all
-from ods_pipeline.portal.gml.geometry.plans import BulkPlan, Plan
+from ods_pipeline.portal.gml.geometry.plans import BulkPlan, Plan, sizes, spread
 from ods_pipeline.portal.gml.geometry.shapes import POINT, POLYGON
 from ods_pipeline.portal.gml.geometry.srs import Srs
-from ods_pipeline.portal.gml.geometry.unparsed import sizes, spread
 
 _POINT = np.dtype([("head", "V5"), ("point", "<f8", 2)])
 _HIGH_POINT = np.dtype([("head", "V5"), ("point", "<f8", 3)])
@@ -99,14 +98,7 @@ def _cut(numbers: np.ndarray, lengths: Integers) -> pa.Array:
 def grouped(
     rows: Integers, codes: Integers, plans: Sequence[Plan], texts: pa.Array
 ) -> tuple[list[Group], Truths]:
-    """Geometries in groups, and which of them are odd and in no group.
-
-    Args:
-        rows: Row of each geometry.
-        codes: Number of each geometry's plan, which has a bulk plan.
-        plans: The plans.
-        texts: The texts of all geometries, in order.
-    """
+    """Geometries that have bulk plans in groups, and which of them are odd and in no group."""
     found = parse_all(texts)
     if found is None:
         return [], np.ones(len(codes), bool)

@@ -98,11 +98,7 @@ class Node:
         return iter(self.children)
 
     def only(self, *names: str) -> list[Node]:
-        """The elements in it, which must have one of these names and no text between them.
-
-        Raises:
-            Unreadable: There is something else in it.
-        """
+        """The elements in it, which must have one of these names and no text between them."""
         if self.slots:
             raise Unreadable(f"has text directly in {self.name}")
         for child in self.children:
@@ -112,11 +108,7 @@ class Node:
 
 
 def tree(context: Context, marks: Sequence[Mark]) -> Node:
-    """The element that some marks describe.
-
-    Raises:
-        Unreadable: An element is not one of GML's, or its dimension is not a number.
-    """
+    """The element that some marks describe."""
     top = Node("", {}, context.srs, 0)
     path = [top]
     slot = -1

@@ -1,6 +1,7 @@
 """How to read geometries of one kind of markup, worked out once and kept for later ones.
 
-A layer has few kinds: a point, a polygon with one ring, with two. Nothing here parses coordinates.
+A layer has few kinds: a point, a polygon with one ring, with two. So many geometries are a few
+plans and a list of texts. Nothing here parses these texts.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from ods_pipeline.portal.gml.geometry import grammar, wkb
-from ods_pipeline.portal.gml.geometry.coordinates import Coordinates, Unreadable
+import numpy as np
+import pyarrow as pa
+
+from ods_pipeline.portal.gml.geometry import grammar
+from ods_pipeline.portal.gml.geometry.coordinates import Coordinates, Integers, Unreadable
 from ods_pipeline.portal.gml.geometry.markup import TEXT, Context, Mark, Node, tree
-from ods_pipeline.portal.gml.geometry.shapes import POINT, Path, Segment, Shape
+from ods_pipeline.portal.gml.geometry.shapes import POINT, Path, Segment, Shape, wkb_headers
 from ods_pipeline.portal.gml.geometry.srs import Srs, srs
 
 # With more marks, a kind rarely occurs again and its key would be large.
@@ -66,12 +70,7 @@ class Plans:
         self._known: dict[tuple[Context, tuple[Mark, ...]], Plan] = {}
 
     def plan(self, context: Context, marks: Sequence[Mark]) -> Plan:
-        """The plan for a geometry.
-
-        Raises:
-            Unreadable: Its markup cannot be read.
-            GmlRefused: Its srsName is not known.
-        """
+        """The plan for a geometry."""
         key = (context, tuple(marks))
         plan = self._known.get(key)
         if plan is None:
@@ -122,7 +121,7 @@ def _bulk_plan(shape: Shape, texts: int) -> BulkPlan | None:
     paths = list(_paths(shape))
     runs = [run for _, path in paths if (run := _only_run(path)) is not None]
     slots = [slot for run in runs for slot in run.slots]
-    flat, high = wkb.headers(shape, high=False), wkb.headers(shape, high=True)
+    flat, high = wkb_headers(shape, high=False), wkb_headers(shape, high=True)
     if not paths or len(runs) < len(paths) or slots != list(range(texts)) or not flat or not high:
         return None
     if any(
@@ -169,3 +168,67 @@ def _dimension(run: Coordinates) -> int:
     if run.form == "tuples":
         return 2
     return run.dimension or (run.default if run.form == "list" else 0)
+
+
+@dataclass(frozen=True)
+class UnparsedGeometries:
+    """One geometry property of some features.
+
+    Attributes:
+        codes: Number of each feature's plan; -1 without a geometry.
+        plans: The plans.
+        texts: The texts of all features, in order.
+    """
+
+    codes: Integers
+    plans: tuple[Plan, ...]
+    texts: pa.Array
+
+    def counts(self) -> Integers:
+        """Number of texts of each feature."""
+        return np.array([*(plan.texts for plan in self.plans), 0], np.int64)[self.codes]
+
+    def cut(self, rows: int) -> tuple[UnparsedGeometries, UnparsedGeometries]:
+        """The first features, and the others."""
+        end = int(self.counts()[:rows].sum())
+        return (
+            UnparsedGeometries(self.codes[:rows], self.plans, self.texts[:end]),
+            UnparsedGeometries(self.codes[rows:], self.plans, self.texts[end:]),
+        )
+
+
+def from_list(plans: Sequence[Plan | None], texts: Sequence[str]) -> UnparsedGeometries:
+    """Geometries that were read one by one."""
+    known: dict[Plan, int] = {}
+    codes = [-1 if plan is None else known.setdefault(plan, len(known)) for plan in plans]
+    return UnparsedGeometries(np.array(codes, np.int64), tuple(known), pa.array(texts, pa.string()))
+
+
+def concatenated(parts: Sequence[UnparsedGeometries]) -> UnparsedGeometries:
+    """All of some features, with each plan once."""
+    if len(parts) == 1:
+        return parts[0]
+    known: dict[Plan, int] = {}
+    codes = [
+        np.array([*(known.setdefault(plan, len(known)) for plan in part.plans), -1])[part.codes]
+        for part in parts
+    ]
+    texts = pa.concat_arrays([part.texts for part in parts])
+    return UnparsedGeometries(np.concatenate(codes), tuple(known), texts)
+
+
+def sizes(codes: Integers, parts: Sequence[Sequence[int]]) -> Integers:
+    """How many numbers each row has, by its kind's; a row of kind -1 has none."""
+    return np.array([*map(len, parts), 0], np.int64)[codes]
+
+
+def spread(codes: Integers, parts: Sequence[Sequence[int]]) -> Integers:
+    """The numbers of all rows in one array; arguments as for `sizes`."""
+    if len(parts) == 1 and (codes == 0).all():
+        return np.tile(np.array(parts[0], np.int64), len(codes))
+    lengths = sizes(codes, parts)
+    offsets = np.cumsum([0, *map(len, parts)])[codes]
+    flat = np.array([number for part in parts for number in part], np.int64)
+    within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    found: Integers = flat[within + np.repeat(offsets, lengths)]
+    return found

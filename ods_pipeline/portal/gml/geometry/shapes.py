@@ -1,4 +1,4 @@
-"""The structure of a geometry, as paths of points and parts, and filling it with numbers.
+"""The structure of a geometry, as paths of points and parts; filled with numbers, and as WKB.
 
 A `Shape` says in which of a geometry's texts each point is. Many geometries share one, so it is
 made once per kind of markup. Nothing here reads markup.
@@ -6,6 +6,7 @@ made once per kind of markup. Nothing here reads markup.
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -24,6 +25,7 @@ POINT, LINE, POLYGON = 1, 2, 3
 MULTI_POINT, MULTI_LINE, MULTI_POLYGON, COLLECTION = 4, 5, 6, 7
 
 _ROUNDING = 1e-9  # of a coordinate: at most a millimetre
+_HEIGHT = 1000  # what ISO adds to the WKB type of a geometry with heights
 _SMALLEST_RING = 4  # points, the first one repeated
 
 
@@ -75,11 +77,7 @@ class FilledShape:
 
 
 def fill(shape: Shape, texts: Sequence[str]) -> FilledShape:
-    """Fill a shape with the numbers of a geometry's texts.
-
-    Raises:
-        Unreadable: They do not make such a shape.
-    """
+    """Fill a shape with the numbers of a geometry's texts."""
     with np.errstate(all="ignore"):
         filled = _fill(shape, texts)
     if not all(np.isfinite(array).all() for array in filled.arrays()):
@@ -149,13 +147,62 @@ def _box(corners: Numbers) -> Numbers:
 
 
 def ring(line: Numbers) -> Numbers:
-    """A ring, closed if the publisher left it open; an empty one stays empty.
-
-    Raises:
-        Unreadable: It has too few points.
-    """
+    """A ring, closed if the publisher left it open; an empty one stays empty."""
     if len(line) and not np.array_equal(line[0, :2], line[-1, :2]):
         line = np.concatenate([line, line[:1]])
     if 0 < len(line) < _SMALLEST_RING:
         raise Unreadable(f"has a ring of {len(line)} points, which encloses nothing")
     return line
+
+
+def _header(type_: int, high: bool, count: int | None = None) -> bytes:
+    """Byte order and type, and the number of parts, rings or points, if given."""
+    number = type_ + _HEIGHT * high
+    return struct.pack("<BI", 1, number) if count is None else struct.pack("<BII", 1, number, count)
+
+
+def wkb(filled: FilledShape) -> bytes:
+    """The WKB of a geometry."""
+    high = any(array.shape[1] > 2 for array in filled.arrays() if len(array))
+    return b"".join(_pieces(filled, high))
+
+
+def _pieces(filled: FilledShape, high: bool) -> list[bytes]:
+    if filled.type == POINT:
+        (point,) = filled.paths
+        numbers = point if len(point) else np.full((1, 2 + high), np.nan)
+        return [_header(POINT, high), numbers.tobytes()]
+    if filled.type == LINE:
+        (line,) = filled.paths
+        return [_header(LINE, high, len(line)), line.tobytes()]
+    if filled.type == POLYGON:
+        rings = [part for ring in filled.paths for part in (_count(len(ring)), ring.tobytes())]
+        return [_header(POLYGON, high, len(filled.paths)), *rings]
+    parts = [piece for part in filled.parts for piece in _pieces(part, high)]
+    return [_header(filled.type, high, len(filled.parts)), *parts]
+
+
+def _count(number: int) -> bytes:
+    return struct.pack("<I", number)
+
+
+def wkb_headers(shape: Shape, high: bool) -> list[bytes] | None:
+    """The WKB before each path's numbers; None if there is more after the last path."""
+    found: list[bytes] = []
+    rest = _headers(shape, high, b"", found)
+    return None if rest else found
+
+
+def _headers(shape: Shape, high: bool, before: bytes, found: list[bytes]) -> bytes:
+    if shape.type == POLYGON:
+        before += _header(POLYGON, high, len(shape.paths))
+    elif shape.type in (POINT, LINE):
+        before += _header(shape.type, high)
+    else:
+        before += _header(shape.type, high, len(shape.parts))
+    for _ in shape.paths:
+        found.append(before)
+        before = b""
+    for part in shape.parts:
+        before = _headers(part, high, before, found)
+    return before
