@@ -77,7 +77,7 @@ class FeatureColumns:
         surplus = sorted(came - {field.name for field in self._dataset.fields} - _OF_GML)
         if surplus:
             raise SchemaMismatch(
-                f"the features have the property {surplus[0]!r}, which is no field that the "
+                f"the features have the property {surplus[0]!r}, which is not a field that the "
                 "catalog declares; it was probably edited this minute: run again",
                 dataset=self._dataset.dataset_id,
             )

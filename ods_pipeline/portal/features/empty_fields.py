@@ -39,12 +39,12 @@ def require_empty(client: Client, dataset: Dataset, fields: Sequence[Field], whe
         if records is None or len(records) == _SAMPLE:
             # A field of empty texts, or one that cannot be requested, must not hide others.
             alone = [_sample(client, dataset, [field], where) or [] for field in some]
-            records = [*(records or []), *(record for found in alone for record in found)]
+            records = [*(records or []), *(record for sample in alone for record in sample)]
         forgotten = [f.name for f in some if any(_filled(record.get(f.name)) for record in records)]
         if forgotten:
             raise Unproven(
-                f"no feature has anything in the field {forgotten[0]!r}, but records have: the WFS "
-                "leaves it out",
+                f"no feature has a value in the field {forgotten[0]!r}, but records have: the WFS "
+                "omits it",
                 portal=client.slug,
                 dataset=dataset.dataset_id,
             )

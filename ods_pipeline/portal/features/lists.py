@@ -87,8 +87,7 @@ class Lists:
                 if len(lists) > _MOST:
                     raise self._refusal(
                         f"the WFS joins the values of field {field.name!r} into one text, and the "
-                        f"records hold more than {_MOST:,} different lists, too many to tell them "
-                        "apart by"
+                        f"records hold more than {_MOST:,} different lists, too many to compare"
                     )
         return lists
 
@@ -119,12 +118,12 @@ def _joined_as(lists: set[tuple[str, ...]], field: Field) -> ByText:
 
 def _literals(texts: Sequence[str]) -> ByText:
     """The lists of texts such as `['a', 'b']`; other texts are left out."""
-    found: ByText = {}
+    lists: ByText = {}
     for text in texts:
         values = literal(text) if text.startswith("[") and text.endswith("]") else None
         if isinstance(values, list) and all(isinstance(v, str | None) for v in values):
-            found[text] = tuple(value or "" for value in values)
-    return found
+            lists[text] = tuple(value or "" for value in values)
+    return lists
 
 
 def literal(text: str) -> object:

@@ -90,7 +90,7 @@ class Collection:
             crs: `OGC:CRS84` to transform all geometry to it; empty to keep the document's CRS.
             feature_type: The only type to read, if the document holds several.
             counted: Whether the document's counts are checked against its features.
-            resolver: Decides the order of axes, in place of the two arguments for it.
+            resolver: Decides the order of axes; replaces the arguments `axis_order` and `extent`.
             linked: Geometry that links in the document point to.
 
         Raises:
@@ -180,17 +180,17 @@ class Collection:
     def _geometries(self, name: str, batch: GeometryBatch) -> Geometries:
         if self._crs:
             return Geometries(batch.to_wkb(self._resolver, self._crs), self._crs)
-        found = {system.crs for system in batch.systems()}
+        systems = {system.crs for system in batch.systems()}
         if name in self._systems:
-            found.add(self._systems[name])
-        if found == {CRS84, "EPSG:4326"}:
-            found = {CRS84}
-        if len(found) > 1:
-            names = ", ".join(sorted(crs or "none" for crs in found))
+            systems.add(self._systems[name])
+        if systems == {CRS84, "EPSG:4326"}:
+            systems = {CRS84}
+        if len(systems) > 1:
+            names = ", ".join(sorted(crs or "none" for crs in systems))
             raise MixedSystems(
                 f"the property {name!r} has geometry in several CRSs ({names}): ask for crs={CRS84}"
             )
-        for crs in found:
+        for crs in systems:
             self._systems[name] = crs
         return Geometries(batch.to_wkb(self._resolver, ""), self._systems.get(name, ""))
 

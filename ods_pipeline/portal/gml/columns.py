@@ -28,7 +28,7 @@ _DESCRIPTIONS = frozenset({"LocationString", "LocationKeyWord", "Null"})
 
 
 class Texts:
-    """The texts of the features of a batch; one feature may be half read."""
+    """The texts of the features of a batch; one feature may be unfinished."""
 
     def __init__(self) -> None:
         self._arrays: list[pa.Array] = []

@@ -113,7 +113,7 @@ def require_feature(name: str, feature_id: str | None) -> None:
     if local_name.lower() == "html":
         raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
     if name.startswith(_PROTOCOL) or feature_id is None:
-        raise GmlRefused(f"this is no feature collection: its root element is {local_name}")
+        raise GmlRefused(f"this is not a feature collection: its root element is {local_name}")
 
 
 def identity(attributes: Mapping[str, str]) -> str | None:

@@ -89,7 +89,7 @@ def _encoding(head: bytes) -> tuple[str, int]:
     if name.lower() in {"utf-8", "utf8"}:
         return "utf-8", 0
     if not _EIGHT_BITS.fullmatch(name):
-        raise GmlRefused(f"the document is in the encoding {name}, which is not read")
+        raise GmlRefused(f"the document is in the encoding {name}, which is not supported")
     try:
         return codecs.lookup(name).name, 0
     except LookupError as error:
@@ -106,7 +106,7 @@ def _require_xml(head: bytes) -> None:
     if start.startswith(b"--"):
         raise GmlRefused("this is a multipart reply, not one GML document: ask for plain GML")
     if not start.startswith(b"<"):
-        raise NoXml(f"this is no XML: {_excerpt(start)}")
+        raise NoXml(f"this is not XML: {_excerpt(start)}")
 
 
 def _excerpt(start: bytes) -> str:
@@ -125,4 +125,6 @@ def parser() -> pyexpat.XMLParserType:
 def _refuse_doctype(name: str, *_: object) -> None:
     if name.lower() == "html":
         raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
-    raise GmlRefused("the document has a DOCTYPE, which no GML needs: it may hide entities")
+    raise GmlRefused(
+        "the document has a DOCTYPE, which GML does not need and which may hide entities"
+    )

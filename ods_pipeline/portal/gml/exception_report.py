@@ -58,7 +58,7 @@ def find_report(data: bytes) -> ServiceException | None:
     if start is None:
         return None
     rest = data[start.start() :]
-    found = (pattern.search(rest) for pattern in (_CODE, _LOCATOR, _TEXT))
-    texts = [match[1].decode("utf-8", "replace") if match else "" for match in found]
+    matches = (pattern.search(rest) for pattern in (_CODE, _LOCATOR, _TEXT))
+    texts = [match[1].decode("utf-8", "replace") if match else "" for match in matches]
     code, locator, text = (" ".join(unescape(text).split())[:_LONGEST] for text in texts)
     return ServiceException(code, locator, text)

@@ -1,7 +1,8 @@
 """Reads a GML document as a GeoDataFrame, with a geometry column for every geometry property.
 
 The document can be read repeatedly, so links in it are followed, and an ambiguous order of axes is
-decided after all coordinates. Nothing here reads from a portal.
+decided after all coordinates. The rules for typed values are in `tables`. Nothing here reads from
+a portal.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def _opened(source: Source) -> Iterator[Callable[[], Iterator[bytes]]]:
         return
     path = os.fsdecode(source)
     if "\0" in path:
-        raise ConfigurationError("read_gml takes a path, and in a path there is no NUL")
+        raise ConfigurationError("read_gml takes a path, and a path cannot contain NUL")
     if not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path):
         yield lambda: _chunks_of(path)
         return
@@ -302,7 +303,7 @@ def _geometric(
 ) -> dict[str, tuple[pa.ChunkedArray, str]]:
     names = [name for batch in batches for name in batch.geometries]
     names += [field.name for field in fields if field.type in GEOGRAPHIC]
-    found: dict[str, tuple[pa.ChunkedArray, str]] = {}
+    columns: dict[str, tuple[pa.ChunkedArray, str]] = {}
     for name in dict.fromkeys(names):
         parts = [batch.geometries.get(name) for batch in batches]
         arrays = [
@@ -310,8 +311,8 @@ def _geometric(
             for part, batch in zip(parts, batches, strict=True)
         ]
         crs = next((part.crs for part in parts if part and part.crs), "")
-        found[name] = (pa.chunked_array(arrays, pa.binary()), crs)
-    return found
+        columns[name] = (pa.chunked_array(arrays, pa.binary()), crs)
+    return columns
 
 
 def _active(batches: list[FeatureBatch], geometric: dict[str, Any]) -> str | None:
@@ -319,8 +320,8 @@ def _active(batches: list[FeatureBatch], geometric: dict[str, Any]) -> str | Non
     if "geo_shape" in geometric:
         return "geo_shape"
     for batch in batches:
-        for name, found in batch.geometries.items():
-            kinds = {value[1] + 256 * value[2] for value in found.wkb.to_pylist() if value}
+        for name, geometries in batch.geometries.items():
+            kinds = {value[1] + 256 * value[2] for value in geometries.wkb.to_pylist() if value}
             if {kind % 1000 for kind in kinds} & {3, 6}:
                 return name
     return next(iter(geometric), None)

@@ -46,7 +46,7 @@ class CopyBudget:
         self._marks += len(marks)
         self._characters += sum(map(len, texts))
         if self._marks > limits.LINKED or self._characters > limits.FEATURE:
-            raise GmlRefused("the document's links stand for more geometry than is read")
+            raise GmlRefused("the document's links stand for more geometry than is allowed")
 
 
 class _ElementHandler:
@@ -114,13 +114,13 @@ class GeometryRecorder(_ElementHandler):
         self.texts.clear()
 
     def _follow(self, href: str) -> None:
-        found = self._linked.get(href.removeprefix("#")) if href.startswith("#") else None
-        if found is None:
+        target = self._linked.get(href.removeprefix("#")) if href.startswith("#") else None
+        if target is None:
             kind = UnresolvedLink if href.startswith("#") else GmlRefused
             raise kind(f"links elsewhere, which is not followed: {href[:200]}")
-        self._copy_budget.add(*found)
-        self.marks.extend(found[0])
-        self.texts.extend(found[1])
+        self._copy_budget.add(*target)
+        self.marks.extend(target[0])
+        self.texts.extend(target[1])
 
     def _open(self, name: str, attributes: Attributes) -> None:
         if reported(name, self._parser, self._text):

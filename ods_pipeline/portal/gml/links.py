@@ -52,8 +52,8 @@ def linked(chunks: Callable[[], Iterable[bytes]]) -> dict[str, tuple[list[Mark],
     _parse(chunks(), note_target)
     collector = _Collector(targets)
     _parse(chunks(), collector.open, collector.close, collector.text)
-    resolver = _Resolver(collector.found)
-    return {key: resolver.resolved(key) for key in collector.found}
+    resolver = _Resolver(collector.elements)
+    return {key: resolver.resolved(key) for key in collector.elements}
 
 
 def _parse(
@@ -91,7 +91,7 @@ class _Collector:
     """Collects the wanted elements, with the srsName and dimension that they inherit."""
 
     def __init__(self, wanted: set[str]) -> None:
-        self.found: dict[str, tuple[list[Mark], list[str]]] = {}
+        self.elements: dict[str, tuple[list[Mark], list[str]]] = {}
         self._wanted = wanted
         self._inherited: list[dict[str, str]] = [{}]
         self._open: list[tuple[int, str]] = []
@@ -112,7 +112,7 @@ class _Collector:
         identity = next((attributes[key] for key in _ID if key in attributes), None)
         if identity in self._wanted and is_gml(name):
             self._open.append((len(self._inherited), identity))
-            self.found[identity] = ([], [])
+            self.elements[identity] = ([], [])
             attributes = {**inherited, **attributes}
         relevant = tuple((key, attributes[key]) for key in attributes if key in RELEVANT)
         for marks, _ in self._targets():
@@ -155,27 +155,29 @@ class _Collector:
                 texts.append(text)
 
     def _targets(self) -> Iterator[tuple[list[Mark], list[str]]]:
-        return (self.found[identity] for _, identity in self._open)
+        return (self.elements[identity] for _, identity in self._open)
 
 
 class _Resolver:
     """Replaces links in the collected elements by what they point to."""
 
-    def __init__(self, found: Linked) -> None:
-        self._found = found
+    def __init__(self, elements: Linked) -> None:
+        self._elements = elements
         self._copy_budget = CopyBudget()
 
     def resolved(self, key: str, depth: int = 0) -> tuple[list[Mark], list[str]]:
         if depth > _MOST_LINKS:
-            raise GmlRefused(f"the links from {key!r} lead round in a circle")
+            raise GmlRefused(f"the links from {key!r} lead in a circle")
         marks: list[Mark] = []
         texts: list[str] = []
-        rest = iter(self._found[key][1])
-        for mark in self._found[key][0]:
+        rest = iter(self._elements[key][1])
+        for mark in self._elements[key][0]:
             if isinstance(mark, _Link):
                 target = mark.removeprefix("#")
-                if not mark.startswith("#") or target not in self._found:
-                    raise GmlRefused(f"geometry stands elsewhere, and is not fetched: {mark[:200]}")
+                if not mark.startswith("#") or target not in self._elements:
+                    raise GmlRefused(
+                        f"a geometry's link is not to an element of the document: {mark[:200]}"
+                    )
                 more = self.resolved(target, depth + 1)
                 self._copy_budget.add(*more)
                 marks.extend(more[0])

@@ -60,7 +60,7 @@ class NameEscaper:
         if self._mark not in text:
             return text
         return re.sub(
-            self._mark + "([0-9a-f]+)", lambda found: bytes.fromhex(found[1]).decode(), text
+            self._mark + "([0-9a-f]+)", lambda match: bytes.fromhex(match[1]).decode(), text
         )
 
     def _copy_opaque(self, data: bytes, position: int, done: list[bytes]) -> int:

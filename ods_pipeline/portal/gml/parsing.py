@@ -88,7 +88,9 @@ class DocumentParser:
         if message in _REFUSED:
             return GmlRefused(f"the document has {_REFUSED[message]} ({where})")
         if last and message in _CUT:
-            return Unproven(f"the document ends before its last element does ({where}): it was cut")
+            return Unproven(
+                f"the document ends before its last element does ({where}): it was cut off"
+            )
         if message == _PARSER.XML_ERROR_JUNK_AFTER_DOC_ELEMENT:
             return Unproven(f"something follows the end of the document ({where})")
         return Unproven(f"the document breaks XML's rules {where}: {message}")

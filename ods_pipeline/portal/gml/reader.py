@@ -122,7 +122,7 @@ class Reader:
                 self._begin_feature(name, attributes)
         elif local_name in containers.MEMBERS:
             if XLINK_HREF in attributes:
-                raise GmlRefused(f"a member stands elsewhere: {attributes[XLINK_HREF][:200]}")
+                raise GmlRefused(f"a member links elsewhere: {attributes[XLINK_HREF][:200]}")
             self._enter(Declared(), collection=False)
         elif local_name == "boundedBy":
             self._skipper.begin(self._set_container_context)
@@ -130,7 +130,7 @@ class Reader:
             self._skipper.begin()
         else:
             local_name = self.escaper.original(local_name)
-            raise GmlRefused(f"the collection holds {local_name}, which is no feature")
+            raise GmlRefused(f"the collection holds {local_name}, which is not a feature")
 
     def _open_root(self, name: str, attributes: Attributes) -> None:
         if containers.is_collection(name):

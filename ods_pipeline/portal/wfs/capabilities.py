@@ -73,7 +73,7 @@ def capabilities_in(body: bytes) -> Capabilities:
     """
     root = tree_of(body)
     if root.tag != "WFS_Capabilities":
-        raise Unreadable(f"its outermost element is {root.tag}")
+        raise Unreadable(f"its root element is {root.tag}")
     service = root.find("ServiceIdentification")
     layers = root.find("FeatureTypeList")
     return Capabilities(

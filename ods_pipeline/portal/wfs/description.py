@@ -63,16 +63,16 @@ def feature_types_in(body: bytes) -> Mapping[str, tuple[Property, ...]]:
     """
     root = tree_of(body)
     if root.tag != "schema":
-        raise Unreadable(f"its outermost element is {root.tag}")
+        raise Unreadable(f"its root element is {root.tag}")
     types = {item.get("name", ""): item for item in root.iterfind("complexType")}
-    found: dict[str, tuple[Property, ...]] = {}
+    result: dict[str, tuple[Property, ...]] = {}
     for item in root.iterfind("element"):
         declared = item.find("complexType")
         if declared is None:
             declared = types.get(local(item.get("type", "")))
         if declared is not None:
-            found[item.get("name", "")] = tuple(map(_property, declared.iterfind(".//element")))
-    return found
+            result[item.get("name", "")] = tuple(map(_property, declared.iterfind(".//element")))
+    return result
 
 
 def _property(item: Element) -> Property:
@@ -99,7 +99,7 @@ def stored_queries_in(body: bytes) -> tuple[StoredQuery, ...]:
     """
     root = tree_of(body)
     if root.tag not in {"ListStoredQueriesResponse", "DescribeStoredQueriesResponse"}:
-        raise Unreadable(f"its outermost element is {root.tag}")
+        raise Unreadable(f"its root element is {root.tag}")
     return tuple(
         StoredQuery(
             id=item.get("id", ""),

@@ -46,13 +46,13 @@ def root_of(head: bytes) -> Root | None:
     Raises:
         Unreadable: They are not the beginning of an XML document.
     """
-    found: list[Root] = []
+    roots: list[Root] = []
 
     def started(name: str, attributes: dict[str, str]) -> None:
         prefix = name.rpartition(":")[0]
         namespace = attributes.get(f"xmlns:{prefix}" if prefix else "xmlns", "")
         plain = {local(key): value for key, value in attributes.items()}
-        found.append(Root(namespace, local(name), plain))
+        roots.append(Root(namespace, local(name), plain))
         raise _RootFound
 
     parser = _parser()
@@ -60,7 +60,7 @@ def root_of(head: bytes) -> Root | None:
     try:
         parser.Parse(head, False)
     except _RootFound:
-        return found[0]
+        return roots[0]
     except expat.ExpatError as error:
         raise Unreadable(str(error)) from error
     return None
@@ -109,8 +109,8 @@ def text_of(element: Element, name: str) -> str:
 
 def all_texts(element: Element, name: str) -> Iterator[str]:
     """The trimmed text of every descendant with this name, without empty ones."""
-    found = ((item.text or "").strip() for item in element.iter(name))
-    return (text for text in found if text)
+    texts = ((item.text or "").strip() for item in element.iter(name))
+    return (text for text in texts if text)
 
 
 def _parser() -> expat.XMLParserType:

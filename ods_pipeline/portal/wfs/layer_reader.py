@@ -36,9 +36,9 @@ WORLD: Bounds = (-180.0, -90.0, 180.0, 90.0)
 # What to do about a layer of which WFS 1.1.0 gave a part.
 CAPPED = (
     "either it was edited while it was read, or the portal caps what its WFS gives, and then the "
-    "layer cannot be had whole through WFS 1.1.0; read it in version 2.0.0 (`--wfs-version 2.0.0`, "
-    '`version: "2.0.0"` among the `features` settings, or `version="2.0.0"` in Python), or use the '
-    "dataset's records, which come by the Parquet export"
+    "layer cannot be read completely through WFS 1.1.0; read it in version 2.0.0 (`--wfs-version "
+    '2.0.0`, `version: "2.0.0"` among the `features` settings, or `version="2.0.0"` in Python), or '
+    "use the dataset's records, which come by the Parquet export"
 )
 _MOST_REQUESTS = 1000
 _MOST_SPLITS = 20
@@ -192,7 +192,7 @@ class LayerReader:
         if not came or (matched is not None and rows >= matched):
             raise Unproven(
                 f"the WFS's pages do not end: it names another one after {rows} features, the last "
-                f"with {came}; its records can be had by the Parquet export",
+                f"with {came}; its records can be read by the Parquet export",
                 portal=self._wfs.client.slug,
             )
         # This sorts all identifiers, so it is done after 4, 8, 16, … pages only.
@@ -244,7 +244,7 @@ class LayerReader:
 
     def _require_boxes_can_help(self, cap: Cap) -> None:
         if self._seen.missing_ids or self._seen.count() < cap.rows:
-            raise self._short(cap, "its features have no identifiers to tell them by")
+            raise self._short(cap, "its features have no identifiers to compare")
         # A full box costs as much as the first answer, and one more request if counts are wrong.
         each = cap.pages + (not cap.counts_all)
         if cap.total * each > cap.rows * _MOST_REQUESTS / 4:
@@ -279,7 +279,7 @@ class LayerReader:
     def _short(self, cap: Cap, why: str) -> Unproven:
         return Unproven(
             f"the WFS gives {cap.rows} of {cap.total} features at once, and {why}: the layer "
-            "cannot be had whole through WFS; the dataset's records can, by the Parquet export",
+            "cannot be read completely through WFS; the records can, by the Parquet export",
             portal=self._wfs.client.slug,
             url=self._wfs.url(self._request.type_name),
         )

@@ -50,9 +50,11 @@ class Wfs:
             ConfigurationError: There is no such version or method, or not together.
         """
         if version not in VERSIONS:
-            raise ConfigurationError(f"{version!r} is no version of WFS that a portal speaks")
+            raise ConfigurationError(f"{version!r} is not a version of WFS that portals support")
         if method not in {"GET", "POST"} or (method, version) == ("POST", "2.0.0"):
-            raise ConfigurationError(f"WFS {version} of a portal is asked by GET, not by {method}")
+            raise ConfigurationError(
+                f"WFS {version} of a portal is requested by GET, not by {method}"
+            )
         self.client = client
         self.version: Version = version
         self.method: Method = method
@@ -168,7 +170,7 @@ class Wfs:
             return read(reply)
         except Unreadable as error:
             raise NotAPortal(
-                f"the reply to {request} is no such document of a WFS: {error}",
+                f"the reply to {request} is not such a document of a WFS: {error}",
                 portal=self.client.slug,
                 url=url,
             ) from error

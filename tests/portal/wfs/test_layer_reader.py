@@ -160,7 +160,7 @@ def test_a_layer_that_boxes_cannot_have_whole_says_so_and_where_it_is_to_be_had(
     quirks: WfsQuirks, records: list[dict[str, Any]]
 ) -> None:
     with portal_of(quirks, records) as emulator:
-        said = "cannot be had whole through WFS; the dataset's records can, by the Parquet export"
+        said = "cannot be read completely through WFS; the records can, by the Parquet export"
         with pytest.raises(Unproven, match=said):
             Portal(emulator.url).features("d", "2.0.0")
         assert len(emulator.requests) < 100

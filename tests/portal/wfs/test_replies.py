@@ -225,7 +225,7 @@ def test_a_document_that_is_none_is_refused_in_one_sentence(body: bytes) -> None
     for use in ("capabilities", "describe"):
         failure, _ = failed(Reply(body), USES[use])
         assert isinstance(failure, NotAPortal)
-        assert "no such document of a WFS" in str(failure)
+        assert "not such a document of a WFS" in str(failure)
 
 
 def test_xml_that_says_that_it_is_a_page_is_read_all_the_same() -> None:

@@ -105,8 +105,8 @@ class Block:
             if text is None:
                 row = feature - start
                 return feature, {n: [e for e in each if e[0] < row] for n, each in resolved.items()}
-            (place,) = (place for place, value in layout.values.items() if value == number)
-            resolved.setdefault(place, []).append((feature - start, text))
+            (key,) = (key for key, value in layout.values.items() if value == number)
+            resolved.setdefault(key, []).append((feature - start, text))
         return end, resolved
 
 
@@ -118,16 +118,16 @@ def without_references(text: str) -> str | None:
         return None
 
 
-def _character(found: re.Match[str]) -> str:
-    decimal, hexadecimal = found.groups()
+def _character(match: re.Match[str]) -> str:
+    decimal, hexadecimal = match.groups()
     if decimal or hexadecimal:
         code = int(decimal) if decimal else int(hexadecimal, 16)
         if code < 32 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF):
-            raise ValueError(found[0])
+            raise ValueError(match[0])
         return chr(code)
-    if found[0] not in _CHARACTERS:
-        raise ValueError(found[0])
-    return _CHARACTERS[found[0]]
+    if match[0] not in _CHARACTERS:
+        raise ValueError(match[0])
+    return _CHARACTERS[match[0]]
 
 
 class _Rows:
@@ -190,9 +190,9 @@ class _Rows:
         return pc.replace_with_mask(values, pa.array(mask), texts)
 
     def _shapes(self, number: int) -> UnparsedGeometries:
-        found = [layout.shapes.get(number) for layout in self._layouts]
-        plans = tuple(dict.fromkeys(shape[0] for shape in found if shape))
-        codes = self._per_feature(plans.index(shape[0]) if shape else -1 for shape in found)
-        parts = [shape[1] if shape else () for shape in found]
+        shapes = [layout.shapes.get(number) for layout in self._layouts]
+        plans = tuple(dict.fromkeys(shape[0] for shape in shapes if shape))
+        codes = self._per_feature(plans.index(shape[0]) if shape else -1 for shape in shapes)
+        parts = [shape[1] if shape else () for shape in shapes]
         tags = spread(self._codes, parts) + np.repeat(self._first, sizes(self._codes, parts))
         return UnparsedGeometries(codes, plans, self._tokens.texts(tags))

@@ -99,7 +99,7 @@ class FeatureSample:
 
     def _head(self, tags: list[str]) -> tuple[str, bool]:
         identity = self._reader.ids.at(self._row)
-        ids = [found[2] for tag in tags for found in IDS.finditer(tag)]
+        ids = [match[2] for tag in tags for match in IDS.finditer(tag)]
         if ids != ([] if identity is None else [identity]):
             raise UnsupportedMarkup
         pattern = "".join(SPACE + _tag_pattern(tag, f"({ID})") for tag in tags)
@@ -168,10 +168,10 @@ def _is_date(element: list[str]) -> bool:
 
 def name_in(tag: str) -> str:
     """The name in a tag, with its prefix."""
-    found = _NAME.match(tag)
-    if found is None:
+    match = _NAME.match(tag)
+    if match is None:
         raise UnsupportedMarkup
-    return found[1]
+    return match[1]
 
 
 def _match(opening: list[str], closing: list[str]) -> bool:
@@ -206,7 +206,7 @@ def _tag_pattern(tag: str, identity: str) -> str:
     """A pattern for a tag that allows any id."""
     pieces: list[str] = []
     end = 0
-    for found in IDS.finditer(tag):
-        pieces += [re.escape(tag[end : found.start(2)]), identity]
-        end = found.end()
+    for match in IDS.finditer(tag):
+        pieces += [re.escape(tag[end : match.start(2)]), identity]
+        end = match.end()
     return "".join([*pieces, re.escape(tag[end:])])

@@ -69,8 +69,8 @@ class Layout:
         count = len(self.tags)
         least = np.array([sum(map(len, tag)) for tag in self.tags])
         literal = np.array([len(tag) == 1 for tag in self.tags])
-        found = tokens.side_by_side(tokens.sizes, first, count)
-        fitting = np.asarray(np.where(literal, found == least, found >= least).all(axis=1))
+        sizes = tokens.side_by_side(tokens.sizes, first, count)
+        fitting = np.asarray(np.where(literal, sizes == least, sizes >= least).all(axis=1))
         for role in (BLANK, COORDINATES):
             mine = np.flatnonzero(np.array(self.roles) == role)
             tags = first[fitting, None] + mine
@@ -121,11 +121,11 @@ class LayoutBuilder:
     """Builds the layout of one feature."""
 
     def __init__(
-        self, found: re.Match[str], properties: Sequence[PropertyMarkup], depth: int
+        self, match: re.Match[str], properties: Sequence[PropertyMarkup], depth: int
     ) -> None:
         """Split the feature that a template's expression has matched."""
-        self._found = found
-        self._raw = found[0]
+        self._match = match
+        self._raw = match[0]
         self._spans = [tag.span() for tag in _TAG.finditer(self._raw)]
         self._roles = [BLANK] * len(self._spans)
         self._with_id: dict[int, tuple[bytes, ...]] = {}
@@ -188,18 +188,18 @@ class LayoutBuilder:
         ids = list(IDS.finditer(tag))
         if len(ids) > 1:
             raise UnsupportedMarkup
-        for found in ids:
-            self._with_id[number] = tag[: found.start(2)].encode(), tag[found.end(2) :].encode()
+        for match in ids:
+            self._with_id[number] = tag[: match.start(2)].encode(), tag[match.end(2) :].encode()
 
     def _identity(self) -> int:
-        start = self._found.start(1)
+        start = self._match.start(1)
         number = next(n for n, (_, end) in enumerate(self._spans) if end > start)
         self._split_at_id(number)
         return number
 
     def _span(self, groups: GroupMap) -> tuple[int, int] | None:
         """Where the feature has the value of a property."""
-        spans = (self._found.span(group + 1) for group in groups.groups)
+        spans = (self._match.span(group + 1) for group in groups.groups)
         return next((span for span in spans if span[0] >= 0), None)
 
     def _value(self, start: int, end: int) -> int:

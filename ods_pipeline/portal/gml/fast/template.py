@@ -78,11 +78,11 @@ class Template:
         text = raw.decode()
         key = skeleton(text)
         if key not in self._numbers:
-            found = self._match(text)
-            if found is None or len(self.layouts) >= _MOST_LAYOUTS:
+            match = self._match(text)
+            if match is None or len(self.layouts) >= _MOST_LAYOUTS:
                 return None
             try:
-                builder = LayoutBuilder(found, self._markup, self._depth)
+                builder = LayoutBuilder(match, self._markup, self._depth)
                 layout = builder.layout(self.properties, identified=self.identified)
             except UnsupportedMarkup:
                 return None

@@ -95,17 +95,17 @@ class Tokens:
 
     def blank(self, tags: Integers, *, blank: bool) -> Truths:
         """Which of some tags have only space before them; with `blank=False`, more than that."""
-        found: Truths = self._gaps[tags] == 0
-        if found.all():
-            return found if blank else ~found
-        texts = tags[~found]
+        result: Truths = self._gaps[tags] == 0
+        if result.all():
+            return result if blank else ~result
+        texts = tags[~result]
         # The first character decides, unless it is space.
         filled = self._codes[self.starts[texts] - self._gaps[texts]] > _BLANK
         if not filled.all():
             trimmed = pc.ascii_trim_whitespace(self.texts(texts[~filled]))
             filled[~filled] = pc.not_equal(trimmed, "").to_numpy(zero_copy_only=False)
-        found[~found] = ~filled
-        return found if blank else ~found
+        result[~result] = ~filled
+        return result if blank else ~result
 
     def within(self, starts: Integers, ends: Integers) -> pa.Array:
         """The texts between some offsets, which must be in order."""
@@ -118,8 +118,8 @@ class Tokens:
         """The tags with an ampersand in them, or in the text before them; each once."""
         if b"&" not in self._data:
             return np.empty(0, np.int64)
-        places = np.flatnonzero(np.frombuffer(self._data, np.uint8) == _AMPERSAND)
-        return np.unique(np.searchsorted(self.ends, places, "right"))
+        offsets = np.flatnonzero(np.frombuffer(self._data, np.uint8) == _AMPERSAND)
+        return np.unique(np.searchsorted(self.ends, offsets, "right"))
 
 
 def _strings(bounds: np.ndarray[Any, np.dtype[np.int32]], data: pa.Buffer) -> pa.Array:

@@ -93,7 +93,7 @@ class AxisOrderResolver:
         """Add coordinates with an ambiguous srsName, in the document's order."""
         if callable(self._extent):
             self._extent = _checked(self._extent())
-        area = "the layer's extent" if self._extent else f"the area that {srs.crs} is made for"
+        area = "the layer's extent" if self._extent else f"the area that {srs.crs} is used in"
         evidence = self._evidence.setdefault(srs.name, _AxisEvidence(srs.degrees, area))
         if self._option != "auto" or not len(first):
             return
@@ -153,7 +153,7 @@ class AxisOrderResolver:
 
     def _default(self, name: str) -> tuple[AxisOrder, str]:
         if name and self.mapserver:
-            return "latlon", "as MapServer means it"
+            return "latlon", "as MapServer writes it"
         return "lonlat", "by default"
 
     def _confirm(self, name: str, evidence: _AxisEvidence) -> None:

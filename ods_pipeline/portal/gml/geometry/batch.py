@@ -86,7 +86,7 @@ class GeometryBatch:
         return exact | {group.srs for group in self._groups}
 
     def to_wkb(self, resolver: AxisOrderResolver, crs: str) -> pa.Array:
-        """The geometries as WKB, x or longitude first; in their CRS, if `crs` is empty."""
+        """The geometries as WKB, x or longitude first; transformed to `crs`, unless it is empty."""
         arrays, rows = [], []
         for group in self._groups:
             group.points = self._transformed(group.points, group.srs, resolver, crs, group.row_of)
@@ -101,8 +101,8 @@ class GeometryBatch:
             arrays.append(pa.array(values, pa.binary()))
             rows.append(np.array([row for row, *_ in self._exact]))
         positions = np.full(self._length, -1)
-        found = np.concatenate(rows) if rows else np.empty(0, np.int64)
-        positions[found] = np.arange(len(found))
+        all_rows = np.concatenate(rows) if rows else np.empty(0, np.int64)
+        positions[all_rows] = np.arange(len(all_rows))
         indices = pa.array(positions, mask=positions < 0)
         return pa.concat_arrays([pa.array([], pa.binary()), *arrays]).take(indices)
 
@@ -136,13 +136,11 @@ class GeometryBatch:
 
 def _bulk_rows(geometries: UnparsedGeometries) -> tuple[Integers, pa.Array]:
     """The rows of geometries to parse all at once, and their texts with spaces between numbers."""
-    counts, texts = geometries.counts(), geometries.texts
-    chosen = np.array([*(plan.bulk is not None for plan in geometries.plans), False])[
-        geometries.codes
-    ]
+    codes, counts, texts = geometries.codes, geometries.counts(), geometries.texts
+    chosen = np.array([*(plan.bulk is not None for plan in geometries.plans), False])[codes]
     paired = np.array([*(bool(p.bulk and p.bulk.pairs) for p in geometries.plans), False])
     if paired.any():
-        of_pairs = np.repeat(paired[geometries.codes], counts)
+        of_pairs = np.repeat(paired[codes], counts)
         wrong = of_pairs & ~are_pairs(texts)
         rows = np.repeat(np.arange(len(counts)), counts)
         chosen[rows[wrong]] = False
@@ -153,7 +151,7 @@ def _bulk_rows(geometries: UnparsedGeometries) -> tuple[Integers, pa.Array]:
 
 
 class PointOutOfRange(Unreadable):
-    """A point, by its index, is impossible in its CRS."""
+    """A point, which has this `index`, is impossible in its CRS."""
 
     def __init__(self, message: str, wrong: Truths) -> None:
         super().__init__(message)
@@ -161,7 +159,7 @@ class PointOutOfRange(Unreadable):
 
 
 def transformed(points: Numbers, srs: Srs, swap: bool, crs: str) -> Numbers:
-    """Points with x or longitude first; in their CRS, if `crs` is empty."""
+    """Points with x or longitude first; transformed to `crs`, unless it is empty."""
     if swap:
         points = points[:, [1, 0, 2][: points.shape[1]]]
     if not len(points):
@@ -176,11 +174,11 @@ def transformed(points: Numbers, srs: Srs, swap: bool, crs: str) -> Numbers:
     if not srs.crs:
         wrong = (np.abs(lon) > 180) | (np.abs(lat) > 90)
         if wrong.any():
-            raise PointOutOfRange("has no srsName, and coordinates that are no degrees", wrong)
+            raise PointOutOfRange("has no srsName, and coordinates that are not degrees", wrong)
         return points
     moved = points.copy()
     moved[:, 0], moved[:, 1] = to_crs84(srs.crs).transform(lon, lat)
     lost = ~(np.isfinite(moved[:, 0]) & np.isfinite(moved[:, 1]))
     if lost.any():
-        raise PointOutOfRange(f"has coordinates that lie nowhere in {srs.crs}", lost)
+        raise PointOutOfRange(f"has coordinates that are not possible in {srs.crs}", lost)
     return moved

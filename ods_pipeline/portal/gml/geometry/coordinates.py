@@ -58,16 +58,16 @@ class Coordinates:
 def points(run: Coordinates, texts: Sequence[str]) -> Numbers:
     """The points of a run, one per row, with two or three columns."""
     if run.form == "list":
-        found = _list(run, texts[run.slots[0]])
+        result = _list(run, texts[run.slots[0]])
     elif run.form == "tuples":
-        found = _rows([row for slot in run.slots for row in _tuples(run, texts[slot])])
+        result = _rows([row for slot in run.slots for row in _tuples(run, texts[slot])])
     elif run.form == "axes":
-        found = _rows([[number for slot in run.slots for number in _numbers(texts[slot])]])
+        result = _rows([[number for slot in run.slots for number in _numbers(texts[slot])]])
     else:
-        found = _rows([row for slot in run.slots if (row := _numbers(texts[slot]))])
-    if len(found) and run.dimension and run.dimension != found.shape[1]:
-        raise Unreadable(f"has {found.shape[1]} numbers in a point that declares {run.dimension}")
-    return found
+        result = _rows([row for slot in run.slots if (row := _numbers(texts[slot]))])
+    if len(result) and run.dimension and run.dimension != result.shape[1]:
+        raise Unreadable(f"has {result.shape[1]} numbers in a point that declares {run.dimension}")
+    return result
 
 
 def _list(run: Coordinates, text: str) -> Numbers:
@@ -78,7 +78,7 @@ def _list(run: Coordinates, text: str) -> Numbers:
     if dimension not in (2, 3):
         raise Unreadable(f"has points of {dimension} dimensions")
     if len(numbers) % dimension:
-        raise Unreadable(f"has {len(numbers)} numbers, which are no points of {dimension}")
+        raise Unreadable(f"has {len(numbers)} numbers, which do not make points of {dimension}")
     if run.count >= 0 and run.count * dimension != len(numbers):
         raise Unreadable(f"declares {run.count} points and has {len(numbers) // dimension}")
     return np.array(numbers, np.float64).reshape(-1, dimension)
@@ -109,7 +109,7 @@ def _rows(rows: list[list[float]]) -> Numbers:
 
 def _numbers(text: str) -> list[float]:
     if not _NUMERIC.fullmatch(text):
-        raise Unreadable(f"has coordinates that are no numbers: {_shown(text)}")
+        raise Unreadable(f"has coordinates that are not numbers: {_shown(text)}")
     return [_number(token) for token in text.split()]
 
 
@@ -119,9 +119,9 @@ def _number(token: str) -> float:
             raise ValueError(token)
         number = float(token)
     except ValueError as error:
-        raise Unreadable(f"has coordinates that are no numbers: {_shown(token)}") from error
+        raise Unreadable(f"has coordinates that are not numbers: {_shown(token)}") from error
     if not np.isfinite(number):
-        raise Unreadable(f"has coordinates beyond all bounds: {_shown(token)}")
+        raise Unreadable(f"has coordinates that are not finite: {_shown(token)}")
     return number
 
 
@@ -137,8 +137,8 @@ def _shown(text: str) -> str:
 
 def are_pairs(texts: pa.Array) -> Truths:
     """Which texts are pairs in GML 2's form, `x,y x,y`."""
-    found: Truths = pc.match_substring_regex(texts, _PAIRS).to_numpy(zero_copy_only=False)
-    return found
+    result: Truths = pc.match_substring_regex(texts, _PAIRS).to_numpy(zero_copy_only=False)
+    return result
 
 
 def parse_all(texts: pa.Array) -> tuple[Numbers, Integers] | None:

@@ -28,12 +28,12 @@ def circle(points: Numbers) -> Numbers:
     """The whole circle through three points; it begins and ends at the first."""
     if len(points) != 3:
         raise Unreadable(f"has a circle through {len(points)} points instead of three")
-    found = _centre(*points)
-    if found is None:
+    centre = _centre(*points)
+    if centre is None:
         raise Unreadable("has a circle through three points that lie on one line")
-    start, middle, end = (_bearing(found, point) for point in points)
+    start, middle, end = (_bearing(centre, point) for point in points)
     turn = 2 * math.pi if _sweep(start, middle, end) > 0 else -2 * math.pi
-    ring = _sweep_points(points[0], found, start, turn)
+    ring = _sweep_points(points[0], centre, start, turn)
     ring[-1] = points[0]
     return ring
 
@@ -75,7 +75,7 @@ def _centre(one: Numbers, two: Numbers, three: Numbers) -> tuple[float, float] |
     area = 2 * (ax * by - ay * bx)
     first, second = ax * ax + ay * ay, bx * bx + by * by
     if not math.isfinite(first + second + area):
-        raise Unreadable("has a curve that goes beyond all bounds")
+        raise Unreadable("has a curve with coordinates that are not finite")
     if abs(area) <= 1e-12 * max(first, second):
         return None
     x, y = (by * first - ay * second) / area, (ax * second - bx * first) / area

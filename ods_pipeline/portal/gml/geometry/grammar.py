@@ -75,7 +75,7 @@ class _Grammar:
         if node.name in _CURVES:
             return Shape(LINE, (self._path(node),))
         if node.name not in self._whole:
-            raise Unreadable(f"is a {node.name}, which is not read")
+            raise Unreadable(f"is a {node.name}, which is not supported")
         return self._whole[node.name](node)
 
     def _point(self, node: Node) -> Shape:
@@ -136,7 +136,7 @@ class _Grammar:
         elif node.name in ("CompositeCurve", "Ring"):
             parts = _members(node, "curveMember", "curveMembers")
         else:
-            raise Unreadable(f"has a {node.name}, a curve that is not made linear")
+            raise Unreadable(f"has a {node.name}, a type of curve that is not supported")
         return Path(tuple(self._path(part) for part in parts))
 
     def _around(self, node: Node) -> Segment:

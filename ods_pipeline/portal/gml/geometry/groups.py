@@ -99,10 +99,10 @@ def grouped(
     rows: Integers, codes: Integers, plans: Sequence[Plan], texts: pa.Array
 ) -> tuple[list[Group], Truths]:
     """Geometries that have bulk plans in groups, and which of them are odd and in no group."""
-    found = parse_all(texts)
-    if found is None:
+    parsed = parse_all(texts)
+    if parsed is None:
         return [], np.ones(len(codes), bool)
-    paths = _Paths(codes, [plan.bulk or _NONE for plan in plans], *found)
+    paths = _Paths(codes, [plan.bulk or _NONE for plan in plans], *parsed)
     groups: list[Group] = []
     systems = list(dict.fromkeys(plans[code].srs for code in np.unique(codes).tolist()))
     for srs in systems:

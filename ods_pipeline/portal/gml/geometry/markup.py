@@ -103,7 +103,7 @@ class Node:
             raise Unreadable(f"has text directly in {self.name}")
         for child in self.children:
             if child.name not in names:
-                raise Unreadable(f"has {child.name} in {self.name}, which is not understood")
+                raise Unreadable(f"has {child.name} in {self.name}, which is not supported")
         return self.children
 
 
@@ -136,7 +136,7 @@ def _attributes(marks: Sequence[Mark], position: int) -> dict[str, str]:
 
 def _node(name: str, attributes: dict[str, str], parent: Node, *, kept: bool) -> Node:
     if kept and not is_gml(name):
-        raise Unreadable(f"has {local(name)} in {parent.name}, which is no GML")
+        raise Unreadable(f"has {local(name)} in {parent.name}, which is not GML")
     declared = attributes.get("srsDimension") or attributes.get("dimension") or ""
     if declared and small(declared) is None:
         raise Unreadable(f"declares a dimension of {declared[:60]!r}")

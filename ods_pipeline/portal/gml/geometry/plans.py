@@ -1,4 +1,4 @@
-"""How to read geometries of one kind of markup, worked out once and kept for later ones.
+"""Plans for reading geometries of one kind of markup, made once and kept for later ones.
 
 A layer has few kinds: a point, a polygon with one ring, with two. So many geometries are a few
 plans and a list of texts. Nothing here parses these texts.
@@ -103,7 +103,9 @@ def _refuse_ambiguous_arcs(shape: Shape, system: Srs) -> None:
     """
     for _, path in _paths(shape):
         if any(segment.kind == "around" for segment in _segments(path)):
-            raise Unreadable(f"has an arc around a centre, which is not read in {system.name!r}")
+            raise Unreadable(
+                f"has an arc around a centre, which is not supported in {system.name!r}"
+            )
 
 
 def _segments(path: Path) -> Iterator[Segment]:
@@ -218,7 +220,7 @@ def concatenated(parts: Sequence[UnparsedGeometries]) -> UnparsedGeometries:
 
 
 def sizes(codes: Integers, parts: Sequence[Sequence[int]]) -> Integers:
-    """How many numbers each row has, by its kind's; a row of kind -1 has none."""
+    """How many numbers each row has, by its kind in `codes`; a row of kind -1 has none."""
     return np.array([*map(len, parts), 0], np.int64)[codes]
 
 
@@ -230,5 +232,5 @@ def spread(codes: Integers, parts: Sequence[Sequence[int]]) -> Integers:
     offsets = np.cumsum([0, *map(len, parts)])[codes]
     flat = np.array([number for part in parts for number in part], np.int64)
     within = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    found: Integers = flat[within + np.repeat(offsets, lengths)]
-    return found
+    result: Integers = flat[within + np.repeat(offsets, lengths)]
+    return result

@@ -81,7 +81,7 @@ def fill(shape: Shape, texts: Sequence[str]) -> FilledShape:
     with np.errstate(all="ignore"):
         filled = _fill(shape, texts)
     if not all(np.isfinite(array).all() for array in filled.arrays()):
-        raise Unreadable("has a curve that goes beyond all bounds")
+        raise Unreadable("has a curve with coordinates that are not finite")
     dimensions = {array.shape[1] for array in filled.arrays() if len(array)}
     if len(dimensions) > 1:
         raise Unreadable("has points with and without a height")
@@ -121,10 +121,10 @@ def points_of(path: Path, texts: Sequence[str]) -> Numbers:
 
 
 def _segment(segment: Segment, texts: Sequence[str]) -> Numbers:
-    found = [array for run in segment.runs if len(array := points(run, texts))]
-    if len({array.shape[1] for array in found}) > 1:
+    arrays = [array for run in segment.runs if len(array := points(run, texts))]
+    if len({array.shape[1] for array in arrays}) > 1:
         raise Unreadable("has points with and without a height")
-    line = np.concatenate(found) if found else np.empty((0, 2))
+    line = np.concatenate(arrays) if arrays else np.empty((0, 2))
     if segment.kind == "arcs":
         return curves.arc_string(line)
     if segment.kind == "circle":
@@ -140,7 +140,7 @@ def _segment(segment: Segment, texts: Sequence[str]) -> Numbers:
 
 def _box(corners: Numbers) -> Numbers:
     if corners.shape != (2, 2):
-        raise Unreadable("is a box that is not given by two corners in the plane")
+        raise Unreadable("is a box without two corners of two coordinates")
     (west, south), (east, north) = corners
     ring = [(west, south), (east, south), (east, north), (west, north), (west, south)]
     return np.array(ring, np.float64)
@@ -151,7 +151,7 @@ def ring(line: Numbers) -> Numbers:
     if len(line) and not np.array_equal(line[0, :2], line[-1, :2]):
         line = np.concatenate([line, line[:1]])
     if 0 < len(line) < _SMALLEST_RING:
-        raise Unreadable(f"has a ring of {len(line)} points, which encloses nothing")
+        raise Unreadable(f"has a ring of {len(line)} points, which are too few")
     return line
 
 
@@ -188,12 +188,12 @@ def _count(number: int) -> bytes:
 
 def wkb_headers(shape: Shape, high: bool) -> list[bytes] | None:
     """The WKB before each path's numbers; None if there is more after the last path."""
-    found: list[bytes] = []
-    rest = _headers(shape, high, b"", found)
-    return None if rest else found
+    headers: list[bytes] = []
+    rest = _headers(shape, high, b"", headers)
+    return None if rest else headers
 
 
-def _headers(shape: Shape, high: bool, before: bytes, found: list[bytes]) -> bytes:
+def _headers(shape: Shape, high: bool, before: bytes, headers: list[bytes]) -> bytes:
     if shape.type == POLYGON:
         before += _header(POLYGON, high, len(shape.paths))
     elif shape.type in (POINT, LINE):
@@ -201,8 +201,8 @@ def _headers(shape: Shape, high: bool, before: bytes, found: list[bytes]) -> byt
     else:
         before += _header(shape.type, high, len(shape.parts))
     for _ in shape.paths:
-        found.append(before)
+        headers.append(before)
         before = b""
     for part in shape.parts:
-        before = _headers(part, high, before, found)
+        before = _headers(part, high, before, headers)
     return before

@@ -82,7 +82,7 @@ def srs(name: str) -> Srs:
     crs, short = _named(name)
     known = _definition(crs, name)
     if known.is_geocentric:
-        raise GmlRefused(f"the srsName {name[:200]!r} counts from the centre of the Earth: no map")
+        raise GmlRefused(f"the srsName {name[:200]!r} is geocentric, which maps cannot show")
     axes = known.axis_info
     north = len(axes) > 1 and _north_first(known)
     return Srs(
@@ -102,18 +102,18 @@ def srs(name: str) -> Srs:
 def _named(name: str) -> tuple[str, bool]:
     """The CRS that a name means, and whether the form is short."""
     for form in _DEFINED:
-        found = form.fullmatch(name)
-        if found:
-            return _crs(found["authority"], found["code"]), False
+        match = form.fullmatch(name)
+        if match:
+            return _crs(match["authority"], match["code"]), False
     compound = _COMPOUND.fullmatch(name)
     if compound:
         (first, code), (_, height) = re.findall(r"crs:([^:,]+):[^:,]*:([^:,]+)", compound[1])
         return f"{_crs(first, code)}+{height}", False
     for form in [_LON_LAT, *_SHORT]:
-        found = form.fullmatch(name)
-        if found:
-            return _crs(found.groupdict().get("authority", "CRS"), found["code"]), True
-    raise GmlRefused(f"the srsName {name[:200]!r} is of no known form")
+        match = form.fullmatch(name)
+        if match:
+            return _crs(match.groupdict().get("authority", "CRS"), match["code"]), True
+    raise GmlRefused(f"the srsName {name[:200]!r} has no known form")
 
 
 def _crs(authority: str, code: str) -> str:
