@@ -7,10 +7,14 @@ published. The meaning of other footer entries does not belong here.
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import struct
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 BLANK = "0" * 64
 
@@ -21,7 +25,7 @@ _TAIL = 8  # length of the footer in four bytes, then the magic
 _CHUNK = 1 << 20
 
 
-class SealedFile:
+class SealedFile(io.BufferedRandom):
     """A file for Parquet's writer that gets its checksum at the end.
 
     Args:
@@ -29,22 +33,13 @@ class SealedFile:
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("r+b")
+        super().__init__(io.FileIO(path, "r+"))
         self._digest = hashlib.sha256()
-        self.closed = False
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Append."""
         self._digest.update(data)
-        return self._file.write(data)
-
-    def tell(self) -> int:
-        """The number of bytes written."""
-        return self._file.tell()
-
-    def flush(self) -> None:
-        """Hand written bytes to the system."""
-        self._file.flush()
+        return super().write(data)
 
     def seal(self) -> str:
         """Write the digest over its zeros, flush everything to the disk, and close.
@@ -52,23 +47,16 @@ class SealedFile:
         Returns:
             The digest.
         """
-        digits = self._digest.hexdigest()
-        self._file.flush()
-        offset = _digest_offset(self._file)
+        digest = self._digest.hexdigest()
+        offset = _digest_offset(self)
         if offset is None:
             raise ValueError("the footer has no place for a digest")
-        self._file.seek(offset)
-        self._file.write(digits.encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self.seek(offset)
+        super().write(digest.encode())
+        self.flush()
+        os.fsync(self.fileno())
         self.close()
-        return digits
-
-    def close(self) -> None:
-        """Close the file; repeated calls do nothing."""
-        if not self.closed:
-            self.closed = True
-            self._file.close()
+        return digest
 
 
 def intact(file: BinaryIO) -> bool:

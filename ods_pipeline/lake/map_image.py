@@ -27,11 +27,7 @@ _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 
 
 def markdown(path: Path) -> str:
-    """The map as an image in Markdown; empty where there is nothing to draw.
-
-    Args:
-        path: A landed partition.
-    """
+    """The map of a landed partition as an image in Markdown; empty where there is none."""
     image = png(path)
     return f"![map](data:image/png;base64,{base64.b64encode(image).decode()})" if image else ""
 
@@ -59,7 +55,7 @@ def png(path: Path, inches: tuple[float, float] = _INCHES) -> bytes:
 
 
 def braille(path: Path, width: int = 72) -> str:
-    """The same map in characters of two by four dots each, for a terminal.
+    """The same map in characters of two by four dots, for a terminal.
 
     Args:
         path: A landed partition.

@@ -18,15 +18,7 @@ _MARK = re.compile(r"HELD since (?:\d{4}-\d\d-\d\d|an unknown day): .*?\.(?: |$)
 def write_comments(
     session: Session, schema: str, table: str, before: TableState | None, wanted: TableState
 ) -> None:
-    """Give a table and its columns the comments that differ from those they have.
-
-    Args:
-        session: The open warehouse.
-        schema: The portal's schema.
-        table: The table.
-        before: The table as it is, None for one that has just been made.
-        wanted: The table as it should be.
-    """
+    """Write the comments that differ from those of before, None for a table just made."""
     if wanted.comment != (before.comment if before else ""):
         _comment_on_table(session, schema, table, wanted.comment)
     for name in wanted.types:

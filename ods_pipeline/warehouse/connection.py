@@ -41,13 +41,16 @@ _LAYOUT = (
 )
 _HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
 _SENTENCES = (
-    ("No space left on device", "the disk that holds {path} is full: free some and try again"),
-    ("File too large", "{path} cannot grow any further: see to the limit on the size of files"),
+    (
+        "No space left on device",
+        "the disk that holds {path} is full: free some space and retry",
+    ),
+    ("File too large", "{path} cannot grow any further: raise the limit on the size of files"),
     ("not a valid DuckDB", "{path} is not a DuckDB database: set ODS_WAREHOUSE to another file"),
     ("different configuration", "{path} is open read-only in this process: close it and try again"),
     ("Is a directory", "{path} is a folder: set ODS_WAREHOUSE to a file"),
-    ("Permission denied", "{path} cannot be written: see to its permissions"),
-    ("Cannot open file", "{path} cannot be written: see to the folder that it is in"),
+    ("Permission denied", "{path} cannot be written: correct its permissions"),
+    ("Cannot open file", "{path} cannot be written: check the folder that it is in"),
 )
 _DAMAGED = "Corrupt database file"
 
@@ -58,7 +61,7 @@ def _failure(
     """One sentence for a failure of DuckDB or of the file system: what is wrong and what to do."""
     if isinstance(error, OSError):
         reason = f"{error.strerror}: {error.filename}"
-        return WarehouseError(f"{path} cannot be written ({reason}): see to its folder")
+        return WarehouseError(f"{path} cannot be written ({reason}): check its folder")
     text = str(error)
     if "Could not set lock" in text or "being used by another process" in text:
         return WarehouseLocked(_locked(text, path), portal=portal, dataset=dataset)
@@ -67,7 +70,9 @@ def _failure(
             return WarehouseError(sentence.format(path=path), portal=portal, dataset=dataset)
     message = f"the warehouse {path} refused: {_first_line(text)}"
     if _DAMAGED in text:
-        message = f"{message}; move the file away and sync again, the lake has all that it held"
+        message = (
+            f"{message}; move the file away and sync again, the lake has everything that was in it"
+        )
     return WarehouseError(message, portal=portal, dataset=dataset)
 
 
@@ -95,13 +100,9 @@ def _out_of_memory_ignored() -> Iterator[None]:
 
 
 def _remove_half_made(path: Path) -> None:
-    """Remove a file that an interrupted process began: DuckDB would always refuse it.
-
-    Raises:
-        OSError: It cannot be removed.
-    """
+    """Remove a file that an interrupted process began: DuckDB would always refuse it."""
     with suppress(FileNotFoundError, BlockingIOError):
-        # Checked by name first: opening and closing a file that this process has locked unlocks it.
+        # Not opened if it is whole: closing a file that this process has locked would unlock it.
         if not path.is_file() or path.stat().st_size >= _HEADERS:
             return
         with path.open("r+b") as file:
@@ -116,14 +117,7 @@ class Session:
     """An open DuckDB file; no other process can open it until `close`.
 
     Attributes:
-        rollbacks: How many transactions were rolled back, for those who cache what they wrote.
-
-    Args:
-        path: The file; it and the folders above it are made if they do not exist.
-
-    Raises:
-        WarehouseLocked: Another process has it open.
-        WarehouseError: It cannot be opened or made.
+        rollbacks: How many transactions were rolled back; caches of what they wrote are invalid.
     """
 
     def __init__(self, path: Path) -> None:
@@ -167,12 +161,7 @@ class Session:
 
     def exists(self, schema: str, table: str) -> bool:
         """Whether there is such a table."""
-        # A query of the table itself: DuckDB reads its lists of tables from end to end each time.
-        try:
-            self.run(f"SELECT 1 FROM {self.named(schema, table)} LIMIT 0")
-        except duckdb.CatalogException:
-            return False
-        return True
+        return self.types(schema, table) is not None
 
     def count(self, schema: str, table: str) -> int:
         """How many rows a table has."""
@@ -190,6 +179,7 @@ class Session:
 
     def types(self, schema: str, table: str) -> dict[str, str] | None:
         """Type of each column of a table, in order; None if there is no such table."""
+        # A query of the table itself: DuckDB reads its lists of tables from end to end each time.
         try:
             found = self.run(f"DESCRIBE {self.named(schema, table)}")
         except duckdb.CatalogException:
@@ -256,10 +246,7 @@ class Session:
         """Attempts at a load, each with more memory than the one before.
 
         The caller leaves the loop when the load is done. Every attempt but the last ignores that it
-        ran out of memory.
-
-        Args:
-            small: Whether the load is too small for a second thread.
+        ran out of memory. A small load gets a single thread.
         """
         first, *more, last = _ATTEMPTS
         for attempt in (_FOR_SMALL if small else first, *more):

@@ -35,15 +35,7 @@ def fill(
     *,
     fresh: bool,
 ) -> None:
-    """Make the table of a file, and replace the existing one if there is one.
-
-    Args:
-        session: The open warehouse.
-        log: The portal's load log.
-        partition: The file.
-        wanted: The table as it should be.
-        entry: The entry for the log, without its time.
-        fresh: Whether there is no such table yet.
+    """Make the table of a file, in place of the existing one unless it is `fresh`; log it.
 
     Raises:
         WarehouseError: The file is damaged, or does not have the rows that its receipt says.

@@ -46,12 +46,7 @@ class LogEntry:
 
 
 class LoadLog:
-    """The load log of one portal, cached: a first run would else read all of it for each table.
-
-    Args:
-        session: The open warehouse.
-        schema: The portal's schema.
-    """
+    """The load log of one portal, cached: a first run would else read all of it for each table."""
 
     # Entries written by this process, which may have the file open more than once.
     _written = 0
@@ -184,7 +179,7 @@ class LoadLog:
             cached[entry.table] = replace(before, version=entry.version, dataset_uid=uid)
 
     def move(self, old: str, current: LogEntry, dataset_id: str) -> None:
-        """Give a table's entries another table name, and add an entry that says so.
+        """Give the entries of a table its new name, and add an entry that says so.
 
         Args:
             old: The name that the table had.

@@ -50,14 +50,7 @@ def rename(
 def drop_leftovers(
     session: Session, log: LoadLog, partition: Partition, former: list[LogEntry]
 ) -> None:
-    """Drop the tables of former names, after the dataset was loaded into another table.
-
-    Args:
-        session: The open warehouse.
-        log: The portal's load log.
-        partition: The loaded file.
-        former: The tables of former names, without the one that was renamed.
-    """
+    """Drop the former tables that were not renamed, after the dataset was loaded into another."""
     current = log.newest(partition.table).get(partition.table) if former else None
     if not current or current.dataset_uid != partition.receipt.dataset_uid:
         return
