@@ -44,7 +44,8 @@ class ContentHash:
         plain = [_plain(column) for column in rows.columns]
         names = [f"c{number}" for number in range(len(plain))]
         # The engine hashes an empty list like a missing one.
-        lengths = [f"len({n})" for n, c in zip(names, plain, strict=True) if _is_list(c)]
+        lists = [pa.types.is_list(column.type) for column in plain]
+        lengths = [f"len({name})" for name, nested in zip(names, lists, strict=True) if nested]
         columns = ", ".join([*names, *lengths])
         sums = self._summed(
             "SELECT sum(row::HUGEINT), sum(hash(row, 1)::HUGEINT) "  # noqa: S608
@@ -79,10 +80,6 @@ def _engine() -> duckdb.DuckDBPyConnection:
     # or DuckDB's binding reports a leak on stderr.
     atexit.register(_engine.cache_clear)
     return duckdb.connect(config={"threads": 1})
-
-
-def _is_list(column: pa.Array | pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_list(column.type))
 
 
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:

@@ -19,16 +19,6 @@ from ods_pipeline.tables.geometry import LITTLE_ENDIAN, objects, packed_points
 
 # WKB whose bounds are read without making geometries of it: a line, a polygon of one ring.
 _PATHS = {2: ("LineString", 9), 3: ("Polygon", 13)}
-_GEOPARQUET_NAMES = {
-    "POINT": "Point",
-    "LINESTRING": "LineString",
-    "LINEARRING": "LineString",
-    "POLYGON": "Polygon",
-    "MULTIPOINT": "MultiPoint",
-    "MULTILINESTRING": "MultiLineString",
-    "MULTIPOLYGON": "MultiPolygon",
-    "GEOMETRYCOLLECTION": "GeometryCollection",
-}
 
 
 class GeoSummary:
@@ -60,11 +50,10 @@ class GeoSummary:
         if not len(present):
             return
         geometries = shapely.from_wkb(objects(present))
-        for number, has_z in set(
-            zip(shapely.get_type_id(geometries), shapely.has_z(geometries), strict=True)
-        ):
-            name = shapely.GeometryType(number).name
-            self._types.add(_GEOPARQUET_NAMES[name] + (" Z" if has_z else ""))
+        kinds = shapely.get_type_id(geometries) * 2 + shapely.has_z(geometries)
+        for first in np.unique(kinds, return_index=True)[1]:
+            geometry = geometries[first]
+            self._types.add(geometry.geom_type + (" Z" if geometry.has_z else ""))
         self._widen(shapely.bounds(geometries).T)
 
     def _widen(self, bounds: Sequence[np.ndarray[Any, Any]]) -> None:

@@ -117,12 +117,6 @@ def _exact(
     return pa.array(values, target)
 
 
-def _texts(column: pa.Array, target: pa.DataType) -> pa.Array:
-    if not pa.types.is_string(column.type):
-        raise pa.ArrowInvalid("no text")
-    return column
-
-
 def _integers(column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         # Arrow reads hexadecimal; no portal writes it, and `0x10` in an int field is a mistake.
@@ -153,12 +147,6 @@ def _floats(column: pa.Array, target: pa.DataType) -> pa.Array:
     return pc.cast(column, target, safe=pa.types.is_string(column.type))
 
 
-def _days(column: pa.Array, target: pa.DataType) -> pa.Array:
-    if not (pa.types.is_date32(column.type) or pa.types.is_string(column.type)):
-        raise pa.ArrowInvalid("no date")
-    return column.cast(target)
-
-
 def _instants(column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         column = column.cast(pa.timestamp("us", tz="UTC"))
@@ -170,20 +158,25 @@ def _instants(column: pa.Array, target: pa.DataType) -> pa.Array:
     return column.cast(pa.timestamp("ms", column.type.tz)).cast(target)
 
 
-def _truths(column: pa.Array, target: pa.DataType) -> pa.Array:
-    if not (pa.types.is_boolean(column.type) or pa.types.is_string(column.type)):
-        raise pa.ArrowInvalid("no boolean")
-    return column.cast(target)
+def _cast(*accepted: Callable[[pa.DataType], bool]) -> Callable[[pa.Array, pa.DataType], pa.Array]:
+    """A kernel that casts columns of the accepted types."""
+
+    def cast(column: pa.Array, target: pa.DataType) -> pa.Array:
+        if not any(accepts(column.type) for accepts in accepted):
+            raise pa.ArrowInvalid("another type")
+        return column.cast(target)
+
+    return cast
 
 
 _KERNELS: dict[str, Callable[[pa.Array, pa.DataType], pa.Array]] = {
-    "text": _texts,
-    "json_blob": _texts,
+    "text": _cast(pa.types.is_string),
+    "json_blob": _cast(pa.types.is_string),
     "int": _integers,
     "double": _floats,
-    "date": _days,
+    "date": _cast(pa.types.is_date32, pa.types.is_string),
     "datetime": _instants,
-    "boolean": _truths,
+    "boolean": _cast(pa.types.is_boolean, pa.types.is_string),
 }
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import count
 
 CATALOG = "_catalog"
 HELD = "_held"
@@ -71,7 +72,8 @@ def column_names(names: Iterable[str]) -> tuple[str, ...]:
     used: set[str] = set()
     for index, name in enumerate(wanted):
         if folded(name) in used:
-            wanted[index] = _suffixed(name, original | used)
+            taken, candidates = original | used, (f"{name}_{number}" for number in count(1))
+            wanted[index] = next(other for other in candidates if folded(other) not in taken)
         used.add(folded(wanted[index]))
     return tuple(wanted)
 
@@ -79,10 +81,3 @@ def column_names(names: Iterable[str]) -> tuple[str, ...]:
 def folded(name: str) -> str:
     """The name as DuckDB compares it: only ASCII letters lose their case."""
     return re.sub("[A-Z]+", lambda capitals: capitals[0].lower(), name)
-
-
-def _suffixed(name: str, used: set[str]) -> str:
-    number = 1
-    while folded(f"{name}_{number}") in used:
-        number += 1
-    return f"{name}_{number}"
