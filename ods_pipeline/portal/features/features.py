@@ -201,7 +201,7 @@ class FeatureProof(Proof):
     @property
     def counted(self) -> int | None:
         """The portal's count that the features were compared with."""
-        counts = (self.hits, self.placed, self.live_count)
+        counts = (self.hits, self.with_geometry, self.live_count)
         return next((count for count in counts if count is not None), None)
 
     def __str__(self) -> str:
