@@ -216,7 +216,10 @@ SPLICES = st.lists(SPLICE, min_size=1, max_size=4)
 
 
 @given(SPLICES, st.booleans())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+)
 def test_whatever_happens_to_a_files_bytes_it_is_said_and_nothing_is_raised(
     tmp_path: Path, splices: list[tuple[int, int, bytes]], seal: bool
 ) -> None:
