@@ -23,7 +23,7 @@ def many(url: str, folder: Path) -> Path:
     """Land and load every dataset of the portal, all with the rows of the first."""
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.portal import Portal
-    from ods_pipeline.warehouse.protocol import open_warehouse
+    from ods_pipeline.warehouse.opening import open_warehouse
 
     portal = Portal(url)
     lake = Lake.of(folder, portal.slug)

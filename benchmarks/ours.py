@@ -15,23 +15,23 @@ from benchmarks.portal import DATASET
 from ods_pipeline.cli import process
 
 if TYPE_CHECKING:
-    from ods_pipeline.sync.extractor import Lane
+    from ods_pipeline.sync.extractor import Extractor
 
 process.prepare()
 
 
 def land_parquet(url: str, folder: Path) -> Path:
     """A proven partition from the Parquet export."""
-    from ods_pipeline.sync.extractor import Lane
+    from ods_pipeline.sync.extractor import Extractor
 
-    return _land(url, folder, Lane(format="parquet"))
+    return _land(url, folder, Extractor(format="parquet"))
 
 
 def land_csv(url: str, folder: Path) -> Path:
     """A proven partition from the CSV export."""
-    from ods_pipeline.sync.extractor import Lane
+    from ods_pipeline.sync.extractor import Extractor
 
-    return _land(url, folder, Lane(format="csv"))
+    return _land(url, folder, Extractor(format="csv"))
 
 
 def land_gml(url: str, folder: Path) -> Path:
@@ -43,7 +43,7 @@ def land_gml(url: str, folder: Path) -> Path:
 
 def load(url: str, folder: Path) -> Path:
     """The warehouse's table from a landed partition."""
-    from ods_pipeline.warehouse.protocol import open_warehouse
+    from ods_pipeline.warehouse.opening import open_warehouse
 
     database = folder / "warehouse.duckdb"
     with open_warehouse(f"duckdb:////{database}") as warehouse:
@@ -61,14 +61,14 @@ def sync_again(url: str, folder: Path) -> None:
     _sync(url, (folder / "given").resolve())
 
 
-def _land(url: str, folder: Path, lane: Lane) -> Path:
+def _land(url: str, folder: Path, lane: Extractor) -> Path:
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.portal import Portal
-    from ods_pipeline.sync.landing import Wanted, land
+    from ods_pipeline.sync.landing import LandingRequest, land
 
     portal = Portal(url)
     lake = Lake.of(folder, portal.slug)
-    land(portal, Wanted(portal.dataset(DATASET), lane=lane), lake)
+    land(portal, LandingRequest(portal.dataset(DATASET), extractor=lane), lake)
     return lake.partition(lane.kind, DATASET)
 
 

@@ -11,8 +11,8 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.lake.lake import Lake, PartitionKind
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.landing import Landing, Wanted, land
-from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.landing import LandingRequest, LandingResult, land
+from ods_pipeline.sync.options import Options, RunContext
 from ods_pipeline.sync.outcome import Outcome
 from ods_pipeline.sync.run import Run
 from ods_pipeline.warehouse import Warehouse, open_warehouse
@@ -45,7 +45,8 @@ class Desk:
         """Run as the command line does; the requests of this run alone are kept."""
         self.emulator.requests.clear()
         portal = Portal(self.emulator.url)
-        outcomes = Run(portal, self.lake, self.warehouse, Options(**options))(names)
+        context = RunContext(portal, self.lake, Options(**options))
+        outcomes = Run(context, self.warehouse)(names)
         assert portal.client.requests_made == len(self.emulator.requests)
         return {outcome.name: outcome for outcome in outcomes}
 
@@ -85,8 +86,8 @@ class Bench:
     def dataset(self) -> Dataset:
         return self.portal.dataset("towns")
 
-    def land(self, **options: Any) -> Landing:
-        return land(self.portal, Wanted(self.dataset(), **options), self.lake)
+    def land(self, **options: Any) -> LandingResult:
+        return land(self.portal, LandingRequest(self.dataset(), **options), self.lake)
 
     def rows(self) -> list[dict[str, Any]]:
         return pq.read_table(self.file, columns=["code", "n"]).to_pylist()

@@ -19,15 +19,16 @@ import sys
 from pathlib import Path
 from ods_pipeline.cli import process
 process.prepare()
-from ods_pipeline.sync.landing import Wanted, land
-from ods_pipeline.sync.extractor import FEATURES, Lane
+from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.extractor import FEATURES, Extractor
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.lake.lake import Lake
 
 url, folder, way = sys.argv[1:]
 portal = Portal(url)
-lane = FEATURES if way == "gml" else Lane(format=way)
-land(portal, Wanted(portal.dataset("big"), lane=lane), Lake.of(Path(folder), portal.slug))
+extractor = FEATURES if way == "gml" else Extractor(format=way)
+request = LandingRequest(portal.dataset("big"), extractor=extractor)
+land(portal, request, Lake.of(Path(folder), portal.slug))
 status = Path("/proc/self/status").read_text()
 print(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6)
 """

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ods_pipeline.cli.commands import status_of
-from ods_pipeline.cli.target import Places
+from ods_pipeline.cli.target import Target
 from ods_pipeline.errors import ConfigurationError, OdsPipelineError
 
 if TYPE_CHECKING:
@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 REDIRECT_URI = "http://127.0.0.1:8766/callback"
 
 
-def _address(places: Places) -> Address:
+def _address(target: Target) -> Address:
     """The portal that was named: an account is never one of the sample portal's by default."""
     from ods_pipeline.portal.http.address import Address
 
-    if not places.portal:
+    if not target.portal:
         raise ConfigurationError("ODS_PORTAL is not set: name the portal of your account")
-    return Address.parse(places.portal)
+    return Address.parse(target.portal)
 
 
 @click.command()
@@ -59,7 +59,7 @@ def _address(places: Places) -> Address:
 )
 @click.pass_obj
 def login(
-    places: Places,
+    target: Target,
     redirect_uri: str,
     no_browser: bool,
     timeout: int,
@@ -79,9 +79,9 @@ def login(
     from ods_pipeline.cli.login import log_in
     from ods_pipeline.cli.loopback import door
 
-    place, address = door(redirect_uri), _address(places)
-    application = places.access.application(
-        address, places.data_dir, client_auth=client_auth, pkce=pkce
+    place, address = door(redirect_uri), _address(target)
+    application = target.access.application(
+        address, target.data_dir, client_auth=client_auth, pkce=pkce
     )
     store, began = application.store(address), time.time()
     try:
@@ -93,7 +93,7 @@ def login(
         f"Logged in to {address.base} as application {application.client_id}; the login is kept in "
         f"{store.where} and renews itself; check with ods-pipeline whoami"
     )
-    if places.access.api_key:
+    if target.access.api_key:
         told = "ODS_API_KEY is set as well: unset it, or no command knows which of the two to show"
         click.echo(told, err=True)
 
@@ -115,14 +115,14 @@ def _ended_unless_kept(store: TokenStore, began: float, status: int) -> None:
 
 @click.command()
 @click.pass_obj
-def logout(places: Places) -> None:
+def logout(target: Target) -> None:
     """Forget the login that `ods-pipeline login` has kept.
 
     The portal is not told: the documents name no way to. The consent itself is withdrawn on the
     portal's account page.
     """
-    address = _address(places)
-    application = places.access.application(address, places.data_dir)
+    address = _address(target)
+    application = target.access.application(address, target.data_dir)
     store = application.store(address)
     whose = f"application {application.client_id} at {address.base}"
     if not store.forget():
@@ -137,7 +137,7 @@ def logout(places: Places) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
-def whoami(places: Places, as_json: bool) -> None:
+def whoami(target: Target, as_json: bool) -> None:
     """Say whom the portal takes you for, and until when.
 
     Shows the kind of credentials, where a login is kept, and how many datasets the portal shows
@@ -148,16 +148,16 @@ def whoami(places: Places, as_json: bool) -> None:
     from ods_pipeline.cli import report
 
     with report.errors_as_json(as_json):
-        if not places.access.given and not places.access.api_key_in_query:
-            nobody = {"portal": places.portal or None, "credentials": None}
+        if not target.access.given and not target.access.api_key_in_query:
+            nobody = {"portal": target.portal or None, "credentials": None}
             told = "no credentials are set; public datasets need none"
             click.echo(json.dumps(nobody) if as_json else told)
             return
         from ods_pipeline.cli.whoami import identify
         from ods_pipeline.portal.portal import Portal
 
-        address = _address(places)
-        credentials = places.access.credentials(address, places.data_dir)
+        address = _address(target)
+        credentials = target.access.credentials(address, target.data_dir)
         assert credentials is not None  # noqa: S101
         identity = identify(Portal(address.base, credentials), credentials)
         click.echo(json.dumps(identity.as_dict(), indent=2) if as_json else str(identity))

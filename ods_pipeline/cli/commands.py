@@ -1,7 +1,7 @@
 """The commands that read a portal and what is landed of it: options, calls, exit statuses.
 
-Each imports what it needs when it runs, so that `--help` is instant. What is printed is `report`'s
-work, what is done that of the modules below; settings are `cli`'s, accounts `account`'s.
+Each imports what it needs when it runs, so that `--help` is instant. What is done for a dataset
+belongs to `sync`.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ods_pipeline.cli.options import trusting
-from ods_pipeline.cli.target import Places
+from ods_pipeline.cli.options import rule_options
+from ods_pipeline.cli.target import Target
 
 if TYPE_CHECKING:
     from ods_pipeline.lake.lake import Lake
@@ -26,48 +26,48 @@ if TYPE_CHECKING:
 
 
 class Terminated(KeyboardInterrupt):
-    """A service manager's wish that this ends."""
+    """A service manager asked this process to end (SIGTERM)."""
 
 
 def status_of(stop: BaseException | None) -> int:
-    """The exit status of a command that was asked to end: as shells have it."""
+    """The exit status of a command that was asked to end, as shells have it."""
     return 143 if isinstance(stop, Terminated) else 130
 
 
 @dataclass(frozen=True)
-class Job:
-    """A portal that is being worked on and where its tables go."""
+class Session:
+    """A portal that a command works on, and where its data go."""
 
     portal: Portal
     credentials: ApiKey | OAuth2 | None
     lake: Lake
-    places: Places
+    target: Target
 
 
 @contextlib.contextmanager
-def _job(places: Places) -> Iterator[Job]:
-    """The portal of the places, or the sample portal for as long as the command runs."""
+def _session(target: Target) -> Iterator[Session]:
+    """The portal that was named, or the sample portal for as long as the command runs."""
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.http.address import Address
     from ods_pipeline.portal.portal import Portal
 
     with contextlib.ExitStack() as stack:
-        if places.portal:
-            address = Address.parse(places.portal)
-            credentials = places.access.credentials(address, places.data_dir)
+        if target.portal:
+            address = Address.parse(target.portal)
+            credentials = target.access.credentials(address, target.data_dir)
         else:
             from ods_pipeline.cli.sample_portal import sample_portal
 
-            serving = stack.enter_context(sample_portal(withheld=places.access.given))
+            serving = stack.enter_context(sample_portal(withheld=target.access.given))
             address, credentials = Address.parse(serving), None
         portal = Portal(address.base, credentials)
-        yield Job(portal, credentials, Lake.of(places.data_dir, portal.slug), places)
+        yield Session(portal, credentials, Lake.of(target.data_dir, portal.slug), target)
 
 
-def _patiently(warehouse: str, seconds: float) -> Warehouse:
-    """The warehouse, opened; whoever waits for it is told."""
+def _open_waiting(warehouse: str, seconds: float) -> Warehouse:
+    """The warehouse, opened; a wait for another process is announced."""
     from ods_pipeline.errors import WarehouseLocked
-    from ods_pipeline.warehouse.protocol import open_warehouse
+    from ods_pipeline.warehouse.opening import open_warehouse
 
     try:
         return open_warehouse(warehouse)
@@ -111,7 +111,7 @@ _axis_order = click.option(
 @_features
 @_wfs_version
 @_axis_order
-@trusting
+@rule_options
 @click.option(
     "--wait",
     type=click.FloatRange(min=0),
@@ -123,7 +123,7 @@ _axis_order = click.option(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON summary.")
 @click.pass_obj
 def sync(
-    places: Places,
+    target: Target,
     /,
     datasets: tuple[str, ...],
     full: bool,
@@ -138,12 +138,12 @@ def sync(
     them. Without DATASET: all that hold records. With --features the geographic ones are read
     through WFS as well, into tables of their own.
 
-    What cannot be proven is not taken: the rows of before stay, and the summary says why.
+    What cannot be proven is not landed: the old rows stay, and the summary says why.
     """
     import functools
 
     from ods_pipeline.cli import process, report
-    from ods_pipeline.sync.options import Options
+    from ods_pipeline.sync.options import Mode, Options, RunContext
     from ods_pipeline.sync.outcome import exit_status
     from ods_pipeline.sync.run import Run
 
@@ -153,31 +153,32 @@ def sync(
         raise click.UsageError("--wfs-version and --axis-order say how: add --features")
     process.prepare_to_load()
     started = time.monotonic()
-    with report.errors_as_json(as_json), _job(places) as job:
-        job.lake.spool()
-        options = Options(full, verify, **how)
+    with report.errors_as_json(as_json), _session(target) as session:
+        session.lake.staging_dir()
+        mode = Mode.full if full else Mode.verify if verify else Mode.incremental
+        context = RunContext(session.portal, session.lake, Options(mode, **how))
         with report.progress() as watcher:
-            opened = functools.partial(_patiently, places.warehouse, wait)
-            outcomes = Run(job.portal, job.lake, opened, options, watcher)(datasets)
+            opened = functools.partial(_open_waiting, target.warehouse, wait)
+            outcomes = Run(context, opened, watcher)(datasets)
         summary = report.Summary(
-            job.portal.client.address.base,
+            session.portal.client.address.base,
             outcomes,
-            job.portal.client.requests_made,
+            session.portal.client.requests_made,
             time.monotonic() - started,
-            job.portal.client.quota,
+            session.portal.client.quota,
         )
-        report.show_sync(summary, places.warehouse, as_json=as_json)
+        report.show_sync(summary, target.warehouse, as_json=as_json)
     raise SystemExit(exit_status(outcomes))
 
 
 @click.command()
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @_features
-@trusting
+@rule_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
 def plan(
-    places: Places,
+    target: Target,
     datasets: tuple[str, ...],
     features: bool,
     accept: bool,
@@ -189,18 +190,13 @@ def plan(
     Costs one request to the catalog and fetches no data.
     """
     from ods_pipeline.cli import report
-    from ods_pipeline.lake.lake import receipt
-    from ods_pipeline.sync.catalog import catalog_of
-    from ods_pipeline.sync.options import Options
-    from ods_pipeline.sync.run import landed_in, plans
+    from ods_pipeline.sync.options import Options, RunContext
+    from ods_pipeline.sync.planner import preview
 
-    with report.errors_as_json(as_json), _job(places) as job:
+    with report.errors_as_json(as_json), _session(target) as session:
         options = Options(features=features, accept=accept, rules=rules)
-        landed = landed_in(job.lake, options)
-        before = receipt(job.lake.catalog)
-        known = catalog_of(job.portal, landed["records"], before.rows if before else 0)
-        steps = list(plans(known, job.lake, options, datasets, landed))
-        report.show_plan(steps, job.portal.client.requests_made, as_json=as_json)
+        steps = preview(RunContext(session.portal, session.lake, options), datasets).steps
+        report.show_plan(steps, session.portal.client.requests_made, as_json=as_json)
     raise SystemExit(any(step.verdict.kind == "unknown" for step in steps))
 
 
@@ -208,40 +204,44 @@ def plan(
 @click.option("--where", metavar="ODSQL", help="Filter, such as \"publisher = 'SNCF'\".")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
-def catalog(places: Places, where: str | None, as_json: bool) -> None:
+def catalog(target: Target, where: str | None, as_json: bool) -> None:
     """List the portal's datasets."""
     from ods_pipeline.cli import report
 
-    with report.errors_as_json(as_json), _job(places) as job:
-        report.show_catalog(job.portal.datasets(where), as_json=as_json)
+    with report.errors_as_json(as_json), _session(target) as session:
+        report.show_catalog(session.portal.datasets(where), as_json=as_json)
 
 
 @click.command()
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
-def verify(places: Places, datasets: tuple[str, ...], as_json: bool) -> None:
+def verify(target: Target, datasets: tuple[str, ...], as_json: bool) -> None:
     """Prove landed partitions again from their files alone: digests, counts, schema.
 
     Asks no portal. Without ODS_PORTAL the partitions of all portals in the data folder are read.
     """
     from ods_pipeline.cli import report
     from ods_pipeline.lake.verify import audited
+    from ods_pipeline.portal.http.address import Address
 
     with report.errors_as_json(as_json):
-        audits = audited(places, datasets)
+        portal = Address.parse(target.portal).slug if target.portal else ""
+        audits = audited(target.data_dir / "lake", portal, datasets)
         report.show_audits(audits, as_json=as_json)
     raise SystemExit(any(audit.problem for audit in audits))
 
 
 @click.command()
 @click.pass_obj
-def doctor(places: Places) -> None:
+def doctor(target: Target) -> None:
     """Check portal, quota, credentials, lake and warehouse; each line says ok or what to do."""
     from ods_pipeline.cli.doctor import examine
 
-    with _job(places) as job:
-        findings = list(examine(job.portal, job.credentials, job.lake, places.warehouse))
+    with _session(target) as session:
+        findings = list(
+            examine(session.portal, session.credentials, session.lake, target.warehouse)
+        )
     for finding in findings:
         click.echo(f"{'ok ' if finding.good else 'BAD'}  {finding.subject}: {finding.text}")
     raise SystemExit(not all(finding.good for finding in findings))

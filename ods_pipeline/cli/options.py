@@ -1,6 +1,6 @@
 """The options of the command line that say how a portal is trusted.
 
-Reading them is all that is done here; the rules themselves and their defaults are `tables.rules`'.
+Only their values are read here; what follows from them is decided in `sync`.
 """
 
 from __future__ import annotations
@@ -14,14 +14,14 @@ import click
 from ods_pipeline.sync.rules import DEFAULT, Rules
 
 
-def trusting(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command the options, and their values as `rules` and `accept`."""
+def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command these options; it receives their values as `rules` and `accept`."""
 
     @click.option(
         "--accept",
         is_flag=True,
-        help="Take what is held back: a table that shrank, emptied or changed its columns. "
-        "Name the DATASET that you have looked at; without it everything held is taken.",
+        help="Accept what is held: a table that shrank, emptied or changed its columns. "
+        "Name the DATASET that you have looked at; without a name everything held is accepted.",
     )
     @click.option(
         "--max-trust-days",

@@ -1,6 +1,6 @@
 """What the command line prints: tables for people on stdout, JSON for programs, progress on stderr.
 
-Nothing here decides or fetches.
+Nothing is decided or fetched here.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from rich.table import Table
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.lake.verify import Audit
 from ods_pipeline.portal.http.sender import Quota
-from ods_pipeline.sync.outcome import Outcome, exit_status, shown
+from ods_pipeline.sync.outcome import Outcome, display_name, exit_status
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.run import Watcher
 
@@ -97,12 +98,12 @@ def _outcomes(outcomes: Sequence[Outcome]) -> Table:
 def _totals(summary: Summary, quiet: Sequence[Outcome]) -> str:
     counts = Counter(outcome.action for outcome in summary.outcomes)
     unlisted = f" ({len(quiet)} not listed)" if quiet else ""
-    told = ", ".join(f"{number} {action}" for action, number in counts.most_common())
+    actions = ", ".join(f"{number} {action}" for action, number in counts.most_common())
     quota = summary.quota
     left = f"; {quota.remaining} of {quota.limit} requests left" if quota else ""
     size = _size(sum(outcome.bytes for outcome in summary.outcomes))
     cost = f"{_number(summary.requests, 'request')}, {size} in {summary.seconds:.1f} s"
-    return f"{summary.portal}: {told or 'no datasets'}{unlisted}; {cost}{left}"
+    return f"{summary.portal}: {actions or 'no datasets'}{unlisted}; {cost}{left}"
 
 
 def _as_dict(summary: Summary) -> dict[str, object]:
@@ -125,7 +126,7 @@ def show_plan(steps: Sequence[Planned], requests: int, *, as_json: bool) -> None
             [
                 {
                     "dataset_id": step.dataset_id,
-                    "kind": step.lane.kind,
+                    "kind": step.extractor.kind,
                     "title": step.title,
                     "verdict": str(step.verdict.kind),
                     "reason": step.verdict.reason,
@@ -137,7 +138,7 @@ def show_plan(steps: Sequence[Planned], requests: int, *, as_json: bool) -> None
         return
     table = _table("dataset", "verdict", "why")
     for step in steps:
-        name = shown(step.dataset_id, step.lane.kind)
+        name = display_name(step.dataset_id, step.extractor.kind)
         table.add_row(escape(name), step.verdict.kind, escape(step.verdict.reason))
     console = _console()
     console.print(table)
@@ -200,7 +201,7 @@ def show_audits(audits: Sequence[Audit], *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def errors_as_json(as_json: bool) -> Iterator[None]:
-    """Let whoever reads JSON see why there is no summary; the sentence goes to stderr as well."""
+    """Print an error as JSON too, where a summary would have been; it goes to stderr as well."""
     try:
         yield
     except OdsPipelineError as error:
@@ -237,12 +238,12 @@ class _Bar(Watcher):
         self._fetched: set[str] = set()
 
     def planned(self, steps: Sequence[Planned]) -> None:
-        self._fetched = {shown(step.dataset_id, step.lane.kind) for step in steps}
+        self._fetched = {display_name(step.dataset_id, step.extractor.kind) for step in steps}
         self._bar.update(self._task, total=len(steps), description="fetching")
 
-    def received(self, step: Planned, size: int) -> None:
+    def received(self, kind: PartitionKind, dataset_id: str, size: int) -> None:
         self._size += size
-        name = shown(step.dataset_id, step.lane.kind)
+        name = display_name(dataset_id, kind)
         self._bar.update(self._task, size=f"{_size(self._size)}  {escape(name)}")
 
     def ended(self, outcome: Outcome) -> None:

@@ -1,7 +1,6 @@
-"""Where things are: portal, data folder and warehouse, as the user gave them or by default.
+"""What a command works on: portal, data folder and warehouse, as the user gave them or by default.
 
-The command line takes them from options and environment; Dagster's resources carry the same. What
-is shown to the portal is `access`'s business.
+Nothing is opened or connected to here.
 """
 
 from __future__ import annotations
@@ -10,39 +9,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ods_pipeline.cli.credentials import Access
-from ods_pipeline.errors import ConfigurationError
-
-
-def data_folder(given: str | None) -> Path:
-    """The root of lake and warehouse.
-
-    Args:
-        given: A folder; `data` without it.
-
-    Raises:
-        ConfigurationError: It is the address of an object store, or in the home of nobody.
-    """
-    folder = given or "data"
-    if "://" in folder:
-        raise ConfigurationError(
-            f"{folder} is an object store, which this version cannot land into; "
-            "set ODS_DATA_DIR to a folder"
-        )
-    try:
-        return Path(folder).expanduser()
-    except RuntimeError:
-        raise ConfigurationError(
-            f"{folder} is in the home of a user that this machine does not know; "
-            "set ODS_DATA_DIR to another folder"
-        ) from None
-
+from ods_pipeline.lake.files import data_folder
 
 _NONE = Access()
 
 
 @dataclass(frozen=True)
-class Places:
-    """The places of one run.
+class Target:
+    """What a command works on.
 
     Attributes:
         portal: Domain or URL; empty for the sample portal.
@@ -63,11 +37,11 @@ class Places:
         data_dir: str | None,
         warehouse: str | None,
         access: Access = _NONE,
-    ) -> Places:
+    ) -> Target:
         """Complete what the user gave with the defaults.
 
         Raises:
-            ConfigurationError: The data folder is none that can be used.
+            ConfigurationError: The data folder cannot be used.
         """
         path = data_folder(data_dir)
         default = f"duckdb:///{path / 'warehouse.duckdb'}"

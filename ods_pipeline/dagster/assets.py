@@ -1,42 +1,67 @@
-"""The assets of a portal as a whole: dataset, which is the portal's own, and catalog.
+"""The assets of a portal: dataset and catalog, records and table, features and layer.
 
-Those that are partitioned by dataset are `lane_assets`'.
+What is done to one dataset is done in `sync`. Here it is done for the partitions of a run, and
+reported so that a failure loses nothing that is done.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
 import dagster as dg
 
-from ods_pipeline.dagster.automation import refresh_on_change_or_age
-from ods_pipeline.dagster.config import Acceptance
-from ods_pipeline.dagster.events import summed_up
+from ods_pipeline.dagster import checks
+from ods_pipeline.dagster.automation import refresh_on_change, refresh_on_change_or_age
+from ods_pipeline.dagster.config import Acceptance, RunConfig
+from ods_pipeline.dagster.events import (
+    for_each_partition,
+    interrupted,
+    materialized,
+    summary_failure,
+)
 from ods_pipeline.dagster.metadata import of_load, of_partition
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
-    explained,
+    errors_as_failures,
     lake_of,
     portal_of,
     warehouse_of,
 )
+from ods_pipeline.dagster.results import Loaded, Updated
 from ods_pipeline.dagster.settings import Settings
-from ods_pipeline.dataset import Dataset
-from ods_pipeline.lake.holds import holds
-from ods_pipeline.lake.lake import Lake
+from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.lake.holds import read_holds, update_holds
+from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.sync.catalog import missing, publish_catalog
-from ods_pipeline.sync.holds import Changes, by_the_catalog, write_down
-from ods_pipeline.sync.outcome import forgotten, shown
+from ods_pipeline.sync.extractor import Extractor
+from ods_pipeline.sync.holds import (
+    forgotten,
+    holds_after_landing,
+    holds_after_loading,
+    holds_by_catalog,
+    write_holds,
+)
+from ods_pipeline.sync.loading import landed_steps, load_dataset
+from ods_pipeline.sync.options import Mode, Options, RunContext
+from ods_pipeline.sync.outcome import display_name
 from ods_pipeline.sync.plan import Planned
-from ods_pipeline.sync.planner import Work, catalog_of, of_portal
-from ods_pipeline.warehouse.protocol import Load
+from ods_pipeline.sync.planner import plan_partitions, prepare
+from ods_pipeline.sync.update import update_dataset
+from ods_pipeline.warehouse.protocol import Load, Warehouse
 
 _LISTED = 50
+_LANDED = {
+    "records": "Bulk exports, typed by the portal's declarations and proven complete.",
+    "features": "WFS features with all their geometries, typed and proven like the records.",
+}
+_LOADED = {
+    "records": "The records as a table, swapped in whole; it follows the publisher's fields.",
+    "features": "The features as a table, swapped in whole; every geometry with its CRS.",
+}
 
 
 def dataset_spec(settings: Settings) -> dg.AssetSpec:
-    """The datasets as they are on the portal; the sensor reports their versions."""
+    """The datasets on the portal; the sensor reports their versions."""
     return dg.AssetSpec(
         settings.key("dataset"),
         partitions_def=settings.partitions,
@@ -58,70 +83,188 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
         io_manager_key=settings.resource("io_manager"),
         pool=settings.warehouse_pool,
         retry_policy=WAIT_FOR_THE_WAREHOUSE,
-        automation_condition=refresh_on_change_or_age(settings.catalog_hours),
+        automation_condition=refresh_on_change_or_age(settings.attributes.catalog_hours),
         freshness_policy=dg.FreshnessPolicy.time_window(
-            fail_window=timedelta(hours=settings.catalog_hours)
+            fail_window=timedelta(hours=settings.attributes.catalog_hours)
         ),
         description=f"What {settings.address.base} has to offer: one request, one row per dataset.",
     )
     def catalog(context: dg.AssetExecutionContext, config: Acceptance) -> Any:
-        with explained():
-            portal, lake = portal_of(context, settings), lake_of(context, settings)
-            work = Work(portal, lake, settings.rules, accept=config.accept)
-            datasets = catalog_of(work)
-            steps = [step for lane in settings.lanes for step in of_portal(work, lane, datasets)]
-            doubtful = missing(portal, steps)
-            changes = held_by(work, settings, steps, doubtful)
+        with errors_as_failures():
+            work = context_of(context, settings, accept=config.accept)
+            plan = prepare(work)
+            listed = [step for step in plan.steps if not step.missing]
+            kinds = {extractor.kind for extractor in settings.extractors}
+            changes = holds_by_catalog(listed) | forgotten(read_holds(work.lake), plan.steps, kinds)
             with warehouse_of(context, settings) as warehouse:
-                write_down(lake, changes, warehouse)
-                if doubtful:
-                    # It is known to be incomplete, and the next one is compared with this.
-                    raise summed_up(len(datasets), doubtful)
-                landed = landed_catalog(work, datasets)
-                load = warehouse.load_catalog(lake.catalog)
+                write_holds(work.lake, changes, warehouse)
+                landed = receipt(work.lake.catalog)
+                if plan.missing or landed is None:
+                    # It is known to be incomplete, and was not landed.
+                    raise summary_failure(len(plan.datasets), plan.missing)
+                load = warehouse.load_catalog(work.lake.catalog)
             return dg.MaterializeResult(
-                metadata=catalog_metadata(lake, landed, load),
+                metadata=catalog_metadata(work.lake, landed, load),
                 data_version=dg.DataVersion(landed.content_hash),
             )
 
     return catalog
 
 
-def landed_catalog(work: Work, datasets: Sequence[Dataset]) -> Receipt:
-    """Bring the lake's catalog up to date with what the portal just said."""
-    portal, url = work.portal, work.portal.client.url("/catalog/exports/json")
-    return publish_catalog(work.lake, portal.slug, datasets, url)
-
-
-def held_by(
-    work: Work, settings: Settings, steps: Sequence[Planned], doubtful: Collection[str]
-) -> Changes:
-    """What the catalog alone says is held: what it lists no more, and what it shows no more.
-
-    Dagster has no partition of a dataset that is withdrawn, so nobody else would say so.
-
-    Args:
-        work: What the run works with.
-        settings: The portal's.
-        steps: The plan of everything.
-        doubtful: Datasets of which the catalog's word is not taken.
-    """
-    kinds = {lane.kind for lane in settings.lanes}
-    believed = (step for step in steps if step.dataset_id not in doubtful)
-    return by_the_catalog(believed) | forgotten(holds(work.lake), steps, kinds)
+def context_of(
+    context: Any, settings: Settings, mode: Mode = Mode.incremental, *, accept: bool = False
+) -> RunContext:
+    """What a run works with, made of its resources and its configuration."""
+    portal, lake = portal_of(context, settings), lake_of(context, settings)
+    return RunContext(portal, lake, settings.options(mode, accept=accept))
 
 
 def catalog_metadata(lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
     """What the UI shows of the catalog."""
-    told = {**of_partition(lake.catalog, landed, ""), **of_load(load)}
-    told["dagster/row_count"] = told.pop("dagster/partition_row_count")
-    held = holds(lake)
+    metadata = {**of_partition(lake.catalog, landed, ""), **of_load(load)}
+    metadata["dagster/row_count"] = metadata.pop("dagster/partition_row_count")
+    held = read_holds(lake)
     if held:
         lines = [
-            f"- **{shown(h.dataset_id, h.kind)}** {h.verdict}: {h.reason}" for h in held.values()
+            f"- **{display_name(h.dataset_id, h.kind)}** {h.verdict}: {h.reason}"
+            for h in held.values()
         ]
-        told |= {
+        metadata |= {
             "held": len(held),
             "held_datasets": dg.MetadataValue.md("\n".join(lines[:_LISTED])),
         }
-    return told
+    return metadata
+
+
+def landed_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinition:
+    """The rows of each dataset, landed in the lake."""
+
+    @dg.asset(
+        key=settings.key(extractor.kind),
+        # Layers are partitions of their own set, with the datasets' keys.
+        deps=[
+            dg.AssetDep(settings.key("dataset"), partition_mapping=dg.IdentityPartitionMapping())
+        ],
+        check_specs=checks.specs(settings.key(extractor.kind)),
+        partitions_def=settings.partitions_of(extractor),
+        backfill_policy=dg.BackfillPolicy.multi_run(settings.attributes.datasets_per_run),
+        group_name=settings.group,
+        kinds={"parquet"},
+        required_resource_keys={settings.resource("portal"), settings.resource("lake")},
+        io_manager_key=settings.resource("io_manager"),
+        pool=settings.portal_pool,
+        code_version="1",
+        automation_condition=refresh_on_change(),
+        description=_LANDED[extractor.kind],
+    )
+    def landed(context: dg.AssetExecutionContext, config: RunConfig) -> Any:
+        with errors_as_failures():
+            work = context_of(context, settings, config.mode, accept=config.accept)
+            steps = plan_partitions(work, extractor, context.partition_keys)
+            updated, failed = update_all(work, steps)
+            if not work.options.verifies:
+                results = {name: item.result for name, item in updated.items()}
+                by_name = {step.dataset_id: step for step in steps}
+                update_holds(work.lake, holds_after_landing(by_name, results, failed))
+        results_of_checks = list(checks.results([*updated.values()], failed))
+        differing = {
+            name: error for name, item in updated.items() if (error := item.result.difference_error)
+        }
+        failed |= differing
+        if failed:
+            yield from checks.evaluations(context.asset_key, results_of_checks)
+            right = {name: item for name, item in updated.items() if name not in differing}
+            raise interrupted(context, right, failed)
+        yield from materialized(context, updated, results_of_checks)
+
+    return landed
+
+
+def update_all(
+    work: RunContext, steps: Iterable[Planned]
+) -> tuple[dict[str, Updated], dict[str, OdsPipelineError]]:
+    """Bring partitions up to date one after the other, in the order in which they come.
+
+    Returns:
+        The partitions that were updated or compared, and the errors of the others.
+    """
+    base, by_name = work.portal.client.address.base, {step.dataset_id: step for step in steps}
+
+    def update(name: str) -> Updated:
+        return Updated.of(by_name[name], update_dataset(work, by_name[name]), base)
+
+    return for_each_partition(by_name, update)
+
+
+def loaded_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinition:
+    """The landed rows of each dataset, as a table in the warehouse."""
+
+    @dg.asset(
+        key=settings.loaded(extractor),
+        deps=[settings.key(extractor.kind)],
+        partitions_def=settings.partitions_of(extractor),
+        backfill_policy=dg.BackfillPolicy.multi_run(settings.attributes.datasets_per_run),
+        group_name=settings.group,
+        kinds={"duckdb"},
+        required_resource_keys={settings.resource("lake"), settings.resource("warehouse")},
+        pool=settings.warehouse_pool,
+        code_version="1",
+        retry_policy=WAIT_FOR_THE_WAREHOUSE,
+        automation_condition=refresh_on_change(),
+        description=_LOADED[extractor.kind],
+    )
+    def loaded(context: dg.AssetExecutionContext, config: Acceptance) -> Any:
+        with errors_as_failures():
+            options = settings.options(accept=config.accept)
+            verdicts = {
+                name: verdict_of(context.instance, settings.key(extractor.kind), name)
+                for name in context.partition_keys
+            }
+            lake = lake_of(context, settings)
+            with warehouse_of(context, settings) as warehouse:
+                done, failed = load_all(warehouse, lake, options, extractor, verdicts)
+        if failed:
+            raise interrupted(context, done, failed)
+        yield from materialized(context, done)
+
+    return loaded
+
+
+def load_all(
+    warehouse: Warehouse,
+    lake: Lake,
+    options: Options,
+    extractor: Extractor,
+    verdicts: Mapping[str, str],
+) -> tuple[dict[str, Loaded], dict[str, OdsPipelineError]]:
+    """Load landed partitions one after the other, and write down which tables are held.
+
+    Args:
+        warehouse: Where the tables are.
+        lake: Where the partitions are.
+        options: With the rules, and whether a person accepts what is held.
+        extractor: How the rows were fetched.
+        verdicts: The datasets, and why each was landed.
+
+    Returns:
+        The tables that were loaded, and the errors of the others.
+    """
+    steps = landed_steps(lake, extractor, verdicts)
+
+    def load(name: str) -> Loaded:
+        done = load_dataset(warehouse, lake, options, steps[name], verdicts[name])
+        return Loaded(done, lake.partition(extractor.kind, name), extractor.kind)
+
+    loaded, failed = for_each_partition(verdicts, load)
+    write_holds(lake, holds_after_loading(steps, loaded, failed), warehouse)
+    return loaded, failed
+
+
+def verdict_of(instance: dg.DagsterInstance, landed: dg.AssetKey, name: str) -> str:
+    """Why a dataset's partition was landed, as Dagster remembers it; empty where it does not."""
+    wanted = dg.AssetRecordsFilter(asset_key=landed, asset_partitions=[name])
+    for record in instance.fetch_materializations(wanted, limit=1).records:
+        event = record.asset_materialization
+        text = event.metadata.get("verdict") if event else None
+        return str(text.value) if text else ""
+    return ""

@@ -1,30 +1,23 @@
-"""Asset checks on records: whether they are all there, and whether their columns moved.
+"""Asset checks on landed rows: whether they are complete, and whether their columns changed.
 
-They state what landing has proven; proving is `portal.proof`'s work.
+They report what landing has proven; the proof itself belongs to `portal` and `sync`.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
+from ods_pipeline.dagster.results import Updated
 from ods_pipeline.errors import DataError, HeldBack, OdsPipelineError
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.sync.update import Brought
 from ods_pipeline.sync.verdict import Kind
 
 COMPLETE = "complete"
 SCHEMA = "schema_unchanged"
 _LISTED = 50
-
-# The receipt tells its proof to people, in `landing`'s words.
-_COUNTED = re.compile(r"(?:hits|live count|the portal counts|= the) (\d+)")
-_STOOD = re.compile(r"data_processed (stood at .+)$")
-_MOVED = re.compile(r"while it was read \((.+? → .+?)\)")
-_TOLERATED = "within the tolerance"
 
 
 def specs(records: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -48,12 +41,14 @@ def specs(records: dg.AssetKey) -> list[dg.AssetCheckSpec]:
 
 
 def results(
-    done: Sequence[Brought], failed: Mapping[str, OdsPipelineError]
+    done: Sequence[Updated], failed: Mapping[str, OdsPipelineError]
 ) -> Iterator[dg.AssetCheckResult]:
     """The outcome of both checks over all datasets of a run; none where nothing could be read."""
     doubtful = {name: str(error) for name, error in failed.items() if isinstance(error, DataError)}
     differing = {
-        item.receipt.dataset_id: item.difference().message for item in done if item.differs
+        item.planned.dataset_id: error.message
+        for item in done
+        if (error := item.result.difference_error)
     }
     frozen = {
         name: error.message
@@ -86,52 +81,51 @@ def evaluations(
         )
 
 
-def _completeness(done: Sequence[Brought], wrong: Mapping[str, str]) -> dg.AssetCheckResult:
-    right = [item for item in done if item.receipt.dataset_id not in wrong]
-    told: dict[str, Any] = {
+def _completeness(done: Sequence[Updated], wrong: Mapping[str, str]) -> dg.AssetCheckResult:
+    right = [item for item in done if item.planned.dataset_id not in wrong]
+    metadata: dict[str, Any] = {
         "datasets_proven": len(right),
-        "rows": sum(item.receipt.rows for item in right),
+        "rows": sum(item.result.receipt.rows for item in right),
     }
     if len(right) == 1 and not wrong:
-        told |= proof_figures(right[0].receipt)
+        metadata |= proof_figures(right[0].result.receipt)
     else:
-        proofs = {item.receipt.dataset_id: item.receipt.proof for item in right}
+        proofs = {item.planned.dataset_id: item.result.receipt.proof for item in right}
         listed = dict([*wrong.items(), *proofs.items()][:_LISTED])
-        told["datasets"] = dg.MetadataValue.md(_list(listed))
+        metadata["datasets"] = dg.MetadataValue.md(_list(listed))
     return dg.AssetCheckResult(
         check_name=COMPLETE,
         passed=not wrong,
-        metadata=told,
+        metadata=metadata,
         description="; ".join(wrong.values())[:500] or None,
     )
 
 
 def proof_figures(receipt: Receipt) -> dict[str, Any]:
-    """What a partition's rows were compared with, one by one.
+    """What a partition's rows were compared with, as figures.
+
+    Receipts that were written before they had figures show the sentence alone.
 
     Args:
         receipt: The partition's.
     """
-    told = f"{receipt.proof}; {receipt.note}"
-    counted, stood, moved = (
-        pattern.search(text)
-        for pattern, text in ((_COUNTED, told), (_STOOD, receipt.proof), (_MOVED, told))
-    )
+    moved = f"{receipt.data_processed} → {receipt.moved_to}" if receipt.moved_to else ""
+    stood = f"stood at {receipt.data_processed or 'nothing'}"
     return {
         "rows": receipt.rows,
-        **({"counted": int(counted[1])} if counted else {}),
-        **({"data_processed": (moved or stood)[1]} if moved or stood else {}),  # type: ignore[index]
-        **({"drift_accepted": receipt.proof} if _TOLERATED in told else {}),
+        **({"counted": int(receipt.counted)} if receipt.counted else {}),
+        **({"data_processed": moved or stood} if receipt.counted or moved else {}),
+        **({"drift_accepted": receipt.proof} if receipt.tolerance else {}),
         "proof": receipt.proof,
     }
 
 
-def _schema(done: Sequence[Brought], frozen: Mapping[str, str]) -> dg.AssetCheckResult:
-    changed = [item for item in done if str(item.change)]
-    moved = {item.receipt.dataset_id: str(item.change) for item in changed} | dict(frozen)
+def _schema(done: Sequence[Updated], frozen: Mapping[str, str]) -> dg.AssetCheckResult:
+    changed = [item for item in done if str(item.result.change)]
+    moved = {item.planned.dataset_id: str(item.result.change) for item in changed} | dict(frozen)
     return dg.AssetCheckResult(
         check_name=SCHEMA,
-        passed=not frozen and not any(item.change.breaks for item in changed),
+        passed=not frozen and not any(item.result.change.breaks for item in changed),
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"datasets": dg.MetadataValue.md(_list(dict([*moved.items()][:_LISTED])))},
         description="; ".join(f"{name}: {text}" for name, text in moved.items())[:500] or None,

@@ -1,7 +1,7 @@
-"""A step over several partitions: each gets its own data version, and a failure loses none done.
+"""A step over several partitions: each has its own data version, and a failure loses none done.
 
 Dagster stores one data version for all partitions of a step, and nothing at all of a step that
-fails. So what is done is logged partition by partition; which work that is, is not known here.
+fails. So finished partitions are logged one by one. Nothing is landed or loaded here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _LISTED = 200
 
 
 class Done(Protocol):
-    """One partition's work, finished."""
+    """A partition that is finished."""
 
     @property
     def version(self) -> str:
@@ -32,16 +32,19 @@ class Done(Protocol):
 _Done = TypeVar("_Done", bound=Done)
 
 
-def each(
+def for_each_partition(
     names: Iterable[str], step: Callable[[str], _Done]
 ) -> tuple[dict[str, _Done], dict[str, OdsPipelineError]]:
-    """Take the step for every partition, and go on after failures.
+    """Do something for every partition, and go on after failures.
 
-    A spent quota and a locked warehouse would fail all that follow, so they end it.
+    A spent quota or a locked warehouse would fail all that follow, so either ends it.
 
     Args:
-        names: Those that need it most first: what a quota leaves undone is the rest.
-        step: Brings one up to date.
+        names: The partitions, the most urgent first: a quota may leave the last ones undone.
+        step: Finishes one partition.
+
+    Returns:
+        What is done, and the errors of the others.
     """
     done: dict[str, _Done] = {}
     failed: dict[str, OdsPipelineError] = {}
@@ -55,9 +58,9 @@ def each(
             if error.of_dataset:
                 continue
             again = f"; it starts anew at {error.reset:%Y-%m-%d %H:%M} UTC" if error.reset else ""
-            told = f"the request quota was spent before its turn{again}"
+            message = f"the request quota was spent before its turn{again}"
             return done, failed | {
-                rest: QuotaExhausted(told, reset=error.reset, portal=error.portal)
+                rest: QuotaExhausted(message, reset=error.reset, portal=error.portal)
                 for rest in waiting
             }
         except WarehouseLocked as error:
@@ -67,7 +70,7 @@ def each(
             }
         except OdsPipelineError as error:
             failed[name] = error
-        except Exception as error:  # One dataset's surprise must not cost the others theirs.
+        except Exception as error:  # One dataset's bug must not cost the others theirs.
             failed[name] = unexpected_error(error, name)
     return done, failed
 
@@ -103,14 +106,14 @@ def interrupted(
     done: Mapping[str, Done],
     failed: Mapping[str, OdsPipelineError],
 ) -> dg.Failure:
-    """Keep what was done of a step that failed, and say what failed."""
+    """Log what is done of a step that failed, and return its failure."""
     for name, item in done.items():
         context.log_event(event(context.asset_key, name, item))
-    return summed_up(len(done), failed)
+    return summary_failure(len(done), failed)
 
 
-def summed_up(done: int, failed: Mapping[str, OdsPipelineError]) -> dg.Failure:
-    """The failures of several datasets as one; what a quota put off is no failure of theirs."""
+def summary_failure(done: int, failed: Mapping[str, OdsPipelineError]) -> dg.Failure:
+    """The failures of several datasets as one, apart from those that a quota put off."""
     if len(failed) == 1 and not done:
         return failure(*failed.values())
     put_off = {name: e for name, e in failed.items() if isinstance(e, QuotaExhausted)}
@@ -133,17 +136,17 @@ def summed_up(done: int, failed: Mapping[str, OdsPipelineError]) -> dg.Failure:
 
 
 def _shortened(failed: Mapping[str, OdsPipelineError]) -> str:
-    sentences = [named(name, error) for name, error in failed.items()]
+    sentences = [error_sentence(name, error) for name, error in failed.items()]
     more = f"; and {len(sentences) - _SENTENCES} more" if len(sentences) > _SENTENCES else ""
     return f"{'; '.join(sentences[:_SENTENCES])}{more}"
 
 
 def _listed(failed: Mapping[str, OdsPipelineError]) -> dg.MetadataValue[Any]:
-    lines = [f"- {named(name, error)}" for name, error in failed.items()]
+    lines = [f"- {error_sentence(name, error)}" for name, error in failed.items()]
     return dg.MetadataValue.md("\n".join(lines[:_LISTED]))
 
 
-def named(name: str, error: OdsPipelineError) -> str:
-    """The error's sentence, with the dataset's name wherever it lacks it."""
+def error_sentence(name: str, error: OdsPipelineError) -> str:
+    """The error's sentence, with the dataset's name if it lacks it."""
     sentence = str(error)
     return sentence if name in sentence else f"{name}: {sentence}"

@@ -1,6 +1,6 @@
-"""Reads landed partitions back for downstream assets, as whatever their annotation asks for.
+"""Reads landed partitions for downstream assets, as the type that their annotation names.
 
-It writes nothing: what is in the lake comes from the portal, proven, and from nowhere else.
+Nothing is written here: all data in the lake come from the portal, proven.
 """
 
 from collections.abc import Iterator, Mapping
@@ -11,11 +11,11 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.dagster.resources import LakeResource, explained
+from ods_pipeline.dagster.resources import LakeResource, errors_as_failures
 from ods_pipeline.errors import LakeError
 from ods_pipeline.lake.lake import Lake
-from ods_pipeline.tables import parquet
-from ods_pipeline.tables.pandas_types import lossless
+from ods_pipeline.tables.batches import read_batches
+from ods_pipeline.tables.schema import pandas_type
 
 
 class LakeIOManager(dg.ConfigurableIOManager):
@@ -36,7 +36,7 @@ class LakeIOManager(dg.ConfigurableIOManager):
         """
         wanted = context.dagster_type.typing_type
         kind = context.asset_key.path[-1]
-        with explained():
+        with errors_as_failures():
             if not context.has_asset_partitions:
                 return read(landed(self.lake.lake, kind, ""), wanted)
             names = context.asset_partition_keys
@@ -69,7 +69,7 @@ def landed(lake: Lake, kind: str, name: str) -> Path:
     """The file of an asset's partition.
 
     Raises:
-        LakeError: There is none.
+        LakeError: It is not landed yet.
     """
     path = lake.catalog if kind == "catalog" else lake.partition(kind, name)
     if not path.exists():
@@ -93,7 +93,7 @@ def read(path: Path, wanted: Any) -> Any:
     if name == "GeoDataFrame":
         return _with_geometry(path)
     table = pq.read_table(path, partitioning=None)
-    return table.to_pandas(types_mapper=lossless) if name == "DataFrame" else table
+    return table.to_pandas(types_mapper=pandas_type) if name == "DataFrame" else table
 
 
 def stream(path: Path) -> pa.RecordBatchReader:
@@ -102,7 +102,7 @@ def stream(path: Path) -> pa.RecordBatchReader:
 
     def batches() -> Iterator[pa.RecordBatch]:
         with file:
-            yield from parquet.batches(file)
+            yield from read_batches(file)
 
     return pa.RecordBatchReader.from_batches(file.schema_arrow, batches())
 
@@ -115,4 +115,4 @@ def _with_geometry(path: Path) -> Any:
         )
     import geopandas
 
-    return geopandas.read_parquet(path, to_pandas_kwargs={"types_mapper": lossless})
+    return geopandas.read_parquet(path, to_pandas_kwargs={"types_mapper": pandas_type})

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.tables.schema_diff import told
+from ods_pipeline.tables.schema_diff import metadata_text
 from ods_pipeline.warehouse.protocol import Load
 
 _ROWS, _COLUMNS, _CHARACTERS = 5, 8, 40
@@ -26,7 +26,7 @@ _COLUMNS_TOLD = 500
 
 def column_type(field: pa.Field) -> str:
     """A column's type for people: Arrow's, but for WKB."""
-    return "geometry" if told(field, "ods_type").startswith("geo_") else str(field.type)
+    return "geometry" if metadata_text(field, "ods_type").startswith("geo_") else str(field.type)
 
 
 def column_schema(schema: pa.Schema) -> dg.TableSchema:
@@ -40,12 +40,16 @@ def column_schema(schema: pa.Schema) -> dg.TableSchema:
 
 def described(field: pa.Field) -> str | None:
     """Label, description and unit in one line."""
-    unit = told(field, "unit")
-    parts = (told(field, "label"), told(field, "description"), f"unit: {unit}" if unit else "")
+    unit = metadata_text(field, "unit")
+    parts = (
+        metadata_text(field, "label"),
+        metadata_text(field, "description"),
+        f"unit: {unit}" if unit else "",
+    )
     return " — ".join(dict.fromkeys(filter(None, parts))) or None
 
 
-def version(receipt: Receipt, schema: pa.Schema) -> str:
+def data_version(receipt: Receipt, schema: pa.Schema) -> str:
     """The data version of landed records: another one if and only if the table has to follow.
 
     The content hash knows neither names nor comments, so a digest of these is added. The

@@ -1,7 +1,6 @@
-"""Dagster's partitions of a portal and how they follow its catalog: one per dataset of each lane.
+"""Dagster's partitions of a portal, one per dataset: which to add and which to remove.
 
-Here is decided what to add and what may be removed. The sensor asks Dagster for it, the job does
-it at once.
+Decisions only. The sensor requests the changes from Dagster, the job makes them at once.
 """
 
 from __future__ import annotations
@@ -37,7 +36,7 @@ class Moves:
     departed: tuple[str, ...] = ()
 
 
-def known(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition) -> set[str]:
+def existing(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition) -> set[str]:
     """The keys of a set of partitions."""
     return set(instance.get_dynamic_partitions(partitions.name or ""))
 
@@ -48,7 +47,7 @@ def moves(
     catalog: Mapping[str, Dataset],
     own_run: str = "",
 ) -> Iterator[tuple[dg.DynamicPartitionsDefinition, Moves]]:
-    """How each lane's set of partitions differs from the catalog.
+    """How each extractor's set of partitions differs from the catalog.
 
     Args:
         instance: Where the partitions are.
@@ -57,13 +56,13 @@ def moves(
         own_run: A run that may be at work on any of them.
     """
     busy: list[str | None] | None = None
-    for lane in settings.lanes:
-        partitions = settings.partitions_of(lane)
-        found = difference(settings.carried(lane, catalog), known(instance, partitions))
-        if found.departed:
+    for extractor in settings.extractors:
+        partitions = settings.partitions_of(extractor)
+        moved = difference(settings.chosen_for(extractor, catalog), existing(instance, partitions))
+        if moved.departed:
             busy = busy_partitions(instance, settings, own_run) if busy is None else busy
-            found = Moves(found.arrived, removable(found.departed, busy))
-        yield partitions, found
+            moved = Moves(moved.arrived, removable(moved.departed, busy))
+        yield partitions, moved
 
 
 def difference(catalog: Mapping[str, Dataset], partitions: Collection[str]) -> Moves:
@@ -83,7 +82,7 @@ def difference(catalog: Mapping[str, Dataset], partitions: Collection[str]) -> M
 def removable(departed: Iterable[str], running: Iterable[str | None]) -> tuple[str, ...]:
     """The departed partitions that no run is at work on.
 
-    A run whose partition is deleted does all of its work and then fails to store it.
+    If a run's partition is deleted, the run does its work and then fails to store it.
 
     Args:
         departed: Partitions that the catalog lists no more.
@@ -96,14 +95,14 @@ def removable(departed: Iterable[str], running: Iterable[str | None]) -> tuple[s
 def busy_partitions(
     instance: dg.DagsterInstance, settings: Settings, own_run: str = ""
 ) -> list[str | None]:
-    """The partitions of unfinished runs; None for runs over several, or over nobody knows what.
+    """The partitions of unfinished runs; None for runs over several, or over an unknown set.
 
     Args:
         instance: Where the runs are.
         settings: The portal's.
         own_run: A run that does not count.
     """
-    ours = {key for lane in settings.lanes for key in settings.keys(lane)}
+    ours = {key for extractor in settings.extractors for key in settings.keys(extractor)}
     runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
     # A backfill has runs yet to come, which nothing but the backfill itself knows of.
     if any(

@@ -1,7 +1,7 @@
 """What a run needs from outside: the portal, the lake and the warehouse, as Dagster resources.
 
 Settings that are left empty are read from the environment here, when they are needed, and nowhere
-else. How trouble with them is told to Dagster's users is also said here.
+else. Errors are turned into failures that Dagster's users can read.
 """
 
 import os
@@ -13,9 +13,8 @@ from typing import Any
 import dagster as dg
 from pydantic import Field, PrivateAttr
 
-from ods_pipeline.cli.target import data_folder
 from ods_pipeline.dagster.credentials import OAuth2Resource, application
-from ods_pipeline.dagster.env import UNQUOTED, FromEnv, by_name
+from ods_pipeline.dagster.env import UNQUOTED, FromEnv, env_ref
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.errors import (
     ConfigurationError,
@@ -24,11 +23,13 @@ from ods_pipeline.errors import (
     QuotaExhausted,
     WarehouseLocked,
 )
+from ods_pipeline.lake.files import data_folder
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.warehouse.protocol import Warehouse, open_warehouse
+from ods_pipeline.warehouse.opening import open_warehouse
+from ods_pipeline.warehouse.protocol import Warehouse
 
 #: Another process may be loading, a person looking: waited for, some 20 minutes at most.
 WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)
@@ -73,7 +74,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             ConfigurationError: A secret is given as plain text, or there are two kinds of them.
         """
-        key = by_name("api_key", values.get("api_key"))
+        key = env_ref("api_key", values.get("api_key"))
         oauth2 = application(values.get("oauth2"))
         if key and oauth2:
             raise ConfigurationError(
@@ -97,7 +98,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             max_wait: Seconds to wait at most for a spent quota.
 
         Raises:
-            ConfigurationError: The address is none, or a variable with a secret is not set.
+            ConfigurationError: The address is unusable, or a variable with a secret is not set.
         """
         return Portal(
             self.address,
@@ -109,7 +110,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def credentials(self) -> Credentials | None:
-        """What is shown to the portal, read from the environment now; None for nothing.
+        """The credentials, read from the environment now; None for none.
 
         Raises:
             ConfigurationError: A variable that it needs is not set.
@@ -168,17 +169,17 @@ def data_dir(given: str) -> Path:
 def failure(error: OdsPipelineError) -> dg.Failure:
     """An error as Dagster's users see it: one sentence and no stack.
 
-    Only a warehouse that somebody else is writing to is worth another try within the run; what
-    a portal refuses was already tried again by the client, and a quota is full again tomorrow.
+    Only a warehouse that another process is writing to is worth another try within the run. The
+    client has already tried again what a portal refused, and a quota is full again tomorrow.
     """
-    known = {"portal": error.portal, "dataset": error.dataset, "url": error.url}
+    entries = {"portal": error.portal, "dataset": error.dataset, "url": error.url}
     if isinstance(error, HeldBack):
-        known |= {"held": error.verdict, "to_accept": _ACCEPT}
+        entries |= {"held": error.verdict, "to_accept": _ACCEPT}
     put_off = isinstance(error, QuotaExhausted)
     return dg.Failure(
         description=f"deferred: {error}" if put_off else str(error),
         metadata={
-            **{key: value for key, value in known.items() if value},
+            **{key: value for key, value in entries.items() if value},
             **(until([error]) if put_off else {}),
         },
         allow_retries=isinstance(error, WarehouseLocked),
@@ -186,13 +187,13 @@ def failure(error: OdsPipelineError) -> dg.Failure:
 
 
 def until(errors: Iterable[OdsPipelineError]) -> dict[str, dg.MetadataValue[Any]]:
-    """When a quota that was spent starts anew, where the portal says so."""
+    """When a spent quota is full again, where the portal says so."""
     resets = [e.reset for e in errors if isinstance(e, QuotaExhausted) and e.reset]
     return {"deferred_until": dg.MetadataValue.timestamp(max(resets))} if resets else {}
 
 
 @contextmanager
-def explained() -> Iterator[None]:
+def errors_as_failures() -> Iterator[None]:
     """Turn errors of ours into failures that Dagster shows as one sentence.
 
     Raises:

@@ -1,34 +1,86 @@
-"""One landed partition loaded and told about: the step that assets and job have in common.
+"""What the UI shows of a partition that was updated or loaded: metadata and data version.
 
-How it is loaded is the warehouse's knowledge; here that becomes metadata and data version.
+Rendering only. The work is done in `sync`, and what Dagster does with it in `assets` and `job`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 
-from ods_pipeline.dagster.metadata import column_schema, of_load, of_map
-from ods_pipeline.errors import HeldBack
-from ods_pipeline.lake.holds import holds
-from ods_pipeline.lake.lake import Lake, receipt
-from ods_pipeline.sync.extractor import Lane
+from ods_pipeline.dagster.metadata import (
+    column_schema,
+    data_version,
+    of_load,
+    of_map,
+    of_partition,
+)
 from ods_pipeline.sync.plan import Planned
-from ods_pipeline.sync.rules import Rules
-from ods_pipeline.sync.verdict import Kind, Verdict
-from ods_pipeline.warehouse.protocol import Load, Warehouse
+from ods_pipeline.sync.update import UpdateResult
+from ods_pipeline.warehouse.protocol import Load
+
+
+@dataclass(frozen=True)
+class Updated:
+    """A partition that was brought up to date.
+
+    Attributes:
+        planned: What it needed.
+        result: What came of it.
+        page: The dataset's page on the portal.
+    """
+
+    planned: Planned
+    result: UpdateResult
+    page: str
+
+    @classmethod
+    def of(cls, planned: Planned, result: UpdateResult, base: str) -> Updated:
+        """The same with the dataset's page.
+
+        Args:
+            planned: What it needed.
+            result: What came of it.
+            base: Base URL of the portal.
+        """
+        return cls(planned, result, f"{base}/explore/dataset/{planned.dataset_id}/")
+
+    @property
+    def moved(self) -> bool:
+        """Whether anything had to be done."""
+        return self.result.action != "unchanged"
+
+    @property
+    def version(self) -> str:
+        """The data version of what is landed now."""
+        return data_version(self.result.receipt, pq.read_schema(self.result.path))
+
+    def metadata(self) -> dict[str, Any]:
+        """What the UI shows of it."""
+        result, landing = self.result, self.result.landing
+        change = str(result.change)
+        return {
+            "verdict": str(self.planned.verdict.kind),
+            "reason": result.reason,
+            "requests": result.requests,
+            "bytes": landing.bytes if landing else 0,
+            "seconds": round(landing.seconds, 3) if landing else 0.0,
+            "same_content": bool(landing and not landing.changed),
+            **({"schema_change": change} if change else {}),
+            **of_map(result.path, result.receipt.kind),
+            **of_partition(result.path, result.receipt, self.page),
+        }
 
 
 @dataclass(frozen=True)
 class Loaded:
-    """What loading one partition came to.
+    """A table that was loaded.
 
     Attributes:
-        load: The warehouse's own account.
+        load: What the warehouse says of it.
         path: The partition.
         kind: `records` or `features`.
     """
@@ -49,53 +101,4 @@ class Loaded:
             **of_map(self.path, self.kind),
             **of_load(self.load),
             "dagster/column_schema": columns,
-        }
-
-
-@dataclass(frozen=True)
-class Loading:
-    """What a run loads with.
-
-    Attributes:
-        warehouse: Where tables are.
-        lake: Where partitions are.
-        rules: With the contracts under which columns may change.
-        accept: Whether a person takes columns that a contract would keep out.
-    """
-
-    warehouse: Warehouse
-    lake: Lake
-    rules: Rules
-    accept: bool = False
-
-    def load(self, lane: Lane, name: str, why: str) -> Loaded:
-        """Load one landed dataset; one that is loaded already costs a look at its footer.
-
-        Raises:
-            HeldBack: Its columns differ and its contract is quarantine; the table stays.
-            WarehouseError: The table stays as it was.
-        """
-        path = self.lake.partition(lane.kind, name)
-        contract = "evolve" if self.accept else self.rules.contract(name)
-        load = self.warehouse.load(path, verdict=why, contract=contract)
-        if load.action == "quarantined":
-            told = load.quarantine(
-                "`accept: true` in the launchpad or `ods-pipeline sync --accept`"
-            )
-            raise HeldBack(str(Kind.QUARANTINED), told, dataset=name)
-        return Loaded(load, path, lane.kind)
-
-    def steps(self, lane: Lane, names: Iterable[str]) -> dict[str, Planned]:
-        """The partitions to load, with what is held of them."""
-        held = holds(self.lake)
-        return {
-            name: Planned(
-                lane,
-                name,
-                None,
-                receipt(self.lake.partition(lane.kind, name)),
-                Verdict(Kind.UNCHANGED, "landed before"),
-                hold=held.get((lane.kind, name)),
-            )
-            for name in names
         }

@@ -1,31 +1,38 @@
-"""One portal's settings as Dagster needs them: what things are called, which datasets, how often.
+"""One portal's settings as Dagster needs them: what things are called, and which datasets to keep.
 
-Pure values: nothing here connects to anything or reads the environment.
+Nothing here connects to anything. The environment is read for the portal's address alone, which
+decides what the assets are called, and for the credentials that belong to it.
 """
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from typing import TYPE_CHECKING
 
 import dagster as dg
 
+from ods_pipeline.dagster.attributes import Layers, PortalAttributes, Selection
+from ods_pipeline.dagster.credentials import OAuth2Resource, application, from_environment
+from ods_pipeline.dagster.env import FromEnv, env_ref
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.portal.exports.export import Format
+from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
-from ods_pipeline.portal.wfs import Version
-from ods_pipeline.sync.extractor import Lane
-from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.sync.extractor import Extractor
+from ods_pipeline.sync.options import Mode, Options
+from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.verdict import verdict
 from ods_pipeline.warehouse.names import schema_name
+from ods_pipeline.warehouse.opening import public_url
 
-if TYPE_CHECKING:
-    from ods_pipeline.dagster.credentials import OAuth2Resource
-    from ods_pipeline.dagster.env import FromEnv
-    from ods_pipeline.portal.gml import AxisOrder
+#: Where `ods-pipeline emulator` and `make dev` serve the sample portal, and its name in Dagster.
+EMULATOR = "http://127.0.0.1:8765"
+EMULATOR_NAME = "sample_portal"
+
+#: Seconds between two looks at a catalog: a real portal allows 100 to 15,000 requests a day.
+SECONDS, EMULATOR_SECONDS = 1800, 30
 
 _UNFIT_FOR_A_KEY = re.compile(r"[\x00-\x1f]|\.\.\.|^$")
 
@@ -37,47 +44,19 @@ class Settings:
     Attributes:
         address: Where the portal is.
         name: Prefix of everything it has in Dagster; letters, digits and `_`.
-        include: Identifiers or globs of the datasets to keep.
-        exclude: Identifiers or globs of those to leave out, whatever `include` says.
-        format: Export to read first.
-        layers: Identifiers or globs of the geographic datasets to read through WFS as well.
-        not_layers: Identifiers or globs of those to leave out, whatever `layers` says.
-        wfs_version: Version of WFS to ask for.
-        axis_order: Order of features' coordinates where their reference system leaves it open.
-        rules: How the portal is trusted.
-        datasets_per_run: Datasets that share a run where several are asked for at once.
-        data_dir: Root of the lake; empty where the resource is to resolve it.
-        warehouse: URL of the warehouse; empty where the resource is to resolve it.
-        group: Group of the assets.
-        catalog_hours: Age at which the catalog counts as out of date.
+        attributes: The attributes as the user gave them.
         sensor_seconds: Seconds between two looks at the catalog at least.
-        running: Whether sensors start switched on.
-        schedule: Cron of the job, for those who prefer a clock; empty for none.
+        rules: How the portal is trusted.
         api_key: The variable that holds an API key.
-        api_key_in_query: Whether the key is sent in the URL.
         oauth2: The application that a person has given access to, without its secret.
     """
 
     address: Address
     name: str
-    include: tuple[str, ...] = ("*",)
-    exclude: tuple[str, ...] = ()
-    format: Format = "parquet"
-    layers: tuple[str, ...] = ()
-    not_layers: tuple[str, ...] = ()
-    wfs_version: Version = "1.1.0"
-    axis_order: AxisOrder = "auto"
-    rules: Rules = DEFAULT
-    datasets_per_run: int = 25
-    data_dir: str = ""
-    warehouse: str = ""
-    group: str = ""
-    catalog_hours: int = 24
-    sensor_seconds: int = 1800
-    running: bool = False
-    schedule: str = ""
+    attributes: PortalAttributes
+    sensor_seconds: int
+    rules: Rules
     api_key: FromEnv | None = None
-    api_key_in_query: bool = False
     oauth2: OAuth2Resource | None = None
 
     @property
@@ -108,61 +87,92 @@ class Settings:
         return dg.DynamicPartitionsDefinition(name=f"{self.name}/layers")
 
     @property
-    def lanes(self) -> tuple[Lane, ...]:
-        """The ways by which rows come: exports, and WFS where layers are chosen."""
-        records = Lane("records", format=self.format)
-        features = Lane("features", version=self.wfs_version, axis_order=self.axis_order)
-        return (records, features) if self.layers else (records,)
+    def group(self) -> str:
+        """Group of the assets."""
+        return self.attributes.group_name or self.name
 
-    def partitions_of(self, lane: Lane) -> dg.DynamicPartitionsDefinition:
-        """The partitions of what comes by a lane."""
-        return self.partitions if lane.kind == "records" else self.layer_partitions
+    def options(self, mode: Mode = Mode.incremental, *, accept: bool = False) -> Options:
+        """How a run is made.
 
-    def keys(self, lane: Lane) -> tuple[dg.AssetKey, dg.AssetKey]:
-        """The two assets of a lane: what is landed, and what is loaded."""
-        return self.key(lane.kind), self.loaded(lane)
+        Args:
+            mode: How it treats what is landed.
+            accept: Whether a person accepts what is held.
+        """
+        features = self.attributes.features
+        return Options(
+            mode,
+            self.attributes.format,
+            bool(features.include),
+            features.version,
+            features.axis_order,
+            accept,
+            self.rules,
+        )
 
-    def loaded(self, lane: Lane) -> dg.AssetKey:
-        """The asset that a lane's partitions are loaded as."""
-        return self.key("table" if lane.kind == "records" else "layer")
+    @property
+    def extractors(self) -> tuple[Extractor, ...]:
+        """How rows are fetched: by exports, and through WFS where layers are chosen."""
+        return self.options().extractors
+
+    @property
+    def sensor_status(self) -> dg.DefaultSensorStatus:
+        """Whether the sensors start switched on."""
+        on, off = dg.DefaultSensorStatus.RUNNING, dg.DefaultSensorStatus.STOPPED
+        return on if self.attributes.sensor.running else off
+
+    def partitions_of(self, extractor: Extractor) -> dg.DynamicPartitionsDefinition:
+        """The partitions of what an extractor fetches."""
+        return self.partitions if extractor.kind == "records" else self.layer_partitions
+
+    def keys(self, extractor: Extractor) -> tuple[dg.AssetKey, dg.AssetKey]:
+        """The two assets of an extractor: what is landed, and what is loaded."""
+        return self.key(extractor.kind), self.loaded(extractor)
+
+    def loaded(self, extractor: Extractor) -> dg.AssetKey:
+        """The asset that an extractor's partitions are loaded as."""
+        return self.key("table" if extractor.kind == "records" else "layer")
 
     @property
     def portal_pool(self) -> str:
-        """Holds what talks to the portal, whoever does."""
+        """Limits what talks to the portal at once."""
         return f"portal/{self.slug}"
 
     @property
     def warehouse_pool(self) -> str:
-        """Holds what writes to the warehouse; all portals with the default one share it."""
-        return f"warehouse/{schema_name(self.warehouse) if self.warehouse else 'default'}"
+        """Limits what writes to the warehouse; all portals with the default one share it."""
+        url = self.attributes.warehouse
+        return f"warehouse/{schema_name(url) if url else 'default'}"
 
     def selects(self, dataset_id: str) -> bool:
         """Whether a dataset is one to keep."""
-        return _matches(dataset_id, self.include) and not _matches(dataset_id, self.exclude)
+        return _matches(dataset_id, self.attributes.datasets)
 
     def selected(self, datasets: Iterable[Dataset]) -> dict[str, Dataset]:
-        """The datasets to keep, by identifier; one that cannot be a partition's key is none."""
+        """The datasets to keep, by identifier, except those that cannot be a partition's key."""
         return {
             item.dataset_id: item
             for item in datasets
             if self.selects(item.dataset_id) and not _UNFIT_FOR_A_KEY.search(item.dataset_id)
         }
 
-    def carried(self, lane: Lane, catalog: Mapping[str, Dataset]) -> dict[str, Dataset]:
-        """The datasets among those to keep that come by a lane."""
-        if lane.kind == "records":
+    def chosen_for(
+        self, extractor: Extractor, catalog: Mapping[str, Dataset]
+    ) -> dict[str, Dataset]:
+        """The datasets, among those to keep, that an extractor is to fetch."""
+        if extractor.kind == "records":
             return dict(catalog)
         return {
             name: item
             for name, item in catalog.items()
-            if lane.carries(item)
-            and _matches(name, self.layers)
-            and not _matches(name, self.not_layers)
+            if extractor.applies_to(item) and _matches(name, self.attributes.features)
         }
 
 
-def _matches(dataset_id: str, patterns: Iterable[str]) -> bool:
-    return any(fnmatchcase(dataset_id, pattern) for pattern in patterns)
+def _matches(dataset_id: str, selection: Selection | Layers) -> bool:
+    def any_of(patterns: Iterable[str]) -> bool:
+        return any(fnmatchcase(dataset_id, pattern) for pattern in patterns)
+
+    return any_of(selection.include) and not any_of(selection.exclude)
 
 
 def loadable(dataset: Dataset, *, known: bool = False) -> bool:
@@ -170,7 +180,7 @@ def loadable(dataset: Dataset, *, known: bool = False) -> bool:
 
     Args:
         dataset: As the catalog has it.
-        known: Whether it had some before: then a count of 0 is news, and no reason to look away.
+        known: Whether it had some before: then a count of 0 has to be looked at.
     """
     return (known or dataset.records_count != 0) and not verdict(None, dataset).skips
 
@@ -178,3 +188,40 @@ def loadable(dataset: Dataset, *, known: bool = False) -> bool:
 def dagster_name(address: Address) -> str:
     """The portal's name in Dagster's characters: `data_economie_gouv_fr`."""
     return schema_name(address.slug).strip("_")
+
+
+def settings_of(attributes: PortalAttributes) -> Settings:
+    """Check a portal's attributes, and complete them.
+
+    The portal's address decides what the assets are called, so unlike all other settings it is
+    needed when definitions load: ODS_PORTAL is read here. A portal that is named in the attributes
+    is given no credentials but those named with it.
+
+    Raises:
+        ConfigurationError: One of them cannot be used.
+    """
+    given = attributes.portal or os.environ.get("ODS_PORTAL")
+    address = Address.parse(given or EMULATOR)
+    default_name = dagster_name(address) if given else EMULATOR_NAME
+    api_key = env_ref("api_key", attributes.api_key)
+    oauth2 = application(attributes.oauth2)
+    if given and not (attributes.portal or api_key or oauth2):
+        api_key, oauth2 = from_environment()
+    name = attributes.name or default_name
+    if not name.isascii() or not name.replace("_", "a").isalnum():
+        raise ConfigurationError(f"the name {name!r} has other characters than letters, digits, _")
+    warehouse = public_url(attributes.warehouse)
+    if warehouse != attributes.warehouse:
+        raise ConfigurationError(
+            f"the warehouse {warehouse} has a password in it, which Dagster would show to "
+            "everybody: leave the attribute out and set ODS_WAREHOUSE"
+        )
+    return Settings(
+        address,
+        name,
+        attributes,
+        attributes.sensor.minimum_interval_seconds or (SECONDS if given else EMULATOR_SECONDS),
+        attributes.trust.rules(),
+        api_key,
+        oauth2,
+    )

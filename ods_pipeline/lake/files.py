@@ -1,12 +1,13 @@
-"""Unfinished files, and the sweeping of those that killed processes left behind.
+"""The data folder, folders and renames that survive a power cut, and unfinished files.
 
-Who writes a file holds a lock on it, which the system releases when its process ends, however it
-ends: a leftover is a file that nobody has locked. What is written is not known here.
+A process locks the files that it writes. The system releases these locks when the process ends, so
+an unlocked unfinished file was left behind and can be removed. File contents do not belong here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import re
@@ -14,16 +15,20 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
+from ods_pipeline.errors import ConfigurationError
+
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
+# Some network file systems cannot flush a folder, or not for every user: no guarantee there.
+_CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF}
 _NAME = re.compile(r"(?P<kernel>\w*)~(?P<host>[^~]*)~\d+\.")
-# Of `tempfile`, where the system has no nameless files: it removes the name right after making it.
+# A name by `tempfile` where the system has no nameless files; it is removed right after creation.
 _NAMELESS = re.compile(r"export\.\w+")
 _DAY = 86_400
 _OURS: set[Path] = set()
 
 
 def _kernel() -> str:
-    """Which start of which machine this is, the same in all of its containers."""
+    """Identity of the machine's current boot, the same in all of its containers."""
     with contextlib.suppress(OSError):
         return Path("/proc/sys/kernel/random/boot_id").read_text("ascii")[:8]
     return ""
@@ -32,13 +37,73 @@ def _kernel() -> str:
 _KERNEL = _kernel()
 
 
-@contextlib.contextmanager
-def unfinished(folder: Path, name: str) -> Iterator[Path]:
-    """An empty file, locked by this process until the end of the block, and gone afterwards.
+def data_folder(given: str | None) -> Path:
+    """The root of lake and warehouse.
 
     Args:
-        folder: Where it lies; it exists.
-        name: What it becomes, for people who look.
+        given: A folder; `data` without it.
+
+    Raises:
+        ConfigurationError: It is the address of an object store, or in the home of an unknown user.
+    """
+    folder = given or "data"
+    if "://" in folder:
+        raise ConfigurationError(
+            f"{folder} is an object store, which this version cannot land into; "
+            "set ODS_DATA_DIR to a folder"
+        )
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError:
+        raise ConfigurationError(
+            f"{folder} is in the home of a user that this machine does not know; "
+            "set ODS_DATA_DIR to another folder"
+        ) from None
+
+
+def make_durably(folder: Path) -> None:
+    """Make a folder and its missing parents so that a power cut does not undo it."""
+    try:
+        folder.mkdir()
+    except FileExistsError:
+        if not folder.is_dir():
+            raise
+        return
+    except FileNotFoundError:
+        if folder.parent == folder:
+            raise
+        make_durably(folder.parent)
+        folder.mkdir(exist_ok=True)
+    _flush(folder.parent)
+
+
+def replace_durably(path: Path, target: Path) -> None:
+    """Rename a finished, flushed file so that a power cut leaves the old file or the new one."""
+    make_durably(target.parent)
+    path.replace(target)
+    _flush(target.parent)
+
+
+def _flush(folder: Path) -> None:
+    """Write the entries of a folder to the disk; the system keeps them in memory until then."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+    except OSError as error:
+        if error.errno not in _CANNOT_FLUSH:
+            raise
+
+
+@contextlib.contextmanager
+def unfinished(folder: Path, name: str) -> Iterator[Path]:
+    """Make an empty file, locked by this process until the end of the block, then removed.
+
+    Args:
+        folder: An existing folder.
+        name: Name of the finished file; part of this file's name, for people.
     """
     path, descriptor = _made(folder, name)
     try:
@@ -50,28 +115,28 @@ def unfinished(folder: Path, name: str) -> Iterator[Path]:
 
 
 def discard_unfinished() -> None:
-    """Remove what this process has begun and not published; for an end that waits for no thread."""
+    """Remove the unfinished files of this process; for an exit that does not wait for threads."""
     for path in tuple(_OURS):
         path.unlink(missing_ok=True)
 
 
 def sweep(folder: Path) -> None:
-    """Remove what was left behind, and nothing that anybody is writing.
+    """Remove the unfinished files of killed processes, never one that is being written.
 
-    A file system without locks cannot tell one from the other: there everything stays.
+    On a file system without locks nothing can tell the two apart, so nothing is removed.
     """
     now = folder.stat().st_mtime
     for path in folder.iterdir():
         with contextlib.suppress(FileNotFoundError):
             found = _NAME.match(path.name)
             near = found and (found["kernel"] == _KERNEL or found["host"] == _HOST)
-            # Locks need not reach from machine to machine: what lies there must be old as well,
-            # by the clock that dates files.
-            if near or (_swept(path.name) and now - path.lstat().st_mtime > _DAY):
+            # A lock may not be visible to other machines: their files must be old as well, by the
+            # clock of the file system.
+            if near or (_unfinished_name(path.name) and now - path.lstat().st_mtime > _DAY):
                 _remove_unlocked(path)
 
 
-def _swept(name: str) -> bool:
+def _unfinished_name(name: str) -> bool:
     return bool(_NAME.match(name) or _NAMELESS.fullmatch(name))
 
 
@@ -82,10 +147,10 @@ def _made(folder: Path, name: str) -> tuple[Path, int]:
         _OURS.add(path)
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
-        except BaseException:  # Whatever it is, there is no file to discard.
+        except BaseException:  # Ctrl-C as well: there is no file to discard.
             _OURS.discard(path)
             raise
-        # Another process may have swept it before it was locked, and not any more from now on.
+        # Another process may have removed it before it was locked; from now on none can.
         if _lock(descriptor) is not False and path.exists():
             return path, descriptor
         os.close(descriptor)
@@ -96,7 +161,7 @@ def _remove_unlocked(path: Path) -> None:
     try:
         descriptor = os.open(path, os.O_RDWR | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError:
-        return  # Gone, somebody else's, or no file: not for us to judge.
+        return  # Gone, another user's, or no file.
     try:
         if _lock(descriptor):
             path.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
-"""What is held: partitions whose last good rows stay although the portal says otherwise, and why.
+"""The list of holds: partitions that keep their last good rows, and why they do.
 
-`held.parquet` in the lake has one row for each, for whoever reads the lake; warehouses load it as
-`_held`. Deciding what is held is `verdict`'s and `landing`'s work.
+`held.parquet` in the lake has one row for each; warehouses load it as `_held`. The decision to hold
+a partition is made in `sync`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import instant
-from ods_pipeline.lake.lake import Lake, PartitionKind, explained, receipt
+from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter
 
@@ -29,7 +29,8 @@ SCHEMA = pa.schema(
     }
 )
 
-Place = tuple[PartitionKind, str]
+#: Which partition of a lake: its kind and its dataset.
+PartitionKey = tuple[PartitionKind, str]
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,8 @@ class Hold:
             `quarantined`.
         reason: The same in one sentence.
         since: When that was first seen, ISO 8601 in UTC.
-        rows: How many stay.
-        stamp: What the portal said of the dataset then; nothing is fetched again before it says
-            something else.
+        rows: Number of rows that stay.
+        stamp: The dataset's stamp at that time; nothing is fetched before the stamp changes.
     """
 
     dataset_id: str
@@ -55,38 +55,34 @@ class Hold:
     rows: int = 0
     stamp: str = ""
 
-    def shown(self, stamp: str) -> bool:
-        """Whether a person who accepts it has been shown what the portal has now.
-
-        Args:
-            stamp: What the portal says of the dataset now.
-        """
+    def applies_to(self, stamp: str) -> bool:
+        """Whether it is about the dataset as it is now, with this stamp, and can be accepted."""
         return not self.stamp or self.stamp == stamp
 
     @property
-    def place(self) -> Place:
-        """Which partition it is about."""
+    def key(self) -> PartitionKey:
+        """The partition that it is about."""
         return self.kind, self.dataset_id
 
 
-def holds(lake: Lake) -> dict[Place, Hold]:
-    """What is held of a lake; nothing where the file is lost or damaged, which costs a fetch."""
+def read_holds(lake: Lake) -> dict[PartitionKey, Hold]:
+    """The holds of a lake; none where the file is lost or damaged, which costs a fetch."""
     try:
-        # Not by `read_table`, which first of all imports all that folders of files are read with.
-        with pq.ParquetFile(lake.held) as file:
+        # Not `read_table`, which imports Arrow's whole machinery for folders of files.
+        with pq.ParquetFile(lake.holds_file) as file:
             rows = file.read().to_pylist()
-        found = [Hold(**{**row, "since": row["since"].isoformat()}) for row in rows]
+        holds = [Hold(**{**row, "since": row["since"].isoformat()}) for row in rows]
     except (OSError, pa.ArrowException, TypeError, KeyError, AttributeError):
         return {}
-    return {hold.place: hold for hold in found}
+    return {hold.key: hold for hold in holds}
 
 
-def keep(lake: Lake, changes: Mapping[Place, Hold | None]) -> bool:
-    """Write down what is held now and what is held no more; nothing is written for no change.
+def update_holds(lake: Lake, changes: Mapping[PartitionKey, Hold | None]) -> bool:
+    """Add and remove holds; writes nothing where nothing changes.
 
     Args:
         lake: The portal's lake.
-        changes: The partitions that were looked at; those not named stay as they are.
+        changes: New holds, and None for partitions that are no longer held; others stay.
 
     Returns:
         Whether anything was written.
@@ -95,19 +91,19 @@ def keep(lake: Lake, changes: Mapping[Place, Hold | None]) -> bool:
         LakeError: The data folder cannot be written.
     """
     with lake.lock("lake", "held"):
-        before = holds(lake)
-        now = {place: hold for place, hold in {**before, **changes}.items() if hold}
-        damaged = lake.held.exists() and receipt(lake.held) is None
+        before = read_holds(lake)
+        now = {key: hold for key, hold in {**before, **changes}.items() if hold}
+        damaged = lake.holds_file.exists() and receipt(lake.holds_file) is None
         changed = now != before or damaged
         if changed:
-            _publish(lake, sorted(now.values(), key=lambda hold: hold.place))
+            _publish(lake, sorted(now.values(), key=lambda hold: hold.key))
         return changed
 
 
 def _publish(lake: Lake, entries: list[Hold]) -> None:
     rows = [{**asdict(entry), "since": instant(entry.since)} for entry in entries]
     known = Receipt(lake.root.name, "held", title=f"What is held of {lake.root.name}")
-    with explained(lake.held), PartitionWriter(lake, lake.held, SCHEMA) as writer:
+    with disk_errors(lake.holds_file), PartitionWriter(lake, lake.holds_file, SCHEMA) as writer:
         for batch in pa.Table.from_pylist(rows, SCHEMA).to_batches():
             writer.write(batch)
         writer.publish(known)

@@ -1,8 +1,7 @@
-"""The lake: where a portal's partitions live, finished ones and unfinished ones.
+"""The lake: the folder of a portal's partitions, their file names, and its locks.
 
-A file under its final name is complete and proven; anything else lies in `.incoming`, which
-readers of Parquet folders ignore (`unfinished` tells why nothing stays there). What is inside a
-file is `partition`'s work.
+A file under its final name is complete and proven; unfinished files are in `.incoming`, which
+readers of Parquet folders ignore. How a portal is asked and what is fetched do not belong here.
 """
 
 from __future__ import annotations
@@ -23,11 +22,8 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.errors import LakeError, LakeUnwritable
 from ods_pipeline.lake import locks, receipt_cache
-from ods_pipeline.lake.durable import make_durably
-from ods_pipeline.lake.files import discard_unfinished, sweep, unfinished
+from ods_pipeline.lake.files import make_durably, sweep, unfinished
 from ods_pipeline.lake.receipt import Receipt
-
-__all__ = ["Lake", "PartitionKind", "discard_unfinished", "explained", "file_name", "receipt"]
 
 PartitionKind = Literal["records", "features"]
 
@@ -57,8 +53,8 @@ class Lake:
         return self.root / "catalog.parquet"
 
     @property
-    def held(self) -> Path:
-        """The file of what is held, see `holds`; missing where nothing ever was."""
+    def holds_file(self) -> Path:
+        """The list of holds; missing where there never was any."""
         return self.root / "held.parquet"
 
     def partition(self, kind: str, dataset_id: str) -> Path:
@@ -71,7 +67,7 @@ class Lake:
         return self.root / kind / f"{file_name(dataset_id)}.parquet"
 
     def columns(self, kind: str, dataset_id: str) -> pa.Schema:
-        """The columns of a partition, with what the publisher said of them.
+        """The columns of a partition, with labels and other descriptions as metadata.
 
         Raises:
             OSError: There is no such file.
@@ -83,28 +79,28 @@ class Lake:
         """The receipts of all readable partitions, by dataset; a damaged file counts as lost."""
         return receipt_cache.receipts(self.root / kind, self.root / ".incoming", receipt)
 
-    def spool(self) -> Path:
-        """The folder for what is unfinished, made if needed and swept of what was left behind.
+    def staging_dir(self) -> Path:
+        """The folder for unfinished files, made if needed; removes those of killed processes.
 
         Raises:
             LakeError: The folder cannot be written.
         """
         folder = self.root / ".incoming"
-        with explained(folder / "file"):
+        with disk_errors(folder / "file"):
             make_durably(folder)
             sweep(folder)
         return folder
 
     @contextlib.contextmanager
     def incoming(self, name: str) -> Iterator[Path]:
-        """An empty file for something unfinished, gone afterwards, whatever happens.
+        """Make an empty unfinished file, removed at the end of the block in any case.
 
         Raises:
             LakeError: The folder cannot be written.
         """
-        folder = self.spool()
+        folder = self.staging_dir()
         with contextlib.ExitStack() as stack:
-            with explained(folder / "file"):
+            with disk_errors(folder / "file"):
                 path = stack.enter_context(unfinished(folder, name))
             yield path
 
@@ -112,28 +108,27 @@ class Lake:
     def lock(
         self, kind: str, dataset_id: str = "", stop: Callable[[], bool] = lambda: False
     ) -> Iterator[None]:
-        """Land a dataset while no other thread or process does; waits for its turn.
+        """Lock a partition until the end of the block; other threads and processes wait.
 
-        The same thread must not ask for a turn that it has. A process that is killed gives its
-        turns back.
+        A thread must not take the same lock twice. A killed process loses its locks.
 
         Args:
             kind: `records` or `features`; `lake` for what belongs to the whole lake.
             dataset_id: The dataset.
-            stop: Asked again and again while waiting; the wait ends when it says so.
+            stop: Called repeatedly while waiting; the wait ends when it returns true.
 
         Raises:
-            LakeError: `stop` said so, or the folder cannot be written.
+            LakeError: `stop` returned true, or the folder cannot be written.
         """
         with contextlib.ExitStack() as stack:
-            with explained(self.root / "file"):
+            with disk_errors(self.root / "file"):
                 make_durably(self.root)
-                waited = locks.turn(self.root / ".turns", f"{kind}/{dataset_id}", stop)
+                locked = locks.lock(self.root / ".turns", f"{kind}/{dataset_id}", stop)
                 try:
-                    stack.enter_context(waited)
+                    stack.enter_context(locked)
                 except locks.Stopped as error:
-                    what = dataset_id or "the lake"
-                    raise LakeError(f"another run is at {what}; no longer waited for") from error
+                    busy = f"another run is working on {dataset_id or 'the lake'}"
+                    raise LakeError(f"{busy}; stopped waiting for it") from error
             yield
 
 
@@ -151,8 +146,8 @@ def file_name(dataset_id: str) -> str:
 
 
 @contextlib.contextmanager
-def explained(path: Path) -> Iterator[None]:
-    """Turn what the operating system says of a path into one sentence.
+def disk_errors(path: Path) -> Iterator[None]:
+    """Turn errors of the operating system into one sentence about the folder of a path.
 
     Raises:
         LakeError: Instead of any OSError.
@@ -160,26 +155,28 @@ def explained(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _advice(error, path.parent) from error
+        raise _lake_error(error, path.parent) from error
 
 
-def _advice(error: OSError, folder: Path) -> LakeError:
+def _lake_error(error: OSError, folder: Path) -> LakeError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return LakeError(f"the disk of {folder} is full; free some space: what was landed is whole")
+        return LakeError(
+            f"the disk of {folder} is full; free some space: what was landed is complete"
+        )
     if error.errno == errno.EFBIG:
-        advice = "raise it (`ulimit -f`); what was landed is whole"
+        advice = "raise it (`ulimit -f`); what was landed is complete"
         return LakeError(f"a file in {folder} has reached the limit on the size of files: {advice}")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         advice = "correct its permissions or set ODS_DATA_DIR to another folder"
         return LakeUnwritable(f"{folder} cannot be written; {advice}")
-    said = error.strerror or error
-    return LakeUnwritable(f"{folder} cannot be used ({said}); set ODS_DATA_DIR to a folder")
+    reason = error.strerror or error
+    return LakeUnwritable(f"{folder} cannot be used ({reason}); set ODS_DATA_DIR to a folder")
 
 
 def receipt(path: Path) -> Receipt | None:
     """The receipt in a file's footer; None where there is no file or no readable receipt."""
     try:
-        # A pipe would be waited for.
+        # Opening a pipe would wait for a writer.
         if not stat.S_ISREG(path.stat().st_mode):
             return None
         return Receipt.from_metadata(pq.read_metadata(path).metadata or {})

@@ -1,7 +1,6 @@
-"""Turns: who works at something waits for the others, threads and processes alike.
+"""Locks of names between threads and processes, as locked bytes of one empty file.
 
-A turn is a locked byte of one file that holds nothing. The system releases it when its owner is
-killed. What turns are for is not known here.
+The system releases a lock when its process is killed. What gets locked does not belong here.
 """
 
 from __future__ import annotations
@@ -17,77 +16,79 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-_SHORTEST, _LONGEST = 0.002, 0.1
-_TAKEN = {errno.EAGAIN, errno.EACCES}
+_FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
+_LOCKED_BY_OTHERS = {errno.EAGAIN, errno.EACCES}
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-# Locks of an open file and not of a process: they hold between threads too, and stay when another
+# `filelock` locks whole files, so that each dataset would leave a lock file behind: it cannot be
+# removed while another process may be waiting for it. Bytes of one file need a single file.
+# Locks of an open file, not of a process: they also work between threads, and stay when another
 # part of the process opens and closes the same file.
 _SET_LOCK: int | None = getattr(fcntl, "F_OFD_SETLK", None)
 
 
 class Stopped(Exception):
-    """Waiting was broken off."""
+    """Waiting for a lock was stopped."""
 
 
 @contextlib.contextmanager
-def turn(file: Path, name: str, stop: Callable[[], bool]) -> Iterator[None]:
-    """Hold the turn of a name until the end of the block; not twice in one thread.
+def lock(file: Path, name: str, stop: Callable[[], bool]) -> Iterator[None]:
+    """Hold the lock of a name until the end of the block; a thread must not take it twice.
 
-    A file system without locks gives everybody a turn at once.
+    On a file system without locks every caller gets the lock at once.
 
     Args:
-        file: Where turns are held; made if needed, and left.
+        file: The file to lock bytes of; made if needed, never removed.
         name: Any text. Names that share a byte, one pair in 2**60, wait for each other.
-        stop: Asked while waiting; the wait ends when it says so.
+        stop: Called while waiting; the wait ends when it returns true.
 
     Raises:
-        Stopped: `stop` said so.
+        Stopped: `stop` returned true.
         OSError: The file cannot be made or opened.
     """
     digest = hashlib.sha256(name.encode("utf-8", "surrogatepass")).digest()
     byte = int.from_bytes(digest[:8], "big") >> 4
-    descriptor = _waited(file, byte, stop)
+    descriptor = _acquire(file, byte, stop)
     try:
         yield
     finally:
-        # Said aloud: a process that was forked meanwhile has the file open as well.
+        # Unlock explicitly: a forked child may hold the descriptor.
         with contextlib.suppress(OSError):
-            _call(descriptor, byte, fcntl.F_UNLCK)
+            _set_lock(descriptor, byte, fcntl.F_UNLCK)
         os.close(descriptor)
 
 
-def _waited(file: Path, byte: int, stop: Callable[[], bool]) -> int:
-    pause = _SHORTEST
+def _acquire(file: Path, byte: int, stop: Callable[[], bool]) -> int:
+    pause = _FIRST_PAUSE
     while True:
-        # Anew each time, for somebody may remove the file.
+        # Opened again each time, since the file may have been removed.
         descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            if _taken(descriptor, byte):
+            if _try_lock(descriptor, byte):
                 return descriptor
-        except BaseException:  # Ctrl-C as well: a file left open keeps the turn.
+        except BaseException:  # Ctrl-C as well: a file left open keeps the lock.
             os.close(descriptor)
             raise
         os.close(descriptor)
         if stop():
             raise Stopped
         time.sleep(pause)
-        pause = min(pause * 1.5, _LONGEST)
+        pause = min(pause * 1.5, _LONGEST_PAUSE)
 
 
-def _taken(descriptor: int, byte: int) -> bool:
+def _try_lock(descriptor: int, byte: int) -> bool:
     try:
-        _call(descriptor, byte, fcntl.F_WRLCK)
+        _set_lock(descriptor, byte, fcntl.F_WRLCK)
     except OSError as error:
-        if error.errno in _TAKEN:
+        if error.errno in _LOCKED_BY_OTHERS:
             return False
         if error.errno not in _WITHOUT_LOCKS:
             raise
     return True
 
 
-def _call(descriptor: int, byte: int, kind: int) -> None:
+def _set_lock(descriptor: int, byte: int, kind: int) -> None:
     if _SET_LOCK is None:
-        # One turn at a time then, whatever its name.
+        # A single lock for all names then.
         released = kind == fcntl.F_UNLCK
         fcntl.flock(descriptor, fcntl.LOCK_UN if released else fcntl.LOCK_EX | fcntl.LOCK_NB)
     elif sys.platform == "darwin":

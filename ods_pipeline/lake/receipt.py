@@ -1,7 +1,7 @@
-"""The receipt: what a landed partition says of itself in its Parquet footer.
+"""The receipt: a landed partition's description of itself in its Parquet footer.
 
-It holds what the verdict compares (the stamp), what the warehouse compares (the content) and what
-a reader wants to know (source, licence, time). Reading and writing files is `lake`'s work.
+It has what a verdict compares (the stamp), what a warehouse compares (the content) and what a
+reader wants to know (source, licence, time). Files and decisions do not belong here.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from ods_pipeline.dataset import Dataset
 
 @dataclass(frozen=True)
 class Receipt:
-    """What is known of a partition, each entry as text in the Parquet schema's metadata.
+    """The description of a partition, each entry as text in the Parquet schema's metadata.
 
     Attributes:
         kind: `records`, `features`, `catalog` or `held`.
@@ -26,13 +26,17 @@ class Receipt:
         format: Export that the rows came through, `parquet` or `csv`.
         fetched_at: When the rows were asked for, ISO 8601 in UTC.
         row_count: Rows in the file.
-        content_hash: Identity of the rows whatever their order.
+        content_hash: Identity of the rows in any order.
         schema_hash: Identity of the declared names and types.
         columns_hash: Identity of the file's own columns.
         metadata_hash: Identity of labels, licence and other description.
         file_sha256: SHA-256 of all bytes of the file, these digits as zeros.
         proof: What the rows were compared with, for people.
-        note: What was decided on the way, such as an order of axes that was left open.
+        counted: The portal's count that the rows were compared with; empty where nothing could be
+            counted, and in receipts that were written before this was an entry of its own.
+        moved_to: The portal's date of the data after the rows were read, where it moved meanwhile.
+        tolerance: Percent of rows that were allowed to differ from the count for that reason.
+        note: Decisions made while landing, such as an order of axes that the portal left open.
         formerly: Identifiers that the dataset had before it was renamed, a JSON list, newest last.
     """
 
@@ -59,13 +63,34 @@ class Receipt:
     metadata_hash: str = ""
     file_sha256: str = ""
     proof: str = ""
+    counted: str = ""
+    moved_to: str = ""
+    tolerance: str = ""
     note: str = ""
     formerly: str = ""
 
     @classmethod
     def of(cls, dataset: Dataset, kind: str, **known: str) -> Receipt:
         """The part of a receipt that a dataset's metadata give."""
-        return cls(portal=dataset.portal, kind=kind, **described(dataset), **known)
+        count = dataset.records_count
+        return cls(
+            portal=dataset.portal,
+            kind=kind,
+            dataset_id=dataset.dataset_id,
+            dataset_uid=dataset.dataset_uid,
+            title=dataset.title,
+            description=dataset.meta("description"),
+            publisher=dataset.meta("publisher"),
+            license=dataset.meta("license"),
+            license_url=dataset.meta("license_url"),
+            attribution=dataset.meta("attributions"),
+            data_processed=dataset.data_processed,
+            modified=dataset.modified,
+            records_count="" if count is None else str(count),
+            schema_hash=dataset.schema_hash,
+            metadata_hash=dataset.metadata_hash,
+            **known,
+        )
 
     @classmethod
     def from_metadata(cls, metadata: Mapping[bytes, bytes]) -> Receipt | None:
@@ -82,7 +107,7 @@ class Receipt:
         return cls(**entries) if sound else None
 
     def metadata(self) -> dict[str, str]:
-        """The entries that are known, ready for a schema's metadata."""
+        """The entries that are not empty, ready for a schema's metadata."""
         return {name: value for name, _ in _KEYS if (value := getattr(self, name))}
 
     @property
@@ -97,7 +122,8 @@ class Receipt:
             names = json.loads(self.formerly or "[]")
         except ValueError:
             return ()
-        return tuple(map(str, names)) if isinstance(names, list) else ()
+        names = names if isinstance(names, list) else []
+        return tuple(name for name in names if isinstance(name, str))
 
     @property
     def rows(self) -> int:
@@ -106,23 +132,3 @@ class Receipt:
 
 
 _KEYS = tuple((item.name, item.name.encode()) for item in fields(Receipt))
-
-
-def described(dataset: Dataset) -> dict[str, str]:
-    """What a receipt takes over from a dataset's metadata."""
-    count = dataset.records_count
-    return {
-        "dataset_id": dataset.dataset_id,
-        "dataset_uid": dataset.dataset_uid,
-        "title": dataset.title,
-        "description": dataset.meta("description"),
-        "publisher": dataset.meta("publisher"),
-        "license": dataset.meta("license"),
-        "license_url": dataset.meta("license_url"),
-        "attribution": dataset.meta("attributions"),
-        "data_processed": dataset.data_processed,
-        "modified": dataset.modified,
-        "records_count": "" if count is None else str(count),
-        "schema_hash": dataset.schema_hash,
-        "metadata_hash": dataset.metadata_hash,
-    }

@@ -29,6 +29,11 @@ class Proof:
     rows: int
     live_count: int | None
 
+    @property
+    def counted(self) -> int | None:
+        """The portal's count that the rows were compared with; None for none."""
+        return self.live_count
+
     def __str__(self) -> str:
         """For people, and for the receipt."""
         if self.live_count is None:

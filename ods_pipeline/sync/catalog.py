@@ -1,11 +1,12 @@
-"""The catalog as a landed table, one row per dataset, and the doubt about one that shrank.
+"""The portal's catalog: read completely, doubted where it shrank, landed as a table.
 
-How a catalog is read is `portal.catalog`'s knowledge, loading the table the warehouse's.
+The requests and the parsing belong to `portal`, loading the table to `warehouse`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
@@ -24,36 +25,41 @@ from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.rules import DEFAULT
 
-# Fewer datasets than these may go at once without anybody being asked.
+# So few datasets may go at once without being doubted.
 _FEW = 5
 
 
-def catalog_of(portal: Portal, landed: Iterable[str], before: int) -> list[Dataset]:
-    """The datasets of a portal; one that speaks no Explore API v2.1 is told by what it does speak.
+def catalog_of(portal: Portal, lake: Lake) -> list[Dataset]:
+    """The datasets of a portal, all of them.
+
+    An export of the catalog may leave datasets out. Where it lists as many as last time it is
+    taken as complete. Else the catalog's own count is asked for, and if the export has fewer the
+    datasets are read page by page.
 
     Args:
         portal: The portal.
-        landed: Datasets that were landed from it, one of which may be asked for.
-        before: How many datasets it listed last time; as many again need no second look.
+        lake: What was landed from it. Where the portal does not speak Explore API v2.1, one landed
+            dataset is asked for, to say what it does speak.
 
     Raises:
         PortalError: There is no catalog to read.
     """
+    before = receipt(lake.catalog)
     try:
         datasets = portal.datasets()
         sound = sum(not dataset.refused for dataset in datasets)
-        return datasets if sound == before else completed(portal.client, datasets)
+        return datasets if before and sound == before.rows else completed(portal.client, datasets)
     except NotAPortal as error:
-        other = explained(portal.client, error, landed)
+        other = explained(portal.client, error, lake.receipts("records"))
         if other is error:
             raise
         raise other from error
 
 
 def publish_catalog(lake: Lake, slug: str, datasets: Sequence[Dataset], url: str = "") -> Receipt:
-    """Bring the lake's catalog up to date; a catalog that says the same is left alone.
+    """Bring the lake's catalog up to date; an equal one is left alone.
 
-    Whether it is to be believed is asked before, see `require_most` and `missing`.
+    Check before whether it can be believed, with `require_most` and `with_missing`.
 
     Raises:
         LakeError: The data folder cannot be written.
@@ -62,23 +68,23 @@ def publish_catalog(lake: Lake, slug: str, datasets: Sequence[Dataset], url: str
     if before and before.metadata_hash == digest:
         return before
     table = as_table(datasets).combine_chunks()
-    known = Receipt(
+    catalog = Receipt(
         slug, "catalog", title=f"Catalog of {slug}", source_url=url, metadata_hash=digest
     )
     with PartitionWriter(lake, lake.catalog, table.schema) as writer:
         for batch in table.to_batches():
             writer.write(batch)
-        # Of one landed without its identity the table is not made for nothing once more.
+        # A catalog that was landed without this digest gets it, and is published once more.
         same = before and before.content_hash == writer.content_hash()
         if before and same and before.metadata_hash:
             return before
-        return writer.publish(known)
+        return writer.publish(catalog)
 
 
 def require_most(slug: str, before: int, now: int) -> None:
-    """Doubt a catalog that lost most of its datasets overnight, or what we are shown of it.
+    """Refuse a catalog that lost most of its datasets overnight.
 
-    A login that serves no more may show fewer datasets instead of an error.
+    A login that has ended may show fewer datasets instead of an error.
 
     Args:
         slug: The portal.
@@ -86,22 +92,21 @@ def require_most(slug: str, before: int, now: int) -> None:
         now: How many it lists.
 
     Raises:
-        Unproven: That many do not go without anybody being asked.
+        Unproven: So many datasets do not go without a mistake somewhere.
     """
     if DEFAULT.shrunk(before, now) and (before - now >= _FEW or not now):
         raise Unproven(
             f"the catalog of {slug} lists {now} datasets where it listed {before}: nothing was "
-            "touched; check the credentials, and run `ods-pipeline sync --accept` if that is how "
-            "it is meant",
+            "touched; check the credentials, and if it is right run `ods-pipeline sync --accept`",
             portal=slug,
         )
 
 
 def gone(portal: Portal, dataset_id: str) -> bool:
-    """Whether a portal has no such dataset, or not for us; one request.
+    """Whether a portal has no such dataset, or hides it; one request.
 
     Raises:
-        PortalError: The portal does not say.
+        PortalError: The portal does not answer.
     """
     try:
         portal.dataset(dataset_id)
@@ -110,35 +115,34 @@ def gone(portal: Portal, dataset_id: str) -> bool:
     return False
 
 
-def require_gone(portal: Portal, dataset_id: str) -> None:
-    """Ask for a dataset by name before believing a catalog that leaves it out.
+def with_missing(portal: Portal, steps: Iterable[Planned]) -> list[Planned]:
+    """The steps, those marked that the catalog leaves out although the portal has the dataset.
 
-    Raises:
-        Unproven: The portal has it.
-        PortalError: The portal does not say.
+    Each dataset that is newly withdrawn is asked for by name once, for records and features
+    together. If the portal has it, or does not answer, the catalog came incomplete.
+
+    Args:
+        portal: The portal.
+        steps: The plan.
     """
-    if gone(portal, dataset_id):
-        return
-    raise Unproven(
+    errors: dict[str, OdsPipelineError | None] = {}
+    marked = []
+    for step in steps:
+        if step.newly_withdrawn and step.dataset_id not in errors:
+            errors[step.dataset_id] = _missing(portal, step.dataset_id)
+        missing = errors.get(step.dataset_id) if step.newly_withdrawn else None
+        marked.append(replace(step, missing=missing))
+    return marked
+
+
+def _missing(portal: Portal, dataset_id: str) -> OdsPipelineError | None:
+    try:
+        if gone(portal, dataset_id):
+            return None
+    except OdsPipelineError as error:
+        return error
+    return Unproven(
         "the catalog leaves it out, but the portal has it: the catalog came incomplete, and what "
         "is landed stays; run again",
         dataset=dataset_id,
     )
-
-
-def missing(portal: Portal, steps: Iterable[Planned]) -> dict[str, OdsPipelineError]:
-    """The datasets that the catalog leaves out and the portal has, or does not deny to have.
-
-    Each is asked for once, however many lanes it comes by.
-
-    Args:
-        portal: The portal.
-        steps: What is to become of the datasets; only those newly withdrawn are asked for.
-    """
-    found: dict[str, OdsPipelineError] = {}
-    for name in dict.fromkeys(step.dataset_id for step in steps if step.newly_withdrawn):
-        try:
-            require_gone(portal, name)
-        except OdsPipelineError as error:
-            found[name] = error
-    return found

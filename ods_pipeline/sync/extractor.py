@@ -1,7 +1,7 @@
-"""The two lanes by which a dataset's rows come: records through an export, features through WFS.
+"""How a dataset's rows are fetched: records through an export, features through WFS.
 
-How the two differ in being asked for, typed and proven is said here, so that landing and planning
-treat them alike. How either is read is `portal`'s knowledge.
+What differs between the two is decided here, so that planning and landing treat them alike.
+Reading either format belongs to `portal`.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Lane:
-    """One way by which a dataset's rows come.
+class Extractor:
+    """Fetches the rows of a dataset, of one kind and in one format.
 
     Attributes:
         kind: `records` or `features`; the folder of the partitions, and what the table is called.
         format: Export that records are read from first.
-        version: Version of WFS that features are asked for in.
+        version: Version of WFS that features are read with.
         axis_order: Order of the features' coordinates where their reference system leaves it open.
     """
 
@@ -47,7 +47,7 @@ class Lane:
 
     @property
     def reads(self) -> str:
-        """The form that the rows are asked for in: `parquet`, `csv` or `gml`."""
+        """The format that is asked for: `parquet`, `csv` or `gml`."""
         return self.format if self.kind == "records" else "gml"
 
     @property
@@ -55,8 +55,8 @@ class Lane:
         """How many requests landing a dataset takes, if nothing goes wrong."""
         return 3 if self.kind == "records" else 5
 
-    def carries(self, dataset: Dataset) -> bool:
-        """Whether a dataset is one that comes this way: WFS has the geographic ones alone."""
+    def applies_to(self, dataset: Dataset) -> bool:
+        """Whether a dataset can be fetched so: WFS has only the geographic ones."""
         return self.kind == "records" or bool(dataset.geographic)
 
     def schema(self, dataset: Dataset) -> pa.Schema:
@@ -104,12 +104,12 @@ class Lane:
         return features.prove(client, dataset, rows, self.version)
 
     def require(self, dataset: Dataset) -> None:
-        """Refuse a dataset that cannot be landed, in one sentence.
+        """Refuse a dataset that cannot be landed.
 
         Raises:
             AccessDenied: Its records are not visible.
-            DataError: The catalog describes it in no way that could be taken.
-            NothingToLand: It has none, or WFS has no layer of it.
+            DataError: Its description in the catalog is unusable.
+            NothingToLand: It has no records, or no layer in WFS.
         """
         name = dataset.dataset_id
         where = {"portal": dataset.portal, "dataset": name}
@@ -123,10 +123,10 @@ class Lane:
                 "ask the portal for access",
                 **where,
             )
-        if not self.carries(dataset):
+        if not self.applies_to(dataset):
             raise NothingToLand(
                 f"{name} has no geographic field, so WFS has no layer of it", **where
             )
 
 
-RECORDS, FEATURES = Lane(), Lane("features")
+RECORDS, FEATURES = Extractor(), Extractor("features")

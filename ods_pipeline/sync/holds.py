@@ -1,111 +1,153 @@
-"""What a run in Dagster leaves held: whose last good rows stay, and whose no longer have to.
+"""Which holds a run leaves: datasets whose last good rows stay, and those whose no longer have to.
 
-The decisions are `outcome`'s, the list is `tables.holds`'. Here they meet what became of a run.
+Pure functions, and the one place that writes their result down. The list itself belongs to `lake`,
+the marks on tables to `warehouse`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from datetime import UTC, datetime
 
-from ods_pipeline.errors import (
-    AccessDenied,
-    DatasetNotFound,
-    HeldBack,
-    NothingToLand,
-    OdsPipelineError,
-)
-from ods_pipeline.lake.holds import Hold, Place, keep
+from ods_pipeline.errors import HeldBack, OdsPipelineError
+from ods_pipeline.lake.holds import Hold, PartitionKey, update_holds
 from ods_pipeline.lake.lake import Lake
-from ods_pipeline.sync.outcome import Outcome, held_after, held_outcome, outcome_of
+from ods_pipeline.sync.outcome import SOUND, Outcome, held_outcome, outcome_of, outcome_of_error
 from ods_pipeline.sync.plan import Planned
-from ods_pipeline.sync.verdict import ALARMING, Kind
+from ods_pipeline.sync.update import UpdateResult
+from ods_pipeline.sync.verdict import ALARMING, COLUMN_HOLDS, Kind
 from ods_pipeline.warehouse.protocol import Warehouse
 
-# What a portal says of a dataset; any other error says nothing of it.
-_SAID = (AccessDenied, DatasetNotFound, NothingToLand)
+# A request was needed to find these out: they are not asked for again before the portal changes.
+_COUNTED = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.NO_RECORDS})
+_HELD = _COUNTED | COLUMN_HOLDS | {Kind.WITHDRAWN, Kind.RESTRICTED, Kind.NO_GEOMETRY}
 
-Changes = dict[Place, Hold | None]
+#: Partitions to the hold that they have now; None for those that are no longer held.
+HoldChanges = dict[PartitionKey, Hold | None]
 
 
-def after_landing(
-    steps: Mapping[str, Planned], done: Collection[str], failed: Mapping[str, OdsPipelineError]
-) -> Changes:
-    """What is held of the datasets that a run has worked on.
+def hold_after(planned: Planned, outcome: Outcome, *, loaded: bool = True) -> HoldChanges:
+    """The change of a dataset's hold by what came of it.
+
+    A dataset that failed or was put off keeps the hold that it has.
+
+    Args:
+        planned: The dataset.
+        outcome: What came of it.
+        loaded: Whether its table has followed. A hold on columns ends when it has, not before.
+    """
+    if outcome.action in SOUND:
+        waits = planned.hold is not None and _waits_for_load(planned, planned.hold)
+        return {} if waits and not loaded else {planned.partition: None}
+    counted = outcome.verdict == Kind.NO_RECORDS and planned.dataset and planned.dataset.has_records
+    if outcome.action not in {"held", "skipped"} or outcome.verdict not in _HELD:
+        return {}
+    if not (planned.landed or counted):
+        return {}
+    before = planned.hold
+    since = before.since if before and before.verdict == outcome.verdict else ""
+    stamp = planned.dataset.stamp if planned.dataset and planned.dataset.has_records else ""
+    hold = Hold(
+        planned.dataset_id,
+        planned.extractor.kind,
+        outcome.verdict,
+        outcome.reason,
+        since or datetime.now(UTC).isoformat(timespec="seconds"),
+        rows=planned.landed.rows if planned.landed else 0,
+        stamp=stamp if outcome.verdict in _COUNTED else "",
+    )
+    return {planned.partition: hold}
+
+
+def _waits_for_load(planned: Planned, hold: Hold) -> bool:
+    """Whether a hold is about a table's columns, which only a load can settle."""
+    accepted = hold.verdict == Kind.FROZEN and planned.verdict.kind is Kind.SCHEMA
+    return accepted or hold.verdict == Kind.QUARANTINED
+
+
+def holds_after_landing(
+    steps: Mapping[str, Planned],
+    updated: Mapping[str, UpdateResult],
+    failed: Mapping[str, OdsPipelineError],
+) -> HoldChanges:
+    """The changes by a run that lands and does not load.
 
     Args:
         steps: What the run did, by dataset.
-        done: The datasets that are as the portal has them.
-        failed: What went wrong with the others.
+        updated: The datasets that are as the portal has them.
+        failed: The errors of the others.
     """
-    changes: Changes = {}
-    for name, step in steps.items():
-        if name in done and not _quarantined(step.hold):
-            changes |= held_after(step, outcome_of(step, "unchanged", ""))
-        elif name in failed:
-            changes |= held_after(step, _outcome(step, failed[name]))
+    changes: HoldChanges = {}
+    for name, planned in steps.items():
+        if name in failed:
+            changes |= hold_after(planned, outcome_of_error(planned, failed[name]), loaded=False)
+        elif name in updated:
+            outcome = outcome_of(planned, updated[name].action, updated[name].reason)
+            changes |= hold_after(planned, outcome, loaded=False)
     return changes
 
 
-def after_loading(
-    steps: Mapping[str, Planned], done: Collection[str], failed: Mapping[str, OdsPipelineError]
-) -> Changes:
-    """What is held of the tables that a run has loaded: those that may not follow their fields.
+def holds_after_loading(
+    steps: Mapping[str, Planned],
+    loaded: Collection[str],
+    failed: Mapping[str, OdsPipelineError],
+) -> HoldChanges:
+    """The changes by a run that loads and does not land: only holds on columns.
 
     Args:
         steps: The partitions, by dataset.
-        done: The tables that are as their partitions.
-        failed: What went wrong with the others.
+        loaded: The tables that are as their partitions.
+        failed: The errors of the others.
     """
-    changes: Changes = {}
-    for name, step in steps.items():
-        if name in done and _quarantined(step.hold):
-            changes[step.place] = None
+    changes: HoldChanges = {}
+    for name, planned in steps.items():
+        if name in loaded and planned.hold and planned.hold.verdict in COLUMN_HOLDS:
+            changes[planned.partition] = None
         elif isinstance(failed.get(name), HeldBack):
-            changes |= held_after(step, _outcome(step, failed[name]))
+            changes |= hold_after(planned, outcome_of_error(planned, failed[name]))
     return changes
 
 
-def by_the_catalog(steps: Iterable[Planned]) -> Changes:
-    """What is held by the catalog's word alone, without a fetch: withdrawn, restricted and so on.
+def holds_by_catalog(steps: Iterable[Planned]) -> HoldChanges:
+    """The changes by the catalog's word alone: withdrawn, restricted, visible again and so on.
 
-    Nobody else says so of datasets that Dagster is asked nothing about.
+    Args:
+        steps: Datasets that were planned and not fetched.
     """
-    changes: Changes = {}
-    for step in steps:
-        kind, hold = step.verdict.kind, step.hold
-        if _quarantined(hold):
-            continue  # Only a load settles that, whatever else happens to the dataset meanwhile.
-        if step.verdict.skips and step.landed:
-            outcome = held_outcome(outcome_of(step, "", ""), kind, step.verdict.reason)
-            changes |= held_after(step, outcome)
+    changes: HoldChanges = {}
+    for planned in steps:
+        kind, hold = planned.verdict.kind, planned.hold
+        if hold and hold.verdict == Kind.QUARANTINED:
+            continue  # Only a load settles that, whatever else happens to the dataset.
+        if planned.verdict.skips and planned.landed:
+            held = held_outcome(outcome_of(planned, "", ""), kind, planned.verdict.reason)
+            changes |= hold_after(planned, held)
         elif kind is Kind.UNCHANGED and hold and hold.verdict not in ALARMING:
-            changes[step.place] = None
+            changes[planned.partition] = None
     return changes
 
 
-def write_down(lake: Lake, changes: Changes, warehouse: Warehouse) -> None:
-    """Write what is held into the lake, and from there into the warehouse.
+def forgotten(
+    held: Iterable[PartitionKey], steps: Iterable[Planned], kinds: Collection[str]
+) -> HoldChanges:
+    """The end of holds on datasets that are neither landed nor listed any more.
+
+    Args:
+        held: The partitions that are held.
+        steps: The plan of everything.
+        kinds: `records`, `features` or both: what was planned.
+    """
+    planned = {step.partition for step in steps}
+    return dict.fromkeys(key for key in held if key[0] in kinds and key not in planned)
+
+
+def write_holds(lake: Lake, changes: HoldChanges, warehouse: Warehouse) -> None:
+    """Write the holds into the lake, and from there into the warehouse.
 
     Raises:
         LakeError: The data folder cannot be written.
         WarehouseError: The table `_held` stays as it was.
     """
-    keep(lake, changes)
-    if lake.held.exists():
-        warehouse.load_held(lake.held)
-
-
-def _quarantined(hold: Hold | None) -> bool:
-    # The rows may be right and the table still behind: loading alone ends that.
-    return hold is not None and hold.verdict == Kind.QUARANTINED
-
-
-def _outcome(step: Planned, error: OdsPipelineError) -> Outcome:
-    failed = outcome_of(step, "failed", str(error))
-    if isinstance(error, HeldBack):
-        return held_outcome(failed, Kind(error.verdict), str(error))
-    if step.verdict.skips and isinstance(error, _SAID):
-        return held_outcome(failed, step.verdict.kind, step.verdict.reason)
-    if isinstance(error, NothingToLand):
-        return held_outcome(failed, Kind.NO_RECORDS, str(error))
-    return failed
+    update_holds(lake, changes)
+    if lake.holds_file.exists():
+        warehouse.load_holds(lake.holds_file)

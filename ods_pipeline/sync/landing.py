@@ -1,8 +1,7 @@
-"""One dataset from the portal into the lake: fetch, prove, publish, or leave everything as it was.
+"""Land one dataset: fetch its rows, prove them complete, publish the partition.
 
-The command line and the Dagster assets both land datasets through this module, by either lane.
-Choosing which ones is `sync`'s and Dagster's work, loading them the warehouse's; what is done to
-a landed partition without the portal is `upkeep`'s.
+If any step fails, the old partition stays as it was. Which datasets are landed is decided by the
+planner; loading tables belongs to `warehouse`.
 """
 
 from __future__ import annotations
@@ -30,14 +29,14 @@ from ods_pipeline.errors import (
     ServiceException,
     Unproven,
 )
-from ods_pipeline.lake.lake import Lake, explained
+from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter
 from ods_pipeline.portal.exports.export import Export
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.proof import Proof, live_count
-from ods_pipeline.sync.extractor import RECORDS, Lane
-from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.sync.extractor import RECORDS, Extractor
+from ods_pipeline.sync.rules import ACCEPT_WITH, DEFAULT, Rules
 from ods_pipeline.tables.geometry import primary
 
 # A second try costs a whole download, so it is spent on failures that may pass: a broken
@@ -53,21 +52,21 @@ _PASSING = (
     Unproven,
 )
 _ATTEMPTS = 2
-# Datasets whose rows are in memory at once, whatever the number of threads: of those that lie on
-# the disk as many as there are processors, of those that come in a stream a few more.
+# How many datasets may have rows in memory at once, whatever the number of threads: of those read
+# from the disk as many as there are processors, of those that come in a stream a few more.
 _READERS = threading.BoundedSemaphore(min(os.cpu_count() or 1, 4))
 _STREAMS = threading.BoundedSemaphore(4)
-_ACCEPT = "look at it, and run `ods-pipeline sync --accept` for it if that is how it is meant"
+_ACCEPT = f"look at it, and if it is right accept it with {ACCEPT_WITH}"
 
 
 @dataclass(frozen=True)
-class Landing:
-    """What landing one dataset came to.
+class LandingResult:
+    """What came of landing one dataset.
 
     Attributes:
         receipt: The receipt in the partition's footer.
-        changed: Whether rows or columns differ from what was landed before; False for a false
-            change, in which the portal's date moved and the content did not.
+        changed: Whether rows or columns differ from what was landed before. False where the
+            portal's date moved and the content did not.
         bytes: Size of what was received, unpacked.
         seconds: Wall time.
     """
@@ -79,139 +78,140 @@ class Landing:
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What is to be landed, and under which rules.
+class LandingRequest:
+    """What to land, and under which rules.
 
     Attributes:
         dataset: As the catalog describes it.
-        lane: The way by which its rows come.
-        previous: Receipt of what is landed, to tell a false change, and to guard it.
+        extractor: How its rows are fetched.
+        previous: Receipt of what is landed, which new rows are compared with.
         rules: How the portal is trusted.
-        accept: Whether a person takes rows that would otherwise be held back.
+        accept: Whether a person accepts rows that would otherwise be held back.
         publish: False to compare only, and leave the partition as it is.
-        received: Told the size of each piece that arrives, in bytes.
+        on_bytes: Called with the size of each piece that arrives.
     """
 
     dataset: Dataset
-    lane: Lane = RECORDS
+    extractor: Extractor = RECORDS
     previous: Receipt | None = None
     rules: Rules = DEFAULT
     accept: bool = False
     publish: bool = True
-    received: Callable[[int], object] = lambda size: None
+    on_bytes: Callable[[int], object] = lambda size: None
 
     def frozen(self) -> HeldBack | None:
-        """Why a dataset whose fields changed while it was read is not taken, if it is not."""
+        """The reason not to take a dataset whose fields changed while it was read, if any."""
         contract = self.rules.contract(self.dataset.dataset_id)
         moved = self.previous and self.previous.schema_hash != self.dataset.schema_hash
         if contract != "freeze" or self.accept or not moved:
             return None
-        told = f"the publisher changed its fields at this moment; the contract is freeze: {_ACCEPT}"
-        where = {"portal": self.dataset.portal, "dataset": self.dataset.dataset_id}
-        return HeldBack("frozen", told, **where)
+        return self._held_back(
+            "frozen",
+            f"the publisher changed its fields just now; the contract is freeze: {_ACCEPT}",
+        )
 
     def guarded(self, rows: int) -> HeldBack | None:
-        """Why so many rows may not replace those that are landed, if they may not."""
+        """The reason not to replace what is landed by so many rows, if any."""
         same = self.previous and self.dataset.dataset_uid in {"", self.previous.dataset_uid}
         before = self.previous.rows if self.previous and same else 0
         if self.accept or not self.publish or not before:
             return None
-        where = {"portal": self.dataset.portal, "dataset": self.dataset.dataset_id}
         stay = f"where {before} are landed, which stay"
         if not rows:
-            told = f"the portal now gives no rows {stay}; {_ACCEPT}"
-            return HeldBack("emptied", told, **where)
+            return self._held_back("emptied", f"the portal now gives no rows {stay}; {_ACCEPT}")
         if self.rules.shrunk(before, rows):
-            told = f"the portal now gives {rows} rows {stay}; {_ACCEPT}"
-            return HeldBack("shrunk", told, **where)
+            return self._held_back("shrunk", f"the portal now gives {rows} rows {stay}; {_ACCEPT}")
         return None
 
+    def _held_back(self, verdict: str, message: str) -> HeldBack:
+        where = {"portal": self.dataset.portal, "dataset": self.dataset.dataset_id}
+        return HeldBack(verdict, message, **where)
 
-def land(portal: Portal, wanted: Wanted, lake: Lake) -> Landing:
-    """Fetch a dataset's records or features, prove them whole and publish them as its partition.
+
+def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
+    """Fetch a dataset's records or features, prove them complete and publish its partition.
 
     Args:
         portal: The portal.
-        wanted: What is to be landed, and how.
+        request: What to land, and how.
         lake: Where it lands.
 
     Raises:
         AccessDenied: Its records are not visible.
-        NothingToLand: It has none, or WFS has no layer of it.
-        HeldBack: It has none any more, or far fewer; the old partition stays.
+        NothingToLand: It has no records, or no layer in WFS.
+        HeldBack: It has no rows any more, or far fewer; the old partition stays.
         DataError: What arrived cannot be trusted; the old partition stays.
         PortalError: The portal does not give it; the old partition stays.
-        LakeError: The disk does not take it; the old partition stays.
+        LakeError: The partition cannot be written; the old one stays.
     """
-    dataset = wanted.dataset
+    dataset = request.dataset
     started = time.monotonic()
     total = 0
 
     def count(size: int) -> None:
         nonlocal total
         total += size
-        wanted.received(size)
+        request.on_bytes(size)
 
-    counting = replace(wanted, received=count)
+    counting = replace(request, on_bytes=count)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
-            wanted.lane.require(dataset)
-            wanted.lane.schema(dataset)
-            receipt = _once(portal, counting, lake, last=attempt == _ATTEMPTS)
+            request.extractor.require(dataset)
+            request.extractor.schema(dataset)
+            receipt = _attempt(portal, counting, lake, last=attempt == _ATTEMPTS)
             break
         except OdsPipelineError as error:
             hopeless = attempt == _ATTEMPTS or getattr(error, "repeated", False)
             passing = isinstance(error, _PASSING) and not hopeless
             if not passing or portal.client.cancelled.is_set():
-                raise named(error, dataset) from error
+                raise with_names(error, dataset) from error
             dataset = portal.dataset(dataset.dataset_id)
             counting = replace(counting, dataset=dataset)
             frozen = counting.frozen()
             if frozen:
                 raise frozen from error
-    previous = wanted.previous
+    previous = request.previous
     same = previous is not None and (
         (previous.content_hash, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
     )
-    return Landing(receipt, not same, total, time.monotonic() - started)
+    return LandingResult(receipt, not same, total, time.monotonic() - started)
 
 
-def _once(portal: Portal, wanted: Wanted, lake: Lake, *, last: bool) -> Receipt:
-    dataset, lane = wanted.dataset, wanted.lane
+def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool) -> Receipt:
+    dataset, extractor = request.dataset, request.extractor
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
-    target = lake.partition(lane.kind, dataset.dataset_id)
-    _require_some(portal, wanted)
-    with explained(target), _received(portal, wanted, lake, target) as (export, writer):
-        rows = writer.rows
-        proof, note = _proven(portal, wanted, rows, last=last)
-        held = wanted.guarded(rows)
+    target = lake.partition(extractor.kind, dataset.dataset_id)
+    _require_rows(portal, request)
+    with disk_errors(target), _received(portal, request, lake, target) as (export, writer):
+        proof = _proven(portal, request, writer.rows, last=last)
+        held = request.guarded(writer.rows)
         if held:
             raise held
         receipt = Receipt.of(
             dataset,
-            lane.kind,
+            extractor.kind,
             format=export.format,
             source_url=export.url,
             fetched_at=fetched_at,
-            proof=proof,
-            note="; ".join(filter(None, [_note(export, lane), note])),
-            formerly=wanted.previous.formerly if wanted.previous else "",
+            note="; ".join(filter(None, [_note(export, extractor), proof.pop("note", "")])),
+            formerly=request.previous.formerly if request.previous else "",
+            **proof,
         )
-        return writer.publish(receipt) if wanted.publish else writer.summary(receipt)
+        return writer.publish(receipt) if request.publish else writer.summary(receipt)
 
 
 @contextlib.contextmanager
 def _received(
-    portal: Portal, wanted: Wanted, lake: Lake, target: Path
+    portal: Portal, request: LandingRequest, lake: Lake, target: Path
 ) -> Iterator[tuple[Export, PartitionWriter]]:
-    """All rows of a dataset, packed: nothing of them is in memory while they are proven."""
-    dataset, lane = wanted.dataset, wanted.lane
+    """All rows of a dataset, written to the disk: none are in memory while they are proven."""
+    dataset, extractor = request.dataset, request.extractor
     with contextlib.ExitStack() as stack, contextlib.ExitStack() as room:
-        # The portal's place is the download's: who proves and publishes leaves it to the next.
+        # One of the portal's slots is taken for the download alone, not for proof and publishing.
         room.enter_context(portal.client.placed())
-        if lane.reads != "parquet":
+        if extractor.reads != "parquet":
             room.enter_context(_STREAMS)
-        opened = lane.opened(portal.client, dataset, lake.spool(), wanted.received)
+        opened = extractor.opened(portal.client, dataset, lake.staging_dir(), request.on_bytes)
         export = stack.enter_context(opened)
         writer = PartitionWriter(lake, target, export.schema, primary(dataset.fields))
         stack.enter_context(writer)
@@ -225,72 +225,83 @@ def _received(
         yield export, writer
 
 
-def _require_some(portal: Portal, wanted: Wanted) -> None:
-    """Spare the download where the catalog counts hardly any rows, and the live count agrees."""
-    dataset = wanted.dataset
+def _require_rows(portal: Portal, request: LandingRequest) -> None:
+    """Save the download where the catalog counts hardly any rows, and the live count agrees."""
+    dataset = request.dataset
     count = dataset.records_count
     if (
-        wanted.accept
-        or not wanted.publish
+        request.accept
+        or not request.publish
         or count is None
-        or (count and not wanted.guarded(count))
+        or (count and not request.guarded(count))
     ):
         return
     live = live_count(portal.client, dataset.dataset_id)
-    held = wanted.guarded(live)
+    held = request.guarded(live)
     if held:
         raise held
     if not live:
-        told = f"{dataset.dataset_id} holds no records to land"
-        raise NothingToLand(told, portal=dataset.portal, dataset=dataset.dataset_id)
+        message = f"{dataset.dataset_id} holds no records to land"
+        raise NothingToLand(message, portal=dataset.portal, dataset=dataset.dataset_id)
 
 
-def _proven(portal: Portal, wanted: Wanted, rows: int, *, last: bool) -> tuple[str, str]:
-    """The proof in one sentence, and what the reader should know of it.
+def _proven(portal: Portal, request: LandingRequest, rows: int, *, last: bool) -> dict[str, str]:
+    """The entries of the receipt that say what the rows were compared with.
 
     Raises:
-        Unproven: The rows are not all, or the publisher was at work while they were read.
+        Unproven: Rows are missing, or the publisher was at work while they were read.
     """
-    dataset, drift = wanted.dataset, wanted.rules.drift
+    dataset, drift = request.dataset, request.rules.drift
     miscount: Miscounted | None = None
     proof: Proof | None = None
     try:
-        proof = wanted.lane.prove(portal.client, dataset, rows)
+        proof = request.extractor.prove(portal.client, dataset, rows)
     except Miscounted as error:
         miscount = error
     after = portal.dataset(dataset.dataset_id)
     stood = same_moment(dataset.data_processed, after.data_processed)
     if dataset.schema_hash != after.schema_hash or not (stood or (last and drift)):
         raise miscount or _moved(dataset, after)
-    if stood and miscount:
+    if proof and stood:
+        sentence = f"{proof}; data_processed stood at {dataset.data_processed or 'nothing'}"
+        return {"proof": sentence, "counted": _digits(proof.counted)}
+    if miscount and stood:
         raise miscount
-    if stood:
-        return f"{proof}; data_processed stood at {dataset.data_processed or 'nothing'}", ""
     counted = miscount.counted if miscount else rows
-    if wanted.rules.drifted(rows, counted):
+    if request.rules.drifted(rows, counted):
         raise miscount or _moved(dataset, after)
-    told = f"{rows} rows where the portal counts {counted}, within the tolerance of {drift:g} %"
+    sentence = f"{rows} rows where the portal counts {counted}, within the tolerance of {drift:g} %"
     moving = f"{dataset.data_processed} → {after.data_processed}"
-    return told, f"the publisher was republishing it while it was read ({moving}): {told}"
+    note = f"the publisher was republishing it while it was read ({moving}): {sentence}"
+    return {
+        "proof": sentence,
+        "note": note,
+        "counted": str(counted),
+        "moved_to": after.data_processed,
+        "tolerance": f"{drift:g}",
+    }
+
+
+def _digits(count: int | None) -> str:
+    return "" if count is None else str(count)
 
 
 def _moved(before: Dataset, after: Dataset) -> Unproven:
     return Unproven(
         "the publisher was republishing it while it was read "
         f"(data_processed {before.data_processed} → {after.data_processed}); "
-        "it will be read at the next run, and a tolerance for datasets that always move "
-        "can be set with `--drift`",
+        "the next run reads it again, and `--drift` sets a tolerance for datasets that always move",
         portal=before.portal,
     )
 
 
-def _note(export: Export, lane: Lane) -> str:
-    other = f"read as {export.format}: {lane.reads} joins its lists"
-    return "; ".join([*export.notes, *([other] if export.format != lane.reads else [])])
+def _note(export: Export, extractor: Extractor) -> str:
+    other = f"read as {export.format}: {extractor.reads} joins its lists"
+    return "; ".join([*export.notes, *([other] if export.format != extractor.reads else [])])
 
 
-def named(error: OdsPipelineError, dataset: Dataset) -> OdsPipelineError:
-    """The error with the dataset's name, where it was raised by something that knew none."""
+def with_names(error: OdsPipelineError, dataset: Dataset) -> OdsPipelineError:
+    """The error with names of portal and dataset, where it was raised without."""
     error.dataset = error.dataset or dataset.dataset_id
     error.portal = error.portal or dataset.portal
     return error

@@ -1,8 +1,7 @@
-"""Loading what a run has landed: in short sessions, so that nobody is kept out of the warehouse.
+"""Load landed partitions: one table by one rule, and the sessions in which a long run does so.
 
-A DuckDB file has one writer at a time. A run that fetches for an hour opens it for seconds now
-and then; another one that loads at that moment is waited for. What a load does is the warehouse's
-knowledge.
+A DuckDB file has one writer at a time. A run that fetches for an hour opens it for seconds now and
+then, and waits for others that load at that moment. How a table is loaded belongs to `warehouse`.
 """
 
 from __future__ import annotations
@@ -15,143 +14,199 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from ods_pipeline.errors import OdsPipelineError, WarehouseLocked
-from ods_pipeline.lake.holds import Place
+from ods_pipeline.errors import HeldBack, OdsPipelineError, WarehouseLocked
+from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.sync.extractor import Extractor
+from ods_pipeline.sync.options import Options
 from ods_pipeline.sync.outcome import SOUND, Outcome, held_outcome
 from ods_pipeline.sync.plan import Planned
-from ods_pipeline.sync.rules import Rules
-from ods_pipeline.sync.verdict import Kind
+from ods_pipeline.sync.rules import ACCEPT_WITH
+from ods_pipeline.sync.verdict import COLUMN_HOLDS, Kind, Verdict
 from ods_pipeline.warehouse.names import CATALOG, table_name
-from ods_pipeline.warehouse.protocol import Held, Warehouse
+from ods_pipeline.warehouse.protocol import Load, LoadedTable, Warehouse
 
 #: A session begins when so many loads wait, or when the first of them has waited for so long; it
-#: loads no more than that, and lets others in before the next. The first come sooner: fetching and
-#: loading go on side by side, but each end of a session goes through all tables.
+#: loads no more than that, and lets others in before the next. The first sessions begin sooner, so
+#: that fetching and loading go on side by side; but each end of a session goes through all tables.
 _SOON, _WAITING, _SECONDS, _PAUSE = 25, 100, 15.0, 0.3
 
-_COLUMNS = frozenset({Kind.FROZEN, Kind.QUARANTINED})
-
-Opened = Callable[[], AbstractContextManager[Warehouse]]
+OpenWarehouse = Callable[[], AbstractContextManager[Warehouse]]
 _Waiting = list[tuple[Planned, Outcome]]
 
 
+def load_dataset(
+    warehouse: Warehouse, lake: Lake, options: Options, planned: Planned, verdict: str
+) -> Load:
+    """Load one landed partition; one that is loaded already costs a look at its footer.
+
+    Where a person accepts, the table's columns follow only if a hold on columns was shown before.
+
+    Args:
+        warehouse: Where its table is.
+        lake: Where it is landed.
+        options: With the rules, and whether a person accepts what is held.
+        planned: The dataset, with its hold.
+        verdict: Why it was landed, for the record of loads.
+
+    Raises:
+        HeldBack: Its columns differ, and the contract keeps the table as it was.
+        WarehouseError: The table stays as it was.
+    """
+    shown = planned.hold is not None and planned.hold.verdict in COLUMN_HOLDS
+    contract = options.rules.contract(planned.dataset_id)
+    load = warehouse.load(
+        lake.partition(*planned.partition),
+        verdict=verdict,
+        contract="evolve" if options.accept and shown else contract,
+    )
+    if load.action == "quarantined":
+        reason = load.quarantine(ACCEPT_WITH)
+        raise HeldBack(str(Kind.QUARANTINED), reason, dataset=planned.dataset_id)
+    return load
+
+
+def is_loaded(tables: Mapping[str, LoadedTable], planned: Planned, landed: Receipt | None) -> bool:
+    """Whether a table is exactly as its partition is landed.
+
+    Args:
+        tables: What the warehouse says is loaded.
+        planned: The dataset.
+        landed: Receipt of its partition.
+    """
+    table = tables.get(table_name(planned.dataset_id, planned.extractor.kind))
+    return bool(table and landed and table.version == landed.version)
+
+
+def landed_steps(lake: Lake, extractor: Extractor, names: Iterable[str]) -> dict[str, Planned]:
+    """Partitions to load, of which nothing is planned but that, with their holds."""
+    held: Mapping[PartitionKey, Hold] = read_holds(lake)
+    landed = Verdict(Kind.UNCHANGED, "landed before")
+    return {
+        name: Planned(
+            extractor,
+            name,
+            None,
+            receipt(lake.partition(extractor.kind, name)),
+            landed,
+            hold=held.get((extractor.kind, name)),
+        )
+        for name in names
+    }
+
+
 class Loader:
-    """Takes what has landed and loads it, several tables in a session."""
+    """Collects what has landed and loads it, several tables in a session."""
 
     def __init__(
         self,
-        opened: Opened,
+        opened: OpenWarehouse,
         lake: Lake,
-        rules: Rules,
-        ended: Callable[[Planned, Outcome], object],
-        *,
-        accept: bool = False,
+        options: Options,
+        on_end: Callable[[Planned, Outcome], object],
     ) -> None:
         """Prepare to load; nothing is opened yet.
 
         Args:
             opened: Opens the warehouse for a session.
             lake: Where the partitions are.
-            rules: With the contracts under which columns may change.
-            ended: Told each outcome once its table is loaded.
-            accept: Whether a person takes columns that a contract would keep out.
+            options: With the rules, and whether a person accepts what is held.
+            on_end: Called with each outcome once its table is loaded.
         """
-        self._opened, self._lake, self._rules, self._ended = opened, lake, rules, ended
-        self._accept = accept
+        self._opened, self._lake, self._options, self._on_end = opened, lake, options, on_end
         self._waiting: _Waiting = []
         self._enough, self._since = _SOON, 0.0
-        self._held: Mapping[str, Held] = {}
-        self._first: Sequence[Place] = ()
+        self._tables: Mapping[str, LoadedTable] = {}
+        self._first: Sequence[PartitionKey] = ()
         self._catalog_due = False
         self._problem: OdsPipelineError | None = None
 
     def reach(self) -> None:
-        """See what is loaded of the portal, before anything is asked of it.
+        """Read what is loaded of the portal, before anything is asked of it.
 
         Raises:
             ConfigurationError: The URL names no warehouse.
-            WarehouseError: It cannot be opened, or is closed to us for long.
+            WarehouseError: It cannot be opened, or another process has it for long.
         """
         with self._opened() as warehouse:
-            self._mark(warehouse)
-            # Once for all: asking about each of thousands costs more than all the rest of a run.
-            self._held = warehouse.held(self._lake.root.name)
+            self._load_holds(warehouse)
+            # Once for all: asking for each of thousands costs more than the rest of a run.
+            self._tables = warehouse.loaded(self._lake.root.name)
 
-    def begin(self, catalog: Receipt, first: Iterable[Place] = ()) -> None:
+    def begin(self, first: Iterable[PartitionKey] = ()) -> None:
         """Have the catalog loaded with the next tables, if it is another one.
 
         Args:
-            catalog: Receipt of what is landed.
-            first: Partitions to load before others, in this order: renamed ones, whose old names
-                others may have taken.
+            first: Partitions to load before others, in this order: renamed ones, since other
+                datasets may have their former names now.
         """
-        held = self._held.get(CATALOG)
+        catalog, table = receipt(self._lake.catalog), self._tables.get(CATALOG)
         self._first = tuple(first)
-        self._catalog_due = held is None or held.version != catalog.version
+        self._catalog_due = catalog is not None and (
+            table is None or table.version != catalog.version
+        )
 
-    def holds(self, step: Planned) -> bool:
-        """Whether the warehouse has a dataset exactly as it is landed."""
-        held = self._held.get(table_name(step.dataset_id, step.lane.kind))
-        return bool(held and step.landed and held.version == step.landed.version)
+    def has(self, planned: Planned) -> bool:
+        """Whether the warehouse had a dataset exactly as it is landed when the run began."""
+        return is_loaded(self._tables, planned, planned.landed)
 
-    def add(self, step: Planned, outcome: Outcome) -> None:
+    def add(self, planned: Planned, outcome: Outcome) -> None:
         """Load a partition in the next session, which may begin now."""
         self._since = self._since if self._waiting else time.monotonic()
-        self._waiting.append((step, outcome))
+        self._waiting.append((planned, outcome))
         full = len(self._waiting) % self._enough == 0
         if full or time.monotonic() - self._since >= _SECONDS:
-            self._flush(last=False)
+            self._session(last=False)
 
     def flush(self) -> None:
-        """Load all that waits; where the warehouse stays closed, each fails in one sentence."""
+        """Load all that waits; where the warehouse stays locked, each fails in one sentence."""
         while self._waiting:
-            self._flush(last=True)
+            self._session(last=True)
             if self._waiting:
                 time.sleep(_PAUSE)
 
-    def _flush(self, *, last: bool) -> None:
-        queue = sorted(self._waiting, key=self._turn)
-        waiting, self._waiting = queue[:_WAITING], queue[_WAITING:]
+    def _session(self, *, last: bool) -> None:
+        queue = sorted(self._waiting, key=self._order)
+        batch, self._waiting = queue[:_WAITING], queue[_WAITING:]
         self._since = time.monotonic()
-        # What landing needed goes back first: the load's own room comes on top of it.
+        # Memory that landing needed goes back first: loads need theirs on top of it.
         pa.default_memory_pool().release_unused()
         try:
             with self._opened() as warehouse:
                 self._load_catalog(warehouse)
-                for step, outcome in waiting:
-                    self._ended(step, self._loaded(warehouse, step, outcome))
+                for planned, outcome in batch:
+                    self._on_end(planned, self._loaded(warehouse, planned, outcome))
             self._enough = min(2 * self._enough, _WAITING)
         except WarehouseLocked as error:
             if not last:
-                self._waiting += waiting
+                self._waiting += batch
                 return
-            told = f"it is landed, but not loaded: {error}; the next run loads it"
-            for step, outcome in [*waiting, *self._waiting]:
-                good = outcome.action in SOUND
-                lost = replace(outcome, action="failed", reason=told) if good else outcome
-                self._ended(step, lost)
+            reason = f"it is landed, but not loaded: {error}; the next run loads it"
+            for planned, outcome in [*batch, *self._waiting]:
+                sound = outcome.action in SOUND
+                lost = replace(outcome, action="failed", reason=reason) if sound else outcome
+                self._on_end(planned, lost)
             self._waiting = []
 
-    def finish(self, *, marks: bool) -> None:
-        """Load what else differs; the next run does it where this one cannot.
+    def finish(self, *, holds_changed: bool) -> None:
+        """Load catalog and holds where they differ; the next run does it where this one cannot.
 
         Args:
-            marks: Whether something else is held than before.
+            holds_changed: Whether something else is held than before.
 
         Raises:
-            WarehouseError: The catalog could not be loaded; all else was.
+            WarehouseError: The catalog could not be loaded; everything else was.
         """
-        if marks or self._catalog_due:
+        if holds_changed or self._catalog_due:
             with contextlib.suppress(WarehouseLocked), self._opened() as warehouse:
                 self._load_catalog(warehouse)
-                self._mark(warehouse)
+                self._load_holds(warehouse)
         if self._problem:
             raise self._problem
 
     def _load_catalog(self, warehouse: Warehouse) -> None:
-        """Not at the cost of the datasets: what is wrong with it is said at the end."""
+        """Load it; if that fails, the datasets are loaded first and the error raised at the end."""
         if not self._catalog_due:
             return
         try:
@@ -160,26 +215,23 @@ class Loader:
             self._problem = error
         self._catalog_due = False
 
-    def _mark(self, warehouse: Warehouse) -> None:
-        # A damaged list is written anew by the end of the run.
-        if receipt(self._lake.held) or not self._lake.held.exists():
-            warehouse.load_held(self._lake.held)
+    def _load_holds(self, warehouse: Warehouse) -> None:
+        # A damaged list is written again at the end of the run.
+        if receipt(self._lake.holds_file) or not self._lake.holds_file.exists():
+            warehouse.load_holds(self._lake.holds_file)
 
-    def _turn(self, waiting: tuple[Planned, Outcome]) -> int:
-        place = waiting[0].place
-        return self._first.index(place) if place in self._first else len(self._first)
+    def _order(self, waiting: tuple[Planned, Outcome]) -> int:
+        key = waiting[0].partition
+        return self._first.index(key) if key in self._first else len(self._first)
 
-    def _loaded(self, warehouse: Warehouse, step: Planned, outcome: Outcome) -> Outcome:
-        partition = self._lake.partition(step.lane.kind, step.dataset_id)
-        accepted = self._accept and step.hold and step.hold.verdict in _COLUMNS
-        contract = "evolve" if accepted else self._rules.contract(step.dataset_id)
+    def _loaded(self, warehouse: Warehouse, planned: Planned, outcome: Outcome) -> Outcome:
         try:
-            load = warehouse.load(partition, verdict=outcome.verdict, contract=contract)
+            load = load_dataset(warehouse, self._lake, self._options, planned, outcome.verdict)
+        except HeldBack as error:
+            outcome = replace(outcome, loaded=str(Kind.QUARANTINED))
+            sound = outcome.action in SOUND
+            return held_outcome(outcome, Kind.QUARANTINED, error.message) if sound else outcome
         except OdsPipelineError as error:
             return replace(outcome, action="failed", reason=str(error))
-        outcome = replace(outcome, loaded=load.action, change=str(load.change))
-        if load.action == "quarantined" and outcome.action in SOUND:
-            told = load.quarantine("`ods-pipeline sync --accept`")
-            return held_outcome(outcome, Kind.QUARANTINED, told)
         note = "; ".join(filter(None, [outcome.note, load.note]))
-        return replace(outcome, note=note)
+        return replace(outcome, loaded=load.action, change=str(load.change), note=note)

@@ -1,25 +1,26 @@
-"""The plan of a run: what is to become of each dataset, and why.
+"""The plan of a run: what each dataset needs, and why.
 
-Pure: it is made of a catalog, of what is landed and held, and of the names that a user gave.
-Carrying it out is `sync`'s work.
+Pure functions of a catalog, of what is landed and held, and of the names that a user gave.
+Carrying a plan out belongs to the other files of `sync`.
 """
 
 from __future__ import annotations
 
 import difflib
-from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, instant
-from ods_pipeline.errors import DatasetNotFound, SchemaMismatch
-from ods_pipeline.lake.holds import Hold, Place
+from ods_pipeline.errors import DatasetNotFound, OdsPipelineError, SchemaMismatch
+from ods_pipeline.lake.holds import Hold, PartitionKey
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.sync.extractor import RECORDS, Lane
+from ods_pipeline.sync.extractor import RECORDS, Extractor
+from ods_pipeline.sync.renames import renames
 from ods_pipeline.sync.rules import DEFAULT, Rules
-from ods_pipeline.sync.verdict import Kind, Verdict, under_contract, verdict
+from ods_pipeline.sync.verdict import COLUMN_HOLDS, Kind, Verdict, under_contract, verdict
 from ods_pipeline.tables.schema_diff import difference
 
 _FOR_EVER = 36_500
@@ -27,18 +28,20 @@ _FOR_EVER = 36_500
 
 @dataclass(frozen=True)
 class Planned:
-    """One dataset and what is to become of its records or features.
+    """What the records or features of one dataset need.
 
     Attributes:
-        lane: The way by which its rows come.
+        extractor: How its rows are fetched.
         dataset: As the catalog has it; None when it is withdrawn.
-        landed: Receipt of what the lake holds.
+        landed: Receipt of what is in the lake.
+        verdict: What it needs, and why.
         named: Whether the user asked for it by name.
-        formerly: The identifier under which it is landed, where the portal has renamed it since.
-        hold: What is held of it.
+        formerly: The identifier that it had until now, where the portal has renamed it.
+        hold: Why its last good rows stay, where they do.
+        missing: The error to report of a dataset that the catalog leaves out by mistake.
     """
 
-    lane: Lane
+    extractor: Extractor
     dataset_id: str
     dataset: Dataset | None
     landed: Receipt | None
@@ -46,46 +49,51 @@ class Planned:
     named: bool = False
     formerly: str = ""
     hold: Hold | None = None
+    missing: OdsPipelineError | None = None
 
     @property
     def present(self) -> Dataset:
-        """The dataset of a step that is not withdrawn."""
+        """The dataset, which the catalog has.
+
+        Raises:
+            DatasetNotFound: The catalog does not list it.
+        """
         if self.dataset is None:
             raise DatasetNotFound(self.verdict.reason, dataset=self.dataset_id)
         return self.dataset
 
-    def taken(self, accept: bool) -> bool:
-        """Whether a person takes what is held of it, and has been shown just that.
+    def accepted(self, accept: bool) -> bool:
+        """Whether a person accepts its hold, and the hold is about what the portal has now.
 
         Args:
-            accept: Whether a person takes what is held.
+            accept: Whether a person accepts what is held.
         """
-        known = self.dataset.stamp if self.dataset else ""
-        return accept and self.hold is not None and self.hold.shown(known)
+        stamp = self.dataset.stamp if self.dataset else ""
+        return accept and self.hold is not None and self.hold.applies_to(stamp)
 
     @property
     def newly_withdrawn(self) -> bool:
-        """Whether the catalog lists it no more, and nobody was told so before."""
-        told = self.hold is not None and self.hold.verdict == Kind.WITHDRAWN
-        return self.verdict.kind is Kind.WITHDRAWN and not told
+        """Whether the catalog no longer lists it, which no hold says yet."""
+        noted = self.hold is not None and self.hold.verdict == Kind.WITHDRAWN
+        return self.verdict.kind is Kind.WITHDRAWN and not noted
 
     @property
-    def place(self) -> Place:
-        """The partition that it is about."""
-        return self.lane.kind, self.dataset_id
+    def partition(self) -> PartitionKey:
+        """Kind and identifier of its partition."""
+        return self.extractor.kind, self.dataset_id
 
     @property
     def title(self) -> str:
         """Title for people."""
-        known = self.dataset or self.landed
-        return known.title if known else self.dataset_id
+        described = self.dataset or self.landed
+        return described.title if described else self.dataset_id
 
     @property
-    def need(self) -> tuple[bool, str, str]:
-        """Its place in the queue: what was never landed first, then what was fetched longest ago.
+    def priority(self) -> tuple[bool, str, str]:
+        """Sorts what was never landed first, then what was fetched longest ago.
 
-        Whatever a quota leaves undone today is then before everything else tomorrow. Looks that
-        no signal asks for come last.
+        So what a quota leaves undone today comes first tomorrow. Checks that no signal asks for
+        come last.
         """
         fetched = self.landed.fetched_at if self.landed else ""
         return self.verdict.kind is Kind.DEEP, fetched, self.dataset_id
@@ -93,16 +101,16 @@ class Planned:
 
 @dataclass(frozen=True)
 class Landed:
-    """What there is already, as a plan needs it.
+    """What is landed and held, as a plan needs it.
 
     Attributes:
-        receipts: Of the partitions of a lane, by dataset.
-        holds: What is held.
-        columns: Gives the columns of a landed dataset, where they are to be compared.
+        receipts: Of the partitions of one kind, by dataset.
+        holds: The partitions whose last good rows stay, and why.
+        columns: Reads the columns of a landed dataset, where they have to be compared.
     """
 
     receipts: Mapping[str, Receipt] = field(default_factory=dict)
-    holds: Mapping[Place, Hold] = field(default_factory=dict)
+    holds: Mapping[PartitionKey, Hold] = field(default_factory=dict)
     columns: Callable[[str], pa.Schema | None] = lambda name: None
 
 
@@ -111,7 +119,7 @@ def plan(
     landed: Landed,
     names: Sequence[str] = (),
     *,
-    lane: Lane = RECORDS,
+    extractor: Extractor = RECORDS,
     full: bool = False,
     accept: bool = False,
     rules: Rules = DEFAULT,
@@ -122,143 +130,85 @@ def plan(
         datasets: The catalog.
         landed: What is landed and held.
         names: Datasets to look at; all of them without it.
-        lane: The way by which their rows come; a dataset that neither comes nor came by it is
+        extractor: How their rows are fetched. A dataset that it neither fetches nor has fetched is
             left out, unless it was named.
-        full: Whether what is landed is to be ignored.
-        accept: Whether a person takes what is held back.
+        full: Whether to ignore what is landed.
+        accept: Whether a person accepts what is held.
         rules: How the portal is trusted.
     """
     catalog = {dataset.dataset_id: dataset for dataset in datasets}
     receipts = landed.receipts
     renamed = renames(catalog, receipts)
     clashes = _clashes(catalog, receipts)
-    left, called = set(renamed.values()), _called(receipts, renamed)
+    left, current = set(renamed.values()), _current_names(receipts, renamed)
     steps = []
     for name in sorted(set(names) or {*catalog, *receipts} - (left - set(catalog))):
         dataset, old = catalog.get(name), renamed.get(name, "")
         receipt = None if name in left and not old else receipts.get(old or name)
-        carried = dataset is not None and lane.carries(dataset)
-        if lane.kind == "features" and not carried and receipt is None and not (dataset and names):
+        applies = dataset is not None and extractor.applies_to(dataset)
+        if extractor.kind == "features" and not (applies or receipt or (dataset and names)):
             continue
-        hold = landed.holds.get((lane.kind, name))
+        hold = landed.holds.get((extractor.kind, name))
         decided = verdict(receipt, dataset, full=full, accept=accept, hold=hold, rules=rules)
         if name in clashes:
             decided = Verdict(Kind.REFUSED, clashes[name])
         elif decided.kind is Kind.SCHEMA and dataset:
+            accepted = accept and hold is not None and hold.verdict in COLUMN_HOLDS
             columns = landed.columns(old or name)
-            taken = accept and hold is not None
-            decided = _agreed(decided, columns, dataset, lane, rules, taken)
+            decided = _apply_contract(decided, columns, dataset, extractor, rules, accepted)
         elif decided.kind is Kind.UNKNOWN:
-            decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog, called)}")
-        if dataset and not carried:
-            decided = Verdict(Kind.NO_GEOMETRY, _flat(receipt))
-        steps.append(Planned(lane, name, dataset, receipt, decided, bool(names), old, hold))
+            decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog, current)}")
+        if dataset and not applies:
+            decided = Verdict(Kind.NO_GEOMETRY, _without_geometry(receipt))
+        steps.append(Planned(extractor, name, dataset, receipt, decided, bool(names), old, hold))
     return steps if names or full else _spread(steps, rules)
 
 
-def _agreed(
-    found: Verdict,
+def _apply_contract(
+    decided: Verdict,
     before: pa.Schema | None,
     dataset: Dataset,
-    lane: Lane,
+    extractor: Extractor,
     rules: Rules,
     accept: bool,
 ) -> Verdict:
     try:
-        columns = difference(before, lane.schema(dataset))
+        columns = difference(before, extractor.schema(dataset))
     except SchemaMismatch:
-        return found  # Landing says what is wrong with them.
-    return under_contract(found, columns, rules.contract(dataset.dataset_id), accept=accept)
-
-
-def renames(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> dict[str, str]:
-    """Datasets that are landed under another identifier than the catalog's: new to old.
-
-    `dataset_uid` is the identity. One that two datasets claim identifies neither, and a name that
-    another landed dataset keeps is not taken from it.
-
-    Args:
-        catalog: The datasets by identifier.
-        receipts: What is landed, by identifier.
-
-    Returns:
-        The renamings in an order in which each finds its new name free.
-    """
-    claimed = Counter(dataset.dataset_uid for dataset in catalog.values())
-    by_uid = {
-        dataset.dataset_uid: name
-        for name, dataset in catalog.items()
-        if dataset.dataset_uid and claimed[dataset.dataset_uid] == 1
-    }
-    wanted = {
-        by_uid[receipt.dataset_uid]: old
-        for old, receipt in sorted(receipts.items(), key=lambda item: item[1].fetched_at)
-        if by_uid.get(receipt.dataset_uid, old) != old
-    }
-    alike = defaultdict(set)
-    for name in receipts:
-        alike[name.lower()].add(name)
-    found: dict[str, str] = {}
-    waiting = dict(wanted)
-    moved: set[str] = set()
-    while ready := [
-        new for new, old in waiting.items() if _free(new, old, alike[new.lower()] - moved, receipts)
-    ]:
-        for new in ready:
-            found[new] = waiting.pop(new)
-            moved.add(found[new])
-    return found
-
-
-def _free(new: str, old: str, alike: Set[str], receipts: Mapping[str, Receipt]) -> bool:
-    """Whether nobody landed has a name, in any case of its letters.
-
-    Args:
-        new: The name.
-        old: The one that takes it.
-        alike: What is landed under names that differ from it by case at most.
-        receipts: What is landed.
-    """
-    others = alike - {old}
-    if others - {new}:
-        return False
-    if new not in others:
-        return True
-    # A file of the new name that says it was called so is a renaming broken off.
-    there = receipts[new]
-    return there.dataset_uid == receipts[old].dataset_uid and old in there.former_names
+        return decided  # Landing says what is wrong with them.
+    return under_contract(decided, columns, rules.contract(dataset.dataset_id), accept=accept)
 
 
 def _clashes(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> dict[str, str]:
-    """Datasets whose names others have but for the case: no warehouse can hold both."""
+    """Datasets of the same name in another case: a warehouse cannot hold both."""
     alike = defaultdict(list)
     for name in catalog:
         alike[name.lower()].append(name)
-    found = {}
+    clashes = {}
     for names in alike.values():
         if len(names) == 1:
             continue
         first, *others = sorted(names, key=lambda name: (name not in receipts, name))
         for name in others:
-            found[name] = f"its name differs from that of {first} by case alone, which stays"
-    return found
+            clashes[name] = f"its name differs from that of {first} by case alone, which stays"
+    return clashes
 
 
 def _spread(steps: Sequence[Planned], rules: Rules) -> list[Planned]:
-    """The same steps with no more deep checks than a run may make, those due longest first."""
+    """The same steps with no more deep checks than a run may make; the oldest stay."""
     due = sorted((step for step in steps if step.verdict.kind is Kind.DEEP), key=_compared)
     landed = sum(step.landed is not None for step in steps)
-    waiting = {step.place for step in due[rules.deep_checks(landed) :]}
-    return [_put_off(step) if step.place in waiting else step for step in steps]
+    waiting = {step.partition for step in due[rules.deep_checks(landed) :]}
+    return [_put_off(step) if step.partition in waiting else step for step in steps]
 
 
 def _put_off(step: Planned) -> Planned:
-    """The step without its deep check, which waits for one of the next runs."""
+    """The step without its deep check, which is left to one of the next runs."""
     trusting = replace(DEFAULT, trust_days=_FOR_EVER)
-    found = verdict(step.landed, step.dataset, rules=trusting)
-    if found.kind is Kind.DEEP:  # Nobody knows when it was compared last.
-        found = Verdict(Kind.UNCHANGED, "due to be compared by content, in one of the next runs")
-    return replace(step, verdict=found)
+    decided = verdict(step.landed, step.dataset, rules=trusting)
+    if decided.kind is Kind.DEEP:  # When it was compared last is unknown.
+        decided = Verdict(Kind.UNCHANGED, "due to be compared by content, in one of the next runs")
+    return replace(step, verdict=decided)
 
 
 def _compared(step: Planned) -> float:
@@ -266,22 +216,22 @@ def _compared(step: Planned) -> float:
     return when.timestamp() if when else 0
 
 
-def _flat(landed: Receipt | None) -> str:
+def _without_geometry(landed: Receipt | None) -> str:
     if landed:
-        return "it is geographic no more; what is landed stays"
+        return "it is no longer geographic; what is landed stays"
     return "it has no geographic field, so WFS has no layer of it"
 
 
-def _called(receipts: Mapping[str, Receipt], renamed: Mapping[str, str]) -> dict[str, str]:
-    """What datasets are called now, by what they were called before."""
+def _current_names(receipts: Mapping[str, Receipt], renamed: Mapping[str, str]) -> dict[str, str]:
+    """The present names of datasets, by their former names."""
     before = {old: new for new, old in renamed.items()}
     return before | {old: new for new, it in receipts.items() for old in it.former_names}
 
 
-def _hint(name: str, known: Iterable[str], called: Mapping[str, str]) -> str:
-    if name in called:
-        return f"; the portal calls it {called[name]} now"
-    close = difflib.get_close_matches(name, known, n=3)
+def _hint(name: str, names: Iterable[str], current: Mapping[str, str]) -> str:
+    if name in current:
+        return f"; the portal calls it {current[name]} now"
+    close = difflib.get_close_matches(name, names, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}?"
     return "; `ods-pipeline catalog` shows what there is"

@@ -1,119 +1,181 @@
-"""What lies before a run in Dagster: the steps of its datasets, those that need it most first.
+"""Builds the plan of a run: reads the catalog and what is landed, and decides for each dataset.
 
-The plan is the command line's, see `planning`; what it is made of is gathered here. Taking a step
-is `bring`'s work.
+The decisions are pure functions in `plan` and `verdict`. Carrying them out is done by `update`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import partial
 
-from ods_pipeline.dagster.config import Mode
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DatasetNotFound
-from ods_pipeline.lake.holds import holds
-from ods_pipeline.lake.lake import Lake, receipt
+from ods_pipeline.errors import DatasetNotFound, OdsPipelineError
+from ods_pipeline.lake.holds import PartitionKey, read_holds
+from ods_pipeline.lake.lake import PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.catalog import require_most
-from ods_pipeline.sync.extractor import Lane
+from ods_pipeline.sync.catalog import catalog_of, publish_catalog, require_most, with_missing
+from ods_pipeline.sync.extractor import Extractor
+from ods_pipeline.sync.options import Mode, RunContext
 from ods_pipeline.sync.plan import Landed, Planned, plan
-from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.sync.renames import follow_all
+
+Receipts = Mapping[PartitionKind, dict[str, Receipt]]
 
 
 @dataclass(frozen=True)
-class Work:
-    """What a run works with.
+class PortalPlan:
+    """The plan of a run over a portal.
 
     Attributes:
-        portal: Where the datasets are.
-        lake: Where they land.
-        rules: How the portal is trusted.
-        mode: How what is landed is treated.
-        accept: Whether a person takes what is held back.
+        datasets: The catalog.
+        steps: What each dataset needs, records first, in the order of identifiers.
+        formerly: Former identifiers of the partitions that were renamed just now.
     """
 
-    portal: Portal
-    lake: Lake
-    rules: Rules = DEFAULT
-    mode: Mode = Mode.incremental
-    accept: bool = False
+    datasets: Sequence[Dataset]
+    steps: Sequence[Planned]
+    formerly: Mapping[PartitionKey, str] = field(default_factory=dict)
 
     @property
-    def verifies(self) -> bool:
-        """Whether the run compares alone, and lands nothing."""
-        return self.mode is Mode.verify
+    def missing(self) -> dict[str, OdsPipelineError]:
+        """The datasets that the catalog leaves out by mistake; any of them makes it incomplete."""
+        return {step.dataset_id: step.missing for step in self.steps if step.missing}
 
 
-def catalog_of(work: Work) -> list[Dataset]:
-    """The portal's catalog as it is now, in one request.
+def preview(context: RunContext, names: Sequence[str] = ()) -> PortalPlan:
+    """Plan a run over a portal, and touch nothing.
+
+    Args:
+        context: What the run works with.
+        names: Datasets to look at; all of them without it.
 
     Raises:
-        Unproven: It lists hardly any of the datasets that it listed when it was landed last.
-        PortalError: The portal does not give it.
+        PortalError: The portal does not give its catalog.
     """
-    datasets = work.portal.datasets()
-    before = receipt(work.lake.catalog)
-    if before and not work.accept:
-        require_most(work.portal.slug, before.rows, len(datasets))
+    datasets = catalog_of(context.portal, context.lake)
+    return PortalPlan(datasets, _steps(context, datasets, _receipts(context), names))
+
+
+def prepare(context: RunContext, names: Sequence[str] = ()) -> PortalPlan:
+    """Plan a run over a portal, rename partitions as the portal has, and land the catalog.
+
+    A run that only compares renames and lands nothing.
+
+    Args:
+        context: What the run works with.
+        names: Datasets to look at; all of them without it.
+
+    Raises:
+        Unproven: The catalog lists hardly any of the datasets that it listed before.
+        PortalError: The portal does not give its catalog.
+        LakeError: The data folder cannot be written.
+    """
+    if context.options.verifies:
+        return preview(context, names)
+    datasets = _trusted_catalog(context, names)
+    receipts = _receipts(context)
+    formerly = follow_all(context.lake, datasets, receipts, names)
+    wanted = names and [*names, *(name for _, name in formerly)]
+    steps = _steps(context, datasets, receipts, wanted)
+    steps = [replace(step, formerly=formerly.get(step.partition, "")) for step in steps]
+    if not _accepts_catalog(context, names):
+        steps = with_missing(context.portal, steps)
+    plan = PortalPlan(datasets, steps, formerly)
+    if not plan.missing:
+        url = context.portal.client.url("/catalog/exports/json")
+        publish_catalog(context.lake, context.portal.slug, datasets, url)
+    return plan
+
+
+def plan_partitions(
+    context: RunContext, extractor: Extractor, names: Collection[str]
+) -> list[Planned]:
+    """Plan a run over some partitions, in the order to carry it out; one request for all of them.
+
+    A dataset that is withdrawn is asked for by name as well, before that is believed.
+
+    Raises:
+        Unproven: The catalog lists hardly any of the datasets that it listed before.
+        PortalError: The portal does not say what it has.
+        LakeError: A renamed partition cannot be written.
+    """
+    lake, kind = context.lake, extractor.kind
+    paths = {name: lake.partition(kind, name) for name in names}
+    receipts = {name: landed for name, path in paths.items() if (landed := receipt(path))}
+    datasets = _described(context, [*names], receipts)
+    formerly: Mapping[PartitionKey, str] = {}
+    if set(names) - set(receipts) or set(names) - {item.dataset_id for item in datasets}:
+        # It may have another name in the lake, or a new one on the portal.
+        receipts = lake.receipts(kind)
+        if not context.options.verifies:
+            formerly = follow_all(lake, datasets, {kind: receipts}, [*names])
+    steps = [
+        # Nobody typed these names: what cannot be landed is held or skipped, as among all datasets.
+        replace(step, named=False, formerly=formerly.get(step.partition, step.formerly))
+        for step in _plan(context, extractor, datasets, receipts, [*names])
+    ]
+    return by_priority(with_missing(context.portal, steps))
+
+
+def by_priority(steps: Iterable[Planned]) -> list[Planned]:
+    """The steps in the order to carry them out, since a quota may end a run before its end."""
+    return sorted(steps, key=lambda step: step.priority)
+
+
+def _trusted_catalog(context: RunContext, names: Sequence[str]) -> list[Dataset]:
+    datasets = catalog_of(context.portal, context.lake)
+    before = receipt(context.lake.catalog)
+    if before and not _accepts_catalog(context, names):
+        require_most(context.portal.slug, before.rows, len(datasets))
     return datasets
 
 
-def of_portal(
-    work: Work, lane: Lane, datasets: Iterable[Dataset], names: Sequence[str] = ()
-) -> list[Planned]:
-    """The steps of a run over a portal.
-
-    Args:
-        work: What it works with.
-        lane: The way by which rows come.
-        datasets: The catalog.
-        names: Datasets to look at; all of them without it.
-    """
-    return _planned(work, lane, datasets, work.lake.receipts(lane.kind), names)
+def _accepts_catalog(context: RunContext, names: Sequence[str]) -> bool:
+    """Whether a person accepts the catalog: who accepts a dataset by name has not looked at it."""
+    return context.options.accept and not names
 
 
-def of_partitions(work: Work, lane: Lane, names: Collection[str]) -> list[Planned]:
-    """The steps of a run over some partitions; one request, however many they are.
-
-    Raises:
-        OdsPipelineError: The portal does not say what it has.
-    """
-    paths = {name: work.lake.partition(lane.kind, name) for name in names}
-    receipts = {name: found for name, path in paths.items() if (found := receipt(path))}
-    datasets = _described(work, [*names], receipts)
-    if set(names) - set(receipts) or set(names) - {item.dataset_id for item in datasets}:
-        # It may have another name on disk, or a new one on the portal.
-        receipts = work.lake.receipts(lane.kind)
-    return _planned(work, lane, datasets, receipts, [*names])
-
-
-def _described(work: Work, names: list[str], receipts: Mapping[str, Receipt]) -> list[Dataset]:
+def _described(
+    context: RunContext, names: list[str], receipts: Mapping[str, Receipt]
+) -> list[Dataset]:
     if len(names) == 1 and receipts:
         try:
-            return [work.portal.dataset(names[0])]
+            return [context.portal.dataset(names[0])]
         except DatasetNotFound:
             pass  # The catalog says whether it was withdrawn or renamed.
-    return catalog_of(work)
+    return _trusted_catalog(context, names)
 
 
-def _planned(
-    work: Work,
-    lane: Lane,
+def _receipts(context: RunContext) -> dict[PartitionKind, dict[str, Receipt]]:
+    kinds = [extractor.kind for extractor in context.options.extractors]
+    return {kind: context.lake.receipts(kind) for kind in kinds}
+
+
+def _steps(
+    context: RunContext, datasets: Sequence[Dataset], receipts: Receipts, names: Sequence[str]
+) -> list[Planned]:
+    return [
+        step
+        for extractor in context.options.extractors
+        for step in _plan(context, extractor, datasets, receipts[extractor.kind], names)
+    ]
+
+
+def _plan(
+    context: RunContext,
+    extractor: Extractor,
     datasets: Iterable[Dataset],
     receipts: Mapping[str, Receipt],
     names: Sequence[str],
 ) -> list[Planned]:
-    steps = plan(
+    lake, options = context.lake, context.options
+    return plan(
         datasets,
-        Landed(receipts, holds(work.lake), partial(work.lake.columns, lane.kind)),
+        Landed(receipts, read_holds(lake), partial(lake.columns, extractor.kind)),
         names,
-        lane=lane,
-        full=work.mode is Mode.full,
-        accept=work.accept,
-        rules=work.rules,
+        extractor=extractor,
+        full=options.mode is Mode.full,
+        accept=options.accept,
+        rules=options.rules,
     )
-    # Those that move away free their names for others.
-    return sorted(steps, key=lambda step: (not step.formerly, step.need))

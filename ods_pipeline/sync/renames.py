@@ -1,13 +1,14 @@
-"""Landed partitions brought up to date without asking the portal: new words, another name.
+"""Renamed datasets: which they are, and how their landed partitions follow without a fetch.
 
-The rows stay as they were proven. What is fetched is `landing`'s work.
+`dataset_uid` is the identity of a dataset; its identifier may change. Tables follow in `warehouse`.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,33 +16,69 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import Damaged, LakeError
-from ods_pipeline.lake.holds import Place
-from ods_pipeline.lake.lake import Lake, PartitionKind, explained, receipt
+from ods_pipeline.lake.holds import PartitionKey
+from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import rewrite
-from ods_pipeline.sync.extractor import RECORDS, Lane
-from ods_pipeline.sync.plan import renames
-from ods_pipeline.tables.geometry import geometry_columns, primary
-
-_PROVEN = ("source_url", "format", "fetched_at", "proof", "note", "formerly")
+from ods_pipeline.tables.geometry import geometry_columns
 
 
-def redescribe(dataset: Dataset, lake: Lake, previous: Receipt, *, lane: Lane = RECORDS) -> Receipt:
-    """Bring labels, licence and title of a landed partition up to date.
+def renames(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> dict[str, str]:
+    """Datasets that are landed under another identifier than the catalog's: new to old.
+
+    `dataset_uid` is the identity. One that two datasets claim identifies neither, and a name that
+    another landed dataset keeps stays with that dataset.
 
     Args:
-        dataset: The dataset as the catalog describes it, with the names and types that are landed.
-        lake: Where it is landed.
-        previous: Receipt of what is landed.
-        lane: The way by which it came.
+        catalog: The datasets by identifier.
+        receipts: What is landed, by identifier.
 
-    Raises:
-        LakeError: The partition cannot be read or written; it stays.
+    Returns:
+        The renamings in an order in which each finds its new name free.
     """
-    proven = {name: getattr(previous, name) for name in _PROVEN}
-    known = Receipt.of(dataset, lane.kind, **proven)
-    target = lake.partition(lane.kind, dataset.dataset_id)
-    return rewrite(lake, target, lane.schema(dataset), known, primary(dataset.fields))
+    claimed = Counter(dataset.dataset_uid for dataset in catalog.values())
+    by_uid = {
+        dataset.dataset_uid: name
+        for name, dataset in catalog.items()
+        if dataset.dataset_uid and claimed[dataset.dataset_uid] == 1
+    }
+    wanted = {
+        by_uid[receipt.dataset_uid]: old
+        for old, receipt in sorted(receipts.items(), key=lambda item: item[1].fetched_at)
+        if by_uid.get(receipt.dataset_uid, old) != old
+    }
+    alike = defaultdict(set)
+    for name in receipts:
+        alike[name.lower()].add(name)
+    ordered: dict[str, str] = {}
+    waiting = dict(wanted)
+    moved: set[str] = set()
+    while ready := [
+        new for new, old in waiting.items() if _free(new, old, alike[new.lower()] - moved, receipts)
+    ]:
+        for new in ready:
+            ordered[new] = waiting.pop(new)
+            moved.add(ordered[new])
+    return ordered
+
+
+def _free(new: str, old: str, alike: Set[str], receipts: Mapping[str, Receipt]) -> bool:
+    """Whether no other landed dataset has a name, in any case of its letters.
+
+    Args:
+        new: The name.
+        old: The landed dataset that is to get it.
+        alike: Landed datasets with that name, in any case of its letters.
+        receipts: What is landed.
+    """
+    others = alike - {old}
+    if others - {new}:
+        return False
+    if new not in others:
+        return True
+    # A file of the new name that has the old one as its former name: a renaming was interrupted.
+    there = receipts[new]
+    return there.dataset_uid == receipts[old].dataset_uid and old in there.former_names
 
 
 def follow_all(
@@ -49,39 +86,39 @@ def follow_all(
     datasets: Iterable[Dataset],
     receipts: Mapping[PartitionKind, dict[str, Receipt]],
     names: Sequence[str] = (),
-) -> dict[Place, str]:
-    """Give every landed partition the identifier that the portal has given its dataset.
+) -> dict[PartitionKey, str]:
+    """Give every landed partition the identifier that its dataset has on the portal now.
 
     Args:
         lake: Where they are landed.
         datasets: The whole catalog.
         receipts: What is landed, by kind and identifier; brought up to date.
-        names: The datasets that it is about, and those that stand in their way; all without it.
+        names: Only these datasets, and those that have to leave a name for them; all without it.
 
     Returns:
-        The identifiers that partitions had before.
+        The former identifiers of the partitions that were renamed.
 
     Raises:
         LakeError: A partition cannot be read or written; it stays.
     """
     catalog = {dataset.dataset_id: dataset for dataset in datasets}
-    formerly: dict[Place, str] = {}
-    for kind, known in receipts.items():
-        renamed = renames(catalog, known)
+    formerly: dict[PartitionKey, str] = {}
+    for kind, landed in receipts.items():
+        renamed = renames(catalog, landed)
         wanted = _needed(renamed, names) if names else renamed.keys()
         for new, old in renamed.items():
             if new not in wanted:
                 continue
-            # One that is damaged is as good as lost: it is fetched under its new name.
-            left = known.pop(old)
+            # A damaged one counts as lost: it is fetched under its new name.
+            left = landed.pop(old)
             with contextlib.suppress(Damaged):
-                known[new] = follow(lake, kind, old, new, left.dataset_uid)
+                landed[new] = follow(lake, kind, old, new, left.dataset_uid)
                 formerly[kind, new] = old
     return formerly
 
 
 def _needed(renamed: Mapping[str, str], names: Sequence[str]) -> set[str]:
-    """The renamed datasets among some, with those that have to leave a name for them first."""
+    """The renamed datasets among these names, and those that have to leave a name for them."""
     needed = set(names) & renamed.keys()
     leaving = {old: new for new, old in renamed.items()}
     while more := {leaving[name] for name in needed if name in leaving} - needed:
@@ -90,10 +127,10 @@ def _needed(renamed: Mapping[str, str], names: Sequence[str]) -> set[str]:
 
 
 def follow(lake: Lake, kind: PartitionKind, old: str, new: str, uid: str) -> Receipt:
-    """Give a landed partition the identifier that the portal has given its dataset.
+    """Give a landed partition the identifier that its dataset has on the portal now.
 
-    The new file says what it was called, and is whole before the old one goes; broken off in
-    between, it is finished by the next call.
+    The new file names the old identifier, and is complete before the old file is removed. If that
+    is interrupted, the next call finishes it.
 
     Args:
         lake: Where it is landed.
@@ -118,14 +155,14 @@ def follow(lake: Lake, kind: PartitionKind, old: str, new: str, uid: str) -> Rec
             there = _renamed(lake, source, target, left, new)
         again = receipt(source)
         if again is not None and again.dataset_uid == uid:
-            with explained(source):
+            with disk_errors(source):
                 source.unlink(missing_ok=True)
     return there
 
 
-def _renamed(lake: Lake, source: Path, target: Path, known: Receipt, new: str) -> Receipt:
-    names = json.dumps([*known.former_names, known.dataset_id], ensure_ascii=False)
+def _renamed(lake: Lake, source: Path, target: Path, landed: Receipt, new: str) -> Receipt:
+    names = json.dumps([*landed.former_names, landed.dataset_id], ensure_ascii=False)
     schema = pq.read_schema(source).remove_metadata()
     first = next(iter(geometry_columns(schema)), "")
-    told = replace(known, dataset_id=new, formerly=names)
-    return rewrite(lake, target, schema, told, first, source)
+    renamed = replace(landed, dataset_id=new, formerly=names)
+    return rewrite(lake, target, schema, renamed, first, source)

@@ -1,180 +1,191 @@
-"""One dataset brought up to date and told about: the step that assets and job have in common.
+"""Bring the partition of one dataset up to date: the one step of every run, whatever started it.
 
-What it needs is `planning`'s decision, the work `landing`'s and `upkeep`'s; here they become
-metadata, data version and check figures. What Dagster does with these is `assets`' and `job`'s.
+Which datasets, in which order and how many at once is decided by `cli` and `dagster`; loading a
+table is a step of its own.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.dagster.config import Mode
-from ods_pipeline.dagster.metadata import of_map, of_partition, version
-from ods_pipeline.errors import DataError, HeldBack, NothingToLand
-from ods_pipeline.lake.lake import receipt
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import (
+    DataError,
+    HeldBack,
+    NothingToCompare,
+    NothingToLand,
+    OdsPipelineError,
+)
+from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.sync.catalog import require_gone
-from ods_pipeline.sync.landing import Landing, Wanted, land
+from ods_pipeline.lake.writer import rewrite
+from ods_pipeline.sync.extractor import RECORDS, Extractor
+from ods_pipeline.sync.landing import LandingRequest, LandingResult, land
+from ods_pipeline.sync.options import Mode, RunContext
 from ods_pipeline.sync.plan import Planned
-from ods_pipeline.sync.planner import Work
-from ods_pipeline.sync.renames import follow, redescribe
-from ods_pipeline.sync.verdict import ALARMING, Kind, Verdict, verdict
+from ods_pipeline.sync.verdict import ALARMING, Kind, verdict
+from ods_pipeline.tables.geometry import primary
 from ods_pipeline.tables.schema_diff import Difference, difference
 
-_SAME = Difference()
+# What a change of labels leaves as it was proven.
+_PROVEN = (
+    *("source_url", "format", "fetched_at", "formerly", "note"),
+    *("proof", "counted", "moved_to", "tolerance"),
+)
 
 
 @dataclass(frozen=True)
-class Brought:
-    """What bringing one dataset up to date came to.
+class UpdateResult:
+    """What came of bringing one partition up to date.
 
     Attributes:
-        receipt: Receipt of what is landed now.
-        verdict: What the dataset needed, and why.
+        action: `landed`, `same content` (the portal's date moved, its rows did not),
+            `described anew` (only labels and the like), `unchanged`, or in a comparison `differs`.
+        reason: Why, in one sentence.
         path: The partition.
-        change: How its columns differ from those landed before.
-        landing: What the fetch came to; None where nothing was fetched.
+        receipt: What it says of itself now.
+        landing: What was fetched; None where nothing was.
+        columns_before: Its columns before; None where nothing was landed.
         requests: Sent for it.
-        differs: Whether a comparison found other content on the portal.
-        page: The dataset's page on the portal.
-        formerly: The identifier that it had until now, where the portal has renamed it.
     """
 
-    receipt: Receipt
-    verdict: Verdict
+    action: str
+    reason: str
     path: Path
-    change: Difference
-    landing: Landing | None
-    requests: int
-    differs: bool
-    page: str
-    formerly: str = ""
+    receipt: Receipt
+    landing: LandingResult | None = None
+    columns_before: pa.Schema | None = None
+    requests: int = 0
 
-    def difference(self) -> DataError:
-        """The failure that a comparison ends with where the contents differ."""
+    @property
+    def change(self) -> Difference:
+        """How its columns differ from those before."""
+        if self.action in {"unchanged", "differs"}:
+            return Difference()
+        return difference(self.columns_before, pq.read_schema(self.path))
+
+    @property
+    def difference_error(self) -> OdsPipelineError | None:
+        """The failure of a comparison that found other rows on the portal; None for none."""
+        if self.action != "differs":
+            return None
         return DataError(
-            "the portal has other rows than what is landed; run it in the mode full",
+            "the portal has other rows than what is landed; fetch it again with the mode full",
             portal=self.receipt.portal,
             dataset=self.receipt.dataset_id,
         )
 
-    @property
-    def moved(self) -> bool:
-        """Whether anything was to be done."""
-        return self.verdict.kind is not Kind.UNCHANGED or bool(self.formerly)
 
-    @property
-    def version(self) -> str:
-        """The data version of what is landed now."""
-        return version(self.receipt, pq.read_schema(self.path))
+def update_dataset(context: RunContext, planned: Planned) -> UpdateResult:
+    """Bring one partition up to date with what the portal says of its dataset.
 
-    def metadata(self) -> dict[str, Any]:
-        """What the UI shows of it."""
-        done = self.landing
-        return {
-            "verdict": str(self.verdict.kind),
-            "reason": self.verdict.reason,
-            "requests": self.requests,
-            "bytes": done.bytes if done else 0,
-            "seconds": round(done.seconds, 3) if done else 0.0,
-            "same_content": bool(done and not done.changed),
-            **({"schema_change": str(self.change)} if str(self.change) else {}),
-            **of_map(self.path, self.receipt.kind),
-            **of_partition(self.path, self.receipt, self.page),
-        }
-
-
-@dataclass(frozen=True)
-class _Done:
-    """What a turn at a partition came to."""
-
-    receipt: Receipt
-    change: Difference = _SAME
-    landing: Landing | None = None
-
-
-def bring(work: Work, step: Planned) -> Brought:
-    """Bring one dataset up to date with what the portal says of it.
-
-    What is planned compares with the receipt in the landed file, so that a lost Dagster instance
-    fetches nothing again.
+    The plan compared with the receipt in the landed file, so a lost Dagster instance fetches
+    nothing twice. Another run may have landed the dataset since the plan was made: what is landed
+    is read again under the partition's lock.
 
     Raises:
         HeldBack: A person has to look at it first; the old partition stays.
-        OdsPipelineError: It cannot be; the old partition stays.
+        NothingToCompare: A comparison was asked for, and nothing is landed.
+        OdsPipelineError: It cannot be updated; the old partition stays.
     """
-    client, name = work.portal.client, step.dataset_id
-    before = client.requests_by_this_thread
-    _require(work, step)
-    if step.landed and step.verdict.kind is Kind.UNCHANGED and not (work.verifies or step.formerly):
-        done = _Done(step.landed)
-    else:
-        if step.formerly and step.landed:
-            uid = step.landed.dataset_uid
-            follow(work.lake, step.lane.kind, step.formerly, step.dataset_id, uid)
-        with work.lake.lock(*step.place, stop=client.cancelled.is_set):
-            done = _in_turn(work, step)
-    return Brought(
-        receipt=done.receipt,
-        verdict=step.verdict,
-        path=work.lake.partition(*step.place),
-        change=done.change,
-        landing=done.landing,
-        requests=client.requests_by_this_thread - before,
-        differs=bool(work.verifies and done.landing and done.landing.changed),
-        page=f"{client.address.base}/explore/dataset/{name}/",
-        formerly=step.formerly,
-    )
+    _require_possible(context, planned)
+    client, lake = context.portal.client, context.lake
+    before, path = client.requests_by_this_thread, lake.partition(*planned.partition)
+    if planned.landed and planned.verdict.kind is Kind.UNCHANGED and not context.options.verifies:
+        return UpdateResult("unchanged", planned.verdict.reason, path, planned.landed)
+    with lake.lock(*planned.partition, stop=client.cancelled.is_set):
+        previous = receipt(path)
+        kind, reason = _still_needed(context, planned, previous)
+        settled = previous and not context.options.verifies
+        if previous and settled and kind is Kind.UNCHANGED:
+            return UpdateResult("unchanged", reason, path, previous)
+        columns = pq.read_schema(path) if previous else None
+        if previous and settled and kind is Kind.METADATA:
+            reason = f"it was called {planned.formerly}" if planned.formerly else reason
+            described = redescribe(planned.present, lake, previous, extractor=planned.extractor)
+            return UpdateResult("described anew", reason, path, described, None, columns)
+        landing = _land(context, planned, previous)
+    requests = client.requests_by_this_thread - before
+    if context.options.verifies and previous:
+        action = "differs" if landing.changed else "unchanged"
+        return UpdateResult(action, reason, path, previous, landing, columns, requests)
+    action = "landed" if landing.changed else "same content"
+    return UpdateResult(action, reason, path, landing.receipt, landing, columns, requests)
 
 
-def _require(work: Work, step: Planned) -> None:
-    """Refuse in one sentence what is not to be fetched, or cannot be compared."""
-    found, where = step.verdict, {"dataset": step.dataset_id, "portal": work.portal.slug}
-    if found.kind in ALARMING:
-        raise HeldBack(str(found.kind), found.reason, **where)
-    if found.kind is Kind.REFUSED:
-        raise DataError(found.reason, **where)
-    if step.newly_withdrawn:
-        require_gone(work.portal, step.dataset_id)
-    if found.skips:
-        step.lane.require(step.present)
-        raise NothingToLand(found.reason, **where)
-    if work.verifies and (step.landed is None or step.formerly):
-        raise NothingToLand(
-            "nothing is landed that could be verified; run it in the mode incremental first",
-            **where,
-        )
+def redescribe(
+    dataset: Dataset, lake: Lake, previous: Receipt, *, extractor: Extractor = RECORDS
+) -> Receipt:
+    """Bring labels, licence and title of a landed partition up to date.
+
+    Args:
+        dataset: The dataset as the catalog describes it, with the names and types that are landed.
+        lake: Where it is landed.
+        previous: Receipt of what is landed.
+        extractor: How its rows were fetched.
+
+    Raises:
+        LakeError: The partition cannot be read or written; it stays.
+    """
+    proven = {name: getattr(previous, name) for name in _PROVEN}
+    described = Receipt.of(dataset, extractor.kind, **proven)
+    target = lake.partition(extractor.kind, dataset.dataset_id)
+    return rewrite(lake, target, extractor.schema(dataset), described, primary(dataset.fields))
 
 
-def _in_turn(work: Work, step: Planned) -> _Done:
-    lane, lake = step.lane, work.lake
-    path = lake.partition(*step.place)
-    previous = receipt(path)
-    known = pq.read_schema(path) if previous else None
-    if previous and not _fetches(work, step, previous):
-        told = redescribe(step.present, lake, previous, lane=lane)
-        return _Done(told, difference(known, pq.read_schema(path)))
-    wanted = Wanted(
-        step.present,
-        lane,
+def _require_possible(context: RunContext, planned: Planned) -> None:
+    """Refuse what is not to be fetched, or cannot be compared."""
+    decided, names = planned.verdict, {"dataset": planned.dataset_id, "portal": context.portal.slug}
+    if decided.kind in ALARMING:
+        raise HeldBack(str(decided.kind), decided.reason, **names)
+    if decided.kind is Kind.REFUSED:
+        raise DataError(decided.reason, **names)
+    if planned.missing:
+        raise planned.missing
+    if decided.skips:
+        planned.extractor.require(planned.present)
+        raise NothingToLand(decided.reason, **names)
+    if context.options.verifies and (planned.landed is None or planned.formerly):
+        raise NothingToCompare("nothing is landed that could be compared; land it first", **names)
+
+
+def _still_needed(
+    context: RunContext, planned: Planned, landed: Receipt | None
+) -> tuple[Kind, str]:
+    """What a partition needs under its lock: the catalog may be newer than another run's landing.
+
+    Args:
+        context: What the run works with.
+        planned: What was planned.
+        landed: Receipt of what is landed now.
+    """
+    as_planned = landed is None or landed == planned.landed
+    if as_planned or context.options.mode is not Mode.incremental:
+        return planned.verdict.kind, planned.verdict.reason
+    decided = verdict(landed, planned.dataset, rules=context.options.rules)
+    if decided.kind is Kind.UNCHANGED:
+        return decided.kind, "another run has landed it meanwhile"
+    if decided.kind is Kind.METADATA:
+        return decided.kind, "another run has landed its data meanwhile; its labels were updated"
+    kept = planned.verdict if planned.verdict.fetches else decided
+    return kept.kind, kept.reason
+
+
+def _land(context: RunContext, planned: Planned, previous: Receipt | None) -> LandingResult:
+    options, extractor = context.options, planned.extractor
+    request = LandingRequest(
+        planned.present,
+        extractor,
         previous,
-        work.rules,
-        accept=step.taken(work.accept),
-        publish=not work.verifies,
+        options.rules,
+        accept=planned.accepted(options.accept),
+        publish=not options.verifies,
+        on_bytes=partial(context.on_bytes, *planned.partition),
     )
-    with work.portal.client.reserved(lane.requests, step.dataset_id):
-        landing = land(work.portal, wanted, lake)
-    standing = previous if work.verifies and previous else landing.receipt
-    return _Done(standing, difference(known, pq.read_schema(path)), landing)
-
-
-def _fetches(work: Work, step: Planned, landed: Receipt) -> bool:
-    """Whether the records have to be asked for, still: another run may have landed them."""
-    as_planned = step.landed is not None and step.landed.fetched_at == landed.fetched_at
-    if as_planned or work.verifies or work.accept or work.mode is Mode.full:
-        return work.verifies or step.verdict.fetches
-    return verdict(landed, step.dataset, rules=work.rules).fetches
+    with context.portal.client.reserved(extractor.requests, planned.dataset_id):
+        return land(context.portal, request, context.lake)

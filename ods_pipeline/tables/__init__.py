@@ -1,4 +1,4 @@
-"""Shapes: what a dataset looks like as Arrow, where its partition lives, whether it is out of date.
+"""Tables in memory: the columns of a dataset as Arrow types and values.
 
-Nothing in this folder speaks HTTP, SQL or Dagster.
+No files of the lake, no HTTP, SQL or Dagster.
 """

@@ -1,13 +1,14 @@
 """A dataset's fields as an Arrow schema: the declared types, never guessed ones.
 
-One table of types serves the Parquet export, the CSV export and the lake. Turning values into
-these types is `columns`' and `geometry`'s work, not this module's.
+One table of types serves the Parquet export, the CSV export and the lake. The conversion of values
+does not belong here.
 """
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
 
 import pyarrow as pa
 
@@ -48,7 +49,7 @@ def arrow_type(field: Field) -> pa.DataType:
 
 
 def arrow_field(field: Field) -> pa.Field:
-    """A field with its type; what the publisher says of it is its metadata, the ODS type too."""
+    """An Arrow field with the field's ODS type, label and other descriptions as metadata."""
     described = {
         "ods_type": field.type,
         "label": field.label,
@@ -64,14 +65,29 @@ def arrow_field(field: Field) -> pa.Field:
     )
 
 
-def _named(kind: pa.DataType) -> str:
+def _type_name(kind: pa.DataType) -> str:
     # Parquet calls a list's values `element`, Arrow `item`.
     return str(kind).replace("<element: ", "<item: ")
 
 
+def pandas_type(kind: pa.DataType) -> Any:
+    """The pandas type that keeps an Arrow type without loss; None for pandas' own choice.
+
+    In a column with a null, pandas by itself rounds integers (`12345678901234567` becomes a float)
+    and turns booleans into objects. For `types_mapper=`.
+    """
+    import pandas as pd
+
+    if pa.types.is_int64(kind):
+        return pd.Int64Dtype()
+    return pd.BooleanDtype() if pa.types.is_boolean(kind) else None
+
+
 def columns_hash(schema: pa.Schema) -> str:
     """Identity of a file's columns: names, Arrow types and ODS types, in their order."""
-    columns = [(f.name, _named(f.type), (f.metadata or {}).get(b"ods_type", b"")) for f in schema]
+    columns = [
+        (f.name, _type_name(f.type), (f.metadata or {}).get(b"ods_type", b"")) for f in schema
+    ]
     return hashlib.sha256(repr(columns).encode("utf-8", "surrogatepass")).hexdigest()[:32]
 
 

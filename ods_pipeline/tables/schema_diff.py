@@ -1,26 +1,26 @@
-"""How the columns of a table differ from those it had before, for programs and for people.
+"""Differences between the columns of two tables, for programs and for people.
 
-Pure: two Arrow schemas in, their difference out. What a difference leads to is the contract's
-decision, see `rules`.
+Pure: no files. What a difference leads to is decided in `sync` and `warehouse`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 
 import pyarrow as pa
 
 
 @dataclass(frozen=True)
 class Difference:
-    """How columns differ from those of before.
+    """How the columns of a table differ from those that it had before.
 
     Attributes:
-        added: Columns that are new.
+        added: New columns.
         removed: Columns that are gone.
         retyped: Columns of another type, each as name, old type, new type.
         relabelled: Columns with another label, each as name, old label, new label.
-        annotated: Columns of which the publisher's annotations, unit or description differ.
+        annotated: Columns with other annotations, another unit or another description.
     """
 
     added: tuple[str, ...] = ()
@@ -29,9 +29,23 @@ class Difference:
     relabelled: tuple[tuple[str, str, str], ...] = ()
     annotated: tuple[str, ...] = ()
 
+    @classmethod
+    def of_types(cls, old: Mapping[str, str], new: Mapping[str, str]) -> Difference:
+        """The difference in names and types.
+
+        Args:
+            old: Column name to type, as it was.
+            new: Column name to type, as it is.
+        """
+        return cls(
+            added=tuple(name for name in new if name not in old),
+            removed=tuple(name for name in old if name not in new),
+            retyped=_changed(old, new),
+        )
+
     @property
     def breaks(self) -> bool:
-        """Whether names or types differ, so that what is built on the table may break."""
+        """Whether names or types differ, so that queries on the table may break."""
         return bool(self.added or self.removed or self.retyped)
 
     def __str__(self) -> str:
@@ -43,35 +57,35 @@ class Difference:
             "renamed the label of": tuple(
                 f"{name} from {old!r} to {new!r}" for name, old, new in self.relabelled
             ),
-            "annotated anew": self.annotated,
+            "changed the annotations of": self.annotated,
         }
         return "; ".join(f"{verb} {', '.join(names)}" for verb, names in parts.items() if names)
 
 
-def difference(before: pa.Schema | None, after: pa.Schema) -> Difference:
-    """How columns differ from those that were landed before; in nothing where none were.
-
-    Args:
-        before: Columns with the field metadata that `schema.arrow_field` gives them.
-        after: The same of now.
-    """
-    if before is None:
-        return Difference()
-    old = {field.name: field for field in before}
-    new = {field.name: field for field in after}
-    both = [(old[name], new[name]) for name in new if name in old]
-    labels = [(a.name, told(a, "label"), told(b, "label")) for a, b in both]
-    types = [(a.name, type_of(a), type_of(b)) for a, b in both]
-    return Difference(
-        added=tuple(name for name in new if name not in old),
-        removed=tuple(name for name in old if name not in new),
-        retyped=tuple(entry for entry in types if entry[1] != entry[2]),
-        relabelled=tuple(entry for entry in labels if entry[1] != entry[2]),
-        annotated=tuple(a.name for a, b in both if _noted(a) != _noted(b)),
+def _changed(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[tuple[str, str, str], ...]:
+    return tuple(
+        (name, old[name], new[name]) for name in new if old.get(name, new[name]) != new[name]
     )
 
 
-def told(field: pa.Field, key: str) -> str:
+def difference(before: pa.Schema | None, after: pa.Schema) -> Difference:
+    """The difference between two schemas; empty where there was no table before.
+
+    Args:
+        before: Columns with the metadata of `tables.schema.arrow_field`.
+        after: The same, as it is now.
+    """
+    if before is None:
+        return Difference()
+    types = [{f.name: type_of(f) for f in schema} for schema in (before, after)]
+    labels = [{f.name: metadata_text(f, "label") for f in schema} for schema in (before, after)]
+    old = {f.name: _annotations(f) for f in before}
+    annotated = tuple(f.name for f in after if f.name in old and old[f.name] != _annotations(f))
+    known = Difference.of_types(*types)
+    return replace(known, relabelled=_changed(*labels), annotated=annotated)
+
+
+def metadata_text(field: pa.Field, key: str) -> str:
     """One entry of a field's metadata, such as `label` or `ods_type`; empty if there is none."""
     return ((field.metadata or {}).get(key.encode()) or b"").decode()
 
@@ -79,8 +93,10 @@ def told(field: pa.Field, key: str) -> str:
 def type_of(field: pa.Field) -> str:
     """A column's type for people: the portal's, else Arrow's."""
     several = " (several)" if pa.types.is_list(field.type) else ""
-    return f"{told(field, 'ods_type')}{several}" if told(field, "ods_type") else str(field.type)
+    kind = metadata_text(field, "ods_type")
+    return f"{kind}{several}" if kind else str(field.type)
 
 
-def _noted(field: pa.Field) -> tuple[str, ...]:
-    return tuple(told(field, key) for key in ("annotations", "description", "unit", "precision"))
+def _annotations(field: pa.Field) -> tuple[str, ...]:
+    keys = ("annotations", "description", "unit", "precision")
+    return tuple(metadata_text(field, key) for key in keys)

@@ -1,8 +1,9 @@
-"""SQL: landed partitions become tables that follow their publisher.
+"""SQL: loads landed partitions into tables.
 
-Reads landed Parquet files and nothing else; nothing here speaks HTTP or Dagster.
+Reads landed Parquet files and nothing else; no HTTP and no Dagster.
 """
 
-from ods_pipeline.warehouse.protocol import Held, Load, Warehouse, open_warehouse, shown
+from ods_pipeline.warehouse.opening import open_warehouse, public_url
+from ods_pipeline.warehouse.protocol import Load, LoadedTable, Warehouse
 
-__all__ = ["Held", "Load", "Warehouse", "open_warehouse", "shown"]
+__all__ = ["Load", "LoadedTable", "Warehouse", "open_warehouse", "public_url"]

@@ -13,7 +13,7 @@ from ods_pipeline.emulator.state import Quirks
 from ods_pipeline.errors import NotAPortal
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.landing import Wanted, land
+from ods_pipeline.sync.landing import LandingRequest, land
 from tests.portal.answers import document, portal_of
 
 FIELDS = [{"name": "a", "type": "text"}]
@@ -76,7 +76,7 @@ def test_a_look_alike_is_recognised_by_a_dataset_that_was_landed_from_it(
 ) -> None:
     emulator, patient = healthy
     (towns,) = patient.portal.datasets()
-    land(patient.portal, Wanted(towns), patient.lake)
+    land(patient.portal, LandingRequest(towns), patient.lake)
     # The same address, other software behind it.
     object.__setattr__(emulator.state.quirks, "dialect", "look-alike")
     emulator.requests.clear()

@@ -12,7 +12,6 @@ from typing import Any
 import duckdb
 import pyarrow.parquet as pq
 
-from ods_pipeline.cli.target import Places
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.lake.verify import audited
@@ -82,7 +81,7 @@ class Scene:
 
     def require_whole_files(self) -> None:
         """What stands under a final name is as it was published, at every instant."""
-        problems = [item.problem for item in audited(Places("", self._outside, ""))]
+        problems = [item.problem for item in audited(self._outside / "lake")]
         assert not any(problems), problems
 
     def require_settled(self) -> None:

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
+from ods_pipeline.dagster.attributes import Trust
 from ods_pipeline.dagster.checks import proof_figures
 from ods_pipeline.dagster.resources import failure
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import Unproven, WarehouseLocked
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.sync.rules import Rules
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, rows, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -50,7 +50,11 @@ def value_of_schema(event: object) -> list[object]:
     return list(value(event, "dagster/column_schema").columns)  # type: ignore[arg-type]
 
 
-def test_the_catalog_lands_and_loads_with_one_request(landed: World) -> None:
+def test_the_catalog_lands_and_loads_with_one_request_more_where_its_number_of_datasets_is_new(
+    landed: World,
+) -> None:
+    landed.run("catalog")
+    assert landed.sent() == ["/catalog/exports/json", "/catalog/datasets"]
     landed.run("catalog")
     assert landed.sent() == ["/catalog/exports/json"]
     assert value(landed.latest("catalog"), "dagster/row_count") == 2
@@ -67,7 +71,7 @@ def test_an_unchanged_dataset_is_materialized_without_a_fetch(landed: World) -> 
 
 
 def test_a_lost_instance_fetches_nothing_again(landed: World) -> None:
-    with world(Path(landed.settings.data_dir), landed.portal) as fresh:
+    with world(Path(landed.settings.attributes.data_dir), landed.portal) as fresh:
         fresh.look()
         fresh.sent()
         fresh.run("records", over="trees")
@@ -115,7 +119,8 @@ def test_a_publisher_who_changes_fields_gets_a_warning_and_a_table_that_follows(
     assert checks["schema_unchanged"].severity.value == "WARN"
     told = checks["schema_unchanged"].description
     assert told == (
-        "trees: added note; removed place; retyped people from int to double; annotated anew people"
+        "trees: added note; removed place; retyped people from int to double; "
+        "changed the annotations of people"
     )
     assert rows(landed, "SELECT DISTINCT code, people, note FROM trees") == [("01", 1.5, None)]
 
@@ -217,31 +222,27 @@ def test_the_check_holds_the_proofs_figures_one_by_one(landed: World) -> None:
 
 
 @pytest.mark.parametrize(
-    ("proof", "note", "figures"),
+    ("entries", "figures"),
     [
+        ({"counted": "9"}, {"counted": 9, "data_processed": "stood at D"}),
         (
-            "9 features = hits 9 = the 9 of 11 records with a place; data_processed stood at D",
-            "",
-            {"rows": 9, "counted": 9, "data_processed": "stood at D"},
+            {"counted": "10", "moved_to": "E", "tolerance": "20"},
+            {"counted": 10, "data_processed": "D → E", "drift_accepted": "in words"},
         ),
-        (
-            "9 rows where the portal counts 10, within the tolerance of 20 %",
-            "the publisher was republishing it while it was read (D → E): 9 rows where …",
-            {"rows": 9, "counted": 10, "data_processed": "D → E", "drift_accepted": ...},
-        ),
-        ("something else", "", {"rows": 9}),
+        ({}, {}),
     ],
+    ids=["counted", "moved", "of a receipt without figures"],
 )
 def test_a_proof_is_told_as_figures_where_it_has_them(
-    proof: str, note: str, figures: dict[str, object]
+    entries: dict[str, str], figures: dict[str, object]
 ) -> None:
-    told = proof_figures(Receipt("p", "records", row_count="9", proof=proof, note=note))
-    figures = {key: proof if item is ... else item for key, item in figures.items()}
-    assert told == {**figures, "proof": proof}
+    known = {"row_count": "9", "data_processed": "D", "proof": "in words"}
+    shown = proof_figures(Receipt("p", "records", **known, **entries))
+    assert shown == {"rows": 9, **figures, "proof": "in words"}
 
 
 def test_a_date_that_never_moves_is_not_trusted_for_ever(tmp_path: Path, portal: Emulator) -> None:
-    with world(tmp_path, portal, rules=Rules(trust_days=0)) as there:
+    with world(tmp_path, portal, trust=Trust(max_trust_days=0)) as there:
         publish(portal, "trees")
         there.look()
         there.run("records", over="trees")
@@ -255,7 +256,7 @@ def test_a_date_that_never_moves_is_not_trusted_for_ever(tmp_path: Path, portal:
 def test_a_dataset_that_is_republished_all_the_time_is_taken_within_the_tolerance(
     tmp_path: Path, portal: Emulator
 ) -> None:
-    with world(tmp_path, portal, rules=Rules(drift=50)) as there:
+    with world(tmp_path, portal, trust=Trust(drift=50)) as there:
         publish(portal, "trees")
         there.look()
         again = [{"verb": "republish", "dataset_id": "trees"}]
@@ -330,7 +331,7 @@ def test_only_a_locked_warehouse_is_worth_another_try_within_the_run() -> None:
 
 
 def test_an_unusable_warehouse_is_told_in_one_sentence(landed: World) -> None:
-    path = Path(landed.settings.data_dir) / "warehouse.duckdb"
+    path = Path(landed.settings.attributes.data_dir) / "warehouse.duckdb"
     path.unlink()
     path.mkdir()
     result = landed.run("table", over="trees", raise_on_error=False)

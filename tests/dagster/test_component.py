@@ -9,9 +9,12 @@ import dagster as dg
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
-from ods_pipeline.dagster.component import EMULATOR, OpendatasoftPortal, build_defs, portal_settings
+from ods_pipeline.dagster.build import build_defs
+from ods_pipeline.dagster.component import OpendatasoftPortal
+from ods_pipeline.dagster.settings import EMULATOR
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.sync.rules import Rules
+from tests.dagster.world import settings_for
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster reads its YAML with a function that pydantic deprecates, and marks what it finds there
@@ -85,7 +88,7 @@ def _asset(repository: Any, node: Any) -> str:
 
 
 def test_the_definitions_of_a_portal_read_like_this() -> None:
-    settings = portal_settings("data.test", schedule="0 6 * * *")
+    settings = settings_for("data.test", schedule="0 6 * * *")
     assert listing(build_defs(settings)) == LISTING
 
 
@@ -128,11 +131,17 @@ def test_every_attribute_reaches_the_settings() -> None:
     )
     settings = component.settings()
     assert (settings.address.base, settings.slug) == ("https://data.test:8443", "data.test_8443")
-    assert (settings.name, settings.group, settings.format) == ("mine", "open_data", "csv")
+    assert (settings.name, settings.group, settings.attributes.format) == (
+        "mine",
+        "open_data",
+        "csv",
+    )
     assert [name for name in ("a", "ab", "b") if settings.selects(name)] == ["a"]
-    assert (settings.datasets_per_run, settings.catalog_hours) == (100, 6)
-    assert (settings.data_dir, settings.warehouse) == ("elsewhere", "duckdb:///w.duckdb")
-    assert (settings.sensor_seconds, settings.running, settings.schedule) == (60, True, "@daily")
+    assert (settings.attributes.datasets_per_run, settings.attributes.catalog_hours) == (100, 6)
+    attributes = settings.attributes
+    assert (attributes.data_dir, attributes.warehouse) == ("elsewhere", "duckdb:///w.duckdb")
+    assert (settings.sensor_seconds, attributes.schedule) == (60, "@daily")
+    assert settings.sensor_status is dg.DefaultSensorStatus.RUNNING
     rules = settings.rules
     assert (rules.trust_days, rules.shrink, rules.drift) == (7, 20.0, 0.5)
     assert (rules.contract("trees"), rules.contract("finance-2026")) == ("quarantine", "freeze")
@@ -159,7 +168,7 @@ def test_a_rule_that_is_none_is_refused_by_its_name(trust: dict[str, object]) ->
 
 
 def test_several_portals_live_in_one_code_location() -> None:
-    portals = [portal_settings(name) for name in ("data.one.test", "data.two.test")]
+    portals = [settings_for(name) for name in ("data.one.test", "data.two.test")]
     merged = dg.Definitions.merge(*(build_defs(settings) for settings in portals))
     text = listing(merged)
     assert text.count("_one_test/records kinds") == text.count("_two_test/records kinds") == 1
@@ -169,9 +178,9 @@ def test_without_a_portal_it_is_the_environments_and_else_the_emulators(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.delenv("ODS_PORTAL", raising=False)
-    assert portal_settings().address.base == EMULATOR
+    assert settings_for().address.base == EMULATOR
     monkeypatch.setenv("ODS_PORTAL", "data.test")
-    assert portal_settings().address.base == "https://data.test"
+    assert settings_for().address.base == "https://data.test"
 
 
 def test_the_projects_own_definitions_load(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -198,5 +207,5 @@ def test_what_cannot_be_used_is_refused_in_a_sentence_without_secrets(
     portal: str, values: dict[str, str], sentence: str
 ) -> None:
     with pytest.raises(ConfigurationError, match=sentence) as caught:
-        portal_settings(portal, **values)
+        settings_for(portal, **values)
     assert "secret" not in str(caught.value)

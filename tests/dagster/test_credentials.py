@@ -9,7 +9,8 @@ import dagster as dg
 import pytest
 from dagster.components.testing import create_defs_folder_sandbox
 
-from ods_pipeline.dagster.component import OpendatasoftPortal, build_defs, portal_settings
+from ods_pipeline.dagster.build import build_defs
+from ods_pipeline.dagster.component import OpendatasoftPortal
 from ods_pipeline.dagster.credentials import OAuth2Resource
 from ods_pipeline.dagster.resources import PortalResource
 from ods_pipeline.dagster.settings import Settings
@@ -18,7 +19,7 @@ from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.auth import OAuth2
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.http.address import Address
-from tests.dagster.world import World, publish, reason, world
+from tests.dagster.world import World, publish, reason, settings_for, world
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster's own calls, as in the tests beside this one; they go when it no longer warns.
@@ -209,7 +210,7 @@ def test_portals_with_different_credentials_share_a_code_location(
 
 
 def of(portal: Emulator, folder: Path, **values: Any) -> Settings:
-    return portal_settings(portal.url, data_dir=str(folder), **values)
+    return settings_for(portal.url, data_dir=str(folder), **values)
 
 
 def test_a_key_goes_into_the_query_only_where_asked_for(tmp_path: Path, private: Emulator) -> None:
@@ -259,7 +260,7 @@ WRITTEN_OUT: list[Callable[[], Any]] = [
     lambda: OAuth2Resource(client_id="a", token_file=f"postgresql://host/db?password={KEY}"),
     lambda: OAuth2Resource(client_id="a", token_file={"text": f"postgresql://me:{KEY}@host/db"}),
     lambda: OAuth2Resource(client_id="a", token_file=f"postgresql://[{KEY}"),
-    lambda: portal_settings("a.test", api_key=KEY),
+    lambda: settings_for("a.test", api_key=KEY),
 ]
 
 
@@ -344,7 +345,10 @@ def test_run_config_may_name_another_variable(there: World) -> None:
             "resources": {
                 there.settings.resource("portal"): {"config": config},
                 there.settings.resource("lake"): {
-                    "config": {"portal": there.settings.slug, "data_dir": there.settings.data_dir}
+                    "config": {
+                        "portal": there.settings.slug,
+                        "data_dir": there.settings.attributes.data_dir,
+                    }
                 },
             }
         },
@@ -356,7 +360,10 @@ def test_run_config_may_name_another_variable(there: World) -> None:
 def test_a_block_of_yaml_names_its_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AN_ID", "abc")
     keyed = loaded({"api_key": {"env": "ODS_API_KEY"}, "api_key_in_query": True})
-    assert (keyed.api_key and keyed.api_key.env, keyed.api_key_in_query) == ("ODS_API_KEY", True)
+    assert (keyed.api_key and keyed.api_key.env, keyed.attributes.api_key_in_query) == (
+        "ODS_API_KEY",
+        True,
+    )
     oauth2 = {
         "client_id": "{{ env.AN_ID }}",
         "client_secret": {"env": "A_SECRET"},
@@ -434,24 +441,24 @@ def test_the_demo_takes_portal_and_credentials_from_the_environment(
 ) -> None:
     for name in ("ODS_CLIENT_ID", "ODS_CLIENT_SECRET", "ODS_TOKEN_FILE", "ODS_API_KEY"):
         monkeypatch.setenv(name, "x")
-    sample = portal_settings()
+    sample = settings_for()
     assert (sample.api_key, sample.oauth2) == (None, None)
     monkeypatch.setenv("ODS_PORTAL", "data.test")
     with pytest.raises(ConfigurationError, match="unset one of them"):
-        portal_settings()
+        settings_for()
     monkeypatch.setenv("ODS_CLIENT_ID", "")
-    assert portal_settings().api_key
-    assert portal_settings().oauth2 is None
+    assert settings_for().api_key
+    assert settings_for().oauth2 is None
     monkeypatch.setenv("ODS_CLIENT_ID", "x")
     monkeypatch.setenv("ODS_API_KEY", "")
-    assert portal_settings().oauth2 == OAuth2Resource(
+    assert settings_for().oauth2 == OAuth2Resource(
         client_id=dg.EnvVar("ODS_CLIENT_ID"),
         client_secret=dg.EnvVar("ODS_CLIENT_SECRET"),
         token_file=dg.EnvVar("ODS_TOKEN_FILE"),
     )
-    own = portal_settings("data.test")
+    own = settings_for("data.test")
     assert (own.api_key, own.oauth2) == (None, None)
-    chosen = portal_settings(api_key=dg.EnvVar("A_KEY"))
+    chosen = settings_for(api_key=dg.EnvVar("A_KEY"))
     assert (chosen.api_key and chosen.api_key.env, chosen.oauth2) == ("A_KEY", None)
 
 

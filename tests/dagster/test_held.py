@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
+from ods_pipeline.dagster.attributes import Trust
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.lake.holds import holds
-from ods_pipeline.sync.rules import Rules
+from ods_pipeline.lake.holds import read_holds
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, rows, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -24,7 +24,7 @@ def accepting(*assets: str) -> dict[str, object]:
 
 def held(there: World) -> dict[str, str]:
     """What the lake says is held: the dataset and why."""
-    return {hold.dataset_id: hold.verdict for hold in holds(there.lake).values()}
+    return {hold.dataset_id: hold.verdict for hold in read_holds(there.lake).values()}
 
 
 def settled(there: World) -> World:
@@ -80,7 +80,7 @@ def test_a_person_takes_what_is_held_in_the_launchpad(landed: World) -> None:
 def test_a_frozen_dataset_whose_fields_changed_is_not_fetched_and_shows_the_difference(
     tmp_path: Path, portal: Emulator
 ) -> None:
-    with world(tmp_path, portal, rules=Rules(contracts=(("tr*", "freeze"),))) as there:
+    with world(tmp_path, portal, trust=Trust(schema_exceptions={"tr*": "freeze"})) as there:
         settled(there)
         portal.publish("trees", fields=WIDER, records=RECORDS)
         result = there.run(*BOTH, over="trees", raise_on_error=False)
@@ -101,7 +101,7 @@ def test_a_frozen_dataset_whose_fields_changed_is_not_fetched_and_shows_the_diff
 def test_a_quarantined_table_stays_behind_visibly_and_is_not_tried_for_ever(
     tmp_path: Path, portal: Emulator
 ) -> None:
-    with world(tmp_path, portal, rules=Rules(contracts=(("*", "quarantine"),))) as there:
+    with world(tmp_path, portal, trust=Trust(schema_contract="quarantine")) as there:
         settled(there)
         there.asked()
         portal.publish("trees", fields=WIDER, records=RECORDS)
@@ -140,7 +140,7 @@ def test_the_catalogs_run_says_what_the_portal_withdrew_until_it_is_back(landed:
 
 
 def test_a_catalog_that_leaves_out_what_the_portal_has_is_not_believed(landed: World) -> None:
-    landed.portal.fail("catalog/exports", Fault.fewer_datasets(1, honest=True), times=1)
+    landed.portal.fail("/catalog/", Fault.fewer_datasets(1, honest=True), times=2)
     result = landed.run("catalog", raise_on_error=False)
     assert "the catalog leaves it out, but the portal has it" in reason(result)
     assert held(landed) == {}
@@ -180,7 +180,7 @@ def test_a_renamed_dataset_keeps_its_file_and_its_table_under_the_new_name(lande
     assert landed.partitions == {"roads", "forest"}
     landed.sent()
     assert landed.run(*BOTH, over="forest").success
-    assert landed.sent() == ["/catalog/exports/json"]
+    assert landed.sent() == ["/catalog/exports/json", "/catalog/datasets"]
     assert not landed.lake.partition("records", "trees").exists()
     assert value(landed.latest("records", "forest"), "formerly") == "trees"
     assert value(landed.latest("table", "forest"), "renamed_from") == "trees"
@@ -218,7 +218,7 @@ def test_the_job_says_what_is_held_and_takes_it_when_it_is_told_to(landed: World
 def test_the_job_follows_a_new_name_without_a_fetch(landed: World) -> None:
     landed.portal.rename("trees", "forest")
     assert landed.sync().success
-    assert landed.sent() == ["/catalog/exports/json"]
+    assert landed.sent() == ["/catalog/exports/json", "/catalog/datasets"]
     assert landed.partitions == {"roads", "forest"}
     assert value(landed.latest("table", "forest"), "renamed_from") == "trees"
 
@@ -226,7 +226,7 @@ def test_the_job_follows_a_new_name_without_a_fetch(landed: World) -> None:
 def test_the_job_fails_for_a_quarantined_table_until_a_person_accepts(
     tmp_path: Path, portal: Emulator
 ) -> None:
-    with world(tmp_path, portal, rules=Rules(contracts=(("*", "quarantine"),))) as there:
+    with world(tmp_path, portal, trust=Trust(schema_contract="quarantine")) as there:
         settled(there)
         portal.publish("trees", fields=WIDER, records=RECORDS)
         for _ in range(2):

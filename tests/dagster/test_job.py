@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from ods_pipeline.dagster.attributes import Selection
 from ods_pipeline.emulator import Emulator, Fault
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, value, world
 
@@ -17,7 +18,7 @@ pytestmark = pytest.mark.filterwarnings(
 @pytest.fixture
 def synced(tmp_path: Path, portal: Emulator) -> Iterator[World]:
     publish(portal, "trees", "roads", "old")
-    with world(tmp_path, portal, exclude=("old",)) as there:
+    with world(tmp_path, portal, datasets=Selection(exclude=["old"])) as there:
         assert there.sync().success
         there.sent()
         yield there
@@ -60,7 +61,7 @@ def test_a_failure_stops_no_other_dataset_and_fails_the_run(synced: World) -> No
 
 
 def test_a_table_that_fell_behind_is_loaded_without_a_fetch(synced: World) -> None:
-    (Path(synced.settings.data_dir) / "warehouse.duckdb").unlink()
+    (Path(synced.settings.attributes.data_dir) / "warehouse.duckdb").unlink()
     assert synced.sync().success
     assert synced.sent() == ["/catalog/exports/json"]
     assert value(synced.latest("table", "trees"), "action") == "loaded"

@@ -7,8 +7,9 @@ import dagster as dg
 import geopandas as gpd
 import pytest
 
+from ods_pipeline.dagster.attributes import Layers
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.lake.holds import holds
+from ods_pipeline.lake.holds import read_holds
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -23,7 +24,7 @@ def layered(tmp_path: Path, portal: Emulator) -> Iterator[World]:
     publish(portal, "trees", "roads", "private")
     flat = [{key: row[key] for key in ("code", "people")} for row in RECORDS]
     portal.publish("prices", fields=FLAT, records=flat)
-    with world(tmp_path, portal, layers=("*",), not_layers=("private",)) as there:
+    with world(tmp_path, portal, features=Layers(include=["*"], exclude=["private"])) as there:
         yield there
 
 
@@ -130,7 +131,7 @@ def test_a_layer_that_lost_most_of_its_features_is_held_apart_from_its_records(
     assert layered.run("records", over="trees").success
     result = layered.run("features", over="trees", raise_on_error=False)
     assert "the portal now gives 2 rows where 7 are landed" in reason(result)
-    assert {place: hold.verdict for place, hold in holds(layered.lake).items()} == {
+    assert {place: hold.verdict for place, hold in read_holds(layered.lake).items()} == {
         ("features", "trees"): "shrunk"
     }
 

@@ -18,12 +18,12 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from ods_pipeline.dagster.component import portal_settings
+from ods_pipeline.dagster.attributes import Layers
 from ods_pipeline.dagster.credentials import OAuth2Resource
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.store import default_file
 from ods_pipeline.portal.http.address import Address
-from tests.dagster.world import World
+from tests.dagster.world import World, settings_for
 from tests.place import KEY, SECRET, TOKENS, Place, echo, settled
 from tests.servers import project
 
@@ -54,8 +54,12 @@ IN_DAGSTER: dict[str, dict[str, Any]] = {
 @contextmanager
 def dagster(place: Place, url: str, kind: str) -> Iterator[World]:
     """The portal in Dagster, with an instance that writes everything down."""
-    settings = portal_settings(
-        url, name="demo", data_dir=str(place.folder / "data"), layers=("*",), **IN_DAGSTER[kind]
+    settings = settings_for(
+        url,
+        name="demo",
+        data_dir=str(place.folder / "data"),
+        features=Layers(include=["*"]),
+        **IN_DAGSTER[kind],
     )
     store = place.folder / "dagster"
     store.mkdir(exist_ok=True)

@@ -11,7 +11,8 @@ from typing import Any
 import dagster as dg
 import duckdb
 
-from ods_pipeline.dagster.component import build_defs, portal_settings
+from ods_pipeline.dagster.build import build_defs
+from ods_pipeline.dagster.component import OpendatasoftPortal
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.lake.lake import Lake
@@ -51,7 +52,7 @@ class World:
     @property
     def lake(self) -> Lake:
         """The portal's lake."""
-        return Lake.of(Path(self.settings.data_dir), self.settings.slug)
+        return Lake.of(Path(self.settings.attributes.data_dir), self.settings.slug)
 
     @property
     def partitions(self) -> set[str]:
@@ -90,7 +91,9 @@ class World:
             self.defs, self.instance, cursor=self.automation and self.automation.cursor
         )
         keys = [self.settings.key("catalog")]
-        keys += [key for lane in self.settings.lanes for key in self.settings.keys(lane)]
+        keys += [
+            key for extractor in self.settings.extractors for key in self.settings.keys(extractor)
+        ]
         found = {key.path[-1]: self.automation.get_requested_partitions(key) for key in keys}
         return {asset: partitions for asset, partitions in found.items() if partitions}
 
@@ -156,16 +159,21 @@ def reason(result: Any) -> str:
 
 def rows(there: World, sql: str) -> list[tuple[object, ...]]:
     """Ask the warehouse, in the portal's schema."""
-    path = Path(there.settings.data_dir) / "warehouse.duckdb"
+    path = Path(there.settings.attributes.data_dir) / "warehouse.duckdb"
     schema = there.settings.slug.replace(".", "_")
     with duckdb.connect(str(path), read_only=True) as connection:
         connection.execute(f'SET search_path = "{schema}"')
         return connection.execute(sql).fetchall()
 
 
+def settings_for(portal: str = "", **attributes: Any) -> Settings:
+    """The settings of a portal, as a block of YAML with these attributes has them."""
+    return OpendatasoftPortal(portal=portal, **attributes).settings()
+
+
 @contextmanager
 def world(folder: Path, portal: Emulator, **values: Any) -> Iterator[World]:
     """A world over a portal, with all of its state below a folder."""
-    settings = portal_settings(portal.url, **{"name": "demo", "data_dir": str(folder), **values})
+    settings = settings_for(portal.url, **{"name": "demo", "data_dir": str(folder), **values})
     with dg.DagsterInstance.ephemeral() as instance:
         yield World(portal, settings, instance)

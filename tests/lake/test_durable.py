@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
-from ods_pipeline.lake.durable import make_durably, replace_durably
+from ods_pipeline.lake.files import make_durably, replace_durably
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter

@@ -16,7 +16,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ods_pipeline.errors import LakeError, LakeUnwritable
-from ods_pipeline.lake.lake import Lake, discard_unfinished, explained, file_name, receipt
+from ods_pipeline.lake.checksum import SealedFile
+from ods_pipeline.lake.files import discard_unfinished
+from ods_pipeline.lake.lake import Lake, disk_errors, file_name, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter
 
@@ -107,18 +109,18 @@ def test_a_reader_of_the_old_partition_is_not_disturbed_by_the_new_one(lake: Lak
 
 def test_what_a_crashed_run_left_is_swept_and_what_runs_beside_us_is_not(lake: Lake) -> None:
     with PartitionWriter(lake, lake.partition("records", "d"), SCHEMA):
-        (living,) = lake.spool().iterdir()
+        (living,) = lake.staging_dir().iterdir()
         left = living.with_name(f"{living.name}.left")
         left.write_bytes(b"PAR1")
-        assert [*lake.spool().iterdir()] == [living]
-    assert not [*lake.spool().iterdir()]
+        assert [*lake.staging_dir().iterdir()] == [living]
+    assert not [*lake.staging_dir().iterdir()]
 
 
 def test_a_sudden_end_can_discard_what_is_unfinished(lake: Lake) -> None:
     with PartitionWriter(lake, lake.partition("records", "d"), SCHEMA):
-        assert list(lake.spool().iterdir())
+        assert list(lake.staging_dir().iterdir())
         discard_unfinished()
-        assert not list(lake.spool().iterdir())
+        assert not list(lake.staging_dir().iterdir())
 
 
 def test_a_damaged_or_foreign_file_counts_as_not_landed(lake: Lake) -> None:
@@ -189,19 +191,22 @@ def test_a_disk_that_takes_no_more_leaves_the_old_partition_and_says_so_in_one_s
 def test_a_full_disk_is_told_from_a_forbidden_one(tmp_path: Path) -> None:
     with (
         pytest.raises(LakeError, match=r"disk of .* is full; free some space") as full,
-        explained(tmp_path / "file"),
+        disk_errors(tmp_path / "file"),
         Path("/dev/full").open("wb", buffering=0) as file,
     ):
         file.write(b"x")
     assert not isinstance(full.value, LakeUnwritable)
-    with pytest.raises(LakeUnwritable, match="correct its permissions"), explained(tmp_path / "f"):
+    with (
+        pytest.raises(LakeUnwritable, match="correct its permissions"),
+        disk_errors(tmp_path / "f"),
+    ):
         raise PermissionError(errno.EACCES, "Permission denied")
 
 
 def test_a_data_folder_below_a_file_is_no_place_to_write_to(tmp_path: Path) -> None:
     (tmp_path / "data").write_text("a file")
     with pytest.raises(LakeUnwritable, match=r"cannot be used \(Not a directory\); set ODS_DATA"):
-        Lake.of(tmp_path / "data", "portal.test").spool()
+        Lake.of(tmp_path / "data", "portal.test").staging_dir()
 
 
 def test_a_folder_that_belongs_to_somebody_else_is_no_place_to_write_to(tmp_path: Path) -> None:
@@ -217,7 +222,7 @@ def test_a_folder_that_belongs_to_somebody_else_is_no_place_to_write_to(tmp_path
             if os.geteuid() == 0:
                 os.seteuid(int(sys.argv[1]))
             try:
-                Lake.of(Path(folder), "portal.test").spool()
+                Lake.of(Path(folder), "portal.test").staging_dir()
             except LakeUnwritable as error:
                 print(error)
             os.seteuid(os.getuid())
@@ -243,12 +248,9 @@ def test_what_the_disk_does_not_take_is_heard_of_while_writing_goes_on(lake: Lak
     path = publish(lake, "d", [1])
     before = path.read_bytes()
     batch = pa.RecordBatch.from_pydict({"a": list(range(70_000))}, schema=SCHEMA)
-    with (
-        open("/dev/full", "wb") as full,
-        PartitionWriter(lake, path, SCHEMA) as writer,
-    ):
-        writer._file._file.close()
-        writer._file._file = full
+    with PartitionWriter(lake, path, SCHEMA) as writer:
+        writer._file.close()
+        writer._file = SealedFile(Path("/dev/full"))
         writer.write(batch)
         with pytest.raises(LakeError, match="is full"):
             writer.write(batch)

@@ -12,7 +12,6 @@ import shapely
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from ods_pipeline.cli.target import Places
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
@@ -34,7 +33,7 @@ def publish(folder: Path, portal: str, dataset_id: str, **told: str) -> Path:
 
 def publish_with_geometry(folder: Path, kind: str) -> Path:
     lake = Lake.of(folder, "portal.test")
-    partitions = {"catalog": lake.catalog, "held": lake.held}
+    partitions = {"catalog": lake.catalog, "held": lake.holds_file}
     target = partitions.get(kind) or lake.partition(kind, "towns")
     told = {"label": "Where", "ods_type": "geo_point_2d"}
     schema = SCHEMA.append(pa.field("where", pa.binary(), metadata=told))
@@ -198,7 +197,7 @@ def test_what_stands_in_a_partitions_place_is_named(
     whole = publish(tmp_path, "portal.test", "whole")
     partition.unlink()
     put(partition)
-    found = {item.path: item for item in audited(Places("", tmp_path, ""))}
+    found = {item.path: item for item in audited(tmp_path / "lake")}
     assert found.keys() == {partition, whole}
     assert f"delete {partition} and sync again" in found[partition].problem
     assert (found[partition].dataset_id, found[partition].kind) == ("towns", "records")
@@ -244,7 +243,7 @@ def test_what_another_process_has_begun_is_not_examined(tmp_path: Path) -> None:
     publish(tmp_path, "one.test", "a")
     with Lake.of(tmp_path, "one.test").incoming("b.parquet") as begun:
         begun.write_bytes(b"PAR1")
-        found = audited(Places("", tmp_path, ""))
+        found = audited(tmp_path / "lake")
     assert [(item.dataset_id, item.kind, item.problem) for item in found] == [("a", "records", "")]
 
 
@@ -252,11 +251,10 @@ def test_an_audit_covers_one_portal_or_all_and_names_what_is_not_landed(tmp_path
     publish(tmp_path, "one.test", "a")
     publish(tmp_path, "one.test", "b")
     publish(tmp_path, "two.test", "../c")
-    everywhere = Places("", tmp_path, "")
-    assert [item.dataset_id for item in audited(everywhere)] == ["a", "b", "../c"]
-    one = Places("one.test", tmp_path, "")
-    assert [item.dataset_id for item in audited(one)] == ["a", "b"]
-    assert [item.dataset_id for item in audited(one, ["b"])] == ["b"]
+    lake = tmp_path / "lake"
+    assert [item.dataset_id for item in audited(lake)] == ["a", "b", "../c"]
+    assert [item.dataset_id for item in audited(lake, "one.test")] == ["a", "b"]
+    assert [item.dataset_id for item in audited(lake, "one.test", ["b"])] == ["b"]
     with pytest.raises(ConfigurationError, match=r"\.\./c is not landed"):
-        audited(one, ["../c"])
-    assert audited(Places("", tmp_path / "nothing", "")) == []
+        audited(lake, "one.test", ["../c"])
+    assert audited(tmp_path / "nothing" / "lake") == []

@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ods_pipeline.cli.target import Places
 from ods_pipeline.emulator.model import Dataset
 from ods_pipeline.lake.verify import audited
 from ods_pipeline.sync.outcome import Outcome
@@ -194,7 +193,7 @@ def said(dataset: Dataset) -> tuple[Any, ...]:
 
 def damaged(folder: Path, root: Path, *, swept: bool) -> Iterator[str]:
     """What is not whole, or was left lying about."""
-    for item in audited(Places("", folder, "")):
+    for item in audited(folder / "lake"):
         if item.problem:
             yield item.problem
     if swept:

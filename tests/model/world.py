@@ -13,7 +13,7 @@ from ods_pipeline.emulator import Emulator
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.options import Options, RunContext
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.run import Run
 from ods_pipeline.warehouse import open_warehouse
@@ -69,7 +69,7 @@ class World:
         portal.client._unit, portal.client._patience = 0.002, 0
         lake = Lake(self.root)
         try:
-            outcomes = Run(portal, lake, self._warehouse, Options(**options))(names)
+            outcomes = Run(RunContext(portal, lake, Options(**options)), self._warehouse)(names)
         except OdsPipelineError as error:
             self.log.append(f"stopped: {error}")
             return self._untouched(before, f"stopped: {error}", calm=calm and not names)

@@ -17,8 +17,8 @@ import pytest
 
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.extractor import Lane
-from ods_pipeline.sync.landing import Wanted, land
+from ods_pipeline.sync.extractor import Extractor
+from ods_pipeline.sync.landing import LandingRequest, land
 from ods_pipeline.sync.verdict import Kind, verdict
 from tests.portal.answers import Answer, Query, document, portal_of
 
@@ -150,7 +150,7 @@ def test_every_row_and_every_value_of_a_portal_never_seen_lands(
         portal = Portal(served.url)
         (dataset,) = portal.datasets()
         lake = Lake.of(tmp_path, portal.slug)
-        landing = land(portal, Wanted(dataset, Lane(format=format)), lake)
+        landing = land(portal, LandingRequest(dataset, Extractor(format=format)), lake)
     assert landing.receipt.format == format
     table = pq.read_table(lake.partition("records", "arrêtés/2024"))
     assert table.to_pylist() == EXPECTED
@@ -172,7 +172,7 @@ def test_both_exports_of_a_portal_never_seen_have_one_content(tmp_path: Path) ->
         hashes = [
             land(
                 portal,
-                Wanted(dataset, Lane(format=format)),
+                LandingRequest(dataset, Extractor(format=format)),
                 Lake.of(tmp_path / format, portal.slug),
             ).receipt
             for format in ("parquet", "csv")

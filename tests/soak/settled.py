@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ods_pipeline.cli.target import Places
 from ods_pipeline.lake.verify import audited
 from tests.soak.truth import Chronicle, Found, held, landed, loaded
 
@@ -23,7 +22,7 @@ def findings(chronicle: Chronicle, folder: Path) -> list[str]:
     return [
         *_rows(chronicle, root, folder, lake, warehouse),
         *_tables(lake, warehouse),
-        *(item.problem for item in audited(Places("", folder, "")) if item.problem),
+        *(item.problem for item in audited(folder / "lake") if item.problem),
         *_leftovers(folder, root),
     ]
 

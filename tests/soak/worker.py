@@ -15,7 +15,7 @@ from ods_pipeline.cli import process
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.options import Options, RunContext
 from ods_pipeline.sync.outcome import exit_status
 from ods_pipeline.sync.run import Run
 from ods_pipeline.warehouse import open_warehouse
@@ -39,10 +39,12 @@ def _synced(url: str, folder: Path, pause: float, words: list[str]) -> dict[str,
     portal.client._unit = pause
     warehouse = f"duckdb:///{folder / 'warehouse.duckdb'}"
     run = Run(
-        portal,
-        Lake.of(folder, portal.slug),
+        RunContext(
+            portal,
+            Lake.of(folder, portal.slug),
+            Options(accept="accept" in words, features="features" in words),
+        ),
         lambda: contextlib.closing(open_warehouse(warehouse, max_wait=60)),
-        Options(accept="accept" in words, features="features" in words),
     )
     try:
         outcomes = run()

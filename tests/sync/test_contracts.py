@@ -9,6 +9,7 @@ import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.sync.options import Mode
 from ods_pipeline.sync.outcome import exit_status
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.tables.schema_diff import difference
@@ -117,7 +118,7 @@ def test_the_difference_is_readable_in_all_its_kinds(desk: Desk) -> None:
     found = difference(before, after)
     assert str(found) == (
         "added new; retyped n from int to text; "
-        "renamed the label of code from 'code' to 'Code INSEE'; annotated anew n"
+        "renamed the label of code from 'code' to 'Code INSEE'; changed the annotations of n"
     )
     back = difference(after, before)
     assert str(back).startswith("removed new; retyped n from text to int")
@@ -139,7 +140,7 @@ def test_an_annotation_that_changes_is_written_without_a_fetch(desk: Desk) -> No
 def test_no_wish_for_everything_goes_around_a_frozen_contract(desk: Desk) -> None:
     desk.sync()
     edited(desk)
-    outcome = desk.sync(rules=FREEZE, full=True)["one"]
+    outcome = desk.sync(rules=FREEZE, mode=Mode.full)["one"]
     assert (outcome.action, outcome.verdict, desk.exported) == ("held", "frozen", [])
 
 

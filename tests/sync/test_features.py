@@ -12,7 +12,8 @@ from ods_pipeline.emulator import Emulator, Fault, Quirks, WfsQuirks
 from ods_pipeline.errors import NothingToLand, OdsPipelineError, QuotaExhausted
 from ods_pipeline.lake.lake import receipt
 from ods_pipeline.sync.extractor import FEATURES
-from ods_pipeline.sync.landing import Wanted, land
+from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.options import Mode
 from tests.desk import TOWN_FIELDS, TOWNS, Bench, Desk
 
 LAYER = "/api/wfs.*(?i:getfeature)(?!.*hits)"
@@ -79,7 +80,7 @@ def test_a_dataset_that_is_geographic_no_more_keeps_its_layer(desk: Desk) -> Non
     outcome = desk.sync(features=True)["towns (features)"]
     assert (outcome.action, outcome.reason) == (
         "held",
-        "it is geographic no more; what is landed stays",
+        "it is no longer geographic; what is landed stays",
     )
     assert desk.loaded("towns__features") == len(TOWNS)
 
@@ -102,13 +103,13 @@ def test_a_comparison_of_features_lands_nothing_and_says_what_differs(desk: Desk
     actions(desk)
     desk.emulator.publish("towns", fields=TOWN_FIELDS, records=TOWNS[:3])
     before = desk.lake.partition("features", "towns").read_bytes()
-    outcomes = desk.actions(features=True, verify=True)
+    outcomes = desk.actions(features=True, mode=Mode.verify)
     assert outcomes["towns (features)"] == "differs"
     assert desk.lake.partition("features", "towns").read_bytes() == before
 
 
 def test_a_landed_layer_is_geoparquet_with_its_receipt(bench: Bench) -> None:
-    told = bench.land(lane=FEATURES).receipt
+    told = bench.land(extractor=FEATURES).receipt
     assert told == receipt(bench.file)
     assert (told.kind, told.format, told.rows) == ("features", "gml", len(TOWNS))
     assert told.proof.startswith(f"{len(TOWNS)} features = hits {len(TOWNS)}")
@@ -118,7 +119,11 @@ def test_a_landed_layer_is_geoparquet_with_its_receipt(bench: Bench) -> None:
 
 def test_a_dataset_without_geography_has_no_layer(bench: Bench) -> None:
     with pytest.raises(NothingToLand, match="codes has no geographic field"):
-        land(bench.portal, Wanted(bench.portal.dataset("codes"), lane=FEATURES), bench.lake)
+        land(
+            bench.portal,
+            LandingRequest(bench.portal.dataset("codes"), extractor=FEATURES),
+            bench.lake,
+        )
 
 
 FAULTS: dict[str, Any] = {
@@ -140,7 +145,7 @@ FAULTS: dict[str, Any] = {
 def test_a_fault_that_passes_is_survived(bench: Bench, fault: Fault) -> None:
     bench.emulator.fail(LAYER, fault, times=1)
     try:
-        assert bench.land(lane=FEATURES).receipt.rows == len(TOWNS)
+        assert bench.land(extractor=FEATURES).receipt.rows == len(TOWNS)
     except OdsPipelineError:
         # What may be a login page is not asked for twice; it must still be said aloud.
         bench.untouched()
@@ -151,12 +156,12 @@ def test_a_fault_that_passes_is_survived(bench: Bench, fault: Fault) -> None:
 def test_a_fault_that_lasts_is_said_aloud_and_the_old_layer_stays(
     bench: Bench, fault: Fault
 ) -> None:
-    bench.land(lane=FEATURES)
+    bench.land(extractor=FEATURES)
     before = bench.file.read_bytes()
     bench.emulator.publish("towns", fields=TOWN_FIELDS, records=TOWNS[:10])
     bench.emulator.fail(LAYER, fault, times=None)
     with pytest.raises(OdsPipelineError) as failure:
-        bench.land(lane=FEATURES)
+        bench.land(extractor=FEATURES)
     assert str(failure.value).count("\n") == 0
     assert "towns" in str(failure.value)
     assert bench.file.read_bytes() == before
@@ -166,11 +171,13 @@ def test_a_fault_that_lasts_is_said_aloud_and_the_old_layer_stays(
 def test_a_spent_quota_ends_the_landing_with_the_time_of_its_reset(bench: Bench) -> None:
     bench.emulator.fail("/api/wfs", Fault.quota("2099-01-01T00:00:00Z"), times=None)
     with pytest.raises(QuotaExhausted, match="2099-01-01"):
-        bench.land(lane=FEATURES)
+        bench.land(extractor=FEATURES)
     bench.untouched()
 
 
 def test_a_layer_that_is_republished_while_it_is_read_is_read_again(bench: Bench) -> None:
     read = bench.dataset()
     bench.emulator.publish("towns", records=TOWNS[:7])
-    assert land(bench.portal, Wanted(read, lane=FEATURES), bench.lake).receipt.rows == 7
+    assert (
+        land(bench.portal, LandingRequest(read, extractor=FEATURES), bench.lake).receipt.rows == 7
+    )

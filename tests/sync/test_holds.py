@@ -9,7 +9,7 @@ import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import Unproven
-from ods_pipeline.lake.holds import Hold, holds, keep
+from ods_pipeline.lake.holds import Hold, read_holds, update_holds
 from ods_pipeline.sync.outcome import exit_status
 from ods_pipeline.sync.rules import Rules
 from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, Desk, rows
@@ -36,13 +36,13 @@ def test_what_is_withdrawn_stays_and_is_marked_with_the_reason_and_the_day(desk:
     desk.emulator.withdraw("two")
     outcome = desk.sync()["two"]
     assert (outcome.action, outcome.rows) == ("held", 20)
-    hold = holds(desk.lake)["records", "two"]
+    hold = read_holds(desk.lake)["records", "two"]
     assert (hold.verdict, hold.rows) == ("withdrawn", 20)
     assert "lists it no more" in hold.reason
     assert marked(desk) == {"two": "withdrawn"}
-    file = desk.lake.held.read_bytes()
+    file = desk.lake.holds_file.read_bytes()
     desk.sync()
-    assert desk.lake.held.read_bytes() == file, "since and all else stay as they were"
+    assert desk.lake.holds_file.read_bytes() == file, "since and all else stay as they were"
 
 
 def test_a_warehouse_that_is_set_up_anew_gets_what_is_held_as_well(desk: Desk) -> None:
@@ -66,7 +66,7 @@ def test_what_comes_back_is_held_no_more(desk: Desk) -> None:
     assert marked(desk) == {"one": "restricted"}
     desk.emulator.restrict("one", restricted=False)
     assert desk.actions()["one"] == "unchanged"
-    assert holds(desk.lake) == {}
+    assert read_holds(desk.lake) == {}
     assert marked(desk) == {}
 
 
@@ -94,7 +94,7 @@ def test_rows_that_come_back_are_taken_without_anybody(desk: Desk) -> None:
     desk.sync()
     desk.emulator.publish("three", records=rows(21))
     assert desk.actions()["three"] == "landed"
-    assert (desk.loaded("three"), holds(desk.lake)) == (21, {})
+    assert (desk.loaded("three"), read_holds(desk.lake)) == (21, {})
 
 
 @pytest.mark.parametrize("left", [0, 9])
@@ -103,7 +103,7 @@ def test_a_person_takes_what_is_held(desk: Desk, left: int) -> None:
     desk.emulator.publish("three", records=rows(left))
     desk.sync()
     assert desk.actions("three", accept=True) == {"three": "landed"}
-    assert (desk.loaded("three"), holds(desk.lake)) == (left, {})
+    assert (desk.loaded("three"), read_holds(desk.lake)) == (left, {})
     assert set(desk.actions().values()) == {"unchanged"}
 
 
@@ -132,11 +132,11 @@ def test_a_hold_outlives_a_failure_and_not_its_dataset(desk: Desk) -> None:
     desk.emulator.republish("three")
     desk.emulator.fail("/three", Fault.status(404), times=None)
     assert desk.actions()["three"] == "failed"
-    assert ("records", "three") in holds(desk.lake)
+    assert ("records", "three") in read_holds(desk.lake)
     desk.lake.partition("records", "three").unlink()
     desk.emulator.withdraw("three")
     desk.sync()
-    assert holds(desk.lake) == {}
+    assert read_holds(desk.lake) == {}
 
 
 @pytest.mark.parametrize("kept", [0, 1, 9])
@@ -154,7 +154,7 @@ def test_a_catalog_that_lost_most_of_its_datasets_overnight_is_not_believed(
         with pytest.raises(Unproven, match=f"lists {kept} datasets where it listed 20"):
             desk.sync()
         assert desk.lake.catalog.read_bytes() == catalog
-        assert holds(desk.lake) == {}
+        assert read_holds(desk.lake) == {}
         accepted = desk.actions(accept=True)
         assert sorted(accepted.values()) == ["held"] * (20 - kept) + ["unchanged"] * kept
 
@@ -177,26 +177,26 @@ def test_a_list_of_holds_that_is_lost_or_damaged_costs_a_question_and_nothing_el
     desk.sync()
     desk.emulator.publish("three", records=rows(2))
     desk.sync()
-    desk.lake.held.write_bytes(b"PAR1 no more")
-    assert holds(desk.lake) == {}
+    desk.lake.holds_file.write_bytes(b"PAR1 no more")
+    assert read_holds(desk.lake) == {}
     assert desk.actions()["three"] == "held"
-    assert pq.read_table(desk.lake.held).num_rows == 1
+    assert pq.read_table(desk.lake.holds_file).num_rows == 1
 
 
 def test_keeping_what_is_kept_already_writes_nothing(desk: Desk) -> None:
     hold = Hold("x", "records", "shrunk", "it shrank", "2026-11-22T00:00:00+00:00", 3, "s")
-    keep(desk.lake, {hold.place: None})
-    assert not desk.lake.held.exists()
-    keep(desk.lake, {hold.place: hold})
-    before = desk.lake.held.stat().st_mtime_ns
-    keep(desk.lake, {hold.place: hold})
-    assert desk.lake.held.stat().st_mtime_ns == before
-    assert holds(desk.lake) == {hold.place: hold}
-    keep(desk.lake, {hold.place: None})
-    assert holds(desk.lake) == {}
-    desk.lake.held.write_bytes(b"damaged")
-    keep(desk.lake, {})
-    assert pq.read_table(desk.lake.held).num_rows == 0
+    update_holds(desk.lake, {hold.key: None})
+    assert not desk.lake.holds_file.exists()
+    update_holds(desk.lake, {hold.key: hold})
+    before = desk.lake.holds_file.stat().st_mtime_ns
+    update_holds(desk.lake, {hold.key: hold})
+    assert desk.lake.holds_file.stat().st_mtime_ns == before
+    assert read_holds(desk.lake) == {hold.key: hold}
+    update_holds(desk.lake, {hold.key: None})
+    assert read_holds(desk.lake) == {}
+    desk.lake.holds_file.write_bytes(b"damaged")
+    update_holds(desk.lake, {})
+    assert pq.read_table(desk.lake.holds_file).num_rows == 0
 
 
 def test_a_run_over_records_alone_forgets_nothing_that_is_held_of_features(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_a_run_over_records_alone_forgets_nothing_that_is_held_of_features(tmp_p
         emulator.restrict("towns")
         desk.sync(features=True)
         desk.sync()
-        assert {kind for kind, _ in holds(desk.lake)} == {"records", "features"}
+        assert {kind for kind, _ in read_holds(desk.lake)} == {"records", "features"}
 
 
 def test_a_dataset_that_the_catalog_forgets_night_after_night_fails_night_after_night(
@@ -218,7 +218,7 @@ def test_a_dataset_that_the_catalog_forgets_night_after_night_fails_night_after_
     for _ in range(2):
         actions = desk.actions()
         assert list(actions.values()).count("failed") == 1, actions
-    assert holds(desk.lake) == {}
+    assert read_holds(desk.lake) == {}
 
 
 def test_accepting_one_dataset_is_no_word_on_the_catalog(tmp_path: Path) -> None:

@@ -23,10 +23,10 @@ from ods_pipeline.errors import (
     Unproven,
 )
 from ods_pipeline.lake.lake import Lake, receipt
-from ods_pipeline.sync.extractor import Lane
-from ods_pipeline.sync.landing import Wanted, land
-from ods_pipeline.sync.renames import redescribe
+from ods_pipeline.sync.extractor import Extractor
+from ods_pipeline.sync.landing import LandingRequest, land
 from ods_pipeline.sync.rules import Rules
+from ods_pipeline.sync.update import redescribe
 from ods_pipeline.sync.verdict import Kind, verdict
 from tests.desk import TOWN_FIELDS, TOWNS, Bench
 
@@ -63,7 +63,7 @@ def test_a_landed_partition_says_where_it_comes_from_and_that_it_is_whole(bench:
 def test_landing_costs_one_export_one_count_and_one_look_at_the_date(bench: Bench) -> None:
     dataset = bench.dataset()
     bench.emulator.requests.clear()
-    land(bench.portal, Wanted(dataset), bench.lake)
+    land(bench.portal, LandingRequest(dataset), bench.lake)
     tails = [request.path.partition("/datasets/towns")[2] for request in bench.emulator.requests]
     assert tails == ["/exports/parquet", "/records", ""]
 
@@ -71,7 +71,7 @@ def test_landing_costs_one_export_one_count_and_one_look_at_the_date(bench: Benc
 def test_both_exports_in_any_order_have_one_content(bench: Bench) -> None:
     first = bench.land()
     bench.emulator.republish("towns", shuffle=True)
-    second = bench.land(lane=Lane(format="csv"), previous=first.receipt)
+    second = bench.land(extractor=Extractor(format="csv"), previous=first.receipt)
     assert (second.changed, second.receipt.format) == (False, "csv")
     assert second.receipt.content_hash == first.receipt.content_hash
     assert second.receipt.data_processed != first.receipt.data_processed
@@ -101,11 +101,11 @@ def test_an_export_that_is_not_whole_is_tried_twice_and_leaves_the_old_partition
 ) -> None:
     bench.emulator.fail(EXPORTS, fault, times=2)
     with pytest.raises(kind) as failure:
-        bench.land(lane=Lane(format=format))
+        bench.land(extractor=Extractor(format=format))
     assert failure.value.dataset == "towns"
     assert "\n" not in str(failure.value)
     bench.untouched()
-    assert bench.land(lane=Lane(format=format)).receipt.rows == 20
+    assert bench.land(extractor=Extractor(format=format)).receipt.rows == 20
 
 
 @pytest.mark.parametrize("fault", [Fault.short_rows(3), Fault.cut(300), Fault.reset()])
@@ -117,7 +117,7 @@ def test_an_export_that_fails_once_lands_at_the_second_try(bench: Bench, fault: 
 def test_a_dataset_that_is_republished_while_it_is_read_is_read_again(bench: Bench) -> None:
     read = bench.dataset()
     bench.emulator.publish("towns", records=TOWNS[:7])
-    landing = land(bench.portal, Wanted(read), bench.lake)
+    landing = land(bench.portal, LandingRequest(read), bench.lake)
     assert landing.receipt.rows == 7
     assert landing.receipt.data_processed == bench.dataset().data_processed
 
@@ -132,7 +132,7 @@ def test_a_dataset_that_never_stands_still_is_unproven(bench: Bench) -> None:
         bench.emulator.republish("towns")
 
     with pytest.raises(Unproven, match="republishing it while it was read") as failure:
-        land(bench.portal, Wanted(read, received=publisher_at_work), bench.lake)
+        land(bench.portal, LandingRequest(read, on_bytes=publisher_at_work), bench.lake)
     assert str(failure.value).startswith("towns: ")
     assert seen >= 2
     bench.untouched()
@@ -141,7 +141,9 @@ def test_a_dataset_that_never_stands_still_is_unproven(bench: Bench) -> None:
 def test_a_field_that_is_retyped_just_now_lands_with_its_new_type(bench: Bench) -> None:
     read = bench.dataset()
     bench.emulator.retype("towns", "n", "text")
-    assert land(bench.portal, Wanted(read), bench.lake).receipt.schema_hash != read.schema_hash
+    assert (
+        land(bench.portal, LandingRequest(read), bench.lake).receipt.schema_hash != read.schema_hash
+    )
     assert bench.rows()[3]["n"] == "3"
 
 
@@ -159,7 +161,7 @@ def test_a_csv_that_is_nothing_but_its_header_is_never_an_empty_table(bench: Ben
     bench.emulator.lie("towns", records_count=20)
     for format in ("csv", "parquet"):
         with pytest.raises(AccessDenied, match="0 of the 20 records that its catalog counts"):
-            bench.land(lane=Lane(format=format))
+            bench.land(extractor=Extractor(format=format))
     bench.untouched()
 
 
@@ -170,14 +172,18 @@ def test_restricted_records_are_refused_in_advance_or_on_the_way(bench: Bench) -
         bench.land()
     for format in ("csv", "parquet"):
         with pytest.raises(AccessDenied):
-            land(bench.portal, Wanted(visible, lane=Lane(format=format)), bench.lake)  # type: ignore[arg-type]
+            land(
+                bench.portal,
+                LandingRequest(visible, extractor=Extractor(format=format)),
+                bench.lake,
+            )  # type: ignore[arg-type]
     bench.untouched()
 
 
 def test_a_dataset_without_records_is_nothing_to_land(bench: Bench) -> None:
     dataset = replace(bench.dataset(), has_records=False)
     with pytest.raises(NothingToLand, match="towns holds no records to land"):
-        land(bench.portal, Wanted(dataset), bench.lake)
+        land(bench.portal, LandingRequest(dataset), bench.lake)
 
 
 def test_a_value_of_another_type_is_not_asked_for_a_second_time(bench: Bench) -> None:
@@ -186,7 +192,7 @@ def test_a_value_of_another_type_is_not_asked_for_a_second_time(bench: Bench) ->
     lying = replace(bench.dataset(), fields=fields)
     bench.emulator.requests.clear()
     with pytest.raises(TypeMismatch, match="field 'n' is declared as int, but record 1 holds 'x'"):
-        land(bench.portal, Wanted(lying, lane=Lane(format="csv")), bench.lake)
+        land(bench.portal, LandingRequest(lying, extractor=Extractor(format="csv")), bench.lake)
     assert len(bench.emulator.requests) == 1
 
 
@@ -194,7 +200,7 @@ def test_a_spent_quota_is_passed_on_at_once(bench: Bench) -> None:
     dataset = bench.dataset()
     bench.emulator.fail(EXPORTS, Fault.quota("2999-01-01T00:00:00Z"), times=None)
     with pytest.raises(QuotaExhausted):
-        land(bench.portal, Wanted(dataset), bench.lake)
+        land(bench.portal, LandingRequest(dataset), bench.lake)
     bench.untouched()
 
 
@@ -206,7 +212,7 @@ def test_a_comparison_publishes_nothing(bench: Bench) -> None:
 
 def test_a_format_that_cannot_be_landed_is_refused(bench: Bench) -> None:
     with pytest.raises(ConfigurationError, match="choose parquet or csv"):
-        bench.land(lane=Lane(format="xlsx"))  # type: ignore[arg-type]
+        bench.land(extractor=Extractor(format="xlsx"))  # type: ignore[arg-type]
 
 
 def test_new_labels_and_licence_are_written_without_a_request(bench: Bench) -> None:
@@ -242,7 +248,7 @@ def test_a_lake_below_a_file_is_refused_before_anything_is_asked(bench: Bench) -
     dataset = bench.dataset()
     bench.emulator.requests.clear()
     with pytest.raises(LakeUnwritable):
-        land(bench.portal, Wanted(dataset), lake)
+        land(bench.portal, LandingRequest(dataset), lake)
     assert not bench.emulator.requests
 
 
@@ -265,7 +271,7 @@ def test_a_table_that_would_lose_most_of_its_rows_waits_for_a_person(bench: Benc
     dataset = bench.dataset()
     bench.emulator.requests.clear()
     with pytest.raises(HeldBack, match="gives 9 rows where 20 are landed, which stay") as held:
-        land(bench.portal, Wanted(dataset, previous=landed.receipt), bench.lake)
+        land(bench.portal, LandingRequest(dataset, previous=landed.receipt), bench.lake)
     assert held.value.verdict == "shrunk"
     assert "sync --accept" in str(held.value)
     assert [request.path.split("/")[-1] for request in bench.emulator.requests] == ["records"]
@@ -290,7 +296,7 @@ def test_a_dataset_that_is_empty_costs_one_count_and_lands_nothing(bench: Bench)
     dataset = bench.dataset()
     bench.emulator.requests.clear()
     with pytest.raises(NothingToLand, match="towns holds no records to land"):
-        land(bench.portal, Wanted(dataset), bench.lake)
+        land(bench.portal, LandingRequest(dataset), bench.lake)
     assert len(bench.emulator.requests) == 1
 
 
@@ -309,7 +315,7 @@ def test_a_dataset_that_always_moves_is_taken_within_the_stated_tolerance_and_sa
     bench: Bench,
 ) -> None:
     at_work = Publisher(bench, 20, 19, 20, 19)
-    told = bench.land(received=at_work, rules=Rules(drift=10)).receipt
+    told = bench.land(on_bytes=at_work, rules=Rules(drift=10)).receipt
     assert "within the tolerance of 10 %" in told.proof
     assert "was republishing it while it was read" in told.note
     assert verdict(told, bench.dataset()).kind == Kind.DATA
@@ -318,7 +324,7 @@ def test_a_dataset_that_always_moves_is_taken_within_the_stated_tolerance_and_sa
 def test_a_dataset_that_moves_further_than_the_tolerance_is_refused(bench: Bench) -> None:
     at_work = Publisher(bench, 16, 12, 8, 4)
     with pytest.raises(Unproven):
-        bench.land(received=at_work, rules=Rules(drift=10))
+        bench.land(on_bytes=at_work, rules=Rules(drift=10))
     bench.untouched()
 
 
@@ -367,7 +373,7 @@ def test_proving_and_publishing_hold_no_place_of_the_portal(
     monkeypatch.setattr(client._sender, "send", watched)
     bench.emulator.fail("/records", Fault.miscount(1), times=1)
     with client.reserved(4, "towns"):
-        land(bench.portal, Wanted(dataset), bench.lake)
+        land(bench.portal, LandingRequest(dataset), bench.lake)
     # The second try needs a place again, for its download.
     export, proof = True, False
     assert [(what, any(place for _, place in holds)) for what, holds in seen] == [

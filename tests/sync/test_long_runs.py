@@ -90,25 +90,26 @@ def test_an_unchanged_portal_of_5000_datasets_costs_one_request_and_little_work(
         import contextlib, resource, sys
         from pathlib import Path
         from ods_pipeline.portal.portal import Portal
+        from ods_pipeline.sync.options import RunContext
         from ods_pipeline.sync.run import Run
         from ods_pipeline.lake.lake import Lake
-        from ods_pipeline.warehouse import Held
+        from ods_pipeline.warehouse import LoadedTable
 
         portal = Portal(sys.argv[1])
         lake = Lake.of(Path(sys.argv[2]), portal.slug)
 
         class Full:
-            def held(self, portal):
+            def loaded(self, portal):
                 landed = lake.receipts("records").items()
-                return {name: Held("x", 1, receipt.version) for name, receipt in landed}
+                return {name: LoadedTable("x", 1, receipt.version) for name, receipt in landed}
 
             def load_catalog(self, catalog):
                 assert catalog.exists()
 
-            def load_held(self, held):
+            def load_holds(self, held):
                 assert not held.exists()
 
-        outcomes = Run(portal, lake, lambda: contextlib.nullcontext(Full()))()
+        outcomes = Run(RunContext(portal, lake), lambda: contextlib.nullcontext(Full()))()
         kinds = {(outcome.action, outcome.loaded) for outcome in outcomes}
         cpu = resource.getrusage(resource.RUSAGE_SELF)
         print(cpu.ru_utime + cpu.ru_stime, len(outcomes), kinds, portal.client.requests_made)
@@ -151,8 +152,8 @@ def test_a_disk_that_fills_up_while_an_export_arrives_is_one_sentence(
         import resource, sys
         from pathlib import Path
         from ods_pipeline.errors import LakeError
-        from ods_pipeline.sync.landing import Wanted, land
-        from ods_pipeline.sync.extractor import Lane
+        from ods_pipeline.sync.landing import LandingRequest, land
+        from ods_pipeline.sync.extractor import Extractor
         from ods_pipeline.portal.portal import Portal
         from ods_pipeline.lake.lake import Lake
 
@@ -161,7 +162,8 @@ def test_a_disk_that_fills_up_while_an_export_arrives_is_one_sentence(
         for format in ("parquet", "csv"):
             try:
                 lake = Lake.of(Path(sys.argv[2]), portal.slug)
-                land(portal, Wanted(portal.dataset("towns"), Lane(format=format)), lake)
+                request = LandingRequest(portal.dataset("towns"), Extractor(format=format))
+                land(portal, request, lake)
             except LakeError as error:
                 print(error)
     """

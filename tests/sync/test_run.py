@@ -12,7 +12,8 @@ from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import PortalUnreachable
 from ods_pipeline.portal import proof
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.landing import Wanted, land
+from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.options import Mode, RunContext
 from ods_pipeline.sync.outcome import exit_status
 from ods_pipeline.sync.run import Run
 from tests.desk import FIELDS, Desk, rows
@@ -188,7 +189,7 @@ def test_a_lost_warehouse_is_filled_again_from_the_lake_without_an_export(desk: 
 
 def test_everything_is_fetched_when_asked_for_in_full(desk: Desk) -> None:
     desk.sync()
-    outcomes = desk.sync(full=True)
+    outcomes = desk.sync(mode=Mode.full)
     assert desk.exported == ["one", "three", "two"]
     assert {(o.verdict, o.action) for o in outcomes.values()} == {("full", "same content")}
 
@@ -201,7 +202,7 @@ def test_a_comparison_lands_nothing_and_tells_what_differs(desk: Desk) -> None:
     desk.emulator.publish("two", records=[{"code": "x", "n": 1}, {"code": "y", "n": 2}])
     desk.emulator.lie("two", **stamps)
     assert desk.actions()["two"] == "unchanged"
-    outcomes = desk.sync(verify=True)
+    outcomes = desk.sync(mode=Mode.verify)
     actions = {name: o.action for name, o in outcomes.items()}
     assert actions == {"one": "unchanged", "two": "differs", "three": "unchanged"}
     assert exit_status(outcomes.values()) == 1
@@ -215,7 +216,7 @@ def test_a_portal_that_is_gone_ends_the_run_with_the_lake_as_it_was(tmp_path: Pa
         desk.sync()
     files = desk.files()
     with pytest.raises(PortalUnreachable):
-        Run(Portal(emulator.url), desk.lake, desk.warehouse)()
+        Run(RunContext(Portal(emulator.url), desk.lake), desk.warehouse)()
     assert desk.files() == files
 
 
@@ -252,7 +253,7 @@ def test_a_table_follows_names_that_were_swapped_although_a_run_died_before_its_
     desk.emulator.publish("tides", fields[::-1], [{"low": 9, "high": 1}], {})
 
     portal = Portal(desk.emulator.url)
-    land(portal, Wanted(portal.dataset("tides")), desk.lake)
+    land(portal, LandingRequest(portal.dataset("tides")), desk.lake)
     (outcome,) = desk.sync("tides").values()
     assert (outcome.verdict, outcome.loaded) == ("unchanged", "loaded")
     with duckdb.connect(desk.folder / "warehouse.duckdb", read_only=True) as warehouse:
@@ -263,7 +264,7 @@ def test_a_table_follows_names_that_were_swapped_although_a_run_died_before_its_
 
 
 def test_a_comparison_of_what_was_never_landed_is_no_good_news(desk: Desk) -> None:
-    assert set(desk.actions(verify=True).values()) == {"skipped"}
+    assert set(desk.actions(mode=Mode.verify).values()) == {"skipped"}
 
 
 def test_a_surprise_in_one_dataset_costs_no_other_its_landing(

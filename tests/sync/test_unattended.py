@@ -9,7 +9,7 @@ from ods_pipeline.emulator import Fault
 from ods_pipeline.errors import LoginNeeded
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.options import RunContext
 from ods_pipeline.sync.run import Run
 from tests.desk import FIELDS, rows
 from tests.portal.auth.world import TOKEN, World, a_world
@@ -22,7 +22,7 @@ TROUBLE = (Fault.status(503), Fault.reset(), Fault.html(), Fault.stall(0.05))
 def run(world: World) -> dict[str, str]:
     """One scheduled run, which remembers nothing but what is on disk."""
     portal = Portal(world.emulator.url, world.oauth2())
-    outcomes = Run(portal, Lake.of(world.folder, portal.slug), None, Options())()
+    outcomes = Run(RunContext(portal, Lake.of(world.folder, portal.slug)), None)()
     return {outcome.name: outcome.action for outcome in outcomes}
 
 

@@ -76,7 +76,7 @@ def test_a_rename_that_is_killed_at_any_statement_leaves_one_whole_table_and_goe
             rows = connection.sql(f'SELECT a FROM "{SCHEMA}"."{name}"').fetchall()
             assert rows in ([("good",)], [("better",)])
             warehouse.load(partition, verdict="data")
-            assert set(warehouse.held(PORTAL)) == {"new"}
+            assert set(warehouse.loaded(PORTAL)) == {"new"}
             lines = connection.sql(f"SELECT dataset_id, action FROM {LOADS} ORDER BY rowid")
             assert lines.fetchall() == [("old", "loaded"), ("new", "renamed"), ("new", "loaded")]
             assert connection.sql(f'SELECT a FROM "{SCHEMA}".new').fetchall() == [("better",)]

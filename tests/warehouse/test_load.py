@@ -9,7 +9,7 @@ import pytest
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.tables.schema_diff import Difference
-from ods_pipeline.warehouse import Held, Warehouse, open_warehouse
+from ods_pipeline.warehouse import LoadedTable, Warehouse, open_warehouse
 from ods_pipeline.warehouse.landed import read_partition
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
@@ -164,20 +164,20 @@ def test_features_live_beside_records(warehouse: Warehouse, partition: Path) -> 
     warehouse.load(land(partition, {"nom": NAMES}), verdict="new")
     land(partition, {"nom": NAMES}, kind="features")
     assert warehouse.load(partition, verdict="new").table == "velos__features"
-    assert set(warehouse.held(PORTAL)) == {"velos", "velos__features"}
+    assert set(warehouse.loaded(PORTAL)) == {"velos", "velos__features"}
 
 
 def test_the_warehouse_tells_what_it_holds_of_each_portal(
     warehouse: Warehouse, partition: Path, ask: Ask
 ) -> None:
-    assert warehouse.held(PORTAL) == {}
+    assert warehouse.loaded(PORTAL) == {}
     warehouse.load(land(partition, {"nom": NAMES}, content_hash="h1"), verdict="new")
     warehouse.load(land(partition, {"nom": COUNTS}, content_hash="h2"), verdict="data")
     version = read_partition(partition).receipt.version
     warehouse.load(land(partition, {"nom": NAMES}, dataset_id="lieux"), verdict="new")
     ask(f'DROP TABLE "{SCHEMA}".lieux')
-    assert warehouse.held(PORTAL) == {"velos": Held("h2", 3, version)}
-    assert warehouse.held("other.example") == {}
+    assert warehouse.loaded(PORTAL) == {"velos": LoadedTable("h2", 3, version)}
+    assert warehouse.loaded("other.example") == {}
 
 
 def test_a_table_that_somebody_dropped_is_loaded_again(

@@ -106,7 +106,7 @@ def test_odd_dataset_names_are_table_names_as_they_are(
     landed = land(tmp_path / "odd.parquet", {"a": Column(["1"])}, dataset_id=dataset)
     assert warehouse.load(landed, verdict="new").table == dataset
     assert warehouse.load(landed, verdict="data").action == "unchanged"
-    assert set(warehouse.held(PORTAL)) == {dataset}
+    assert set(warehouse.loaded(PORTAL)) == {dataset}
 
 
 def test_patterns_and_partition_keys_in_the_path_are_only_names(
@@ -163,7 +163,7 @@ def test_two_names_that_duckdb_tells_apart_are_two_tables(
     for dataset in ("Été", "été", "É", "é"):
         landed = land(tmp_path / "x.parquet", {"a": Column(["1"])}, dataset_id=dataset)
         assert warehouse.load(landed, verdict="new").action == "loaded"
-    assert set(warehouse.held(PORTAL)) == {"Été", "été", "É", "é"}
+    assert set(warehouse.loaded(PORTAL)) == {"Été", "été", "É", "é"}
 
 
 def test_a_load_says_which_columns_could_not_keep_their_names(

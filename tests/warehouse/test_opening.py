@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ods_pipeline.errors import ConfigurationError, WarehouseError, WarehouseLocked
-from ods_pipeline.warehouse import open_warehouse, shown
+from ods_pipeline.warehouse import open_warehouse, public_url
 from tests.warehouse.partitions import PORTAL, Column, land
 
 HOLD = """
@@ -77,15 +77,15 @@ def test_postgresql_is_refused_in_one_sentence_without_its_password() -> None:
     ],
 )
 def test_a_url_is_shown_without_its_secrets(url: str, harmless: str) -> None:
-    assert shown(url) == harmless
+    assert public_url(url) == harmless
 
 
 @given(st.text(min_size=1, max_size=12))
 def test_no_password_is_ever_shown_however_badly_escaped(password: str) -> None:
     password = f"<<{password}>>"
     for url in (f"postgresql://me:{password}@host/db", f"mysql://host/db?password={password}"):
-        assert ">>" not in shown(url)
-        assert "<<" not in shown(url)
+        assert ">>" not in public_url(url)
+        assert "<<" not in public_url(url)
 
 
 def test_a_warehouse_open_in_another_process_is_reported_with_that_process(database: Path) -> None:
@@ -164,4 +164,4 @@ def test_closing_leaves_the_one_file_and_lets_others_in(database: Path, tmp_path
     with _held_elsewhere(database):
         pass
     with open_warehouse(f"duckdb:///{database}") as again:
-        assert set(again.held(PORTAL)) == {"velos"}
+        assert set(again.loaded(PORTAL)) == {"velos"}

@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ods_pipeline.sync.rules import Contract
 from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse import Warehouse
+from ods_pipeline.warehouse.protocol import Contract
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
 Ask = Callable[..., list[tuple[object, ...]]]
@@ -30,12 +30,12 @@ def loaded(warehouse: Warehouse, tmp_path: Path) -> Path:
 def test_a_table_whose_columns_would_change_stays_and_the_load_says_how_they_would(
     warehouse: Warehouse, loaded: Path, ask: Ask, contract: Contract
 ) -> None:
-    before = warehouse.held(PORTAL)
+    before = warehouse.loaded(PORTAL)
     load = warehouse.load(loaded, verdict="schema", contract=contract)
     assert (load.action, load.rows, load.content_hash) == ("quarantined", 1, "old")
     assert load.change == Difference(("ville",), ("nom",), (("nombre", "BIGINT", "VARCHAR"),))
     assert ask(f"SELECT * FROM {TABLE}") == [("a", 1)]
-    assert warehouse.held(PORTAL) == before
+    assert warehouse.loaded(PORTAL) == before
 
 
 def test_a_quarantine_is_recorded_once_for_each_version(
@@ -71,7 +71,7 @@ def test_a_quarantine_ends_when_the_table_may_evolve(
     warehouse.load(loaded, verdict="schema", contract="quarantine")
     assert warehouse.load(loaded, verdict="schema").action == "loaded"
     assert ask(f"SELECT * FROM {TABLE}") == [("1", "b"), ("2", "c")]
-    assert warehouse.held(PORTAL)["velos"].content_hash == "new"
+    assert warehouse.loaded(PORTAL)["velos"].content_hash == "new"
     assert warehouse.load(loaded, verdict="", contract="freeze").action == "unchanged"
 
 

@@ -62,7 +62,7 @@ def test_a_renamed_dataset_keeps_its_table_and_its_history_under_the_new_name(
     assert _tables(ask) == ["new"]
     assert ask(HISTORY) == [("new", "old", "loaded"), ("new", "new", "renamed")]
     assert ask(f"SELECT change FROM {LOADS} WHERE action = 'renamed'") == [("renamed from old",)]
-    held = warehouse.held(PORTAL)
+    held = warehouse.loaded(PORTAL)
     assert list(held) == ["new"]
     assert (held["new"].rows, held["new"].version.endswith(".of the n")) == (1, True)
 
@@ -225,7 +225,7 @@ def test_former_names_that_are_none_name_no_table(
 
 def test_former_names_are_tried_newest_first_and_the_present_one_is_none(lake: Path) -> None:
     partition = read_partition(_landed(lake, "now", "1", "a", "now", "b", "a"))
-    assert partition.formerly == ("a", "b")
+    assert partition.former_names == ("a", "b")
 
 
 def test_a_view_follows_its_table_through_a_load_and_not_to_another_name(
@@ -261,6 +261,6 @@ def test_a_record_of_loads_without_identities_gets_them_as_its_tables_are_looked
         warehouse.load(_landed(lake, "old", "1"), verdict="new")
     ask(f"ALTER TABLE {LOADS} DROP COLUMN dataset_uid")
     with open_warehouse(f"duckdb:///{database}") as warehouse:
-        assert set(warehouse.held(PORTAL)) == {"old"}
+        assert set(warehouse.loaded(PORTAL)) == {"old"}
         warehouse.load(_landed(lake, "old", "1", metadata_hash="another"), verdict="metadata")
         assert warehouse.load(_landed(lake, "new", "1", "old"), verdict="").renamed_from == "old"

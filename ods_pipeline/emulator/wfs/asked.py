@@ -11,7 +11,7 @@ from ods_pipeline.emulator.wfs.refusals import Refused, invalid, missing
 
 
 @dataclass(frozen=True)
-class Wanted:
+class LandingRequest:
     """One feature type and the properties wanted of it: none named is all."""
 
     type_name: str
@@ -24,7 +24,7 @@ class Asked:
 
     operation: str
     dialect: Dialect
-    wanted: tuple[Wanted, ...] = ()
+    wanted: tuple[LandingRequest, ...] = ()
     sections: tuple[str, ...] = ()
     limit: int | None = None
     start: int = 0
@@ -104,7 +104,7 @@ def hits(text: str | None) -> bool:
     return kind == "hits"
 
 
-def _wanted(given: Mapping[str, str]) -> tuple[Wanted, ...]:
+def _wanted(given: Mapping[str, str]) -> tuple[LandingRequest, ...]:
     """Documented with and without an s, in both versions."""
     types = listed(given.get("typename") or given.get("typenames"))
     text = given.get("propertyname") or given.get("propertynames") or ""
@@ -113,4 +113,4 @@ def _wanted(given: Mapping[str, str]) -> tuple[Wanted, ...]:
         groups *= len(types)
     if len(groups) != len(types) and types:
         raise invalid("propertyName", "There must be one list of properties for each type.")
-    return tuple(Wanted(t, listed(g)) for t, g in zip(types, groups, strict=False))
+    return tuple(LandingRequest(t, listed(g)) for t, g in zip(types, groups, strict=False))

@@ -16,7 +16,7 @@ from ods_pipeline.emulator.reply import Piece
 from ods_pipeline.emulator.request import Request
 from ods_pipeline.emulator.spoilt_rows import changed, torn
 from ods_pipeline.emulator.state import State
-from ods_pipeline.emulator.wfs.asked import Asked, Wanted
+from ods_pipeline.emulator.wfs.asked import Asked, LandingRequest
 from ods_pipeline.emulator.wfs.dialect import PATH, PROLOGUE, XSI, Dialect, namespace
 from ods_pipeline.emulator.wfs.layers import Layer, layer
 from ods_pipeline.emulator.wfs.quirks import WfsQuirks
@@ -71,7 +71,7 @@ def features(request: Request, state: State, asked: Asked) -> Iterator[Piece]:
 def selected(request: Request, state: State, asked: Asked, quirks: WfsQuirks) -> list[Selection]:
     """What matches in each of the types; a type may be known by the ids alone."""
     wanted = asked.wanted or tuple(
-        Wanted(name) for name in dict.fromkeys(i.rpartition(".")[0] for i in asked.ids)
+        LandingRequest(name) for name in dict.fromkeys(i.rpartition(".")[0] for i in asked.ids)
     )
     if not wanted:
         raise missing(asked.dialect.type_name)
@@ -194,7 +194,7 @@ def _head(request: Request, asked: Asked, counts: dict[str, str]) -> str:
     return f"{PROLOGUE}<wfs:FeatureCollection {written}"
 
 
-def namespaces(dialect: Dialect, base: str, wanted: tuple[Wanted, ...]) -> dict[str, str]:
+def namespaces(dialect: Dialect, base: str, wanted: tuple[LandingRequest, ...]) -> dict[str, str]:
     """The prefixes of a reply with features, and where their schemas are."""
     asking = {"service": "WFS", "version": dialect.version, "request": "DescribeFeatureType"}
     types = {dialect.type_name: ",".join(w.type_name for w in wanted)} if wanted else {}

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from ods_pipeline.emulator.model import Dataset
 from ods_pipeline.emulator.state import State
-from ods_pipeline.emulator.wfs.asked import Wanted
+from ods_pipeline.emulator.wfs.asked import LandingRequest
 from ods_pipeline.emulator.wfs.refusals import invalid
 
 GEOMETRIES = ("geo_point_2d", "geo_shape")
@@ -39,7 +39,7 @@ def found(state: State, type_name: str) -> Dataset:
     return dataset
 
 
-def layer(state: State, wanted: Wanted) -> Layer:
+def layer(state: State, wanted: LandingRequest) -> Layer:
     """A feature type with the properties wanted of it, in the order of the fields."""
     dataset = found(state, wanted.type_name)
     every = range(len(dataset.fields))

@@ -8,7 +8,7 @@ from xml.etree.ElementTree import Element, ParseError, fromstring
 from ods_pipeline.emulator.request import Request
 from ods_pipeline.emulator.wfs.asked import (
     Asked,
-    Wanted,
+    LandingRequest,
     hits,
     listed,
     negotiated,
@@ -58,9 +58,9 @@ def _texts(root: Element, name: str) -> tuple[str, ...]:
     return tuple(text.strip() for text in found if text and text.strip())
 
 
-def _wanted(root: Element) -> Iterator[Wanted]:
+def _wanted(root: Element) -> Iterator[LandingRequest]:
     for name in _texts(root, "TypeName"):
-        yield Wanted(name)
+        yield LandingRequest(name)
     for query in (e for e in root.iter() if _local(e) == "Query"):
         for name in listed(query.get("typeName")):
-            yield Wanted(name, _texts(query, "PropertyName"))
+            yield LandingRequest(name, _texts(query, "PropertyName"))

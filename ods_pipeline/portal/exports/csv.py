@@ -20,7 +20,7 @@ import pyarrow.csv as pacsv
 from ods_pipeline.errors import SchemaMismatch, Unproven
 from ods_pipeline.portal.exports.sniffing import require_csv
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_size
-from ods_pipeline.tables.prefetch import ahead
+from ods_pipeline.tables.batches import map_ahead
 
 DELIMITER = ";"
 _BLOCK = 1 << 20
@@ -56,7 +56,7 @@ def read(
     names, length = _header(first)
     schema = pa.schema([(name, pa.string()) for name in names])
     rest = itertools.chain([first[length:]] if len(first) > length else [], blocks)
-    return schema, ahead(_Splitter(schema, kinds), rest)
+    return schema, map_ahead(_Splitter(schema, kinds), rest)
 
 
 def _header(block: bytes) -> tuple[list[str], int]:

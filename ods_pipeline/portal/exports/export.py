@@ -31,8 +31,8 @@ from ods_pipeline.portal.http.limits import (
     require_rows,
 )
 from ods_pipeline.portal.query import ALL, Query
+from ods_pipeline.tables.batches import map_ahead
 from ods_pipeline.tables.columns import LIST_SEPARATOR, Dialect, JoinedLists, typed
-from ods_pipeline.tables.prefetch import ahead
 from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
 
 Format = Literal["parquet", "csv"]
@@ -201,7 +201,7 @@ def _typed(
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    return ahead(work, _numbered(raw))
+    return map_ahead(work, _numbered(raw))
 
 
 def _numbered(raw: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:

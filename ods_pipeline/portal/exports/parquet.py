@@ -26,7 +26,7 @@ from ods_pipeline.portal.http.limits import (
     require_rows,
     require_size,
 )
-from ods_pipeline.tables import parquet
+from ods_pipeline.tables.batches import BYTES_PER_BATCH, ROWS_PER_BATCH
 
 # What a batch may come to at worst before the lengths of its values are looked up, and after.
 _UNSEEN, _SEEN = 256 << 20, 64 << 20
@@ -76,7 +76,7 @@ class Spooled:
 
     def _rows_at_once(self, group: pq.RowGroupMetaData) -> int:
         """So many rows that a batch stays small."""
-        rows = max(1, min(parquet.ROWS, parquet.BYTES // self._width(group)))
+        rows = max(1, min(ROWS_PER_BATCH, BYTES_PER_BATCH // self._width(group)))
         # Each value may repeat most of the one before, in next to no bytes.
         prefixed = sum(
             min(int(chunk.total_uncompressed_size), BOUNDS.record)
@@ -178,7 +178,7 @@ def _repeating(footer: pq.FileMetaData) -> list[str]:
         {
             chunk.path_in_schema
             for group in groups
-            for chunk in _risky(group, parquet.ROWS)
+            for chunk in _risky(group, ROWS_PER_BATCH)
             if chunk.physical_type == "BYTE_ARRAY" and chunk.has_dictionary_page
         }
     )

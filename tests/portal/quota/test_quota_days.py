@@ -18,7 +18,7 @@ from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.quota.rules import margin
 from ods_pipeline.sync import landing
-from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.options import Options, RunContext
 from ods_pipeline.sync.outcome import Outcome, exit_status
 from ods_pipeline.sync.run import Run
 from tests.desk import FIELDS, rows
@@ -44,7 +44,8 @@ class Days:
         self.emulator.pass_time(days=1)
         self.emulator.requests.clear()
         options = Options(workers=self._workers)
-        self.outcomes = Run(Portal(self.emulator.url, max_wait=0), self.lake, None, options)()
+        context = RunContext(Portal(self.emulator.url, max_wait=0), self.lake, options)
+        self.outcomes = Run(context, None)()
         # So there was no 429 either.
         assert len(self.emulator.requests) <= self.most
         return exit_status(self.outcomes)

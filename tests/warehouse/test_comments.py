@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ods_pipeline.errors import WarehouseError
-from ods_pipeline.lake.holds import Hold, keep
+from ods_pipeline.lake.holds import Hold, update_holds
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.warehouse import Warehouse, open_warehouse
-from ods_pipeline.warehouse.hold_comments import mark, marked
+from ods_pipeline.warehouse.comments import mark, marked
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
 Ask = Callable[..., list[tuple[object, ...]]]
@@ -37,48 +37,48 @@ def velos(warehouse: Warehouse, lake: Lake) -> Path:
 
 
 def _hold(lake: Lake, *holds: Hold) -> Path:
-    keep(lake, {hold.place: hold for hold in holds})
-    return lake.held
+    update_holds(lake, {hold.key: hold for hold in holds})
+    return lake.holds_file
 
 
 def test_a_table_that_is_held_says_since_when_and_why_until_it_is_not(
     warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
 ) -> None:
-    load = warehouse.load_held(_hold(lake, WITHDRAWN))
+    load = warehouse.load_holds(_hold(lake, WITHDRAWN))
     assert (load.table, load.action, load.rows) == ("_held", "loaded", 1)
     assert ask(f"SELECT dataset_id, kind, verdict, reason, since, rows, stamp FROM {HELD}") == [
         ("velos", "records", "withdrawn", WITHDRAWN.reason, datetime.fromisoformat(SINCE), 1, "s")
     ]
     assert ask(COMMENT) == [(LED,)]
-    keep(lake, {WITHDRAWN.place: None})
-    assert warehouse.load_held(lake.held).rows == 0
+    update_holds(lake, {WITHDRAWN.key: None})
+    assert warehouse.load_holds(lake.holds_file).rows == 0
     assert ask(COMMENT) == [("Vélos",)]
 
 
 def test_a_new_reason_takes_the_place_of_the_old_one(
     warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
 ) -> None:
-    warehouse.load_held(_hold(lake, WITHDRAWN))
+    warehouse.load_holds(_hold(lake, WITHDRAWN))
     emptied = Hold("velos", "records", "emptied", "It lost its rows. All of them.", SINCE)
-    warehouse.load_held(_hold(lake, emptied))
+    warehouse.load_holds(_hold(lake, emptied))
     assert ask(COMMENT) == [("HELD since 2026-11-22: It lost its rows; All of them. Vélos",)]
 
 
 def test_a_missing_list_says_that_nothing_is_held(
     warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
 ) -> None:
-    assert warehouse.load_held(lake.held).action == "unchanged"
-    assert "_held" not in warehouse.held(PORTAL)
-    warehouse.load_held(_hold(lake, WITHDRAWN))
-    content = lake.held.read_bytes()
-    lake.held.unlink()
-    assert (load := warehouse.load_held(lake.held)).action == "loaded"
+    assert warehouse.load_holds(lake.holds_file).action == "unchanged"
+    assert "_held" not in warehouse.loaded(PORTAL)
+    warehouse.load_holds(_hold(lake, WITHDRAWN))
+    content = lake.holds_file.read_bytes()
+    lake.holds_file.unlink()
+    assert (load := warehouse.load_holds(lake.holds_file)).action == "loaded"
     assert (load.schema, load.rows) == (SCHEMA, 0)
     assert ask(COMMENT) == [("Vélos",)]
     assert ask(f"SELECT * FROM {HELD}") == []
-    assert warehouse.load_held(lake.held).action == "unchanged"
-    lake.held.write_bytes(content)
-    assert warehouse.load_held(lake.held).rows == 1
+    assert warehouse.load_holds(lake.holds_file).action == "unchanged"
+    lake.holds_file.write_bytes(content)
+    assert warehouse.load_holds(lake.holds_file).rows == 1
     assert ask(COMMENT) == [(LED,)]
 
 
@@ -86,11 +86,11 @@ def test_nothing_is_written_when_nothing_changed(
     database: Path, lake: Lake, velos: Path, warehouse: Warehouse
 ) -> None:
     held = _hold(lake, WITHDRAWN)
-    warehouse.load_held(held)
+    warehouse.load_holds(held)
     warehouse.close()
     before = database.stat().st_mtime_ns
     with open_warehouse(f"duckdb:///{database}") as again:
-        assert again.load_held(held).action == "unchanged"
+        assert again.load_holds(held).action == "unchanged"
         assert again.load(velos, verdict="").action == "unchanged"
     assert database.stat().st_mtime_ns == before
 
@@ -98,7 +98,7 @@ def test_nothing_is_written_when_nothing_changed(
 def test_a_load_of_a_held_table_keeps_its_mark(
     database: Path, warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
 ) -> None:
-    warehouse.load_held(_hold(lake, WITHDRAWN))
+    warehouse.load_holds(_hold(lake, WITHDRAWN))
     warehouse.close()
     columns = {"a": Column(["1"])}
     with open_warehouse(f"duckdb:///{database}") as again:
@@ -117,7 +117,7 @@ def test_records_and_features_are_held_each_for_themselves(
     warehouse.load(features, verdict="new")
     elsewhere = Hold("not loaded", "records", "withdrawn", "it is gone", SINCE)
     alone = Hold("velos", "features", "restricted", "it asks for a login", SINCE)
-    warehouse.load_held(_hold(lake, alone, elsewhere))
+    warehouse.load_holds(_hold(lake, alone, elsewhere))
     assert ask("SELECT table_name, comment FROM duckdb_tables() WHERE comment LIKE 'HELD%'") == [
         ("velos__features", "HELD since 2026-11-22: it asks for a login.")
     ]
@@ -127,13 +127,13 @@ def test_marks_that_a_killed_run_left_wrong_are_put_right_by_the_next(
     warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
 ) -> None:
     held = _hold(lake, WITHDRAWN)
-    warehouse.load_held(held)
+    warehouse.load_holds(held)
     ask(f"COMMENT ON TABLE \"{SCHEMA}\".velos IS 'Vélos'")
-    assert warehouse.load_held(held).action == "unchanged"
+    assert warehouse.load_holds(held).action == "unchanged"
     assert ask(COMMENT) == [(LED,)]
     ask(f"DROP TABLE {HELD}")
-    lake.held.unlink()
-    warehouse.load_held(held)
+    lake.holds_file.unlink()
+    warehouse.load_holds(held)
     assert ask(COMMENT) == [("Vélos",)]
 
 
@@ -141,8 +141,8 @@ def test_what_is_no_list_of_what_is_held_is_refused(
     warehouse: Warehouse, lake: Lake, velos: Path
 ) -> None:
     with pytest.raises(WarehouseError, match="no portal's list"):
-        warehouse.load_held(velos)
-    with pytest.raises(WarehouseError, match="held and no dataset"):
+        warehouse.load_holds(velos)
+    with pytest.raises(WarehouseError, match="list of holds and no dataset"):
         warehouse.load(_hold(lake, WITHDRAWN), verdict="")
 
 
@@ -165,5 +165,5 @@ def test_days_are_those_of_the_clock_in_greenwich(
     warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
 ) -> None:
     late = datetime(2026, 11, 22, 0, 1, tzinfo=UTC).isoformat()
-    warehouse.load_held(_hold(lake, Hold("velos", "records", "emptied", "empty", late)))
+    warehouse.load_holds(_hold(lake, Hold("velos", "records", "emptied", "empty", late)))
     assert str(ask(COMMENT)[0][0]).startswith("HELD since 2026-11-22: empty. ")
