@@ -68,6 +68,11 @@ def pytest_collection() -> Iterator[None]:
         gc.enable()
 
 
+def pytest_unconfigure() -> None:
+    """Let go of what was collected, or DuckDB calls it a leak at the end of the process."""
+    gc.unfreeze()
+
+
 def pytest_report_header() -> str:
     """Name the versions that decide what a failure means."""
     return "with: " + ", ".join(f"{name} {version(name)}" for name in REPORTED)

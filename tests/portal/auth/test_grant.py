@@ -54,7 +54,7 @@ def test_what_is_kept_is_read_back(grant: Grant) -> None:
 
 @given(GRANTS)
 def test_a_login_never_shows_its_tokens(grant: Grant) -> None:
-    # Not a search for the token: hypothesis draws tokens such as "00000000", which a time holds too.
+    # Not a search for the token: a time may hold "00000000" too, which hypothesis draws.
     others = replace(grant, access_token="another access", refresh_token="another refresh")
     assert repr(grant) == repr(others)
 
