@@ -27,19 +27,29 @@ class Warm:
 
     def __init__(self) -> None:
         """Start it; it ends with the tests."""
-        self._process = subprocess.Popen(
+        self._process = self._begun()
+        self._lock = threading.Lock()
+        atexit.register(self._end)
+
+    def _begun(self) -> subprocess.Popen[str]:
+        return subprocess.Popen(
             [sys.executable, "-m", "tests.warm"],
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
         )
-        self._lock = threading.Lock()
-        atexit.register(self._end)
 
     def _end(self) -> None:
         self._process.kill()
         self._process.communicate()
+
+    def _status_of(self, task: Mapping[str, object]) -> int:
+        assert self._process.stdin
+        assert self._process.stdout
+        self._process.stdin.write(json.dumps(task) + "\n")
+        self._process.stdin.flush()
+        return int(self._process.stdout.readline())
 
     def run(
         self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str]
@@ -54,12 +64,14 @@ class Warm:
         with tempfile.TemporaryDirectory(prefix="ods-pipeline-typed-") as streams, self._lock:
             out, err = Path(streams, "out"), Path(streams, "err")
             task = {"words": words, "folder": str(folder), "environment": dict(environment)}
-            assert self._process.stdin
-            assert self._process.stdout
             task |= {"out": str(out), "err": str(err)}
-            self._process.stdin.write(json.dumps(task) + "\n")
-            self._process.stdin.flush()
-            status = int(self._process.stdout.readline())
+            try:
+                status = self._status_of(task)
+            except BaseException:
+                # A test that is given up leaves no answer behind for the next one.
+                self._end()
+                self._process = self._begun()
+                raise
             said = [path.read_text(encoding="utf-8") for path in (out, err)]
         return subprocess.CompletedProcess(["ods-pipeline", *words], status, *said)
 
