@@ -348,6 +348,7 @@ except DataError:
 """
 
 
+@pytest.mark.slow
 def test_bombs_of_gigabytes_are_read_or_refused_in_the_memory_of_a_few_records() -> None:
     ran = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
     before, after = map(int, ran.stdout.split())

@@ -116,6 +116,7 @@ def test_a_dataset_that_needs_more_than_any_day_gives_has_its_turn_with_a_whole_
         pass
 
 
+@pytest.mark.slow
 def test_two_processes_never_send_more_than_the_quota_and_never_meet_its_end(
     emulator: Emulator,
 ) -> None:
@@ -130,6 +131,7 @@ def test_two_processes_never_send_more_than_the_quota_and_never_meet_its_end(
         assert "of 100 requests" in end
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_set_aside_is_free_again(emulator: Emulator) -> None:
     emulator.quota_clock.jump(time.time() - emulator.quota_clock())
     emulator.ration(100, "month")
@@ -145,6 +147,7 @@ def test_what_a_killed_process_had_set_aside_is_free_again(emulator: Emulator) -
         assert len(state_of(client).holds) == 1
 
 
+@pytest.mark.slow
 def test_a_429_for_next_month_is_not_asked_again_by_another_process(emulator: Emulator) -> None:
     reset = (datetime.now(UTC) + timedelta(days=20)).isoformat()
     emulator.fail(".", Fault.quota(reset, unit="month"), times=None)
