@@ -1,7 +1,7 @@
-"""The catalog's vocabulary: a dataset and its fields, as a portal declares them, frozen.
+"""A dataset and its fields as a portal's catalog declares them.
 
 Parsing is tolerant, because the API may add keys at any time and older portals spell some
-differently. Nothing here fetches, types or stores anything.
+differently. Fetching, typing and storing do not belong here.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ from typing import Any
 
 GEOGRAPHIC = frozenset({"geo_point_2d", "geo_shape"})
 
-# Named one by one: `metadata_processed` is touched for whole portals at once, and the catalog's
-# export need not hold all templates that a dataset's own page has.
-_DESCRIBED = [
+# Not all metadata: `metadata_processed` changes for whole portals at once, and the catalog's export
+# may lack templates that a dataset's own page has.
+_DESCRIPTION = [
     "title",
     "description",
     "publisher",
@@ -29,19 +29,19 @@ _DESCRIBED = [
     "modified",
 ]
 
-# What moves a terminal's cursor, turns text around, or is half a character.
-_UNSEEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
+# Characters that move a terminal's cursor or reverse text, and halves of characters.
+_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
 _LONGEST_TITLE = 1_000
 
 
 def plain(text: str, most: int = _LONGEST_TITLE) -> str:
     """A text for people in one line: without control characters, and cut where it is too long."""
-    shown = _UNSEEN.sub(" ", text[: most + 1]).strip()
-    return shown if len(shown) <= most else f"{shown[:most]}…"
+    text = _HIDDEN.sub(" ", text[: most + 1]).strip()
+    return text if len(text) <= most else f"{text[:most]}…"
 
 
-# Annotations that a field has properties of their own for.
-_READ = frozenset({"multivalued", "unit", "timeserie_precision"})
+# Annotations that have properties of their own.
+_PROPERTIES = frozenset({"multivalued", "unit", "timeserie_precision"})
 
 
 def _text(value: object) -> str:
@@ -57,7 +57,7 @@ def _canonical(value: object) -> str:
 
 
 def _uid(value: object) -> str:
-    """An identity; what is no short text identifies nothing."""
+    """An identity; empty where the value is not a short text."""
     return value if isinstance(value, str) and len(value) <= _LONGEST_TITLE else ""
 
 
@@ -82,7 +82,7 @@ def instant(stamp: str | None) -> datetime | None:
 
 
 def same_moment(one: str, other: str) -> bool:
-    """Whether two stamps mean the same; portals write an instant with and without microseconds."""
+    """Whether two stamps are the same instant, with or without microseconds."""
     return one == other or (instant(one) is not None and instant(one) == instant(other))
 
 
@@ -111,12 +111,12 @@ class Field:
         """Read one element of a dataset's `fields`.
 
         Raises:
-            ValueError: It is no field, or has no name that a column can have.
+            ValueError: It is not a field, or has no name that a column can have.
         """
-        # A dictionary is a mapping, which takes far longer to say.
+        # The exact type first: `isinstance` with Mapping is far slower.
         mapping = type(declared) is dict or isinstance(declared, Mapping)
         name = declared.get("name") if mapping else None
-        if not isinstance(name, str) or not name or _UNSEEN.search(name):
+        if not isinstance(name, str) or not name or _HIDDEN.search(name):
             raise ValueError(f"it declares a field without a name, or of an unusable one: {name!r}")
         return cls(
             name=name,
@@ -137,15 +137,15 @@ class Field:
 
     @property
     def separator(self) -> str:
-        """What the publisher's source has between several values, where the portal says so."""
+        """The separator of several values in the publisher's source, where the portal says so."""
         value = self._annotation("multivalued")
         return value if isinstance(value, str) else ""
 
     @property
     def noted(self) -> str:
-        """All other annotations as JSON, in one spelling whatever their order; empty for none."""
-        known = {key: self._annotation(key) for key in self.annotations if key not in _READ}
-        return _canonical(known) if known else ""
+        """All other annotations as JSON with sorted keys; empty for none."""
+        others = {key: self._annotation(key) for key in self.annotations if key not in _PROPERTIES}
+        return _canonical(others) if others else ""
 
     @property
     def unit(self) -> str:
@@ -154,7 +154,7 @@ class Field:
 
     @property
     def precision(self) -> str:
-        """`year` or `month` for a date that is no more precise than that, else empty."""
+        """`year` or `month` for a date of that precision, else empty."""
         value = self._annotation("timeserie_precision")
         return value if self.type == "date" and value in {"year", "month"} else ""
 
@@ -172,7 +172,7 @@ class Dataset:
         has_records: False for attachments and links alone.
         data_visible: False where metadata are public and records are not.
         metas: The metadata templates (`default`, `dcat`, …) as they came.
-        refused: Why it cannot be taken as the catalog describes it; empty for every sound one.
+        refused: Why its entry in the catalog cannot be used; empty for a sound one.
     """
 
     portal: str
@@ -194,8 +194,8 @@ class Dataset:
             body: The object, flat (v2.1) or wrapped in `dataset` (v2.0).
 
         Raises:
-            KeyError: It is no dataset object.
-            ValueError: It is one that contradicts what datasets are.
+            KeyError: It is not a dataset object.
+            ValueError: One of its values is not what a dataset has there.
         """
         body = body.get("dataset", body)
         dataset_id = body["dataset_id"]
@@ -233,7 +233,7 @@ class Dataset:
 
     @property
     def data_processed(self) -> str:
-        """When the portal last processed the records, as it writes it; empty if it never did."""
+        """When the portal last processed the records, in its spelling; empty if it never did."""
         return self.meta("data_processed")
 
     @property
@@ -256,10 +256,10 @@ class Dataset:
 
     @property
     def stamp(self) -> str:
-        """The version of the dataset by what the portal declares: date, count, fields, words.
+        """The version of the dataset as the portal declares it: date, count, fields, description.
 
-        `modified` stands in for a missing `data_processed` only: it is typed by hand on half the
-        portals.
+        `modified` is only used where `data_processed` is missing: on half the portals people type
+        it.
         """
         date = self.data_processed or self.modified
         when = instant(date)
@@ -269,17 +269,17 @@ class Dataset:
 
     @cached_property
     def schema_hash(self) -> str:
-        """Identity of the fields' names, types and order; another one needs a fetch."""
+        """Identity of the fields' names, types and order; a new one requires a fetch."""
         return schema_hash(self.fields)
 
     @cached_property
     def metadata_hash(self) -> str:
-        """Identity of what a partition says of itself: title, licence, labels and the like."""
-        described = [self.meta(name) for name in _DESCRIBED]
+        """Identity of the description: title, licence, labels and the like."""
+        description = [self.meta(name) for name in _DESCRIPTION]
         labels = [
             (f.name, f.label, f.description, f.unit, f.precision, f.noted) for f in self.fields
         ]
-        return _digest([self.dataset_id, described, labels])
+        return _digest([self.dataset_id, description, labels])
 
 
 def schema_hash(fields: Iterable[Field]) -> str:

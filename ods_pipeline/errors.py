@@ -1,81 +1,73 @@
-"""What can go wrong, in one tree; every message is one sentence that a user can act on.
+"""The tree of errors; every message is one sentence that a user can act on.
 
     OdsPipelineError
     ├── ConfigurationError        a setting or an argument is unusable (exit status 2)
-    ├── PortalError               the portal did not give what was asked
+    ├── PortalError               the portal did not give what was requested
     │   ├── PortalUnreachable     no connection, or none that lasted
     │   ├── NotAPortal            something answers there, but no Explore API
     │   │   ├── WebPage           a login page, a firewall's, or an ordinary web site
     │   │   └── Garbled           a reply that should be JSON and is none, or not to its end
     │   ├── AccessDenied          401, 403, or a dataset whose records are not visible
-    │   │   └── LoginNeeded       nobody has logged in, or the login serves no more
+    │   │   └── LoginNeeded       nobody has logged in, or the login is no longer valid
     │   ├── DatasetNotFound       404, or not in the catalog
     │   ├── RequestRefused        400: the portal says what is wrong with the query
-    │   ├── QuotaExhausted        429 for longer than it is worth waiting (exit status 3)
+    │   ├── QuotaExhausted        429 for longer than it makes sense to wait (exit status 3)
     │   ├── ServiceException      the WFS sent an exception report, before or amid the features
     │   └── PortalFailure         5xx, or a reply that is not what its status promises
     │       └── ServiceFailure    both: an exception report with status 5xx
-    ├── DataError                 the data arrived and cannot be trusted
+    ├── DataError                 the data arrived but cannot be trusted
     │   ├── TypeMismatch          a value is not of its field's declared type
     │   ├── SchemaMismatch        the export's columns are not the dataset's fields
     │   ├── NothingToLand         the dataset holds no records
     │   │   └── NothingToCompare      nothing of it is landed
     │   ├── GmlRefused            a GML document that cannot be read rightly, or is hostile
-    │   │   └── NoXml                 anything else came where GML should be
+    │   │   └── NoXml                 something else came instead of GML
     │   ├── HeldBack              new rows that a person has to accept first
     │   └── Unproven              rows, dates or structure contradict the portal
     │       └── Miscounted        more or fewer rows than the portal counts
-    ├── TokenStoreError           a login cannot be kept, or not be read safely (exit status 2)
-    ├── LakeError                 a partition cannot be written, read or believed
-    │   ├── LakeUnwritable        the data folder is no place to write to (exit status 2)
-    │   └── Damaged               a landed file is not what was published
+    ├── TokenStoreError           a login cannot be stored or read safely (exit status 2)
+    ├── LakeError                 a partition cannot be written, read or trusted
+    │   ├── LakeUnwritable        the data folder cannot be written (exit status 2)
+    │   └── Damaged               a landed file differs from what was published
     └── WarehouseError            the warehouse cannot be opened or loaded
         └── WarehouseLocked       another process is writing to it
 
-This module holds the vocabulary of failure alone: nothing here decides, retries or prints.
+Decisions, retries and output do not belong here.
 """
 
 from __future__ import annotations
 
-import re
 from datetime import datetime
 
+from ods_pipeline.dataset import plain
 from ods_pipeline.redaction import redacted
 
-# Portals and files are quoted in messages.
-_CONTROL = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]+")
 _LONGEST = 1500
 
 
-def _sentence(text: str) -> str:
-    """A message without what would move a terminal's cursor, and no longer than can be read."""
-    plain = _CONTROL.sub(" ", text)
-    return plain if len(plain) <= _LONGEST else f"{plain[:_LONGEST]}…"
-
-
 class OdsPipelineError(Exception):
-    """The root: catching it catches all that this package raises on purpose.
+    """The root of all errors that this package raises on purpose.
 
     Args:
-        message: One sentence; secrets in URLs are taken out of it.
+        message: One sentence; secrets in URLs are removed.
         portal: Slug or address of the portal concerned.
         dataset: Identifier of the dataset concerned.
-        url: Address that was asked; secrets are taken out of it.
+        url: Address of the request; secrets are removed.
     """
 
-    #: Exit status where this ends a whole run; a dataset that fails among others makes it 1.
+    #: Exit status where this ends a whole run; a failed dataset among others makes it 1.
     exit_status = 1
 
     def __init__(self, message: str, *, portal: str = "", dataset: str = "", url: str = "") -> None:
-        self.message = _sentence(redacted(message))
+        self.message = plain(redacted(message), _LONGEST)
         super().__init__(self.message)
         self.portal = portal
         self.dataset = dataset
         self.url = redacted(url)
 
     def __str__(self) -> str:
-        """The sentence, led by the dataset and followed by the URL where they are known."""
-        dataset = _sentence(self.dataset)
+        """The sentence, with the dataset before it and the URL after it where they are known."""
+        dataset = plain(self.dataset, _LONGEST)
         lead = "" if self.message.startswith(dataset) else f"{dataset}: "
         tail = f" ({self.url})" if self.url and self.url not in self.message else ""
         return f"{lead}{self.message}{tail}"
@@ -88,11 +80,11 @@ class ConfigurationError(OdsPipelineError):
 
 
 class PortalError(OdsPipelineError):
-    """The portal did not give what was asked."""
+    """The portal did not give what was requested."""
 
-    #: Whether asking again was tried already and did not help.
+    #: Whether the request was repeated already, without success.
     repeated = False
-    #: Whether asking again makes no sense.
+    #: Whether repeating the request makes no sense.
     final = False
 
 
@@ -103,7 +95,7 @@ class PortalUnreachable(PortalError):
 
 
 class NotAPortal(PortalError):
-    """Something answers at the address, but it is no Explore API v2.1."""
+    """Something answers at the address, but not an Explore API v2.1."""
 
     exit_status = 2
 
@@ -113,27 +105,25 @@ class WebPage(NotAPortal):
 
 
 class Garbled(NotAPortal):
-    """A reply that should be JSON is none, or breaks off, or goes on after its end."""
+    """A reply that should be JSON is not, or breaks off, or goes on after its end."""
 
 
 class AccessDenied(PortalError):
-    """The portal keeps this to others, or to those who show a credential.
+    """The portal does not allow this to everybody, or not to this user.
 
     Attributes:
-        said: The portal's own words, if it had any.
+        said: The portal's own words, if it gave any.
     """
 
     exit_status = 2
 
-    def __init__(
-        self, message: str, *, said: str = "", portal: str = "", dataset: str = "", url: str = ""
-    ) -> None:
-        super().__init__(message, portal=portal, dataset=dataset, url=url)
+    def __init__(self, message: str, *, said: str = "", **context: str) -> None:
+        super().__init__(message, **context)
         self.said = redacted(said)
 
 
 class LoginNeeded(AccessDenied):
-    """Nobody has logged in to the portal, or the login serves no more: a person is needed."""
+    """Nobody has logged in, or the login is no longer valid: a person has to log in."""
 
 
 class DatasetNotFound(PortalError):
@@ -149,21 +139,19 @@ class PortalFailure(PortalError):
 
 
 class QuotaExhausted(PortalError):
-    """The portal's request quota is spent for longer than it is worth waiting.
+    """The portal's request quota is spent for longer than it makes sense to wait.
 
     Attributes:
-        reset: When the portal says that the quota starts anew, if it says so.
-        of_dataset: Whether it is one dataset's own quota, which says nothing of the others'.
+        reset: When the quota starts again, if the portal says so.
+        of_dataset: Whether it is the quota of one dataset, so that others may still be read.
     """
 
     of_dataset = False
 
     exit_status = 3
 
-    def __init__(
-        self, message: str, *, reset: datetime | None = None, portal: str = "", url: str = ""
-    ) -> None:
-        super().__init__(message, portal=portal, url=url)
+    def __init__(self, message: str, *, reset: datetime | None = None, **context: str) -> None:
+        super().__init__(message, **context)
         self.reset = reset
 
 
@@ -173,17 +161,13 @@ class ServiceException(PortalError):
     Attributes:
         code: The report's `exceptionCode`, such as `InvalidParameterValue`.
         locator: What the report points at, such as a parameter's name; often empty.
-        text: What it says, in the server's words.
+        text: The server's explanation.
     """
 
-    def __init__(
-        self, code: str, locator: str = "", text: str = "", *, portal: str = "", url: str = ""
-    ) -> None:
+    def __init__(self, code: str, locator: str = "", text: str = "", **context: str) -> None:
         about = f" about {locator}" if locator else ""
-        said = f": {text.rstrip('.')}" if text else ""
-        super().__init__(
-            f"the WFS reports {code or 'an exception'}{about}{said}", portal=portal, url=url
-        )
+        why = f": {text.rstrip('.')}" if text else ""
+        super().__init__(f"the WFS reports {code or 'an exception'}{about}{why}", **context)
         self.code, self.locator, self.text = code, redacted(locator), redacted(text)
 
 
@@ -192,7 +176,7 @@ class ServiceFailure(ServiceException, PortalFailure):
 
 
 class DataError(OdsPipelineError):
-    """The data arrived and cannot be trusted."""
+    """The data arrived but cannot be trusted."""
 
 
 class TypeMismatch(DataError):
@@ -201,14 +185,14 @@ class TypeMismatch(DataError):
     Attributes:
         field: Technical name of the field.
         row: Number of the record in the export, the first being 1.
-        value: The value as it came, shortened.
+        value: The value in the export.
     """
 
     def __init__(self, field: str, row: int, value: object, expected: str) -> None:
-        shown = repr(value)
-        shown = shown if len(shown) <= 80 else shown[:77] + "…"
+        text = repr(value)
+        text = text if len(text) <= 80 else text[:77] + "…"
         super().__init__(
-            f"field {field!r} is declared as {expected}, but record {row} holds {shown}; "
+            f"field {field!r} is declared as {expected}, but record {row} holds {text}; "
             "ask the publisher to correct the field's type"
         )
         self.field, self.row, self.value = field, row, value
@@ -219,7 +203,7 @@ class SchemaMismatch(DataError):
 
 
 class NothingToLand(DataError):
-    """The dataset holds no records: attachments or links at most."""
+    """The dataset has no records, at most attachments or links."""
 
 
 class NothingToCompare(NothingToLand):
@@ -227,15 +211,15 @@ class NothingToCompare(NothingToLand):
 
 
 class GmlRefused(DataError):
-    """A GML document holds what cannot be read rightly, or what no honest document holds."""
+    """A GML document cannot be read correctly, or is hostile."""
 
 
 class NoXml(GmlRefused):
-    """What came where GML should be is no XML at all."""
+    """Something other than XML came instead of GML."""
 
 
 class Unproven(DataError):
-    """Rows, dates or structure of what arrived contradict what the portal says."""
+    """Rows, dates or structure of the data contradict what the portal says."""
 
 
 class Miscounted(Unproven):
@@ -243,46 +227,44 @@ class Miscounted(Unproven):
 
     Attributes:
         rows: Rows that came.
-        counted: What the portal counts.
+        counted: Rows that the portal counts.
     """
 
-    def __init__(
-        self, message: str, *, rows: int, counted: int, portal: str = "", dataset: str = ""
-    ) -> None:
-        super().__init__(message, portal=portal, dataset=dataset)
+    def __init__(self, message: str, *, rows: int, counted: int, **context: str) -> None:
+        super().__init__(message, **context)
         self.rows, self.counted = rows, counted
 
 
 class HeldBack(DataError):
-    """What the portal has now may be a mishap: the rows of before stay until a person accepts it.
+    """The new rows may be a mistake: the old rows stay until a person accepts the new ones.
 
     Attributes:
         verdict: `emptied`, `shrunk` or `frozen`.
     """
 
-    def __init__(self, verdict: str, message: str, *, portal: str = "", dataset: str = "") -> None:
-        super().__init__(message, portal=portal, dataset=dataset)
+    def __init__(self, verdict: str, message: str, **context: str) -> None:
+        super().__init__(message, **context)
         self.verdict = verdict
 
 
 class TokenStoreError(OdsPipelineError):
-    """A login cannot be kept where it is to be kept, or not be read from there safely."""
+    """A login cannot be stored in its place, or not be read from there safely."""
 
     exit_status = 2
 
 
 class LakeError(OdsPipelineError):
-    """A partition cannot be written, read or believed."""
+    """A partition cannot be written, read or trusted."""
 
 
 class LakeUnwritable(LakeError):
-    """The data folder is no place to write to."""
+    """The data folder cannot be written."""
 
     exit_status = 2
 
 
 class Damaged(LakeError):
-    """A landed file is not what was published."""
+    """A landed file differs from what was published."""
 
 
 class WarehouseError(OdsPipelineError):
@@ -294,6 +276,6 @@ class WarehouseLocked(WarehouseError):
 
 
 def unexpected_error(error: Exception, dataset: str) -> OdsPipelineError:
-    """What nobody thought of, as the failure of the one dataset that it happened to."""
-    told = f"{type(error).__name__}: {error}; this is a mistake of ours, please report it"
-    return OdsPipelineError(told, dataset=dataset)
+    """Wrap an unexpected exception as the failure of one dataset."""
+    message = f"{type(error).__name__}: {error}; this is a mistake of ours, please report it"
+    return OdsPipelineError(message, dataset=dataset)

@@ -138,7 +138,7 @@ def sync(
     them. Without DATASET: all that hold records. With --features the geographic ones are read
     through WFS as well, into tables of their own.
 
-    What cannot be proven is not taken: the rows of before stay, and the summary says why.
+    What cannot be proven is not landed: the old rows stay, and the summary says why.
     """
     import functools
 

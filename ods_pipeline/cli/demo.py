@@ -1,7 +1,7 @@
 """`python -m ods_pipeline.cli.demo`: the main job on the sample portal, offline, in half a minute.
 
 It runs the very commands that a user would type and then shows what is in the warehouse. It has
-its own folder, made anew each time, and touches nothing else.
+its own folder, which is made again each time, and touches nothing else.
 """
 
 from __future__ import annotations
@@ -86,9 +86,9 @@ def _run(environment: dict[str, str], *arguments: str) -> None:
 
 def _command() -> str:
     """What to type for the command line of this environment."""
-    found = Path(sys.executable).with_name("ods-pipeline")
+    command = Path(sys.executable).with_name("ods-pipeline")
     here = Path.cwd()
-    return str(found.relative_to(here) if found.is_relative_to(here) else found)
+    return str(command.relative_to(here) if command.is_relative_to(here) else command)
 
 
 def _map(lake: Path) -> None:

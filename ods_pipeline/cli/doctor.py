@@ -1,4 +1,4 @@
-"""`doctor`: whether everything that a run needs is in order, and what to do where it is not.
+"""`doctor`: whether everything that a run needs works, and what to do where it does not.
 
 Each finding is one line. Nothing is repaired or landed here.
 """
@@ -45,7 +45,7 @@ class Finding:
 
 
 @dataclass(frozen=True)
-class Shown:
+class CatalogSize:
     """What the catalog shows: how many datasets, how many with records, and those refused."""
 
     total: int
@@ -67,15 +67,15 @@ def examine(
         lake: Where the portal's partitions go.
         warehouse: URL of the warehouse.
     """
-    shown = _attempt(lambda: _shown(portal))
-    if isinstance(shown, NotAPortal):
-        shown = dialects.explained(portal.client, shown, lake.receipts("records"))
-    yield _portal(portal, shown)
-    if isinstance(shown, Shown):
+    catalog = _attempt(lambda: _catalog_size(portal))
+    if isinstance(catalog, NotAPortal):
+        catalog = dialects.explained(portal.client, catalog, lake.receipts("records"))
+    yield _portal(portal, catalog)
+    if isinstance(catalog, CatalogSize):
         yield from _ending(portal)
         yield _finding("wfs", lambda: _wfs(portal))
     yield _finding("quota", lambda: _quota(portal))
-    yield _credentials(portal, credentials, shown)
+    yield _credentials(portal, credentials, catalog)
     yield _finding("lake", lambda: _lake(lake))
     yield _finding("warehouse", lambda: _warehouse(warehouse))
 
@@ -88,15 +88,15 @@ def _attempt(look: Callable[[], _T]) -> _T | OdsPipelineError:
 
 
 def _finding(subject: str, look: Callable[[], str]) -> Finding:
-    found = _attempt(look)
-    return Finding(subject, isinstance(found, str), str(found))
+    answer = _attempt(look)
+    return Finding(subject, isinstance(answer, str), str(answer))
 
 
-def _shown(portal: Portal) -> Shown:
+def _catalog_size(portal: Portal) -> CatalogSize:
     datasets = portal.datasets()
     refused = [item for item in datasets if item.refused]
     readable = (item.data_visible and item.has_records for item in datasets if not item.refused)
-    return Shown(len(datasets), sum(readable), tuple(refused))
+    return CatalogSize(len(datasets), sum(readable), tuple(refused))
 
 
 def _ending(portal: Portal) -> Iterator[Finding]:
@@ -104,41 +104,41 @@ def _ending(portal: Portal) -> Iterator[Finding]:
     with contextlib.suppress(OdsPipelineError):
         warning = dialects.deprecation(portal.client)
         if warning:
-            told = f"the portal announces changes: {warning}; look for a newer ods-pipeline"
-            yield Finding("api", True, told)
+            text = f"the portal announces changes: {warning}; look for a newer ods-pipeline"
+            yield Finding("api", True, text)
 
 
-def _portal(portal: Portal, shown: Shown | OdsPipelineError) -> Finding:
+def _portal(portal: Portal, catalog: CatalogSize | OdsPipelineError) -> Finding:
     base = portal.client.address.base
-    if isinstance(shown, _REFUSALS):
+    if isinstance(catalog, _REFUSALS):
         return Finding("portal", False, f"the catalog of {base} was not read; see credentials")
-    if isinstance(shown, OdsPipelineError):
-        return Finding("portal", False, str(shown))
-    told = (
+    if isinstance(catalog, OdsPipelineError):
+        return Finding("portal", False, str(catalog))
+    text = (
         f"{base} speaks Explore API v2.1: "
-        f"{shown.total} datasets, {shown.readable} of them with records that you may read"
+        f"{catalog.total} datasets, {catalog.readable} of them with records that you may read"
     )
-    if shown.refused:
-        first = shown.refused[0]
-        told += f"; {len(shown.refused)} refused, such as {first.dataset_id}: {first.refused}"
-    return Finding("portal", not shown.refused, told)
+    if catalog.refused:
+        first = catalog.refused[0]
+        text += f"; {len(catalog.refused)} refused, such as {first.dataset_id}: {first.refused}"
+    return Finding("portal", not catalog.refused, text)
 
 
 def _credentials(
     portal: Portal,
     credentials: ApiKey | OAuth2 | None,
-    shown: Shown | OdsPipelineError,
+    catalog: CatalogSize | OdsPipelineError,
 ) -> Finding:
     """Whether the portal took them: it did if it answered, unless it takes no notice of any."""
-    refused = isinstance(shown, _REFUSALS)
+    refused = isinstance(catalog, _REFUSALS)
     if refused:
-        return Finding("credentials", False, str(shown))
+        return Finding("credentials", False, str(catalog))
     if credentials is None:
         return Finding("credentials", True, "none set; public datasets need none")
-    if isinstance(shown, OdsPipelineError):
-        told = f"{kind(credentials)}, not tried: the portal gives no answer to judge by"
-        return Finding("credentials", False, told)
-    opened = Opened(shown.total, public(portal))
+    if isinstance(catalog, OdsPipelineError):
+        text = f"{kind(credentials)}, not tried: the portal gives no answer to judge by"
+        return Finding("credentials", False, text)
+    opened = Opened(catalog.total, public(portal))
     return Finding("credentials", True, f"{kind(credentials)}: {opened}")
 
 

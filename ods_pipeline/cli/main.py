@@ -1,6 +1,6 @@
-"""`ods-pipeline`: its settings, what it says when it fails, and its exit statuses.
+"""`ods-pipeline`: its options, what it prints when it fails, and its exit statuses.
 
-The commands are in `commands` and `account`.
+What the commands do is in files of their own.
 """
 
 from __future__ import annotations
@@ -97,7 +97,7 @@ for _command in (
 
 def main() -> NoReturn:
     """Run the command line; what a user can cause ends in one sentence and an exit status."""
-    if sys.stdout is None:  # And what is opened next, a table even, takes its place.
+    if sys.stdout is None:  # The next file that is opened, even a table, would take its place.
         click.echo("ods-pipeline: the standard output is closed; give it /dev/null", err=True)
         sys.exit(1)
     prepare()
@@ -110,11 +110,10 @@ def main() -> NoReturn:
         status = _run()
         sys.stdout.flush()
     except OSError as error:
-        if _heard():
+        if _stdout_works():
             raise
         if not isinstance(error, BrokenPipeError):
-            told = f"ods-pipeline: the output cannot be written ({error.strerror})"
-            click.echo(told, err=True)
+            click.echo(f"ods-pipeline: the output cannot be written ({error.strerror})", err=True)
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status)
@@ -136,8 +135,8 @@ def _run() -> int:
     return 0
 
 
-def _heard() -> bool:
-    """Whether the output takes anything: if it does, something else could not be written."""
+def _stdout_works() -> bool:
+    """Whether stdout can be written: if it can, the error was about another file."""
     try:
         sys.stdout.write("\n")
         sys.stdout.flush()
@@ -154,18 +153,18 @@ def _interrupted(status: int) -> NoReturn:
     from ods_pipeline.lake.files import discard_unfinished
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    told = "\nods-pipeline: interrupted; what is landed is whole, run again to go on"
+    message = "\nods-pipeline: interrupted; what is landed is whole, run again to go on"
     try:
         discard_unfinished()
         renewals = sys.modules.get("ods_pipeline.portal.auth.uninterrupted")
         if renewals:
-            # A login whose renewal is broken off is lost; who cannot wait asks again.
+            # A login is lost if its renewal is interrupted; Ctrl-C again ends the wait.
             renewals.finish(_LAST_WAIT)
-        click.echo(told, err=True)
+        click.echo(message, err=True)
         if sys.stderr:
             sys.stderr.flush()
     except KeyboardInterrupt:
-        click.echo(told, err=True)
+        click.echo(message, err=True)
     finally:
-        # Threads may wait for a portal that is silent for minutes; nothing of theirs is kept.
+        # Threads may wait for a portal that is silent for minutes; nothing they hold is needed.
         os._exit(status)

@@ -201,7 +201,7 @@ def show_audits(audits: Sequence[Audit], *, as_json: bool) -> None:
 
 @contextlib.contextmanager
 def errors_as_json(as_json: bool) -> Iterator[None]:
-    """Let whoever reads JSON see why there is no summary; the sentence goes to stderr as well."""
+    """Print an error as JSON too, where a summary would have been; it goes to stderr as well."""
     try:
         yield
     except OdsPipelineError as error:

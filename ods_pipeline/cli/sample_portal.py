@@ -1,6 +1,6 @@
-"""The sample portal for a command that was given no other: started for it, or found running.
+"""The sample portal for a command that names no other: one that runs already, or one started here.
 
-What the portal serves is `emulator`'s business.
+What it serves belongs to `emulator`.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ PORT = 8765
 
 @contextlib.contextmanager
 def sample_portal(*, withheld: bool = False) -> Iterator[str]:
-    """The sample portal at its usual address, so that its tables are found again; else anywhere.
+    """The sample portal at its usual address, so that its tables keep their names; else anywhere.
 
     Args:
         withheld: Whether the user has credentials, which are meant for some other portal.
     """
-    told = "; your credentials are not sent to it" if withheld else ""
-    click.echo(f"ODS_PORTAL is not set: using the sample portal of this package{told}", err=True)
+    note = "; your credentials are not sent to it" if withheld else ""
+    click.echo(f"ODS_PORTAL is not set: using the sample portal of this package{note}", err=True)
     if _answers(f"http://127.0.0.1:{PORT}/_emulator"):
         yield f"http://127.0.0.1:{PORT}"
         return
@@ -38,7 +38,7 @@ def sample_portal(*, withheld: bool = False) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     with requests.Session() as session:
-        session.trust_env = False  # No proxy stands between this machine and itself.
+        session.trust_env = False  # A proxy does not reach this machine's own addresses.
         try:
             return session.get(url, timeout=1).ok
         except requests.RequestException:

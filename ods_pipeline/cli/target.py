@@ -41,7 +41,7 @@ class Target:
         """Complete what the user gave with the defaults.
 
         Raises:
-            ConfigurationError: The data folder is none that can be used.
+            ConfigurationError: The data folder cannot be used.
         """
         path = data_folder(data_dir)
         default = f"duckdb:///{path / 'warehouse.duckdb'}"

@@ -263,8 +263,8 @@ def load_all(
 def verdict_of(instance: dg.DagsterInstance, landed: dg.AssetKey, name: str) -> str:
     """Why a dataset's partition was landed, as Dagster remembers it; empty where it does not."""
     wanted = dg.AssetRecordsFilter(asset_key=landed, asset_partitions=[name])
-    for found in instance.fetch_materializations(wanted, limit=1).records:
-        event = found.asset_materialization
+    for record in instance.fetch_materializations(wanted, limit=1).records:
+        event = record.asset_materialization
         text = event.metadata.get("verdict") if event else None
         return str(text.value) if text else ""
     return ""

@@ -95,7 +95,7 @@ class Watching(dg.Model, dg.Resolvable):
         Field(
             ge=0,
             description="Seconds between two looks at the catalog; each is one request. "
-            "Without it 1800, or 30 for the sample portal, which costs nobody anything.",
+            "Without it 1800, or 30 for the sample portal.",
         ),
     ] = 0
     running: Annotated[
@@ -104,7 +104,7 @@ class Watching(dg.Model, dg.Resolvable):
 
 
 class PortalAttributes(dg.Model, dg.Resolvable):
-    """All that can be said of a portal, in YAML or in Python."""
+    """The attributes of a portal, in YAML or in Python."""
 
     portal: Annotated[
         str,

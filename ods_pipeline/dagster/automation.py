@@ -1,4 +1,4 @@
-"""When an asset deserves a run: the conditions, as data; nothing here starts anything."""
+"""Automation conditions: when an asset is run. Nothing is started here, and nothing fetched."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ import dagster as dg
 
 from ods_pipeline.dagster.settings import Settings
 
-#: Whatever failed twice is tried again at this hour, and at no other: a spent quota is full again
-#: by then, and what fails for good costs one run a day.
+#: What failed twice is tried again at this hour only: a spent quota is full again by then, and
+#: what fails for good costs one run a day.
 SECOND_CHANCE = "0 4 * * *"
 
 
@@ -23,11 +23,11 @@ def refresh_on_change() -> dg.AutomationCondition[dg.AssetKey]:
     - `since(newly_requested() & ~stale)`: a change that arrives while an older version is being
       fetched must be cleared neither by the older run's end, as `since_last_handled()` would, nor
       by its request, where it arrives one tick after that.
-    - `execution_failed().newly_true()`: taken as a level it asks again at every tick, for ever.
+    - `execution_failed().newly_true()`: without `newly_true` it would ask again at every tick.
     - `cron_tick_passed`: a run that failed twice has lost its signal, since the version will not
       change again on that account.
-    - Nothing is asked for before its parents stand: a table that is loaded in the same run as its
-      records would be asked for again when their new version shows.
+    - Nothing is asked for before its parents are done: a table that is loaded in the same run as
+      its records would be asked for again when their new version appears.
     """
     when = dg.AutomationCondition
     stale = (
@@ -58,12 +58,12 @@ def refresh_on_change_or_age(hours: int) -> dg.AutomationCondition[dg.AssetKey]:
 
 
 def refresh_cron(hours: int) -> str:
-    """A cron whose ticks are at most half of so many hours apart."""
+    """A cron expression with ticks at most half of so many hours apart."""
     return f"0 */{max(1, min(hours // 2, 12))} * * *"
 
 
 def automation_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
-    """The portal's own evaluation, which can be paused without pausing other portals."""
+    """The sensor that evaluates one portal's conditions; it can be paused by itself."""
     return dg.AutomationConditionSensorDefinition(
         settings.named("automation"),
         target=dg.AssetSelection.assets(

@@ -1,7 +1,7 @@
-"""A portal's credentials in Dagster: as part of a resource, in a block of YAML, by default.
+"""A portal's credentials in Dagster: in a resource, in YAML, and from the environment by default.
 
-Of secrets there are only the names of variables here. How requests are signed and tokens renewed
-is `portal.auth`'s knowledge.
+Secrets appear only by the names of their environment variables. Signing requests and renewing
+tokens belongs to `portal`.
 """
 
 import os
@@ -67,7 +67,7 @@ class OAuth2Resource(dg.Config):
         super().__init__(**{**values, "client_secret": secret, **plain})
 
     def at(self, address: Address, data_dir: Path) -> OAuth2:
-        """The application, with the place where its login at a portal is kept.
+        """The application, with the path of its login at a portal.
 
         Args:
             address: The portal.
@@ -94,18 +94,18 @@ def application(given: object) -> OAuth2Resource | None:
         given: A resource, the attributes of one, or nothing.
 
     Raises:
-        ConfigurationError: It is none; the message does not repeat what was written.
+        ConfigurationError: It is not one; the message does not repeat what was written.
     """
     if given is None or isinstance(given, OAuth2Resource):
         return given
-    known = OAuth2Resource.model_fields
-    if not isinstance(given, dict) or not given.keys() <= known.keys():
-        raise ConfigurationError(f"oauth2 is a block of these attributes: {', '.join(known)}")
+    fields = OAuth2Resource.model_fields
+    if not isinstance(given, dict) or not given.keys() <= fields.keys():
+        raise ConfigurationError(f"oauth2 is a block of these attributes: {', '.join(fields)}")
     try:
         return OAuth2Resource(**given)
     except ValidationError as error:
-        told = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
-        raise ConfigurationError(f"oauth2 cannot be used: {told}") from None
+        reasons = "; ".join(f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+        raise ConfigurationError(f"oauth2 cannot be used: {reasons}") from None
 
 
 def from_environment() -> tuple[FromEnv | None, OAuth2Resource | None]:
@@ -150,8 +150,8 @@ def _public_parts_filled_in(context: dg.ResolutionContext, given: Any) -> Any:
     }
 
 
-# Any value passes here, and what is wrong is refused when definitions are built: errors of YAML
-# come with the lines around them, and in these there may be a secret that somebody wrote out.
+# Any value passes here; a wrong one is refused when definitions are built. Errors of YAML quote the
+# lines around them, and those may hold a secret that was written out by mistake.
 ApiKeyAttribute = Annotated[
     Any,
     dg.Resolver(

@@ -1,8 +1,8 @@
-"""Values as Dagster's resources carry them: secrets by the names of environment variables alone.
+"""Values of Dagster resources that come from environment variables; secrets only by their names.
 
-Whatever a resource holds can be read in snapshots, run configurations and the UI. So variables are
-read when their values are needed, and no value of a secret is kept. What the values are for is
-`credentials`' to know.
+Everything in a resource can be read in snapshots, run configurations and the UI. So variables are
+read when their values are needed, and no secret is stored. What a value is used for is not known
+here.
 """
 
 import os
@@ -33,7 +33,7 @@ class FromEnv(dg.Config):
             what: Whose value it is, for the message.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: The variable is not set, or empty.
         """
         return _read(self.env, what)
 
@@ -52,7 +52,7 @@ class Setting(dg.Config):
             what: Whose value it is, for the message.
 
         Raises:
-            ConfigurationError: There is none.
+            ConfigurationError: The variable is not set, or empty.
         """
         return _read(self.env, what) if self.env else self.text or ""
 
@@ -103,7 +103,7 @@ def as_setting(attribute: str, given: object) -> Setting | None:
 
 
 def _name(given: object) -> str | None:
-    """The variable's name in any way of writing it; None where there is none."""
+    """The variable's name, however it was written; None where none was given."""
     if isinstance(given, dg.EnvVar):
         given = {"env": given.env_var_name}
     elif isinstance(given, Setting):
@@ -133,5 +133,5 @@ def _has_password(text: str) -> bool:
     try:
         return urlsplit(text).password is not None
     except ValueError:
-        # What cannot be taken apart may hold anything.
+        # A URL that cannot be parsed may hold a password anywhere.
         return True

@@ -1,7 +1,7 @@
 """A step over several partitions: each has its own data version, and a failure loses none done.
 
 Dagster stores one data version for all partitions of a step, and nothing at all of a step that
-fails. So finished partitions are logged one by one. What is done to a partition is not known here.
+fails. So finished partitions are logged one by one. Nothing is landed or loaded here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""Reads landed partitions back for downstream assets, as whatever their annotation asks for.
+"""Reads landed partitions for downstream assets, as the type that their annotation names.
 
-It writes nothing: what is in the lake comes from the portal, proven, and from nowhere else.
+Nothing is written here: all data in the lake come from the portal, proven.
 """
 
 from collections.abc import Iterator, Mapping
@@ -69,7 +69,7 @@ def landed(lake: Lake, kind: str, name: str) -> Path:
     """The file of an asset's partition.
 
     Raises:
-        LakeError: There is none.
+        LakeError: It is not landed yet.
     """
     path = lake.catalog if kind == "catalog" else lake.partition(kind, name)
     if not path.exists():

@@ -162,7 +162,7 @@ def _chosen(
     """The steps to carry out: of datasets with records, of those named, and of those to look at."""
     for step in steps:
         kind = step.verdict.kind
-        if step.dataset_id not in settings.carried(step.extractor, catalog):
+        if step.dataset_id not in settings.chosen_for(step.extractor, catalog):
             # To name a dataset that the settings leave out is a mistake, and is reported.
             if step.named and step.extractor.kind == "records":
                 yield step if step.verdict.skips else replace(step, verdict=_LEFT_OUT)

@@ -36,7 +36,7 @@ class Moves:
     departed: tuple[str, ...] = ()
 
 
-def known(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition) -> set[str]:
+def existing(instance: dg.DagsterInstance, partitions: dg.DynamicPartitionsDefinition) -> set[str]:
     """The keys of a set of partitions."""
     return set(instance.get_dynamic_partitions(partitions.name or ""))
 
@@ -58,11 +58,11 @@ def moves(
     busy: list[str | None] | None = None
     for extractor in settings.extractors:
         partitions = settings.partitions_of(extractor)
-        found = difference(settings.carried(extractor, catalog), known(instance, partitions))
-        if found.departed:
+        moved = difference(settings.chosen_for(extractor, catalog), existing(instance, partitions))
+        if moved.departed:
             busy = busy_partitions(instance, settings, own_run) if busy is None else busy
-            found = Moves(found.arrived, removable(found.departed, busy))
-        yield partitions, found
+            moved = Moves(moved.arrived, removable(moved.departed, busy))
+        yield partitions, moved
 
 
 def difference(catalog: Mapping[str, Dataset], partitions: Collection[str]) -> Moves:
@@ -82,7 +82,7 @@ def difference(catalog: Mapping[str, Dataset], partitions: Collection[str]) -> M
 def removable(departed: Iterable[str], running: Iterable[str | None]) -> tuple[str, ...]:
     """The departed partitions that no run is at work on.
 
-    A run whose partition is deleted does all of its work and then fails to store it.
+    If a run's partition is deleted, the run does its work and then fails to store it.
 
     Args:
         departed: Partitions that the catalog lists no more.
@@ -95,7 +95,7 @@ def removable(departed: Iterable[str], running: Iterable[str | None]) -> tuple[s
 def busy_partitions(
     instance: dg.DagsterInstance, settings: Settings, own_run: str = ""
 ) -> list[str | None]:
-    """The partitions of unfinished runs; None for runs over several, or over nobody knows what.
+    """The partitions of unfinished runs; None for runs over several, or over an unknown set.
 
     Args:
         instance: Where the runs are.

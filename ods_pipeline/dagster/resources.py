@@ -1,7 +1,7 @@
 """What a run needs from outside: the portal, the lake and the warehouse, as Dagster resources.
 
 Settings that are left empty are read from the environment here, when they are needed, and nowhere
-else. How trouble with them is told to Dagster's users is also said here.
+else. Errors are turned into failures that Dagster's users can read.
 """
 
 import os
@@ -98,7 +98,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             max_wait: Seconds to wait at most for a spent quota.
 
         Raises:
-            ConfigurationError: The address is none, or a variable with a secret is not set.
+            ConfigurationError: The address is unusable, or a variable with a secret is not set.
         """
         return Portal(
             self.address,
@@ -110,7 +110,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         )
 
     def credentials(self) -> Credentials | None:
-        """What is shown to the portal, read from the environment now; None for nothing.
+        """The credentials, read from the environment now; None for none.
 
         Raises:
             ConfigurationError: A variable that it needs is not set.
@@ -169,17 +169,17 @@ def data_dir(given: str) -> Path:
 def failure(error: OdsPipelineError) -> dg.Failure:
     """An error as Dagster's users see it: one sentence and no stack.
 
-    Only a warehouse that somebody else is writing to is worth another try within the run; what
-    a portal refuses was already tried again by the client, and a quota is full again tomorrow.
+    Only a warehouse that another process is writing to is worth another try within the run. The
+    client has already tried again what a portal refused, and a quota is full again tomorrow.
     """
-    known = {"portal": error.portal, "dataset": error.dataset, "url": error.url}
+    entries = {"portal": error.portal, "dataset": error.dataset, "url": error.url}
     if isinstance(error, HeldBack):
-        known |= {"held": error.verdict, "to_accept": _ACCEPT}
+        entries |= {"held": error.verdict, "to_accept": _ACCEPT}
     put_off = isinstance(error, QuotaExhausted)
     return dg.Failure(
         description=f"deferred: {error}" if put_off else str(error),
         metadata={
-            **{key: value for key, value in known.items() if value},
+            **{key: value for key, value in entries.items() if value},
             **(until([error]) if put_off else {}),
         },
         allow_retries=isinstance(error, WarehouseLocked),
@@ -187,7 +187,7 @@ def failure(error: OdsPipelineError) -> dg.Failure:
 
 
 def until(errors: Iterable[OdsPipelineError]) -> dict[str, dg.MetadataValue[Any]]:
-    """When a quota that was spent starts anew, where the portal says so."""
+    """When a spent quota is full again, where the portal says so."""
     resets = [e.reset for e in errors if isinstance(e, QuotaExhausted) and e.reset]
     return {"deferred_until": dg.MetadataValue.timestamp(max(resets))} if resets else {}
 

@@ -1,6 +1,6 @@
-"""Watches a portal's catalog and reports: versions, arrivals, departures. It starts nothing.
+"""Watches a portal's catalog, and reports new versions, new datasets and withdrawn ones.
 
-One request a tick. What a report leads to is `automation`'s decision.
+One request a tick. Nothing is started here: automation conditions decide what runs.
 """
 
 import base64
@@ -18,7 +18,7 @@ from typing import Any
 
 import dagster as dg
 
-from ods_pipeline.dagster.partitions import known, moves
+from ods_pipeline.dagster.partitions import existing, moves
 from ods_pipeline.dagster.resources import PortalResource, errors_as_failures, failure, lake_of
 from ods_pipeline.dagster.settings import Settings, loadable
 from ods_pipeline.dataset import Dataset
@@ -64,14 +64,14 @@ def version_of(dataset: Dataset, rules: Rules, now: datetime) -> str:
 class Cursor:
     """What was reported so far: a short digest of each dataset's stamp.
 
-    Losing it costs reports that nobody reacts to, so one that cannot be read counts as empty.
+    One that cannot be read counts as empty: that only repeats reports, which start no run.
     """
 
     seen: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str | None) -> "Cursor":
-        """Read a cursor; anything that is none gives an empty one."""
+        """Read a cursor; anything else gives an empty one."""
         try:
             seen = json.loads(zlib.decompress(base64.b64decode(text or "")))
             return cls({str(name): str(digest) for name, digest in seen.items()})
@@ -106,7 +106,7 @@ def report(
     rules: Rules = DEFAULT,
     now: datetime | None = None,
 ) -> Report:
-    """Compare the catalog with what Dagster was told.
+    """Compare the catalog with what was reported to Dagster.
 
     Args:
         catalog: The datasets to keep, by identifier.
@@ -115,24 +115,24 @@ def report(
         rules: How the portal is trusted.
         now: The time; the clock's without it.
     """
-    known, time = set(partitions), now or datetime.now(UTC)
+    existing, time = set(partitions), now or datetime.now(UTC)
     stamps = {
         name: version_of(dataset, rules, time)
         for name, dataset in catalog.items()
-        if loadable(dataset, known=name in known)
+        if loadable(dataset, known=name in existing)
     }
     digests = {name: _digest(text) for name, text in stamps.items()}
     changed = [
         name
         for name in sorted(stamps)
-        if cursor.seen.get(name) != digests[name] or name not in known
+        if cursor.seen.get(name) != digests[name] or name not in existing
     ]
-    told = changed[:EVENTS_PER_TICK]
+    reported = changed[:EVENTS_PER_TICK]
     kept = {name: digest for name, digest in cursor.seen.items() if name in stamps}
     return Report(
-        changed={name: stamps[name] for name in told},
-        left=len(changed) - len(told),
-        cursor=Cursor({**kept, **{name: digests[name] for name in told}}),
+        changed={name: stamps[name] for name in reported},
+        left=len(changed) - len(reported),
+        cursor=Cursor({**kept, **{name: digests[name] for name in reported}}),
     )
 
 
@@ -156,15 +156,15 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         try:
             datasets = look(resource)
         except (AccessDenied, ConfigurationError, TokenStoreError) as error:
-            # A person is needed, and nobody reads the ticks that were skipped.
+            # A person is needed, and skipped ticks are not read.
             raise failure(error) from None
         except OdsPipelineError as error:
             context.log.warning(str(error))
             return dg.SkipReason(str(error))
-        catalog, there = settings.selected(datasets), known(instance, settings.partitions)
+        catalog, there = settings.selected(datasets), existing(instance, settings.partitions)
         with errors_as_failures():
             _require_most(context, settings, datasets, there)
-        if settings.attributes.features.include and not settings.carried(
+        if settings.attributes.features.include and not settings.chosen_for(
             settings.extractors[-1], catalog
         ):
             context.log.warning("no geographic dataset is one of those that `features` includes")
@@ -186,7 +186,7 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
 
 
 def _left(context: dg.SensorEvaluationContext, portal: Portal, name: str) -> bool:
-    """Whether a dataset that the catalog leaves out is no longer there when asked for by name."""
+    """Whether the portal confirms that a dataset which the catalog leaves out is gone."""
     try:
         left = gone(portal, name)
     except OdsPipelineError as error:
@@ -227,7 +227,7 @@ def sensor_result(settings: Settings, found: Report, requests: list[Any]) -> dg.
 
 
 def version_events(settings: Settings, stamps: Mapping[str, str]) -> list[dg.AssetMaterialization]:
-    """The versions of datasets, as events of the asset that stands for them."""
+    """The versions of datasets, as events of the asset `dataset`."""
     return [
         dg.AssetMaterialization(
             settings.key("dataset"), partition=name, tags={"dagster/data_version": text}

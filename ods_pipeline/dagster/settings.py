@@ -44,7 +44,7 @@ class Settings:
     Attributes:
         address: Where the portal is.
         name: Prefix of everything it has in Dagster; letters, digits and `_`.
-        attributes: What the user said of it.
+        attributes: The attributes as the user gave them.
         sensor_seconds: Seconds between two looks at the catalog at least.
         rules: How the portal is trusted.
         api_key: The variable that holds an API key.
@@ -148,14 +148,16 @@ class Settings:
         return _matches(dataset_id, self.attributes.datasets)
 
     def selected(self, datasets: Iterable[Dataset]) -> dict[str, Dataset]:
-        """The datasets to keep, by identifier; one that cannot be a partition's key is none."""
+        """The datasets to keep, by identifier, except those that cannot be a partition's key."""
         return {
             item.dataset_id: item
             for item in datasets
             if self.selects(item.dataset_id) and not _UNFIT_FOR_A_KEY.search(item.dataset_id)
         }
 
-    def carried(self, extractor: Extractor, catalog: Mapping[str, Dataset]) -> dict[str, Dataset]:
+    def chosen_for(
+        self, extractor: Extractor, catalog: Mapping[str, Dataset]
+    ) -> dict[str, Dataset]:
         """The datasets, among those to keep, that an extractor is to fetch."""
         if extractor.kind == "records":
             return dict(catalog)
@@ -178,7 +180,7 @@ def loadable(dataset: Dataset, *, known: bool = False) -> bool:
 
     Args:
         dataset: As the catalog has it.
-        known: Whether it had some before: then a count of 0 is news, and no reason to look away.
+        known: Whether it had some before: then a count of 0 has to be looked at.
     """
     return (known or dataset.records_count != 0) and not verdict(None, dataset).skips
 

@@ -1,4 +1,4 @@
-"""Landed files: where they are, what makes them valid, and how they are written safely.
+"""Landed files: their places, their receipts and checksums, and how they are written safely.
 
-Nothing here speaks HTTP or SQL.
+No HTTP and no SQL.
 """

@@ -1,84 +1,72 @@
-"""The seal of a published file: the digest of all its bytes, footer included, in its own footer.
+"""The checksum of a published file: the digest of all its bytes, stored in its own footer.
 
-The digest is taken with 64 zeros where its digits will stand; they are written over the zeros
-before anybody sees the file. What else a footer says is `receipt`'s.
+The digest is computed with 64 zeros in its place, and written over the zeros before the file is
+published. The meaning of other footer entries does not belong here.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import os
 import struct
 from pathlib import Path
-from typing import BinaryIO
+from typing import TYPE_CHECKING, BinaryIO
+
+if TYPE_CHECKING:
+    from _typeshed import ReadableBuffer
 
 BLANK = "0" * 64
 
-# The entry as Parquet's footer writes it: a text of 11 bytes, then one of 64.
-_MARK = b"\x18\x0bfile_sha256\x18\x40"
+# The entry in Parquet's footer: a text of 11 bytes, then one of 64.
+_ENTRY = b"\x18\x0bfile_sha256\x18\x40"
 _MAGIC = b"PAR1"
 _TAIL = 8  # length of the footer in four bytes, then the magic
 _CHUNK = 1 << 20
 
 
-class SealedFile:
-    """A file for Parquet's writer that is sealed when it is closed.
+class SealedFile(io.BufferedRandom):
+    """A file for Parquet's writer that gets its checksum at the end.
 
     Args:
         path: An empty file.
     """
 
     def __init__(self, path: Path) -> None:
-        self._file = path.open("r+b")
+        super().__init__(io.FileIO(path, "r+"))
         self._digest = hashlib.sha256()
-        self.closed = False
 
-    def write(self, data: bytes) -> int:
+    def write(self, data: ReadableBuffer) -> int:
         """Append."""
         self._digest.update(data)
-        return self._file.write(data)
-
-    def tell(self) -> int:
-        """The number of bytes written."""
-        return self._file.tell()
-
-    def flush(self) -> None:
-        """Pass on to the system what was written."""
-        self._file.flush()
+        return super().write(data)
 
     def seal(self) -> str:
-        """Write the digest over its zeros, bring everything to the disk, and close.
+        """Write the digest over its zeros, flush everything to the disk, and close.
 
         Returns:
             The digest.
         """
-        digits = self._digest.hexdigest()
-        self._file.flush()
-        place = _place(self._file)
-        if place is None:
+        digest = self._digest.hexdigest()
+        offset = _digest_offset(self)
+        if offset is None:
             raise ValueError("the footer has no place for a digest")
-        self._file.seek(place)
-        self._file.write(digits.encode())
-        self._file.flush()
-        os.fsync(self._file.fileno())
+        self.seek(offset)
+        super().write(digest.encode())
+        self.flush()
+        os.fsync(self.fileno())
         self.close()
-        return digits
-
-    def close(self) -> None:
-        """Let go of the file."""
-        if not self.closed:
-            self.closed = True
-            self._file.close()
+        return digest
 
 
 def intact(file: BinaryIO) -> bool:
-    """Whether all bytes of a file are those that were sealed; read in bounded memory."""
-    place = _place(file)
-    if place is None:
+    """Whether the bytes of a file match its checksum; read in bounded memory."""
+    offset = _digest_offset(file)
+    if offset is None:
         return False
     digest = hashlib.sha256()
     file.seek(0)
-    _take(file, place, digest)
+    _read_into(digest, file, offset)
     digits = file.read(len(BLANK))
     digest.update(BLANK.encode())
     while chunk := file.read(_CHUNK):
@@ -86,14 +74,14 @@ def intact(file: BinaryIO) -> bool:
     return digits == digest.hexdigest().encode()
 
 
-def _take(file: BinaryIO, left: int, digest: hashlib._Hash) -> None:
+def _read_into(digest: hashlib._Hash, file: BinaryIO, left: int) -> None:
     while left and (chunk := file.read(min(left, _CHUNK))):
         digest.update(chunk)
         left -= len(chunk)
 
 
-def _place(file: BinaryIO) -> int | None:
-    """Where the digits stand; None where the end of the file is no footer that has them."""
+def _digest_offset(file: BinaryIO) -> int | None:
+    """Offset of the digest in the file; None where the file does not end in a footer with one."""
     size = file.seek(0, os.SEEK_END)
     file.seek(max(size - _TAIL, 0))
     tail = file.read(_TAIL)
@@ -105,7 +93,7 @@ def _place(file: BinaryIO) -> int | None:
     start = size - _TAIL - length
     file.seek(start)
     footer = file.read(length)
-    # The last one: it is written after all that a publisher has a say in.
-    found = footer.rfind(_MARK)
-    place = found + len(_MARK)
-    return None if found < 0 or place + len(BLANK) > length else start + place
+    # The last one: it is written after everything that a publisher can influence.
+    entry = footer.rfind(_ENTRY)
+    offset = entry + len(_ENTRY)
+    return None if entry < 0 or offset + len(BLANK) > length else start + offset

@@ -1,8 +1,8 @@
-"""The identity of a table's content, whatever order its rows came in.
+"""The identity of a table's rows in any order.
 
-Portals do not promise an order of rows, so a digest over bytes would call a reshuffled export
-changed. This one adds up a hash of each row: equal multisets of rows have equal digests.
-It notices change, it does not resist forgery; nothing else belongs here.
+Portals do not promise an order of rows, so a digest over bytes would differ for a reshuffled
+export. This one adds up a hash of each row: equal multisets of rows have equal digests. It detects
+changes, it does not resist forgery. Labels and types are not part of it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,8 @@ import functools
 import duckdb
 import pyarrow as pa
 
-# Names the function: a digest made by another version's hash compares as different, which costs
-# one reload and is never wrong.
+# Names the hash function: a digest by another version of DuckDB compares as different, which costs
+# a reload and is never wrong.
 _ALGORITHM = f"duckdb{duckdb.__version__}.2"
 
 
@@ -27,13 +27,13 @@ class ContentHash:
         self.rows = 0
 
     def close(self) -> None:
-        """Let go of the engine; the digest can still be read."""
+        """Close the engine; the digest can still be read."""
         if self._engine is not None:
             self._engine.close()
             self._engine = None
 
     def update(self, rows: pa.RecordBatch | pa.Table) -> None:
-        """Take in some rows; a few thousand at once cost little more than one.
+        """Add rows; a few thousand at once cost little more than one.
 
         Args:
             rows: Of the canonical types; the same columns each time.
@@ -44,7 +44,8 @@ class ContentHash:
         plain = [_plain(column) for column in rows.columns]
         names = [f"c{number}" for number in range(len(plain))]
         # The engine hashes an empty list like a missing one.
-        lengths = [f"len({n})" for n, c in zip(names, plain, strict=True) if _is_list(c)]
+        lists = [pa.types.is_list(column.type) for column in plain]
+        lengths = [f"len({name})" for name, nested in zip(names, lists, strict=True) if nested]
         columns = ", ".join([*names, *lengths])
         sums = self._summed(
             "SELECT sum(row::HUGEINT), sum(hash(row, 1)::HUGEINT) "  # noqa: S608
@@ -68,23 +69,19 @@ class ContentHash:
         return tuple(sums)
 
     def hexdigest(self) -> str:
-        """The digest, led by the name of the function that made it."""
+        """The digest, after the name of its hash function."""
         first, second = (value % 2**64 for value in self._sums)
         return f"{_ALGORITHM}:{self.rows:x}-{first:016x}{second:016x}"
 
 
 @functools.cache
 def _engine() -> duckdb.DuckDBPyConnection:
-    # One for the process: each costs 30 MB, and datasets are landed side by side. Let go at the
-    # end, or the binding reports a leak on stderr.
+    # One for the process: each takes 30 MB, and datasets are landed in parallel. Released at exit,
+    # or DuckDB's binding reports a leak on stderr.
     atexit.register(_engine.cache_clear)
     return duckdb.connect(config={"threads": 1})
 
 
-def _is_list(column: pa.Array | pa.ChunkedArray) -> bool:
-    return bool(pa.types.is_list(column.type))
-
-
 def _plain(column: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    # Time zones are the type's business; the engine would load its calendar for them.
+    # As integers: for time zones the engine would load its calendar.
     return column.cast(pa.int64()) if pa.types.is_timestamp(column.type) else column

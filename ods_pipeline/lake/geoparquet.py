@@ -1,6 +1,6 @@
-"""What a GeoParquet file says of its geometries: types, bounds and CRS, gathered batch by batch.
+"""GeoParquet's description of geometries: types, bounds and CRS, collected batch by batch.
 
-Bringing geometries to WKB is `geometry`'s work, writing files `partition`'s.
+Conversion to WKB and the writing of files do not belong here.
 """
 
 from __future__ import annotations
@@ -17,29 +17,19 @@ import shapely
 
 from ods_pipeline.tables.geometry import LITTLE_ENDIAN, objects, packed_points
 
-# Of these the bounds are read without making geometries of them: a line, a polygon of one ring.
+# WKB whose bounds are read without making geometries of it: a line, a polygon of one ring.
 _PATHS = {2: ("LineString", 9), 3: ("Polygon", 13)}
-_GEOPARQUET_NAMES = {
-    "POINT": "Point",
-    "LINESTRING": "LineString",
-    "LINEARRING": "LineString",
-    "POLYGON": "Polygon",
-    "MULTIPOINT": "MultiPoint",
-    "MULTILINESTRING": "MultiLineString",
-    "MULTIPOLYGON": "MultiPolygon",
-    "GEOMETRYCOLLECTION": "GeometryCollection",
-}
 
 
 class GeoSummary:
-    """Geometry types and bounds of one column, gathered batch by batch."""
+    """Geometry types and bounds of one column, collected batch by batch."""
 
     def __init__(self) -> None:
         self._types: set[str] = set()
         self._bounds = np.array([np.inf, np.inf, -np.inf, -np.inf])
 
     def update(self, column: pa.Array) -> None:
-        """Take in some geometries, as WKB."""
+        """Add geometries, as WKB."""
         present = column.drop_null()
         if not len(present):
             return
@@ -60,15 +50,14 @@ class GeoSummary:
         if not len(present):
             return
         geometries = shapely.from_wkb(objects(present))
-        for number, has_z in set(
-            zip(shapely.get_type_id(geometries), shapely.has_z(geometries), strict=True)
-        ):
-            name = shapely.GeometryType(number).name
-            self._types.add(_GEOPARQUET_NAMES[name] + (" Z" if has_z else ""))
+        kinds = shapely.get_type_id(geometries) * 2 + shapely.has_z(geometries)
+        for first in np.unique(kinds, return_index=True)[1]:
+            geometry = geometries[first]
+            self._types.add(geometry.geom_type + (" Z" if geometry.has_z else ""))
         self._widen(shapely.bounds(geometries).T)
 
     def _widen(self, bounds: Sequence[np.ndarray[Any, Any]]) -> None:
-        """Take in west, south, east and north of some geometries; empty ones have NaN."""
+        """Add west, south, east and north of some geometries; NaN for empty ones."""
         edges = zip((np.fmin, np.fmin, np.fmax, np.fmax), bounds, self._bounds, strict=True)
         self._bounds = np.array([edge.reduce(new, initial=known) for edge, new, known in edges])
 
@@ -93,12 +82,12 @@ def _crs84() -> dict[str, Any]:
 
 
 def _paths(column: pa.Array, kind: int, head: int) -> tuple[np.ndarray[Any, Any], pa.Array]:
-    """The positions of all plain paths of a column, and the geometries that are none.
+    """The positions of all plain paths of a column, and its other geometries.
 
     Args:
         column: Geometries as WKB, none of them null.
-        kind: WKB's number for the type: a line, or a polygon, whose only ring is looked at.
-        head: Bytes before the positions; the last four of them count these.
+        kind: WKB's number of the type: a line, or a polygon with a single ring.
+        head: Number of bytes before the positions; the last four count the positions.
     """
     _, offsets, data = column.buffers()
     ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
@@ -130,7 +119,7 @@ def geo_metadata(summaries: dict[str, GeoSummary], primary_column: str) -> str:
 
     Args:
         summaries: One per geometry column.
-        primary_column: Name of the one that readers see first.
+        primary_column: Name of the one that readers show by default.
     """
     return json.dumps(
         {

@@ -56,11 +56,7 @@ class Hold:
     stamp: str = ""
 
     def applies_to(self, stamp: str) -> bool:
-        """Whether it is about what the portal has now, so that accepting it accepts just that.
-
-        Args:
-            stamp: The dataset's stamp now.
-        """
+        """Whether it is about the dataset as it is now, with this stamp, and can be accepted."""
         return not self.stamp or self.stamp == stamp
 
     @property

@@ -127,8 +127,8 @@ class Lake:
                 try:
                     stack.enter_context(locked)
                 except locks.Stopped as error:
-                    what = dataset_id or "the lake"
-                    raise LakeError(f"another run is at {what}; no longer waited for") from error
+                    busy = f"another run is working on {dataset_id or 'the lake'}"
+                    raise LakeError(f"{busy}; stopped waiting for it") from error
             yield
 
 
@@ -160,9 +160,11 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 def _lake_error(error: OSError, folder: Path) -> LakeError:
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
-        return LakeError(f"the disk of {folder} is full; free some space: what was landed is whole")
+        return LakeError(
+            f"the disk of {folder} is full; free some space: what was landed is complete"
+        )
     if error.errno == errno.EFBIG:
-        advice = "raise it (`ulimit -f`); what was landed is whole"
+        advice = "raise it (`ulimit -f`); what was landed is complete"
         return LakeError(f"a file in {folder} has reached the limit on the size of files: {advice}")
     if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
         advice = "correct its permissions or set ODS_DATA_DIR to another folder"

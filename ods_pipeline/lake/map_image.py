@@ -1,6 +1,6 @@
-"""A small map of a landed layer, drawn by matplotlib: enough to see that it is where it should be.
+"""A small map of a landed partition, drawn by matplotlib, to check where its geometries are.
 
-It reads a partition and gives a PNG. Where the picture is shown is the caller's business.
+It makes a PNG or text. Showing it does not belong here.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ import shapely
 from ods_pipeline.tables.batches import read_batches
 from ods_pipeline.tables.geometry import geometry_columns
 
-_DRAWN = 2000
+_MOST_SHAPES = 2000
 _INCHES, _DOTS = (3.4, 2.2), 100
 _INK = "#1f6f8b"
 _DARK = 150  # of 255 in red: the outlines, not the areas
@@ -27,11 +27,7 @@ _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 
 
 def markdown(path: Path) -> str:
-    """The map as an image that Dagster's UI shows; empty where there is nothing to draw.
-
-    Args:
-        path: A landed partition.
-    """
+    """The map of a landed partition as an image in Markdown; empty where there is none."""
     image = png(path)
     return f"![map](data:image/png;base64,{base64.b64encode(image).decode()})" if image else ""
 
@@ -59,7 +55,7 @@ def png(path: Path, inches: tuple[float, float] = _INCHES) -> bytes:
 
 
 def braille(path: Path, width: int = 72) -> str:
-    """The same map in characters of two by four dots each, for a terminal.
+    """The same map in characters of two by four dots, for a terminal.
 
     Args:
         path: A landed partition.
@@ -82,7 +78,7 @@ def braille(path: Path, width: int = 72) -> str:
 
 
 def _figure(inches: tuple[float, float]) -> Any:
-    # Not pyplot, which keeps every figure for the life of the process.
+    # Not pyplot, which never releases a figure.
     from matplotlib.backends.backend_agg import FigureCanvasAgg
     from matplotlib.figure import Figure
 
@@ -92,16 +88,16 @@ def _figure(inches: tuple[float, float]) -> Any:
 
 
 def sample(path: Path) -> np.ndarray[Any, Any]:
-    """Some thousand shapes of a partition's primary geometry, evenly taken from all of it."""
+    """At most 2,000 shapes of a partition's primary geometry, at even distances."""
     with pq.ParquetFile(path) as file:
         columns = geometry_columns(file.schema_arrow)
         if not columns:
             return np.empty(0, object)
-        every = max(1, -(-file.metadata.num_rows // _DRAWN))
-        return np.concatenate([np.empty(0, object), *_taken(file, columns[0], every)])
+        every = max(1, -(-file.metadata.num_rows // _MOST_SHAPES))
+        return np.concatenate([np.empty(0, object), *_every_nth(file, columns[0], every)])
 
 
-def _taken(file: pq.ParquetFile, column: str, every: int) -> Iterator[np.ndarray[Any, Any]]:
+def _every_nth(file: pq.ParquetFile, column: str, every: int) -> Iterator[np.ndarray[Any, Any]]:
     first = 0
     for batch in read_batches(file, [column]):
         wanted = np.arange(-first % every, batch.num_rows, every)
@@ -127,7 +123,7 @@ def draw(axes: Any, shapes: np.ndarray[Any, Any], dot: float = 4) -> None:
     kinds = shapely.get_type_id(parts)
     points = shapely.get_coordinates(parts[kinds == shapely.GeometryType.POINT])
     lines = [shapely.get_coordinates(line) for line in parts[np.isin(kinds, (1, 2))]]
-    # Matplotlib leaves those rings open that turn the other way.
+    # Matplotlib does not close rings of the other orientation.
     areas = shapely.orient_polygons(parts[kinds == shapely.GeometryType.POLYGON])
     axes.add_collection(
         PathCollection(
@@ -139,7 +135,7 @@ def draw(axes: Any, shapes: np.ndarray[Any, Any], dot: float = 4) -> None:
     )
     axes.add_collection(LineCollection(lines, colors=_INK, linewidths=0.7))
     axes.scatter(points[:, 0], points[:, 1], s=dot, c=_INK, linewidths=0)
-    # Beside a number that is no degree, a hundredth of one is nothing.
+    # Numbers far from degrees need a margin that floats can still add to them.
     farthest = max(abs(west), abs(south), abs(east), abs(north))
     margin = 0.02 * max(east - west, north - south, 0.01, farthest * 1e-9)
     axes.set_xlim(west - margin, east + margin)

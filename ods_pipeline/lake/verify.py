@@ -1,7 +1,6 @@
-"""Proving landed files again from themselves alone: digests, counts, schema; no portal.
+"""Verifies landed files by themselves: checksum, counts, schema, rows.
 
-It reads and reports. What to do about a damaged file is for the next `sync`, which treats it as
-lost and fetches it again once it is deleted.
+It reads and reports. Repairs do not belong here: `sync` fetches a file again once it is deleted.
 """
 
 from __future__ import annotations
@@ -31,12 +30,12 @@ _OF_THE_LAKE = ("catalog", "held")
 
 @dataclass(frozen=True)
 class Audit:
-    """What a file's examination came to.
+    """The result of examining one file.
 
     Attributes:
         kind: `records`, `features`, `catalog` or `held`.
-        rows: Rows in the file; none are counted in a damaged one.
-        problem: What is wrong in one sentence; empty for a file that is as it was published.
+        rows: Rows in the file; 0 for a damaged one.
+        problem: What is wrong in one sentence; empty for a sound file.
     """
 
     dataset_id: str
@@ -58,7 +57,7 @@ def audited(lake: Path, portal: str = "", names: Sequence[str] = ()) -> list[Aud
         ConfigurationError: There is nothing landed of that name.
     """
     portal = portal or "*"
-    # By name: what is unfinished lies beside them, and may be another process's at this moment.
+    # By name: the folder also has unfinished files, perhaps of another process.
     kinds = [f"{portal}/{kind}/*.parquet" for kind in get_args(PartitionKind)]
     whole = [f"{portal}/{kind}.parquet" for kind in _OF_THE_LAKE]
     paths = sorted(path for name in (*whole, *kinds) for path in lake.glob(name))
@@ -74,7 +73,7 @@ def audited(lake: Path, portal: str = "", names: Sequence[str] = ()) -> list[Aud
 
 
 def audit(path: Path) -> Audit:
-    """Examine one file, whatever it turns out to be.
+    """Examine one file of any content.
 
     Args:
         path: A file of the lake.
@@ -82,18 +81,18 @@ def audit(path: Path) -> Audit:
     try:
         # Opened once: the next version may be published under this name meanwhile.
         with contextlib.closing(os.fdopen(_opened(path), "rb")) as file:
-            found = _examined(path, file)
+            receipt = _examined(path, file)
     except (LakeError, OSError) as error:
-        said = error.message if isinstance(error, LakeError) else f"it cannot be read: {error}"
-        # Not from its receipt: nothing is believed of a damaged file.
+        problem = error.message if isinstance(error, LakeError) else f"it cannot be read: {error}"
+        # By path and not by receipt: nothing in a damaged file is trusted.
         kind = path.stem if path.stem in _OF_THE_LAKE else path.parent.name
         name = unquote(path.stem, errors="replace")
-        return Audit(name, path, 0, f"{said}; delete {path} and sync again", kind)
-    return Audit(found.dataset_id or path.stem, path, found.rows, "", found.kind)
+        return Audit(name, path, 0, f"{problem}; delete {path} and sync again", kind)
+    return Audit(receipt.dataset_id or path.stem, path, receipt.rows, "", receipt.kind)
 
 
 def _opened(path: Path) -> int:
-    # A pipe would be waited for, and a device read for ever.
+    # Opening a pipe would wait for a writer, and a device may never end.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
         os.close(descriptor)
@@ -102,7 +101,7 @@ def _opened(path: Path) -> int:
 
 
 def _examined(path: Path, file: BinaryIO) -> Receipt:
-    # First, so that no reader of Parquet ever meets bytes that were tampered with.
+    # First, so that no Parquet reader gets bytes that were tampered with.
     if not intact(file):
         raise LakeError("its bytes are not those that were published")
     content = ContentHash()
@@ -111,35 +110,35 @@ def _examined(path: Path, file: BinaryIO) -> Receipt:
             contextlib.closing(content),
             pq.ParquetFile(file, page_checksum_verification=True) as parquet,
         ):
-            found = _of_this_place(path, parquet)
+            receipt = _receipt_for(path, parquet)
             for batch in read_batches(parquet):
                 content.update(batch)
     except (OSError, ValueError, pa.ArrowException) as error:
         raise LakeError(f"its pages cannot be read: {error}") from error
-    _require_same_rows(content, found)
-    return found
+    _require_same_rows(content, receipt)
+    return receipt
 
 
-def _of_this_place(path: Path, parquet: pq.ParquetFile) -> Receipt:
-    found = Receipt.from_metadata(parquet.metadata.metadata or {})
-    if found is None:
+def _receipt_for(path: Path, parquet: pq.ParquetFile) -> Receipt:
+    receipt = Receipt.from_metadata(parquet.metadata.metadata or {})
+    if receipt is None:
         raise LakeError("it carries no receipt")
-    # Below the folder of all portals.
-    if found.kind in _OF_THE_LAKE:
-        claimed = Path(found.portal, f"{found.kind}.parquet")
+    # Relative to the folder of all portals.
+    if receipt.kind in _OF_THE_LAKE:
+        claimed = Path(receipt.portal, f"{receipt.kind}.parquet")
     else:
-        claimed = Path(found.portal, found.kind, f"{file_name(found.dataset_id)}.parquet")
+        claimed = Path(receipt.portal, receipt.kind, f"{file_name(receipt.dataset_id)}.parquet")
     if path.absolute().parts[-len(claimed.parts) :] != claimed.parts:
         raise LakeError(f"it says that it is {claimed}")
-    if found.columns_hash and columns_hash(parquet.schema_arrow) != found.columns_hash:
+    if receipt.columns_hash and columns_hash(parquet.schema_arrow) != receipt.columns_hash:
         raise LakeError("its columns are not those that were published")
-    return found
+    return receipt
 
 
-def _require_same_rows(content: ContentHash, found: Receipt) -> None:
-    if content.rows != found.rows:
-        raise LakeError(f"it holds {content.rows} rows where its receipt says {found.rows}")
-    now, then = content.hexdigest(), found.content_hash
+def _require_same_rows(content: ContentHash, receipt: Receipt) -> None:
+    if content.rows != receipt.rows:
+        raise LakeError(f"it holds {content.rows} rows where its receipt says {receipt.rows}")
+    now, then = content.hexdigest(), receipt.content_hash
     comparable = now.partition(":")[0] == then.partition(":")[0]
     if comparable and now != then:
         raise LakeError("its rows are not those that were proven")

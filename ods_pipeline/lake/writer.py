@@ -1,7 +1,7 @@
-"""A partition's file: written batch by batch, published whole or not at all.
+"""Writes a partition's file batch by batch, and publishes it whole or not at all.
 
-The receipt goes into the footer together with the GeoParquet description. Where the file lies is
-`lake`'s knowledge; fetching and judging data is neither's.
+The receipt and the GeoParquet description go into the footer. Fetching and judging rows does not
+belong here.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,16 +29,16 @@ from ods_pipeline.tables.schema import columns_hash
 
 ROWS_PER_GROUP = 65_536
 BYTES_PER_GROUP = 16 << 20
-# A dictionary pays where values come back; elsewhere it takes twice the time and the room. Of the
-# first row group a piece tells.
-_LOOKED_AT, _TIMES = 16_384, 4
+# A dictionary pays off for values that occur repeatedly; for others it doubles time and memory. The
+# first rows decide.
+_SAMPLE_ROWS, _REPETITIONS = 16_384, 4
 
 
 class PartitionWriter:
-    """Writes one partition batch by batch and publishes it when its receipt is known.
+    """Writes one partition batch by batch and publishes it with its receipt.
 
-    Row groups are hashed and packed in a thread beside whoever writes; memory stays within two of
-    them. Leaving the `with` block without `publish` leaves the partition as it was.
+    Row groups are hashed and compressed in a thread of their own; at most two are in memory.
+    Leaving the `with` block without `publish` leaves the partition as it was.
 
     Attributes:
         target: Final name of the file.
@@ -53,7 +52,7 @@ class PartitionWriter:
             lake: The portal's lake.
             target: Final name of the file.
             schema: Canonical types with field metadata; `geo_*` columns hold WKB.
-            primary: Name of the primary geometry column, if there is any.
+            primary: Name of the primary geometry column; empty for none.
         """
         self.target = target
         self.rows = 0
@@ -64,8 +63,8 @@ class PartitionWriter:
         self._bytes = 0
         self._geometries = {name: GeoSummary() for name in geometry_columns(schema)}
         self._parquet: pq.ParquetWriter | None = None
-        # Begins its thread with the first group that another follows: most datasets are one.
-        self._beside = ThreadPoolExecutor(1, "writing")
+        # Starts its thread with the first task: most datasets are one row group and need none.
+        self._pool = ThreadPoolExecutor(1, "writing")
         self._packing: Future[None] | None = None
         self._exit = contextlib.ExitStack()
         self._path = self._exit.enter_context(lake.incoming(target.name))
@@ -75,55 +74,48 @@ class PartitionWriter:
         """The writer itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *exception: object) -> None:
         """Drop what was not published."""
-        self._beside.shutdown()
+        self._pool.shutdown()
         self._content.close()
         with contextlib.suppress(OSError, pa.ArrowException):
             if self._parquet:
                 self._parquet.close()
         with contextlib.suppress(OSError):
             self._file.close()
-        self._exit.__exit__(kind, error, trace)
+        self._exit.close()
 
     def write(self, batch: pa.RecordBatch) -> None:
         """Append rows of the schema's types.
 
         Raises:
-            LakeError: The disk does not take them, or did not take those before.
+            LakeError: The disk refuses them, or refused earlier ones.
         """
         self.rows += batch.num_rows
         self._pending.append(batch)
         self._bytes += batch.nbytes
-        if self._rows_pending() >= ROWS_PER_GROUP or self._bytes >= BYTES_PER_GROUP:
-            group = self._group()
-            self._settle()
-            self._packing = self._beside.submit(self._pack, group)
+        rows = sum(pending.num_rows for pending in self._pending)
+        if rows >= ROWS_PER_GROUP or self._bytes >= BYTES_PER_GROUP:
+            group = self._take_group()
+            self._wait()
+            self._packing = self._pool.submit(self._pack, group)
 
-    def _rows_pending(self) -> int:
-        return sum(waiting.num_rows for waiting in self._pending)
-
-    def _group(self) -> pa.Table:
+    def _take_group(self) -> pa.Table:
         group = pa.Table.from_batches(self._pending, self._schema)
         self._pending, self._bytes = [], 0
         return group
 
-    def _settle(self) -> None:
-        """Wait for the row group that is being packed, and hear what became of it."""
+    def _wait(self) -> None:
+        """Wait for the row group that is being packed; raises its error."""
         packing, self._packing = self._packing, None
         if packing:
             packing.result()
 
     def _finish(self) -> None:
-        """Pack all that was written."""
-        self._settle()
+        """Pack all rows written so far."""
+        self._wait()
         if self._pending:
-            self._pack(self._group())
+            self._pack(self._take_group())
 
     def _pack(self, group: pa.Table) -> None:
         self._content.update(group)
@@ -132,11 +124,11 @@ class PartitionWriter:
                 summary.update(piece)
         if group.num_rows:
             with disk_errors(self.target):
-                self._opened(group).write_table(group, row_group_size=group.num_rows)
-        # Asked for, or the allocator keeps a second row group's worth for good.
+                self._parquet_writer(group).write_table(group, row_group_size=group.num_rows)
+        # Otherwise the allocator keeps the memory of a second row group for good.
         pa.default_memory_pool().release_unused()
 
-    def _opened(self, group: pa.Table | None = None) -> pq.ParquetWriter:
+    def _parquet_writer(self, group: pa.Table | None = None) -> pq.ParquetWriter:
         """Parquet's writer, made for the first row group."""
         if self._parquet is None:
             self._parquet = pq.ParquetWriter(
@@ -144,7 +136,7 @@ class PartitionWriter:
                 self._schema.remove_metadata(),
                 compression="zstd",
                 compression_level=1,
-                use_dictionary=_repeating(group) if group is not None else False,
+                use_dictionary=_repetitive(group) if group is not None else False,
                 store_schema=False,
                 write_page_checksum=True,
             )
@@ -156,21 +148,20 @@ class PartitionWriter:
         return self._content.hexdigest()
 
     def summary(self, known: Receipt) -> Receipt:
-        """A receipt with the count and the content of what was written so far."""
-        content = self.content_hash()
-        return replace(known, row_count=str(self.rows), content_hash=content)
+        """The receipt with count and content hash of the rows written so far."""
+        return replace(known, row_count=str(self.rows), content_hash=self.content_hash())
 
     def publish(self, known: Receipt) -> Receipt:
-        """Make the partition the one that readers see: footer, fsync, rename, fsync.
+        """Replace the partition by the written rows: footer, fsync, rename, fsync.
 
         Args:
             known: Receipt without counts and hashes of the file, which are added here.
 
         Returns:
-            The whole receipt, as it stands in the file's footer.
+            The complete receipt, as in the file's footer.
 
         Raises:
-            LakeError: The disk does not let it; the old partition stays.
+            LakeError: The disk refuses it; the old partition stays.
         """
         whole = replace(self.summary(known), columns_hash=columns_hash(self._schema))
         metadata = whole.metadata()
@@ -178,12 +169,12 @@ class PartitionWriter:
             metadata["geo"] = geo_metadata(self._geometries, self._primary)
         arrow = self._schema.with_metadata(metadata).serialize().to_pybytes()
         with disk_errors(self.target):
-            parquet = self._opened()
+            parquet = self._parquet_writer()
             parquet.add_key_value_metadata(
                 {
                     **metadata,
                     "ARROW:schema": base64.b64encode(arrow).decode(),
-                    # The last entry, and not in the copy above: there is one place to write it to.
+                    # The last entry, and not in the copy above, so that there is one to overwrite.
                     "file_sha256": BLANK,
                 }
             )
@@ -201,18 +192,18 @@ def rewrite(
     primary: str,
     source: Path | None = None,
 ) -> Receipt:
-    """Write a partition again with other descriptions and the same rows; asks the portal nothing.
+    """Write a partition again with other descriptions and the same rows, without the portal.
 
     Args:
         lake: The portal's lake.
         target: The partition.
         schema: The same names and types with new field metadata.
         known: The new receipt without counts and hashes.
-        primary: Name of the primary geometry column, if there is any.
+        primary: Name of the primary geometry column; empty for none.
         source: The file to take the rows from; the partition itself without it.
 
     Returns:
-        The new receipt, with the content hash of before.
+        The new receipt, with the same content hash.
     """
     source = source or target
     with disk_errors(target), PartitionWriter(lake, target, schema, primary) as writer:
@@ -225,15 +216,15 @@ def rewrite(
         return writer.publish(known)
 
 
-def _repeating(group: pa.Table) -> list[str]:
-    """The columns, as Parquet calls them, whose values come back often enough."""
-    piece = group.slice(0, _LOOKED_AT).combine_chunks()
+def _repetitive(group: pa.Table) -> list[str]:
+    """The columns of repeated values, by their names in Parquet."""
+    sample = group.slice(0, _SAMPLE_ROWS).combine_chunks()
     found = []
-    for name, column in zip(piece.column_names, piece.columns, strict=True):
+    for name, column in zip(sample.column_names, sample.columns, strict=True):
         nested = pa.types.is_list(column.type)
         values = column.chunk(0).flatten() if nested else column
         if pa.types.is_nested(values.type) or pa.types.is_null(values.type):
             continue
-        if pc.count_distinct(values).as_py() * _TIMES <= len(values):
+        if pc.count_distinct(values).as_py() * _REPETITIONS <= len(values):
             found.append(f"{name}.list.element" if nested else name)
     return found

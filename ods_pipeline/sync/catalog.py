@@ -33,7 +33,8 @@ def catalog_of(portal: Portal, lake: Lake) -> list[Dataset]:
     """The datasets of a portal, all of them.
 
     An export of the catalog may leave datasets out. Where it lists as many as last time it is
-    taken as complete, else the catalog's own count is asked for, and what lacks is read in pages.
+    taken as complete. Else the catalog's own count is asked for, and if the export has fewer the
+    datasets are read page by page.
 
     Args:
         portal: The portal.

@@ -52,8 +52,8 @@ _PASSING = (
     Unproven,
 )
 _ATTEMPTS = 2
-# Datasets whose rows are in memory at once, whatever the number of threads: of those that lie on
-# the disk as many as there are processors, of those that come in a stream a few more.
+# How many datasets may have rows in memory at once, whatever the number of threads: of those read
+# from the disk as many as there are processors, of those that come in a stream a few more.
 _READERS = threading.BoundedSemaphore(min(os.cpu_count() or 1, 4))
 _STREAMS = threading.BoundedSemaphore(4)
 _ACCEPT = f"look at it, and if it is right accept it with {ACCEPT_WITH}"
@@ -241,8 +241,8 @@ def _require_rows(portal: Portal, request: LandingRequest) -> None:
     if held:
         raise held
     if not live:
-        told = f"{dataset.dataset_id} holds no records to land"
-        raise NothingToLand(told, portal=dataset.portal, dataset=dataset.dataset_id)
+        message = f"{dataset.dataset_id} holds no records to land"
+        raise NothingToLand(message, portal=dataset.portal, dataset=dataset.dataset_id)
 
 
 def _proven(portal: Portal, request: LandingRequest, rows: int, *, last: bool) -> dict[str, str]:

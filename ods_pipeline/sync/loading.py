@@ -41,7 +41,7 @@ def load_dataset(
 ) -> Load:
     """Load one landed partition; one that is loaded already costs a look at its footer.
 
-    A person's word lets a table's columns follow only where a hold on columns was shown before.
+    Where a person accepts, the table's columns follow only if a hold on columns was shown before.
 
     Args:
         warehouse: Where its table is.
@@ -138,8 +138,8 @@ class Loader:
         """Have the catalog loaded with the next tables, if it is another one.
 
         Args:
-            first: Partitions to load before others, in this order: renamed ones, whose former
-                names others may have now.
+            first: Partitions to load before others, in this order: renamed ones, since other
+                datasets may have their former names now.
         """
         catalog, table = receipt(self._lake.catalog), self._tables.get(CATALOG)
         self._first = tuple(first)

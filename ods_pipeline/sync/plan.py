@@ -63,7 +63,7 @@ class Planned:
         return self.dataset
 
     def accepted(self, accept: bool) -> bool:
-        """Whether a person accepts what is held of it, as it was shown.
+        """Whether a person accepts its hold, and the hold is about what the portal has now.
 
         Args:
             accept: Whether a person accepts what is held.
@@ -85,8 +85,8 @@ class Planned:
     @property
     def title(self) -> str:
         """Title for people."""
-        known = self.dataset or self.landed
-        return known.title if known else self.dataset_id
+        described = self.dataset or self.landed
+        return described.title if described else self.dataset_id
 
     @property
     def priority(self) -> tuple[bool, str, str]:
@@ -184,14 +184,14 @@ def _clashes(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) ->
     alike = defaultdict(list)
     for name in catalog:
         alike[name.lower()].append(name)
-    found = {}
+    clashes = {}
     for names in alike.values():
         if len(names) == 1:
             continue
         first, *others = sorted(names, key=lambda name: (name not in receipts, name))
         for name in others:
-            found[name] = f"its name differs from that of {first} by case alone, which stays"
-    return found
+            clashes[name] = f"its name differs from that of {first} by case alone, which stays"
+    return clashes
 
 
 def _spread(steps: Sequence[Planned], rules: Rules) -> list[Planned]:
@@ -205,10 +205,10 @@ def _spread(steps: Sequence[Planned], rules: Rules) -> list[Planned]:
 def _put_off(step: Planned) -> Planned:
     """The step without its deep check, which is left to one of the next runs."""
     trusting = replace(DEFAULT, trust_days=_FOR_EVER)
-    found = verdict(step.landed, step.dataset, rules=trusting)
-    if found.kind is Kind.DEEP:  # When it was compared last is unknown.
-        found = Verdict(Kind.UNCHANGED, "due to be compared by content, in one of the next runs")
-    return replace(step, verdict=found)
+    decided = verdict(step.landed, step.dataset, rules=trusting)
+    if decided.kind is Kind.DEEP:  # When it was compared last is unknown.
+        decided = Verdict(Kind.UNCHANGED, "due to be compared by content, in one of the next runs")
+    return replace(step, verdict=decided)
 
 
 def _compared(step: Planned) -> float:
@@ -228,10 +228,10 @@ def _current_names(receipts: Mapping[str, Receipt], renamed: Mapping[str, str]) 
     return before | {old: new for new, it in receipts.items() for old in it.former_names}
 
 
-def _hint(name: str, known: Iterable[str], current: Mapping[str, str]) -> str:
+def _hint(name: str, names: Iterable[str], current: Mapping[str, str]) -> str:
     if name in current:
         return f"; the portal calls it {current[name]} now"
-    close = difflib.get_close_matches(name, known, n=3)
+    close = difflib.get_close_matches(name, names, n=3)
     if close:
         return f"; did you mean {' or '.join(close)}?"
     return "; `ods-pipeline catalog` shows what there is"

@@ -27,7 +27,7 @@ def renames(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> 
     """Datasets that are landed under another identifier than the catalog's: new to old.
 
     `dataset_uid` is the identity. One that two datasets claim identifies neither, and a name that
-    another landed dataset keeps is not taken from it.
+    another landed dataset keeps stays with that dataset.
 
     Args:
         catalog: The datasets by identifier.
@@ -50,25 +50,25 @@ def renames(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> 
     alike = defaultdict(set)
     for name in receipts:
         alike[name.lower()].add(name)
-    found: dict[str, str] = {}
+    ordered: dict[str, str] = {}
     waiting = dict(wanted)
     moved: set[str] = set()
     while ready := [
         new for new, old in waiting.items() if _free(new, old, alike[new.lower()] - moved, receipts)
     ]:
         for new in ready:
-            found[new] = waiting.pop(new)
-            moved.add(found[new])
-    return found
+            ordered[new] = waiting.pop(new)
+            moved.add(ordered[new])
+    return ordered
 
 
 def _free(new: str, old: str, alike: Set[str], receipts: Mapping[str, Receipt]) -> bool:
-    """Whether nobody landed has a name, in any case of its letters.
+    """Whether no other landed dataset has a name, in any case of its letters.
 
     Args:
         new: The name.
-        old: The one that takes it.
-        alike: What is landed under names that differ from it by case at most.
+        old: The landed dataset that is to get it.
+        alike: Landed datasets with that name, in any case of its letters.
         receipts: What is landed.
     """
     others = alike - {old}
@@ -76,7 +76,7 @@ def _free(new: str, old: str, alike: Set[str], receipts: Mapping[str, Receipt]) 
         return False
     if new not in others:
         return True
-    # A file of the new name that says it was called so is a renaming broken off.
+    # A file of the new name that has the old one as its former name: a renaming was interrupted.
     there = receipts[new]
     return there.dataset_uid == receipts[old].dataset_uid and old in there.former_names
 

@@ -1,6 +1,6 @@
 """The rules by which a portal is trusted: how long, how far, and with which changes of columns.
 
-Plain values with their defaults. What follows from them is decided in `verdict` and `landing`.
+Values with their defaults. Reading them from options or YAML belongs to `cli` and `dagster`.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ class Rules:
     """How a portal is trusted.
 
     Attributes:
-        trust_days: Days for which the portal's word that nothing changed is taken; after that the
-            content itself is compared. 0 compares at every run.
+        trust_days: For so many days a dataset whose date does not move counts as unchanged. After
+            that its content is fetched and compared. 0 compares at every run.
         shrink: Percent of its rows that a table may lose at once; beyond that the rows of before
             stay until a person accepts the new ones.
         drift: Percent of its rows by which a dataset that is being republished while it is read
@@ -42,14 +42,14 @@ class Rules:
     contracts: tuple[tuple[str, Contract], ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse what is no rule.
+        """Check the values.
 
         Raises:
             ConfigurationError: A number is out of its range, or there is no such contract.
         """
         if not 0 <= self.trust_days <= _LONGEST_TRUST:
-            told = f"{self.trust_days} days of trust: give 0 to {_LONGEST_TRUST}"
-            raise ConfigurationError(told)
+            message = f"{self.trust_days} days of trust: give 0 to {_LONGEST_TRUST}"
+            raise ConfigurationError(message)
         for name, percent in (("shrink", self.shrink), ("drift", self.drift)):
             if not 0 <= percent <= 100:
                 raise ConfigurationError(f"{name} is {percent}: give a percentage, 0 to 100")
@@ -62,7 +62,7 @@ class Rules:
 
     @property
     def trust(self) -> timedelta:
-        """For how long nothing is compared."""
+        """How long a dataset whose date does not move counts as unchanged."""
         return timedelta(days=self.trust_days)
 
     def contract(self, dataset_id: str) -> Contract:
@@ -81,8 +81,8 @@ class Rules:
     def deep_checks(self, landed: int) -> int:
         """How many datasets a run may compare by content alone.
 
-        Twice as many as a daily run needs to come round in time, so that they are spread over the
-        days and never spend a quota at once.
+        Twice as many as a daily run needs to reach every dataset in time. So they are spread over
+        the days and never spend a quota at once.
         """
         if not self.trust_days:
             return landed

@@ -87,10 +87,10 @@ class Run:
         self._watcher.planned(fetched)
         for step in plan.steps:
             if not self._fetches(step):
-                self._concluded(step, self._updated(step), known=True)
+                self._load(step, self._updated(step), fresh=False)
         for step, outcome in self._fetched(by_priority(fetched)):
-            # Another run may have landed it since.
-            self._concluded(step, outcome, known=False)
+            # Another run may have landed it since the plan.
+            self._load(step, outcome, fresh=True)
         if not names:
             kinds = {extractor.kind for extractor in self._options.extractors}
             self._changes |= forgotten(read_holds(self._lake), plan.steps, kinds)
@@ -108,7 +108,9 @@ class Run:
         try:
             for future in as_completed(futures):
                 yield futures[future], future.result()
-        except BaseException:  # Ctrl-C as well: threads that go on would land what nobody loads.
+        except (
+            BaseException
+        ):  # Ctrl-C as well: threads that go on would land data that no run loads.
             self._context.portal.client.cancelled.set()
             raise
         finally:
@@ -130,11 +132,11 @@ class Run:
             outcome = outcome_of_error(step, unexpected_error(error, step.dataset_id))
         return replace(outcome, requests=client.requests_by_this_thread - before)
 
-    def _concluded(self, step: Planned, outcome: Outcome, *, known: bool) -> None:
+    def _load(self, step: Planned, outcome: Outcome, *, fresh: bool) -> None:
         """Load what the warehouse lacks of it, also where today's update failed."""
         if self._loader is None or not (step.landed or outcome.action in SOUND):
             self._ended(step, outcome)
-        elif outcome.action in _LANDED or not (known and self._loader.has(step)):
+        elif outcome.action in _LANDED or (fresh or not self._loader.has(step)):
             self._loader.add(step, outcome)
         else:
             loaded = "unchanged" if outcome.action == "unchanged" else ""

@@ -1,7 +1,7 @@
 """The verdict: whether a dataset is out of date, and which signal says so.
 
-A pure function of what is landed, what is held and what the catalog says now. It asks nothing and
-does nothing.
+A pure function of what is landed, what is held and what the catalog says now. Nothing is asked or
+done here.
 """
 
 from __future__ import annotations
@@ -59,12 +59,12 @@ class Verdict:
 
     @property
     def fetches(self) -> bool:
-        """Whether the records have to be asked for."""
+        """Whether the rows have to be fetched."""
         return self.kind in _FETCHED
 
     @property
     def skips(self) -> bool:
-        """Whether there is nothing that could be asked for, or nothing that may be taken."""
+        """Whether there is nothing to fetch, or nothing that may be landed."""
         return self.kind not in _FETCHED | _SETTLED
 
 
@@ -88,24 +88,24 @@ def verdict(
         landed: Receipt of the partition in the lake, if there is a readable one.
         dataset: The dataset in the catalog, or None when the catalog has it no more.
         full: Whether what is landed is to be ignored.
-        accept: Whether a person takes what is held, as it was shown.
+        accept: Whether a person accepts what is held.
         hold: What is held of it.
-        rules: How long the portal's word is taken.
+        rules: How the portal is trusted.
         now: The time; the clock's without it.
     """
     if dataset is None and landed is None:
         return Verdict(Kind.UNKNOWN, "the catalog lists no such dataset, or not to you")
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
-    taken = hold if accept and hold and hold.applies_to(dataset.stamp) else None
-    standing = _unavailable(dataset) or (None if taken else _held(dataset, hold))
+    accepted = hold if accept and hold and hold.applies_to(dataset.stamp) else None
+    standing = _unavailable(dataset) or (None if accepted else _held(dataset, hold))
     if standing:
         return standing
     if landed is None:
         return Verdict(Kind.NEW, "nothing landed yet")
     return (
         _other_columns(landed, dataset)
-        or _wished(full, taken)
+        or _full(full, accepted)
         or _data(landed, dataset)
         or _due(landed, rules, now or datetime.now(UTC))
         or _metadata(landed, dataset)
@@ -113,18 +113,18 @@ def verdict(
 
 
 def under_contract(
-    found: Verdict, columns: Difference, contract: Contract, *, accept: bool = False
+    decided: Verdict, columns: Difference, contract: Contract, *, accept: bool = False
 ) -> Verdict:
     """What becomes of a change of the fields under a dataset's contract.
 
     Args:
-        found: The verdict without one.
+        decided: The verdict without one.
         columns: How the declared fields differ from those that are landed.
         contract: The dataset's.
         accept: Whether a person takes the change.
     """
-    if found.kind is not Kind.SCHEMA or not str(columns):
-        return found
+    if decided.kind is not Kind.SCHEMA or not str(columns):
+        return decided
     reason = f"the publisher changed its fields: {columns}"
     if contract == "freeze" and columns.breaks and not accept:
         return Verdict(Kind.FROZEN, f"{reason}; the contract is freeze, so a person has to accept")
@@ -144,13 +144,13 @@ def _unavailable(dataset: Dataset) -> Verdict | None:
 
 
 def _held(dataset: Dataset, hold: Hold | None) -> Verdict | None:
-    """What was refused is not asked for again before the portal says something else of it."""
+    """What was held back is not fetched again before the portal's stamp of it changes."""
     if hold is None or not hold.stamp or hold.stamp != dataset.stamp:
         return None
     return Verdict(Kind(hold.verdict), hold.reason)
 
 
-def _wished(full: bool, accepted: Hold | None) -> Verdict | None:
+def _full(full: bool, accepted: Hold | None) -> Verdict | None:
     if full:
         return Verdict(Kind.FULL, "asked for in full, whatever is landed")
     if accepted and accepted.stamp:
@@ -159,7 +159,7 @@ def _wished(full: bool, accepted: Hold | None) -> Verdict | None:
 
 
 def _other_columns(landed: Receipt, dataset: Dataset) -> Verdict | None:
-    """Before all else, for a contract may forbid what anybody wishes."""
+    """Decided first, since a contract may forbid a fetch that a person asks for."""
     if landed.schema_hash != dataset.schema_hash:
         return Verdict(Kind.SCHEMA, "the portal declares other field names or types")
     return None
@@ -185,7 +185,7 @@ def _due(landed: Receipt, rules: Rules, now: datetime) -> Verdict | None:
     compared = instant(landed.fetched_at)
     if compared is not None and now - compared < rules.trust:
         return None
-    when = f"{compared:%Y-%m-%d}" if compared else "nobody knows when"
+    when = f"{compared:%Y-%m-%d}" if compared else "an unknown day"
     return Verdict(
         Kind.DEEP, f"no date moved, and the content was compared last on {when}: time to look"
     )

@@ -1,7 +1,8 @@
-"""A column as an export gives it, to a column of its field's declared type.
+"""Converts a column of an export to the declared type of its field.
 
-CSV gives text; Parquet gives Arrow types that vary between portals and versions. Both end in the
-same array, or in an error that names field, record and value. Geometry is `geometry`'s work.
+CSV gives text; Parquet gives Arrow types that vary between portals and versions. Both become the
+same array, or an error that names field, record and value. How an export is fetched or split does
+not belong here.
 """
 
 from __future__ import annotations
@@ -20,28 +21,26 @@ from ods_pipeline.tables.geometry import wkb
 from ods_pipeline.tables.schema import arrow_type
 from ods_pipeline.tables.values import EXACT, ROUNDED, file_address
 
-# Between the values of a list in CSV: the default `,` is not escaped by the portal and occurs in
-# values ("Parks, recreation, and pets" is one theme), so we ask for one that text does not hold.
+# Requested between the values of a list in CSV: the portal does not escape its default `,`, which
+# occurs in values ("Parks, recreation, and pets" is one theme).
 LIST_SEPARATOR = "\x1f"
 
-
 _JOINERS = (",", ";", "|")
-# Taken from an array: what is made of a Python value has Arrow load pandas, for a look at it.
+# Taken from an array: Arrow loads pandas to make a scalar of a Python value.
 _NO_TEXT = pa.nulls(1, pa.string())[0]
 
 
 class JoinedLists(SchemaMismatch):
-    """An export has joined lists into text in a way that cannot be undone."""
+    """An export joined lists into text in a way that cannot be undone."""
 
 
 @dataclass(frozen=True)
 class Dialect:
-    """What an export's columns leave open.
+    """What the columns of an export do not say themselves.
 
     Attributes:
-        list_separator: Text between the values of a list; empty where the export was not asked
-            to use one of ours.
-        file_base: Address under which the dataset's files lie, for exports that give ids.
+        list_separator: Text between the values of a list; empty where none was requested.
+        file_base: Address of the dataset's files, for exports that give ids.
     """
 
     list_separator: str = ""
@@ -49,21 +48,21 @@ class Dialect:
 
 
 def typed(column: pa.Array, field: Field, row: int = 1, dialect: Dialect = Dialect()) -> pa.Array:
-    """A column in its field's declared type.
+    """Convert a column to the declared type of its field.
 
     Args:
-        column: The values as the export gave them.
+        column: The values as in the export.
         field: The declared field.
         row: Number of the column's first record in the export, for messages.
         dialect: How the export writes lists and files.
 
     Returns:
-        An array of `arrow_type(field)`. Empty text is null, because no export tells the two
-        apart dependably; datetimes are cut to the millisecond.
+        An array of `arrow_type(field)`. Empty text is null, because no export reliably
+        distinguishes the two; datetimes are cut to the millisecond.
 
     Raises:
         TypeMismatch: A value is not of the declared type.
-        JoinedLists: Values of a list were joined with a separator that they may hold themselves.
+        JoinedLists: Values of a list were joined by a separator that may occur in them.
     """
     column = _plain(column)
     target = arrow_type(field)
@@ -118,12 +117,6 @@ def _exact(
     return pa.array(values, target)
 
 
-def _texts(column: pa.Array, target: pa.DataType) -> pa.Array:
-    if not pa.types.is_string(column.type):
-        raise pa.ArrowInvalid("no text")
-    return column
-
-
 def _integers(column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         # Arrow reads hexadecimal; no portal writes it, and `0x10` in an int field is a mistake.
@@ -137,14 +130,14 @@ def _integers(column: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def _mentions_x(column: pa.Array) -> bool:
-    """Whether there is an `x` in texts, or in those beside them that share their memory."""
+    """Whether there is an `x` in the texts, or in other texts in the same buffer."""
     written = column.buffers()[2]
     text = written.to_pybytes() if written else b""
     return b"x" in text or b"X" in text
 
 
 def _rounded(column: pa.Array) -> bool:
-    """Whether floats are so large that whole numbers between them are lost."""
+    """Whether floats are so large that they skip whole numbers."""
     return bool(pc.any(pc.greater_equal(pc.abs(column), ROUNDED)).as_py())
 
 
@@ -152,12 +145,6 @@ def _floats(column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
         raise pa.ArrowInvalid("no number")
     return pc.cast(column, target, safe=pa.types.is_string(column.type))
-
-
-def _days(column: pa.Array, target: pa.DataType) -> pa.Array:
-    if not (pa.types.is_date32(column.type) or pa.types.is_string(column.type)):
-        raise pa.ArrowInvalid("no date")
-    return column.cast(target)
 
 
 def _instants(column: pa.Array, target: pa.DataType) -> pa.Array:
@@ -171,20 +158,25 @@ def _instants(column: pa.Array, target: pa.DataType) -> pa.Array:
     return column.cast(pa.timestamp("ms", column.type.tz)).cast(target)
 
 
-def _truths(column: pa.Array, target: pa.DataType) -> pa.Array:
-    if not (pa.types.is_boolean(column.type) or pa.types.is_string(column.type)):
-        raise pa.ArrowInvalid("no boolean")
-    return column.cast(target)
+def _cast(*accepted: Callable[[pa.DataType], bool]) -> Callable[[pa.Array, pa.DataType], pa.Array]:
+    """A kernel that casts columns of the accepted types."""
+
+    def cast(column: pa.Array, target: pa.DataType) -> pa.Array:
+        if not any(accepts(column.type) for accepts in accepted):
+            raise pa.ArrowInvalid("another type")
+        return column.cast(target)
+
+    return cast
 
 
 _KERNELS: dict[str, Callable[[pa.Array, pa.DataType], pa.Array]] = {
-    "text": _texts,
-    "json_blob": _texts,
+    "text": _cast(pa.types.is_string),
+    "json_blob": _cast(pa.types.is_string),
     "int": _integers,
     "double": _floats,
-    "date": _days,
+    "date": _cast(pa.types.is_date32, pa.types.is_string),
     "datetime": _instants,
-    "boolean": _truths,
+    "boolean": _cast(pa.types.is_boolean, pa.types.is_string),
 }
 
 
@@ -207,12 +199,12 @@ def _lists(column: pa.Array, field: Field, row: int, separator: str) -> pa.Array
 
 
 def joiners(field: Field) -> set[str]:
-    """What a portal may have put between the values of a list that it gives as one text."""
+    """The separators that a portal may have put between the values of a list in one text."""
     return {*_JOINERS, field.separator} - {""}
 
 
 def _list(values: list[object] | None) -> list[str] | None:
-    # CSV cannot tell no list from an empty one, nor from one empty value.
+    # CSV cannot distinguish no list, an empty list and a list of one empty value.
     kept = ["" if value is None else str(value) for value in values or ()]
     return None if kept in ([], [""]) else kept
 

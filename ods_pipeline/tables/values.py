@@ -1,8 +1,7 @@
-"""One value as an export writes it, to one value of its declared type: the slow, exact rules.
+"""Converts one value of an export to its declared type: the slow, exact rules.
 
-`columns` reads whole columns with Arrow's kernels and comes here when they refuse, so these
-functions define what is accepted. Each raises ValueError for what it does not accept; naming the
-field and the record is the caller's work.
+Whole columns are read with Arrow's kernels first. Where these refuse, the functions here decide
+what is accepted; each raises ValueError for other values. Fields and records are not known here.
 """
 
 from __future__ import annotations
@@ -20,12 +19,12 @@ _NUMBER = re.compile(
 )
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
-#: From here on a float stands for several whole numbers.
+#: From here on a float can stand for several whole numbers.
 ROUNDED = 2.0**53
 
 
 def integer(value: Any) -> int:
-    """A whole number of 64 bits; `12.0` is one, `12.5` is none, nor a float that rounds it."""
+    """A 64-bit integer; `12.0` is one, `12.5` is not, nor is a float that may be rounded."""
     if isinstance(value, bool) or (isinstance(value, float) and abs(value) >= ROUNDED):
         raise ValueError(value)
     try:
@@ -54,7 +53,7 @@ def boolean(value: Any) -> bool:
 
 
 def day(value: Any) -> date:
-    """A date; one of year or month precision is the first day of it.
+    """A date; the first day where the precision is a year or a month.
 
     Year-precision fields come as `1977`, `1977-01-01` or a midnight, depending on the portal.
     """
@@ -72,7 +71,7 @@ def day(value: Any) -> date:
 
 
 def instant(value: Any) -> datetime:
-    """A moment, to the millisecond below; without an offset it is UTC, the zone that we ask for."""
+    """An instant, cut to the millisecond; without an offset it is UTC, the requested zone."""
     if isinstance(value, date) and not isinstance(value, datetime):
         value = datetime.combine(value, time.min)
     moment = value
@@ -83,7 +82,7 @@ def instant(value: Any) -> datetime:
 
 
 def json_text(value: Any) -> str:
-    """JSON as text: text as it is, anything structured written out."""
+    """JSON as text: text as it is, other values serialized."""
     if isinstance(value, bytes):
         return value.decode()
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
@@ -92,8 +91,8 @@ def json_text(value: Any) -> str:
 def file_address(value: Any, base: str = "") -> str:
     """A file's URL.
 
-    CSV gives the URL. Other exports may give an object: its `url`, or its `id` below `base`; an
-    object with neither is kept as JSON text.
+    CSV gives the URL. Other exports may give an object: then it is the object's `url`, or its `id`
+    below `base`, or the object as JSON text.
     """
     if isinstance(value, str) and value.startswith("{"):
         value = json.loads(value)
@@ -105,7 +104,7 @@ def file_address(value: Any, base: str = "") -> str:
 
 
 def text(value: Any) -> str:
-    """Text, and nothing else: a number in a text field has lost its leading zeros already."""
+    """Text and nothing else: a number in a text field may have lost leading zeros."""
     if not isinstance(value, str):
         raise ValueError(value)
     return value

@@ -1,6 +1,6 @@
-"""SQL: landed partitions become tables that follow their publisher.
+"""SQL: loads landed partitions into tables.
 
-Reads landed Parquet files and nothing else; nothing here speaks HTTP or Dagster.
+Reads landed Parquet files and nothing else; no HTTP and no Dagster.
 """
 
 from ods_pipeline.warehouse.opening import open_warehouse, public_url

@@ -1,6 +1,6 @@
-"""One connection to a DuckDB file: its settings, its transactions, its failures as sentences.
+"""A connection to a DuckDB file: settings, transactions, catalog queries, errors as sentences.
 
-Knows no partition and no table of ours: those are `duckdb`'s.
+Partitions and the meaning of tables do not belong here.
 """
 
 from __future__ import annotations
@@ -14,58 +14,82 @@ from typing import Any
 
 import duckdb
 
-from ods_pipeline.errors import WarehouseError
-from ods_pipeline.warehouse.messages import failure
+from ods_pipeline.errors import WarehouseError, WarehouseLocked
 from ods_pipeline.warehouse.names import quoted
 
-# Memory and threads for a load, each tried when the one before it was too little: the first does
-# for any number of rows, the others for hundreds of columns, of which DuckDB holds a whole row
-# group at once.
-_ROOM = (("200MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
-# A second thread costs a small table more than it gives.
-_LITTLE = ("64MB", 1)
+# Memory and threads for a load, each tried when the one before was too little. The first is enough
+# for any number of rows, the others are for hundreds of columns: DuckDB keeps a row group of all of
+# them in memory.
+_ATTEMPTS = (("200MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
+# Starting a second thread takes longer than loading a small table.
+_FOR_SMALL = ("64MB", 1)
 
 _SETTINGS = """
     SET preserve_insertion_order = true;
     SET write_buffer_row_group_count = 1;     -- otherwise 60 columns take twice the memory
     SET disable_parquet_prefetching = true;   -- it holds whole row groups of the file
-    SET enable_geoparquet_conversion = false; -- it refuses files that `statements` can convert
+    SET enable_geoparquet_conversion = false; -- it refuses files that our SQL converts
     SET enable_progress_bar = false; -- it writes to stdout
     PRAGMA disable_optimizer; -- at statements as plain as ours it costs more than it gives
     SET autoinstall_known_extensions = false; -- all that is needed is in the core
 """
-# The least that a database takes, and all that is written when it is made.
+# Size of the smallest database, which is all that DuckDB writes to make one.
 _HEADERS = 12_288
 _LAYOUT = (
     "SELECT tags['storage_version'] FROM duckdb_databases() "
     "WHERE database_name = current_database()"
 )
-_TABLE = (
-    "SELECT comment FROM duckdb_tables() "
-    "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
+_HOLDER = re.compile(r"held in (?P<program>.+?) \(PID (?P<pid>\d+)\)")
+_SENTENCES = (
+    (
+        "No space left on device",
+        "the disk that holds {path} is full: free some space and retry",
+    ),
+    ("File too large", "{path} cannot grow any further: raise the limit on the size of files"),
+    ("not a valid DuckDB", "{path} is not a DuckDB database: set ODS_WAREHOUSE to another file"),
+    ("different configuration", "{path} is open read-only in this process: close it and try again"),
+    ("Is a directory", "{path} is a folder: set ODS_WAREHOUSE to a file"),
+    ("Permission denied", "{path} cannot be written: correct its permissions"),
+    ("Cannot open file", "{path} cannot be written: check the folder that it is in"),
 )
-_COLUMNS = (
-    "SELECT column_name, comment FROM duckdb_columns() "
-    "WHERE database_name = current_database() AND schema_name = ? AND table_name = ? "
-    "AND comment IS NOT NULL"
-)
-_TABLES = (
-    "SELECT table_name FROM duckdb_tables() "
-    "WHERE database_name = current_database() AND schema_name = ?"
-)
-_COMMENTS = (
-    "SELECT table_name, comment FROM duckdb_tables() "
-    "WHERE database_name = current_database() AND schema_name = ?"
-)
-_INDEXES = (
-    "SELECT index_name FROM duckdb_indexes() "
-    "WHERE database_name = current_database() AND schema_name = ? AND table_name = ?"
-)
+_DAMAGED = "Corrupt database file"
+
+
+def _failure(
+    error: duckdb.Error | OSError, path: Path, *, portal: str = "", dataset: str = ""
+) -> WarehouseError:
+    """One sentence for a failure of DuckDB or of the file system: what is wrong and what to do."""
+    if isinstance(error, OSError):
+        reason = f"{error.strerror}: {error.filename}"
+        return WarehouseError(f"{path} cannot be written ({reason}): check its folder")
+    text = str(error)
+    if "Could not set lock" in text or "being used by another process" in text:
+        return WarehouseLocked(_locked(text, path), portal=portal, dataset=dataset)
+    for sign, sentence in _SENTENCES:
+        if sign in text:
+            return WarehouseError(sentence.format(path=path), portal=portal, dataset=dataset)
+    message = f"the warehouse {path} refused: {_first_line(text)}"
+    if _DAMAGED in text:
+        message = (
+            f"{message}; move the file away and sync again, the lake has everything that was in it"
+        )
+    return WarehouseError(message, portal=portal, dataset=dataset)
+
+
+def _locked(text: str, path: Path) -> str:
+    holder = _HOLDER.search(text)
+    who = f" ({Path(holder['program']).name}, process {holder['pid']})" if holder else ""
+    return f"the warehouse {path} is in use by another process{who}: close it there and try again"
+
+
+def _first_line(text: str) -> str:
+    # Without DuckDB's class, such as "IO Error: ", which says nothing to the reader.
+    return re.sub(r"^[A-Z][\w-]*( [\w-]+)? Error: ", "", text.strip().partition("\n")[0])
 
 
 @contextmanager
-def _passed_over() -> Iterator[None]:
-    """Let go of what more memory would mend; DuckDB has two ways of saying that it ran out."""
+def _out_of_memory_ignored() -> Iterator[None]:
+    """Ignore the two errors by which DuckDB says that it ran out of memory."""
     try:
         yield
     except duckdb.OutOfMemoryException:
@@ -76,41 +100,30 @@ def _passed_over() -> Iterator[None]:
 
 
 def _remove_half_made(path: Path) -> None:
-    """Remove what was broken off before it was a database: DuckDB would refuse it for ever.
-
-    Raises:
-        OSError: It cannot be removed.
-    """
+    """Remove a file that an interrupted process began: DuckDB would always refuse it."""
     with suppress(FileNotFoundError, BlockingIOError):
-        # First, for to open and close a file that this process has locked would unlock it.
+        # Not opened if it is whole: closing a file that this process has locked would unlock it.
         if not path.is_file() or path.stat().st_size >= _HEADERS:
             return
         with path.open("r+b") as file:
-            begun = file.read()
-            if not begun or begun[8:12] == b"DUCK":
-                # Refused where another process is making it at this moment.
+            content = file.read()
+            if not content or content[8:12] == b"DUCK":
+                # Fails where another process is just making the database.
                 fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
                 path.unlink()
 
 
 class Session:
-    """A DuckDB file held open, and closed to all other processes, until `close`.
+    """An open DuckDB file; no other process can open it until `close`.
 
     Attributes:
-        undone: How many transactions were rolled back: what was known of them is so no more.
-
-    Args:
-        path: The file; it and the folders above it are made if they do not exist.
-
-    Raises:
-        WarehouseLocked: Another process has it open.
-        WarehouseError: It cannot be opened or made.
+        rollbacks: How many transactions were rolled back; caches of what they wrote are invalid.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self.undone = 0
-        self._given: tuple[str, int] | None = None
+        self.rollbacks = 0
+        self._limits: tuple[str, int] | None = None
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_half_made(path)
@@ -118,13 +131,13 @@ class Session:
             self._connection = duckdb.connect(path)
             self.run(_SETTINGS)
             ((self._database,),) = self.run("SELECT current_database()")
-            self._room(*_ROOM[0])
+            self._limit(*_ATTEMPTS[0])
         except (OSError, duckdb.Error) as error:
-            raise failure(error, path) from error
+            raise _failure(error, path) from error
         self._refuse_if_old()
 
     def _refuse_if_old(self) -> None:
-        """Files laid out for DuckDB before 1.5 lose every CRS without a word when they close."""
+        """Refuse files in the layout of DuckDB before 1.5: they silently lose every CRS."""
         ((version,),) = self.run(_LAYOUT)
         if tuple(map(int, re.findall(r"\d+", version))) < (1, 5):
             self.close()
@@ -134,7 +147,7 @@ class Session:
             )
 
     def close(self) -> None:
-        """Bring everything into the one file and let other processes in."""
+        """Write everything to the one file and let other processes open it."""
         self._connection.close()
 
     def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
@@ -142,20 +155,13 @@ class Session:
         return self._connection.execute(statement, list(values)).fetchall()
 
     def named(self, *names: str) -> str:
-        """A schema, or a table in it, as SQL writes it."""
-        # With the database: a file may be called as a schema is, and DuckDB then asks which.
+        """The quoted name of a schema, or of a table in it."""
+        # With the database: DuckDB refuses a name that is both a database and a schema.
         return ".".join(quoted(name) for name in (self._database, *names))
 
     def exists(self, schema: str, table: str) -> bool:
-        """Whether there is such a table.
-
-        By asking for it: DuckDB's lists of tables are gone through from end to end each time.
-        """
-        try:
-            self.run(f"SELECT 1 FROM {self.named(schema, table)} LIMIT 0")
-        except duckdb.CatalogException:
-            return False
-        return True
+        """Whether there is such a table."""
+        return self.types(schema, table) is not None
 
     def count(self, schema: str, table: str) -> int:
         """How many rows a table has."""
@@ -163,16 +169,17 @@ class Session:
         return int(rows)
 
     def checkpoint(self) -> None:
-        """Write everything to the file: until then each small table keeps some 30 kB in memory."""
+        """Write everything to the file; until then each small table takes some 30 kB of memory."""
         self.run("CHECKPOINT")
 
     def table_comment(self, schema: str, table: str) -> str | None:
         """The comment of a table, empty if it has none; None if there is no such table."""
-        found = self.run(_TABLE, schema, table)
-        return (found[0][0] or "") if found else None
+        found = dict(self._list("tables", "table_name, comment", schema, table))
+        return (found[table] or "") if found else None
 
     def types(self, schema: str, table: str) -> dict[str, str] | None:
         """Type of each column of a table, in order; None if there is no such table."""
+        # A query of the table itself: DuckDB reads its lists of tables from end to end each time.
         try:
             found = self.run(f"DESCRIBE {self.named(schema, table)}")
         except duckdb.CatalogException:
@@ -182,29 +189,37 @@ class Session:
     def column_comments(self, schema: str, table: str) -> dict[str, str]:
         """The comments of a table's columns that have one.
 
-        Slow where there are thousands of tables: DuckDB goes through the columns of all of them.
+        Slow where there are thousands of tables: DuckDB reads the columns of all of them.
         """
-        return dict(self.run(_COLUMNS, schema, table))
-
-    def tables(self, schema: str) -> set[str]:
-        """The names of all tables of a schema."""
-        return {name for (name,) in self.run(_TABLES, schema)}
+        found = self._list("columns", "column_name, comment", schema, table)
+        return {name: comment for name, comment in found if comment is not None}
 
     def table_comments(self, schema: str) -> dict[str, str]:
         """The comment of every table of a schema, empty for those that have none."""
-        return {table: comment or "" for table, comment in self.run(_COMMENTS, schema)}
+        found = self._list("tables", "table_name, comment", schema)
+        return {table: comment or "" for table, comment in found}
 
     def indexes(self, schema: str, table: str) -> list[str]:
-        """The indexes that somebody made on a table."""
-        return [name for (name,) in self.run(_INDEXES, schema, table)]
+        """The indexes on a table, all of them made by users."""
+        return [name for (name,) in self._list("indexes", "index_name", schema, table)]
+
+    def _list(self, kind: str, columns: str, schema: str, table: str = "") -> list[tuple[Any, ...]]:
+        """What DuckDB lists of a schema, or of one table in it."""
+        query = (
+            f"SELECT {columns} FROM duckdb_{kind}() "
+            "WHERE database_name = current_database() AND schema_name = ?"
+        )
+        if not table:
+            return self.run(query, schema)
+        return self.run(f"{query} AND table_name = ?", schema, table)
 
     @contextmanager
     def failures(self, portal: str = "", dataset: str = "") -> Iterator[None]:
-        """Turn what DuckDB raises into one sentence about a portal's dataset."""
+        """Turn errors of DuckDB into one sentence about a portal's dataset."""
         try:
             yield
         except duckdb.Error as error:
-            raise failure(error, self._path, portal=portal, dataset=dataset) from error
+            raise _failure(error, self._path, portal=portal, dataset=dataset) from error
         except ValueError as error:
             raise WarehouseError(str(error), portal=portal, dataset=dataset) from error
         except RuntimeError as error:
@@ -215,34 +230,32 @@ class Session:
 
     @contextmanager
     def transaction(self) -> Iterator[None]:
-        """All of the block or nothing of it."""
+        """Keep all changes of the block, or none where it raises."""
         self._connection.begin()
         try:
             yield
             self._connection.commit()
-        except BaseException:  # Ctrl-C as well: nothing of it may stay.
-            self.undone += 1
-            # DuckDB has already rolled back by itself what failed at the commit.
+        except BaseException:  # Ctrl-C as well.
+            self.rollbacks += 1
+            # DuckDB has already rolled back where the commit failed.
             with suppress(duckdb.Error):
                 self._connection.rollback()
             raise
 
-    def rooms(self, *, small: bool = False) -> Iterator[AbstractContextManager[object]]:
-        """Attempts at one piece of work, each with more memory than the one before.
+    def memory_attempts(self, *, small: bool = False) -> Iterator[AbstractContextManager[object]]:
+        """Attempts at a load, each with more memory than the one before.
 
-        The caller leaves the loop when its work is done; an attempt that ran out of memory is
-        passed over in silence, except the last.
-
-        Args:
-            small: Whether it is too little for a second thread.
+        The caller leaves the loop when the load is done. Every attempt but the last ignores that it
+        ran out of memory. A small load gets a single thread.
         """
-        for memory, threads in _ROOM[:-1]:
-            self._room(*(_LITTLE if small and (memory, threads) == _ROOM[0] else (memory, threads)))
-            yield _passed_over()
-        self._room(*_ROOM[-1])
+        first, *more, last = _ATTEMPTS
+        for attempt in (_FOR_SMALL if small else first, *more):
+            self._limit(*attempt)
+            yield _out_of_memory_ignored()
+        self._limit(*last)
         yield nullcontext()
 
-    def _room(self, memory: str, threads: int) -> None:
-        if self._given != (memory, threads):
+    def _limit(self, memory: str, threads: int) -> None:
+        if self._limits != (memory, threads):
             self.run(f"SET memory_limit = '{memory}'; SET threads = {threads}")
-            self._given = memory, threads
+            self._limits = memory, threads

@@ -1,11 +1,12 @@
-"""The making of a table from a landed file: its rows proven, swapped in, described, recorded.
+"""Makes a table from a landed file in one transaction: rows proven, swapped in, logged.
 
-Each in one transaction or not at all. Whether a table has to be made is `duckdb`'s to say.
+Whether a table has to be made is not decided here.
 """
 
 from __future__ import annotations
 
 import dataclasses
+import re
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -14,65 +15,56 @@ import duckdb
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.lake.checksum import intact
-from ods_pipeline.warehouse import sql
+from ods_pipeline.warehouse.comments import write_comments
 from ods_pipeline.warehouse.connection import Session
-from ods_pipeline.warehouse.landed import Partition
-from ods_pipeline.warehouse.load_log import Entry, History
-from ods_pipeline.warehouse.names import STAGING, quoted
-from ods_pipeline.warehouse.table_state import Shape
+from ods_pipeline.warehouse.landed import Column, Partition
+from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
+from ods_pipeline.warehouse.names import STAGING, literal, quoted
+from ods_pipeline.warehouse.table_state import TableState
 
-# A file no larger than this is small: a thread costs more than it gives.
+# Starting a thread takes longer than checking a file of this size.
 _SMALL = 1 << 20
 
 
 def fill(
     session: Session,
-    history: History,
+    log: LoadLog,
     partition: Partition,
-    wanted: Shape,
-    entry: Entry,
+    wanted: TableState,
+    entry: LogEntry,
     *,
     fresh: bool,
 ) -> None:
-    """Make a table of a file, in place of the one that stands there if there is one.
-
-    Args:
-        session: The open warehouse.
-        history: The portal's record of loads.
-        partition: The file.
-        wanted: The table as it should be.
-        entry: What is recorded of it, without its time.
-        fresh: Whether no table stands there.
+    """Make the table of a file, in place of the existing one unless it is `fresh`; log it.
 
     Raises:
-        WarehouseError: The file is not as it was sealed, or has not the rows that it says.
+        WarehouseError: The file is damaged, or does not have the rows that its receipt says.
     """
     started = time.monotonic()
     small = partition.path.stat().st_size <= _SMALL
-    with ThreadPoolExecutor(1, "seal") as beside:
-        # The digest lets others work; nothing is committed before it is known to be right.
-        seal = None if small else beside.submit(_require_intact, partition)
-        require_intact = seal.result if seal else lambda: _require_intact(partition)
-        for attempt in session.rooms(small=small):
+    with ThreadPoolExecutor(1, "checksum") as pool:
+        # Computed beside DuckDB's work, and known to be right before anything is committed.
+        check = None if small else pool.submit(_require_intact, partition)
+        require_intact = check.result if check else lambda: _require_intact(partition)
+        for attempt in session.memory_attempts(small=small):
             with attempt, session.transaction():
-                history.make_schema()
+                log.make_schema()
                 if fresh:
                     _create(session, partition, partition.table, require_intact)
                 else:
                     _swap_in(session, partition, require_intact)
-                describe(session, partition, None, wanted)
-                history.record(timed(entry, started))
+                write_comments(session, partition.schema, partition.table, None, wanted)
+                log.record(timed(entry, started))
                 break
 
 
 def _require_intact(partition: Partition) -> None:
-    """DuckDB reads flipped bits as values: the seal is looked at."""
+    """Compare the file with its checksum: DuckDB reads flipped bits as values."""
     if not partition.receipt.file_sha256:
         return
     with partition.path.open("rb") as file:
         if not intact(file):
-            told = f"{partition.path} is damaged: delete it and sync again"
-            raise refused(partition, told)
+            raise refused(partition, f"{partition.path} is damaged: delete it and sync again")
 
 
 def _swap_in(session: Session, partition: Partition, require_intact: Callable[[], None]) -> None:
@@ -85,43 +77,45 @@ def _swap_in(session: Session, partition: Partition, require_intact: Callable[[]
 def _create(
     session: Session, partition: Partition, table: str, require_intact: Callable[[], None]
 ) -> None:
-    made, told = session.named(partition.schema, table), partition.receipt
+    name, expected = session.named(partition.schema, table), partition.receipt.rows
     try:
-        ((count,),) = session.run(f"CREATE TABLE {made} AS {sql.rows_of(partition)}")
+        ((count,),) = session.run(f"CREATE TABLE {name} AS {rows_query(partition)}")
     except duckdb.Error:
         require_intact()
         raise
     require_intact()
-    if count != told.rows:
-        says = f"{count} rows came out of {partition.path}, whose receipt says {told.rows}"
+    if count != expected:
+        says = f"{count} rows came out of {partition.path}, whose receipt says {expected}"
         raise refused(partition, f"{says}: fetch the dataset again")
 
 
-def describe(session: Session, partition: Partition, before: Shape | None, wanted: Shape) -> None:
-    """Give a table and its columns the comments that they should have.
+def rows_query(partition: Partition) -> str:
+    """The query that reads the file as the table should be."""
+    # Columns are matched by position: DuckDB renames those that differ by case alone its own way.
+    aliases = [f"c{number}" for number in range(len(partition.columns))]
+    columns = ", ".join(
+        f"{_value(alias, column)} AS {quoted(column.name)}"
+        for alias, column in zip(aliases, partition.columns, strict=True)
+    )
+    # read_parquet takes a path as a pattern, and makes columns of folders called `key=value`.
+    pattern = literal(re.sub(r"([\[*?])", r"[\1]", str(partition.path.absolute())))
+    source = f"read_parquet({pattern}, hive_partitioning = false)"
+    return f"SELECT {columns} FROM {source} AS file({', '.join(aliases)})"
 
-    Args:
-        session: The open warehouse.
-        partition: The file that the table is made of.
-        before: The table as it is, None for one that has just been made.
-        wanted: The table as it should be.
-    """
-    table = session.named(partition.schema, partition.table)
-    for statement in sql.comments(table, before, wanted):
-        session.run(statement)
+
+def _value(alias: str, column: Column) -> str:
+    if not column.geometry:
+        return alias
+    geometry = f"ST_GeomFromWKB({alias})"
+    return f"ST_SetCRS({geometry}, {literal(column.crs)})" if column.crs else geometry
 
 
-def timed(entry: Entry, started: float) -> Entry:
-    """The line with the seconds that it took.
-
-    Args:
-        entry: The line.
-        started: When it began, by the clock that only goes forward.
-    """
+def timed(entry: LogEntry, started: float) -> LogEntry:
+    """The entry with the seconds since `started`, by the monotonic clock."""
     return dataclasses.replace(entry, seconds=time.monotonic() - started)
 
 
 def refused(partition: Partition, message: str) -> WarehouseError:
-    """The failure of a load, with the portal's and the dataset's names."""
-    told = partition.receipt
-    return WarehouseError(message, portal=told.portal, dataset=told.dataset_id)
+    """The failure of a load, with the names of portal and dataset."""
+    receipt = partition.receipt
+    return WarehouseError(message, portal=receipt.portal, dataset=receipt.dataset_id)

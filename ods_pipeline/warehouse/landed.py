@@ -1,6 +1,6 @@
-"""What a landed file says of itself, in the words of a table: names, geometries, comments.
+"""The table that a landed file describes in its Parquet footer: names, geometries, comments.
 
-Reads the Parquet footer alone and knows no engine; the rows are the engine's to read.
+No rows are read, and no engine's SQL belongs here.
 """
 
 from __future__ import annotations
@@ -14,13 +14,14 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ods_pipeline.dataset import GEOGRAPHIC
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.tables.schema_diff import metadata_text
 from ods_pipeline.warehouse.names import column_names, schema_name, short, table_name
 
 CRS84 = "OGC:CRS84"
-_GEOMETRIES = ("geo_point_2d", "geo_shape")
-_NAMES_TOLD = 5
+_NAMES_IN_NOTE = 5
 
 
 @dataclass(frozen=True)
@@ -63,52 +64,48 @@ class Partition:
     @property
     def comment(self) -> str:
         """Title, licence and attribution."""
-        told = self.receipt
-        licence = " ".join(filter(None, (told.license, told.license_url)))
-        return _sentence(told.title, licence, told.attribution)
+        receipt = self.receipt
+        licence = " ".join(filter(None, (receipt.license, receipt.license_url)))
+        return _joined(receipt.title, licence, receipt.attribution)
 
     @property
     def note(self) -> str:
-        """Which columns could not keep their names, in one sentence; empty if all could."""
+        """One sentence on the columns that could not keep their names; empty if all could."""
         renamed = [
             f"{short(c.field)!r} is {short(c.name)!r}" for c in self.columns if c.field != c.name
         ]
         if not renamed:
             return ""
-        more = len(renamed) - _NAMES_TOLD
+        more = len(renamed) - _NAMES_IN_NOTE
         tail = f" and {more} more" if more > 0 else ""
         return (
             "SQL cannot tell all names of fields apart, so some columns have others: "
-            f"{', '.join(renamed[:_NAMES_TOLD])}{tail}"
+            f"{', '.join(renamed[:_NAMES_IN_NOTE])}{tail}"
         )
 
     @property
-    def formerly(self) -> tuple[str, ...]:
+    def former_names(self) -> tuple[str, ...]:
         """Identifiers that the dataset had before its present one, newest first."""
-        try:
-            told = json.loads(self.receipt.formerly or "[]")
-        except ValueError:
-            return ()
-        names = [name for name in told if isinstance(name, str)] if isinstance(told, list) else []
-        return tuple(dict.fromkeys(n for n in reversed(names) if n != self.receipt.dataset_id))
+        names = reversed(self.receipt.former_names)
+        return tuple(dict.fromkeys(name for name in names if name != self.receipt.dataset_id))
 
 
 def read_partition(path: Path) -> Partition:
-    """Read what a landed file says of itself.
+    """Read the footer of a landed file.
 
     Raises:
         WarehouseError: It is no landed partition, or not whole.
     """
     try:
         with pq.ParquetFile(path) as file:
-            schema, known = file.schema_arrow, file.metadata
+            schema, footer = file.schema_arrow, file.metadata
     except (OSError, pa.ArrowException) as error:
         reason = "it does not exist" if isinstance(error, FileNotFoundError) else "it is damaged"
         raise WarehouseError(
             f"the partition {path} cannot be read, for {reason}: fetch the dataset again",
             dataset=path.stem,
         ) from error
-    rows, receipt = known.num_rows, Receipt.from_metadata(known.metadata or {})
+    rows, receipt = footer.num_rows, Receipt.from_metadata(footer.metadata or {})
     if receipt is None:
         raise WarehouseError(f"{path} carries no receipt: fetch the dataset again")
     if str(rows) != receipt.row_count:
@@ -126,23 +123,18 @@ def _columns(schema: pa.Schema) -> tuple[Column, ...]:
 
 
 def _column(name: str, field: pa.Field, geo: Mapping[str, str]) -> Column:
-    told = {key.decode(): text.decode() for key, text in (field.metadata or {}).items()}
+    label, description, unit = (metadata_text(field, k) for k in ("label", "description", "unit"))
+    comment = _joined(label, description, f"unit: {unit}" if unit else "")
     binary = pa.types.is_binary(field.type) or pa.types.is_large_binary(field.type)
-    geometry = binary and (field.name in geo or told.get("ods_type") in _GEOMETRIES)
+    geometry = binary and (field.name in geo or metadata_text(field, "ods_type") in GEOGRAPHIC)
     crs = geo.get(field.name, CRS84) if geometry else ""
-    return Column(name, field.name, _column_comment(told), geometry, crs)
+    return Column(name, field.name, comment, geometry, crs)
 
 
-def _column_comment(told: Mapping[str, str]) -> str:
-    label, description = told.get("label", ""), told.get("description", "")
-    unit = f"unit: {told['unit']}" if told.get("unit") else ""
-    return _sentence(label, description, unit)
-
-
-def _sentence(*parts: str) -> str:
+def _joined(*parts: str) -> str:
     # Many publishers repeat the label as the description; a NUL cannot be written in SQL.
-    told = (part.replace("\0", "").strip() for part in parts)
-    return " — ".join(dict.fromkeys(filter(None, told)))
+    texts = (part.replace("\0", "").strip() for part in parts)
+    return " — ".join(dict.fromkeys(filter(None, texts)))
 
 
 def _declared_geometries(schema: pa.Schema) -> dict[str, str]:
@@ -150,14 +142,14 @@ def _declared_geometries(schema: pa.Schema) -> dict[str, str]:
     try:
         geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
         columns = geo.get("columns", {}).items()
-        return {name: _crs(told) for name, told in columns if told.get("encoding") == "WKB"}
+        return {name: _crs(entry) for name, entry in columns if entry.get("encoding") == "WKB"}
     except (ValueError, AttributeError):
         return {}
 
 
-def _crs(told: Mapping[str, Any]) -> str:
+def _crs(entry: Mapping[str, Any]) -> str:
     # GeoParquet: an absent CRS is OGC:CRS84, one that is null is unknown.
-    if "crs" not in told:
+    if "crs" not in entry:
         return CRS84
-    identity = (told["crs"] or {}).get("id") or {}
+    identity = (entry["crs"] or {}).get("id") or {}
     return f"{identity['authority']}:{identity['code']}" if "code" in identity else ""

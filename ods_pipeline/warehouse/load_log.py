@@ -1,6 +1,6 @@
-"""A portal's record of loads, the table `_loads`: what was loaded when, and what stands where.
+"""A portal's load log, the table `_loads`: what was loaded when, and what each table contains.
 
-The record is added to and never shortened; a table that gets another name takes its entries along.
+Entries are only added. When a table is renamed its entries follow. No decisions about loads.
 """
 
 from __future__ import annotations
@@ -8,18 +8,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-from ods_pipeline.warehouse import sql
 from ods_pipeline.warehouse.connection import Session
 from ods_pipeline.warehouse.names import LOADS, folded
 from ods_pipeline.warehouse.protocol import LoadedTable
 
+_COLUMNS = """
+    loaded_at TIMESTAMP WITH TIME ZONE, "table" VARCHAR, dataset_id VARCHAR, rows BIGINT,
+    verdict VARCHAR, action VARCHAR, content_hash VARCHAR, data_processed VARCHAR,
+    change VARCHAR, seconds DOUBLE, version VARCHAR, dataset_uid VARCHAR
+"""
+# A quarantined load leaves the table as it was.
+_CHANGED = "action <> 'quarantined'"
+
 
 @dataclass(frozen=True)
-class Entry:
-    """One line of the record, all but its time; empty where something is not known.
+class LogEntry:
+    """One entry of the log without its time; empty where something is not known.
 
     Attributes:
-        table: The table, by the name that it has now.
+        table: The table, by its present name.
         dataset_id: The dataset's identifier at that time.
         dataset_uid: The dataset's identity, which no renaming changes.
         version: Identity of rows, columns and descriptions.
@@ -38,17 +45,10 @@ class Entry:
     dataset_uid: str = ""
 
 
-class History:
-    """The record of loads of one portal.
+class LoadLog:
+    """The load log of one portal, cached: a first run would else read all of it for each table."""
 
-    What was read of it is not read again: a first run would go through all of it for each table.
-
-    Args:
-        session: The open warehouse.
-        schema: The portal's schema.
-    """
-
-    # Lines written by this process, which may have the file open more than once.
+    # Entries written by this process, which may have the file open more than once.
     _written = 0
 
     def __init__(self, session: Session, schema: str) -> None:
@@ -56,85 +56,93 @@ class History:
         self._schema = schema
         self._loads = session.named(schema, LOADS)
         self._forget()
-        session.run(sql.complete_loads(self._loads))
+        # For logs of before there was such a column.
+        session.run(
+            f"ALTER TABLE IF EXISTS {self._loads} ADD COLUMN IF NOT EXISTS dataset_uid VARCHAR"
+        )
 
-    def newest(self, table: str) -> dict[str, Entry]:
-        """What was last loaded into the tables of a name in any case, by their exact names."""
+    def newest(self, table: str) -> dict[str, LogEntry]:
+        """The newest entries of the tables of a name in any case, by their exact names."""
         name = folded(table)
-        if self._exists() and name not in self._known and not self._complete:
+        if self._exists() and name not in self._cache and not self._complete:
             # SQL's `lower` knows more letters than DuckDB does when it compares names.
-            found = self._read(sql.loads_of(self._loads), table)
-            self._known[name] = {e.table: e for e in found if folded(e.table) == name}
-        return self._known.get(name, {})
+            entries = self._read(
+                f'WHERE lower("table") = lower(?) AND {_CHANGED} ORDER BY loads.rowid', table
+            )
+            self._cache[name] = {e.table: e for e in entries if folded(e.table) == name}
+        return self._cache.get(name, {})
 
     def loaded(self) -> Mapping[str, LoadedTable]:
-        """What stands in the tables that still exist."""
+        """What the tables that still exist contain."""
         self._forget()
         self._complete = True
         if not self._exists():
             return {}
-        found = self._read(sql.newest_loads(self._loads))
-        for entry in found:
-            self._known.setdefault(folded(entry.table), {})[entry.table] = entry
-        standing = self._session.tables(self._schema)
+        entries = self._read(
+            # Not by loaded_at: a clock can be set back.
+            f"WHERE {_CHANGED} "
+            'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
+        )
+        for entry in entries:
+            self._cache.setdefault(folded(entry.table), {})[entry.table] = entry
+        existing = self._session.table_comments(self._schema)
         return {
             entry.table: LoadedTable(entry.content_hash, entry.rows, entry.version)
-            for entry in found
-            if entry.table in standing
+            for entry in entries
+            if entry.table in existing
         }
 
-    def _read(self, query: str, *values: str) -> list[Entry]:
+    def _read(self, condition: str, *values: str) -> list[LogEntry]:
+        found = self._session.run(
+            "SELECT \"table\", coalesce(dataset_id, ''), coalesce(content_hash, ''), "
+            "coalesce(rows, 0), coalesce(version, ''), coalesce(dataset_uid, '') "
+            f"FROM {self._loads} AS loads {condition}",
+            *values,
+        )
         return [
-            Entry(
-                table=name,
-                dataset_id=dataset or "",
-                rows=rows or 0,
-                content_hash=content or "",
-                version=version or "",
-                dataset_uid=uid or "",
-            )
-            for name, dataset, content, rows, version, uid in self._session.run(query, *values)
+            LogEntry(name, dataset, rows, content_hash=content, version=version, dataset_uid=uid)
+            for name, dataset, content, rows, version, uid in found
         ]
 
     def _valid(self) -> tuple[int, int]:
-        return History._written, self._session.undone
+        return LoadLog._written, self._session.rollbacks
 
     def _forget(self) -> None:
-        self._known: dict[str, dict[str, Entry]] = {}
+        self._cache: dict[str, dict[str, LogEntry]] = {}
         self._complete = self._there = False
         self._as_of = self._valid()
 
     def _wrote(self) -> None:
-        """Keep what is known through a change of ours that `_known` tells as well."""
+        """Keep the cache through a change of ours that is also made in the cache."""
         if self._valid() != self._as_of:
             self._forget()
-        History._written += 1
+        LoadLog._written += 1
         self._as_of = self._valid()
 
-    def _known_there(self) -> bool:
-        # Not by asking: what is not there would break off a transaction.
+    def _known_to_exist(self) -> bool:
+        # Not a query: inside a transaction one that fails would abort it.
         if self._valid() != self._as_of:
             self._forget()
         return self._there
 
     def _exists(self) -> bool:
-        self._there = self._known_there() or self._session.exists(self._schema, LOADS)
+        self._there = self._known_to_exist() or self._session.exists(self._schema, LOADS)
         return self._there
 
     def _make(self) -> None:
-        if not self._known_there():
-            self._session.run(sql.create_loads(self._loads))
+        if not self._known_to_exist():
+            self._session.run(f"CREATE TABLE IF NOT EXISTS {self._loads} ({_COLUMNS})")
 
     def make_schema(self) -> None:
-        """Make the portal's schema, if there is none; to be called in a transaction."""
-        if not self._known_there():
+        """Make the portal's schema if there is none; to be called in a transaction."""
+        if not self._known_to_exist():
             self._session.run(f"CREATE SCHEMA IF NOT EXISTS {self._session.named(self._schema)}")
 
-    def record(self, entry: Entry) -> None:
-        """Add a line."""
+    def record(self, entry: LogEntry) -> None:
+        """Add an entry."""
         self._make()
         self._session.run(
-            sql.record_load(self._loads),
+            f"INSERT INTO {self._loads} VALUES (now(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(entry.table, entry.dataset_id or None, entry.rows, entry.verdict or None),
             *(entry.action, entry.content_hash, entry.data_processed or None),
             *(entry.change or None, entry.seconds, entry.version, entry.dataset_uid or None),
@@ -142,35 +150,45 @@ class History:
         self._wrote()
         self._there = True
         name = folded(entry.table)
-        if entry.action != "quarantined" and (self._complete or name in self._known):
-            self._known.setdefault(name, {})[entry.table] = entry
+        if entry.action != "quarantined" and (self._complete or name in self._cache):
+            self._cache.setdefault(name, {})[entry.table] = entry
 
-    def record_once(self, entry: Entry) -> None:
-        """Add a line unless the table's newest one says the same of the same version."""
+    def record_once(self, entry: LogEntry) -> None:
+        """Add an entry unless the table's newest one has the same action and version."""
         self._make()
-        last = self._session.run(sql.last_line(self._loads), entry.table)
+        last = self._session.run(
+            f'SELECT action, version FROM {self._loads} WHERE "table" = ? '
+            "ORDER BY rowid DESC LIMIT 1",
+            entry.table,
+        )
         if last != [(entry.action, entry.version)]:
             self.record(entry)
 
-    def note_version(self, entry: Entry) -> None:
-        """Say of what stands in a table that it is of this version too."""
-        note = sql.note_version(self._loads)
-        self._session.run(note, entry.version, entry.dataset_uid or None, entry.table)
+    def note_version(self, entry: LogEntry) -> None:
+        """Give a table's newest entry another version, where no table or comment differs by it."""
+        newest = f'SELECT max(rowid) FROM {self._loads} WHERE "table" = ? AND {_CHANGED}'
+        self._session.run(
+            f"UPDATE {self._loads} SET version = ?, dataset_uid = coalesce(?, dataset_uid) "
+            f"WHERE rowid = ({newest})",
+            *(entry.version, entry.dataset_uid or None, entry.table),
+        )
         self._wrote()
-        known = self._known.get(folded(entry.table), {})
-        if before := known.get(entry.table):
+        cached = self._cache.get(folded(entry.table), {})
+        if before := cached.get(entry.table):
             uid = entry.dataset_uid or before.dataset_uid
-            known[entry.table] = replace(before, version=entry.version, dataset_uid=uid)
+            cached[entry.table] = replace(before, version=entry.version, dataset_uid=uid)
 
-    def move(self, old: str, standing: Entry, dataset_id: str) -> None:
-        """Let a table's lines name another one, and say in a new line that they do.
+    def move(self, old: str, current: LogEntry, dataset_id: str) -> None:
+        """Give the entries of a table its new name, and add an entry that says so.
 
         Args:
             old: The name that the table had.
-            standing: What now stands under its new name.
+            current: What the table of the new name contains.
             dataset_id: The dataset's new identifier.
         """
-        self._session.run(sql.move_loads(self._loads), standing.table, old)
+        self._session.run(
+            f'UPDATE {self._loads} SET "table" = ? WHERE "table" = ?', current.table, old
+        )
         self._forget()
         change = f"renamed from {old}"
-        self.record(replace(standing, dataset_id=dataset_id, action="renamed", change=change))
+        self.record(replace(current, dataset_id=dataset_id, action="renamed", change=change))

@@ -1,18 +1,19 @@
-"""What things are called in a warehouse: pure text, the same for every engine.
+"""Names of schemas, tables and columns in a warehouse, and SQL's way to quote them.
 
-No connection and no statement; `quoted` and `literal` only make text safe to put in one.
+Pure text, the same for every engine: no connection and no statements.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from itertools import count
 
 CATALOG = "_catalog"
 HELD = "_held"
 LOADS = "_loads"
 STAGING = "_loading"
-_LONGEST_SHOWN = 100
+_LONGEST_IN_MESSAGES = 100
 RESERVED = frozenset({CATALOG, HELD, LOADS, STAGING})
 _TABLES = {"records": "{}", "features": "{}__features", "catalog": CATALOG, "held": HELD}
 
@@ -23,7 +24,7 @@ def schema_name(portal: str) -> str:
 
 
 def table_name(dataset_id: str, kind: str) -> str:
-    """The table of a dataset's records, of its features, of the catalog, or of what is held.
+    """The table of a dataset's records, of its features, of the catalog, or of the holds.
 
     Raises:
         ValueError: The kind is none of these four.
@@ -56,33 +57,27 @@ def literal(text: str) -> str:
 
 
 def short(name: str) -> str:
-    """A name as sentences show it: its beginning where it is longer than names are."""
-    return name if len(name) <= _LONGEST_SHOWN else f"{name[:_LONGEST_SHOWN]}…"
+    """A name for messages, cut where it is long."""
+    return name if len(name) <= _LONGEST_IN_MESSAGES else f"{name[:_LONGEST_IN_MESSAGES]}…"
 
 
 def column_names(names: Iterable[str]) -> tuple[str, ...]:
-    """Column names that no engine takes for one another, in the order given.
+    """Column names that differ for every engine, in the order given.
 
-    A name stays as it is unless one before it differs by case alone; then it gets the first free
-    suffix `_1`, `_2`, … and never one that another column has by birth.
+    A name stays as it is unless an earlier one differs by case alone; then it gets the first suffix
+    `_1`, `_2`, … that makes a name of no other column.
     """
     wanted = [name.replace("\0", "_") or "_" for name in names]
-    born = {folded(name) for name in wanted}
-    taken: set[str] = set()
-    for place, name in enumerate(wanted):
-        if folded(name) in taken:
-            wanted[place] = _suffixed(name, born | taken)
-        taken.add(folded(wanted[place]))
+    original = {folded(name) for name in wanted}
+    used: set[str] = set()
+    for index, name in enumerate(wanted):
+        if folded(name) in used:
+            taken, candidates = original | used, (f"{name}_{number}" for number in count(1))
+            wanted[index] = next(other for other in candidates if folded(other) not in taken)
+        used.add(folded(wanted[index]))
     return tuple(wanted)
 
 
 def folded(name: str) -> str:
-    """The name as DuckDB compares it: ASCII letters without their case, all others with it."""
+    """The name as DuckDB compares it: only ASCII letters lose their case."""
     return re.sub("[A-Z]+", lambda capitals: capitals[0].lower(), name)
-
-
-def _suffixed(name: str, taken: set[str]) -> str:
-    number = 1
-    while folded(f"{name}_{number}") in taken:
-        number += 1
-    return f"{name}_{number}"

@@ -24,11 +24,11 @@ def open_warehouse(
     Args:
         url: `duckdb:///PATH`; a path after three slashes is relative, after four absolute.
         max_wait: Seconds to wait for another process to close it.
-        stop: Asked between two attempts; the wait ends as soon as it says yes.
+        stop: Called between two attempts; the wait ends when it returns true.
 
     Raises:
         ConfigurationError: The URL names no warehouse that can be opened.
-        WarehouseLocked: Another process has it open, still.
+        WarehouseLocked: Another process still has it open.
         WarehouseError: It cannot be opened for any other reason.
     """
     scheme, _, rest = url.partition("://")
@@ -45,16 +45,16 @@ def open_warehouse(
         )
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    return _patiently(lambda: DuckDBWarehouse(Path(path)), max_wait, stop)
+    return _wait_for(lambda: DuckDBWarehouse(Path(path)), max_wait, stop)
 
 
-def _patiently(
-    opening: Callable[[], Warehouse], max_wait: float, stop: Callable[[], bool] | None
+def _wait_for(
+    open_once: Callable[[], Warehouse], max_wait: float, stop: Callable[[], bool] | None
 ) -> Warehouse:
     end, wait = time.monotonic() + max_wait, _FIRST_WAIT
     while True:
         try:
-            return opening()
+            return open_once()
         except WarehouseLocked:
             left = end - time.monotonic()
             if left <= 0 or (stop and stop()):
@@ -64,19 +64,19 @@ def _patiently(
 
 
 def public_url(url: str) -> str:
-    """A warehouse's URL fit to be read by anybody: no password, no parameters.
+    """A warehouse's URL without password and parameters, for messages.
 
-    A URL that cannot be taken apart with certainty shows its scheme alone.
+    Of a URL that cannot be split with certainty only the scheme is left.
     """
-    scheme, found, rest = url.partition("://")
-    if not found:
+    scheme, separator, rest = url.partition("://")
+    if not separator:
         return "***" if set("=@:") & set(url) else url
     if scheme == "duckdb":
         return url
-    ends = [place for mark in "/?#" if (place := rest.find(mark)) >= 0]
-    authority, tail = rest[: min(ends, default=len(rest))], rest[min(ends, default=len(rest)) :]
+    end = min((index for mark in "/?#" if (index := rest.find(mark)) >= 0), default=len(rest))
+    authority, tail = rest[:end], rest[end:]
     if "@" in tail:
-        # Either a parameter's, or an unescaped password's, of which the authority is the beginning.
+        # In a parameter, or in an unescaped password that begins in the authority.
         return f"{scheme}://***"
     user, has_user, host = authority.rpartition("@")
     who = user.partition(":")[0] + (":***" if ":" in user else "") + has_user

@@ -20,19 +20,19 @@ Contract = Literal["evolve", "freeze", "quarantine"]
 
 @dataclass(frozen=True)
 class Load:
-    """What loading one partition came to.
+    """The result of loading one partition.
 
     Attributes:
         schema: Schema of the table.
         table: Name of the table.
         action: `loaded`, `commented` (only descriptions differed), `unchanged`, or `quarantined`:
             the columns differ, the contract forbids that, and the table stays as it was.
-        rows: Rows that the table holds.
+        rows: Rows in the table.
         change: How the partition's columns differ from the table's before.
         seconds: How long it took.
         content_hash: Identity of the table's rows.
-        note: What a reader of the table should know, such as columns that could not keep their
-            names; empty or sentences.
+        note: Sentences for readers of the table, such as on columns that could not keep their
+            names; empty for none.
         renamed_from: Name that the table had until now; empty if it kept its name.
     """
 
@@ -47,7 +47,7 @@ class Load:
     renamed_from: str = ""
 
     def quarantine(self, by: str) -> str:
-        """What a user is told of a table that stays behind its partition.
+        """The sentence on a table that stays as it was although its partition has changed.
 
         Args:
             by: How a person accepts the new columns.
@@ -74,38 +74,38 @@ class LoadedTable:
 
 
 class Warehouse(Protocol):
-    """A place that tables are loaded into; one process writes at a time."""
+    """A database that partitions are loaded into; one process writes at a time."""
 
     def load(self, partition: Path, *, verdict: str, contract: Contract = "evolve") -> Load:
-        """Make the table what the landed partition says, in one transaction or not at all.
+        """Make a table of a landed partition, in one transaction or not at all.
 
         A dataset that has another identifier than before keeps its table, which is renamed first,
-        with its history. Columns that the contract keeps out are no failure: the table stays, and
-        the load says `quarantined`.
+        with its entries in the load log. Columns that the contract forbids are no failure: the
+        table stays, and the action is `quarantined`.
 
         Args:
             partition: A landed file of records or features.
-            verdict: Why it was landed, for the record of loads.
-            contract: Whether a table that stands may get other columns: with `evolve` alone.
+            verdict: Why it was landed, for the load log.
+            contract: Whether an existing table may get other columns: only with `evolve`.
 
         Raises:
             WarehouseError: The table's rows stay as they were.
         """
 
     def load_catalog(self, catalog: Path) -> Load:
-        """Make the table `_catalog` what the portal's landed catalog says.
+        """Make the table `_catalog` of a portal's landed catalog.
 
         Raises:
             WarehouseError: The table stays as it was.
         """
 
-    def load_holds(self, held: Path) -> Load:
-        """Make the table `_held` what the portal's list of held partitions says, and mark them.
+    def load_holds(self, holds: Path) -> Load:
+        """Make the table `_held` of a portal's list of holds, and mark the held tables.
 
-        The comment of a table that is held is led by the day and the reason, until it no longer is.
+        As long as a table is held, its comment begins with the day and the reason.
 
         Args:
-            held: The list, in the portal's folder of the lake; a missing one says that nothing is
+            holds: The list, in the portal's folder of the lake; where it is missing nothing is
                 held.
 
         Raises:
@@ -113,10 +113,10 @@ class Warehouse(Protocol):
         """
 
     def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
-        """The loaded tables of a portal by name."""
+        """The loaded tables of a portal by name, without those that users dropped."""
 
     def close(self) -> None:
-        """Let other processes in."""
+        """Let other processes open it."""
 
     def __enter__(self) -> Self: ...
 

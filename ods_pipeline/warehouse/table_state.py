@@ -1,6 +1,6 @@
-"""A table as it is and as it should be, and what leads from one to the other: pure decisions.
+"""A table as it is and as it should be, and the decision what to do about it.
 
-No SQL; the engines ask their catalog for the one shape and the file for the other.
+Pure: no SQL and no files.
 """
 
 from __future__ import annotations
@@ -13,15 +13,15 @@ from ods_pipeline.warehouse.protocol import Contract
 
 
 @dataclass(frozen=True)
-class Shape:
-    """All that decides whether a table has to be loaded.
+class TableState:
+    """Everything that decides whether a table has to be loaded.
 
     Attributes:
         types: Column name to SQL type, in order.
         comment: The table's comment, empty for none.
         comments: Column name to comment, of the columns that have one.
         content_hash: Identity of the rows; empty when it is not known.
-        version: Identity of rows, columns and descriptions, as the record of loads has it.
+        version: Identity of rows, columns and descriptions, as the load log has it.
     """
 
     types: Mapping[str, str]
@@ -31,35 +31,28 @@ class Shape:
     version: str = ""
 
 
-def action(standing: Shape | None, wanted: Shape, contract: Contract = "evolve") -> str:
-    """What has to be done: `loaded`, `commented` or `unchanged`; `quarantined` for what must not.
+def required_action(
+    current: TableState | None, wanted: TableState, contract: Contract = "evolve"
+) -> str:
+    """What has to be done: `loaded`, `commented`, `unchanged`, or `quarantined` where it must not.
 
     Args:
-        standing: The table as it is, None if there is none.
+        current: The table as it is, None if there is none.
         wanted: The table as the file would have it.
-        contract: Whether a table that stands may get other columns.
+        contract: Whether an existing table may get other columns.
     """
-    if contract != "evolve" and schema_change(standing, wanted).breaks:
+    if contract != "evolve" and schema_change(current, wanted).breaks:
         return "quarantined"
-    if standing is None or not wanted.content_hash:
+    if current is None or not wanted.content_hash:
         return "loaded"
-    # The order counts: the rows' identity knows places, so two names that changed places differ.
-    before, after = list(standing.types.items()), list(wanted.types.items())
-    if (standing.content_hash, before) != (wanted.content_hash, after):
+    # The order counts: two columns that swapped their names leave the rows' identity as it was.
+    before, after = list(current.types.items()), list(wanted.types.items())
+    if (current.content_hash, before) != (wanted.content_hash, after):
         return "loaded"
-    described = (standing.comment, standing.comments) == (wanted.comment, wanted.comments)
+    described = (current.comment, current.comments) == (wanted.comment, wanted.comments)
     return "unchanged" if described else "commented"
 
 
-def schema_change(standing: Shape | None, wanted: Shape) -> Difference:
-    """How the columns differ; nothing does when there was no table."""
-    if standing is None:
-        return Difference()
-    old, new = standing.types, wanted.types
-    return Difference(
-        added=tuple(name for name in new if name not in old),
-        removed=tuple(name for name in old if name not in new),
-        retyped=tuple(
-            (name, old[name], new[name]) for name in new if old.get(name, new[name]) != new[name]
-        ),
-    )
+def schema_change(current: TableState | None, wanted: TableState) -> Difference:
+    """The difference in columns; none where there was no table."""
+    return Difference.of_types(current.types, wanted.types) if current else Difference()

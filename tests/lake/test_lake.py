@@ -16,6 +16,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ods_pipeline.errors import LakeError, LakeUnwritable
+from ods_pipeline.lake.checksum import SealedFile
 from ods_pipeline.lake.files import discard_unfinished
 from ods_pipeline.lake.lake import Lake, disk_errors, file_name, receipt
 from ods_pipeline.lake.receipt import Receipt
@@ -247,12 +248,9 @@ def test_what_the_disk_does_not_take_is_heard_of_while_writing_goes_on(lake: Lak
     path = publish(lake, "d", [1])
     before = path.read_bytes()
     batch = pa.RecordBatch.from_pydict({"a": list(range(70_000))}, schema=SCHEMA)
-    with (
-        open("/dev/full", "wb") as full,
-        PartitionWriter(lake, path, SCHEMA) as writer,
-    ):
-        writer._file._file.close()
-        writer._file._file = full
+    with PartitionWriter(lake, path, SCHEMA) as writer:
+        writer._file.close()
+        writer._file = SealedFile(Path("/dev/full"))
         writer.write(batch)
         with pytest.raises(LakeError, match="is full"):
             writer.write(batch)

@@ -133,7 +133,7 @@ def test_waiting_ends_when_it_is_told_to(lake: Lake) -> None:
         assert not told
         stop.set()
         thread.join(5)
-    assert told == ["another run is at towns; no longer waited for"]
+    assert told == ["another run is working on towns; stopped waiting for it"]
 
 
 def test_a_turn_is_given_back_by_whatever_ends_it(lake: Lake) -> None:

@@ -225,7 +225,7 @@ def test_former_names_that_are_none_name_no_table(
 
 def test_former_names_are_tried_newest_first_and_the_present_one_is_none(lake: Path) -> None:
     partition = read_partition(_landed(lake, "now", "1", "a", "now", "b", "a"))
-    assert partition.formerly == ("a", "b")
+    assert partition.former_names == ("a", "b")
 
 
 def test_a_view_follows_its_table_through_a_load_and_not_to_another_name(

@@ -1,4 +1,7 @@
-"""ODSQL conditions compiled to SQL that is true or false, never null; operands live next door."""
+"""ODSQL conditions compiled to SQL that is true or false, never null.
+
+The operands of a comparison are expressions, and no part of it.
+"""
 
 from __future__ import annotations
 
@@ -80,15 +83,6 @@ class Conditions(Expressions):
             self.scanner.wrong(f"Field {operand.name} is not a boolean field.")
             return "false"
         return f"coalesce({operand.sql}, false)"
-
-    def visible(self) -> str:
-        """SQL for all the words of a row."""
-        texts = [
-            f"array_to_string({c.sql}, ' ')" if c.multivalued else f"({c.sql})::VARCHAR"
-            for c in self.scope.columns
-            if not c.type.startswith("geo")
-        ]
-        return f"concat_ws(' ', {', '.join(texts) or repr('')})"
 
     def _is(self, left: Column) -> str:
         negated = "NOT " if self.scanner.word("not") else ""

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
 
 from ods_pipeline.emulator.model import Column
+from ods_pipeline.emulator.odsql.expressions import Expressions
 from ods_pipeline.emulator.odsql.scanner import QUANTITY, Unreadable
 from ods_pipeline.emulator.rendering import quoted
-
-if TYPE_CHECKING:
-    from ods_pipeline.emulator.odsql.conditions import Conditions
 
 TEXT = ("search", "suggest", "startswith")
 SHAPES = ("intersects", "disjoint", "within", "geometry")
@@ -27,7 +24,7 @@ METRES = {
 }
 
 
-def predicate(name: str, reader: Conditions) -> str:
+def predicate(name: str, reader: Expressions) -> str:
     """SQL for a filter function, read after its opening parenthesis."""
     if name in TEXT:
         made = _full_text(name, reader)
@@ -54,7 +51,7 @@ def words(sql: str, text: str) -> str:
     return f"coalesce({' AND '.join(found) or 'false'}, false)"
 
 
-def _full_text(name: str, reader: Conditions) -> str:
+def _full_text(name: str, reader: Expressions) -> str:
     targets, text = [], None
     if reader.scanner.symbol("*"):
         reader.scanner.need(",")
@@ -105,7 +102,7 @@ def _searched(sql: str, searched: list[str]) -> str:
     return " AND ".join(tests) or "false"
 
 
-def _geo_field(reader: Conditions, *types: str) -> Column:
+def _geo_field(reader: Expressions, *types: str) -> Column:
     column = reader.field()
     if column.type not in (*types, "unknown"):
         reader.scanner.wrong(f"Field {column.name} is not a geo field.")
@@ -116,7 +113,7 @@ def _text(column: Column) -> str:
     return f"geo_text({column.sql})" if column.type == "geo_point_2d" else column.sql
 
 
-def _shapes(name: str, reader: Conditions) -> str:
+def _shapes(name: str, reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d", "geo_shape")
     reader.scanner.need(",")
     shape = reader.literal()
@@ -134,7 +131,7 @@ def _shapes(name: str, reader: Conditions) -> str:
     return f"({text} IS NOT NULL AND geo_{mode}({text}, {shape.sql}))"
 
 
-def _in_bbox(reader: Conditions) -> str:
+def _in_bbox(reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d", "geo_shape")
     corners = []
     for _ in range(4):
@@ -153,7 +150,7 @@ def _in_bbox(reader: Conditions) -> str:
     return f"({column.sql} IS NOT NULL AND geo_within({column.sql}, {box}))"
 
 
-def _within_distance(reader: Conditions) -> str:
+def _within_distance(reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d")
     reader.scanner.need(",")
     centre = reader.literal()

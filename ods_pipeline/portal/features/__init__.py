@@ -1,4 +1,4 @@
-"""Features of geographic datasets: read through WFS, in batches of Arrow.
+"""Reads the features of geographic datasets through WFS, as typed Arrow batches.
 
-The protocol is in `wfs`, the format in `gml`.
+Nothing here knows the protocol (`portal/wfs`) or the format (`portal/gml`).
 """

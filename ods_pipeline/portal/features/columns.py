@@ -1,7 +1,7 @@
-"""Features as their reader gives them, to record batches of the declared types.
+"""Converts batches of features to record batches of the declared types.
 
-The types are the records', so that a feature's properties equal its record's columns. What WFS
-writes in another way than exports do is brought to their form here; typing is `tables`' work.
+The types are those of the records, so that a feature's properties equal its record's columns. What
+WFS writes differently from exports is converted here; the values are typed in `tables`.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from ods_pipeline.tables.schema import arrow_type
 if TYPE_CHECKING:
     from ods_pipeline.portal.gml import FeatureBatch
 
-# Children that GML itself gives every feature; they are no fields of a dataset.
+# Elements of GML itself, which are not fields of a dataset.
 _OF_GML = frozenset({"gml_name", "gml_description", "gml_identifier"})
 
 
@@ -37,35 +37,35 @@ class FeatureColumns:
         """Prepare to type features.
 
         Args:
-            client: The conversation with the portal, to ask about joined lists.
+            client: The portal's client, to look up joined lists.
             dataset: The dataset.
-            fields: Those of its fields that are read.
-            schema: The columns to give: the identifier, then the fields.
+            fields: The fields that are read.
+            schema: The resulting columns: the identifier, then the fields.
         """
         self._dataset, self._fields, self._schema = dataset, fields, schema
         self._lists = Lists(client, dataset)
         files = client.url(dataset_path(dataset.dataset_id, "/files")).partition("?")[0]
         self._dialect = Dialect(file_base=files)
         self._row = 1
-        self._unfilled = {field.name for field in fields}
+        self._empty = {field.name for field in fields}
 
     @property
-    def unfilled(self) -> list[Field]:
-        """The fields in which no feature had anything so far; none before there are features."""
+    def empty_fields(self) -> list[Field]:
+        """The fields without a value in any feature so far; none before the first feature."""
         if self._row == 1:
             return []
-        return [field for field in self._fields if field.name in self._unfilled]
+        return [field for field in self._fields if field.name in self._empty]
 
     def typed(self, batch: FeatureBatch) -> pa.RecordBatch:
         """One batch of features.
 
         Raises:
-            SchemaMismatch: They have a property that is no field, or a geometry that is none.
+            SchemaMismatch: They have a property that is not a field, or an unexpected geometry.
             TypeMismatch: A value is not of its field's type.
         """
         self._require_declared({*batch.texts, *batch.geometries})
         columns = [self._column(batch, field) for field in self._fields]
-        self._unfilled -= {
+        self._empty -= {
             field.name
             for field, column in zip(self._fields, columns, strict=True)
             if column.null_count < len(column)
@@ -77,13 +77,13 @@ class FeatureColumns:
         surplus = sorted(came - {field.name for field in self._dataset.fields} - _OF_GML)
         if surplus:
             raise SchemaMismatch(
-                f"the features have the property {surplus[0]!r}, which is no field that the "
+                f"the features have the property {surplus[0]!r}, which is not a field that the "
                 "catalog declares; it was probably edited this minute: run again",
                 dataset=self._dataset.dataset_id,
             )
 
     def _column(self, batch: FeatureBatch, field: Field) -> pa.Array:
-        column = _emptied(batch.texts, field.name)
+        column = _non_empty(batch.texts, field.name)
         shapes = batch.geometries.get(field.name)
         if shapes is not None and shapes.wkb.null_count < batch.rows:
             if field.type not in GEOGRAPHIC or column is not None:
@@ -102,8 +102,8 @@ class FeatureColumns:
         return typed(column, field, self._row, self._dialect)
 
 
-def _emptied(texts: Mapping[str, pa.Array], name: str) -> pa.Array | None:
-    """A property's column, or None where no feature has anything in it."""
+def _non_empty(texts: Mapping[str, pa.Array], name: str) -> pa.Array | None:
+    """A property's column; None if no feature has a value in it."""
     column = texts.get(name)
     if column is None or column.null_count == len(column):
         return None
@@ -113,7 +113,7 @@ def _emptied(texts: Mapping[str, pa.Array], name: str) -> pa.Array | None:
 
 
 def _as_json(column: pa.Array) -> pa.Array:
-    """Objects in Python's notation, `{'id': 'x'}`, as the JSON that exports would have."""
+    """Objects in Python's notation, `{'id': 'x'}`, as the JSON that exports have."""
     if not pc.any(pc.starts_with(column, "{")).as_py():
         return column
     return pa.array([_object(text) for text in column.to_pylist()], pa.string())

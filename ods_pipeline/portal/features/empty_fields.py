@@ -1,7 +1,7 @@
-"""Fields in which no feature has anything: whether the records have nothing there either.
+"""Checks that fields without a value in any feature have none in the records either.
 
-WFS leaves empty properties out, so one that a server forgot looks like one that is empty
-everywhere. A few records tell; landing or refusing is the caller's.
+WFS omits empty properties, so one that the server forgot looks like one that is empty everywhere.
+Nothing here decides what happens to the features.
 """
 
 from __future__ import annotations
@@ -15,49 +15,48 @@ from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.odsql import quoted_field
 
-# So many names make a URL of some kilobytes, which every server takes.
+# With so many names, the URL has a few kilobytes, which every server accepts.
 _AT_ONCE = 50
 _SAMPLE = 20
 
 
-def require_empty(client: Client, dataset: Dataset, fields: Sequence[Field], placed: str) -> None:
-    """See that no record has a value where no feature had one.
+def require_empty(client: Client, dataset: Dataset, fields: Sequence[Field], where: str) -> None:
+    """Check that no record has a value in these fields.
 
     Args:
-        client: The conversation with the portal.
+        client: The portal's client.
         dataset: The dataset.
-        fields: Those of its fields in which no feature had anything.
-        placed: ODSQL filter of the records that are features.
+        fields: Its fields without a value in any feature.
+        where: ODSQL filter for the records that are features.
 
     Raises:
-        Unproven: A record has a value there.
-        PortalError: The portal does not answer.
+        Unproven: A record has a value in one.
+        PortalError: A request failed.
     """
     for first in range(0, len(fields), _AT_ONCE):
         some = fields[first : first + _AT_ONCE]
-        records = _sample(client, dataset, some, placed)
+        records = _sample(client, dataset, some, where)
         if records is None or len(records) == _SAMPLE:
-            # One field of empty texts, or one that cannot be asked about, must not hide others.
-            alone = [_sample(client, dataset, [field], placed) or [] for field in some]
-            records = [*(records or []), *(record for found in alone for record in found)]
+            # A field of empty texts, or one that cannot be requested, must not hide others.
+            alone = [_sample(client, dataset, [field], where) or [] for field in some]
+            records = [*(records or []), *(record for sample in alone for record in sample)]
         forgotten = [f.name for f in some if any(_filled(record.get(f.name)) for record in records)]
         if forgotten:
             raise Unproven(
-                f"no feature has anything in the field {forgotten[0]!r}, but records have: the WFS "
-                "leaves it out",
+                f"no feature has a value in the field {forgotten[0]!r}, but records have: the WFS "
+                "omits it",
                 portal=client.slug,
                 dataset=dataset.dataset_id,
             )
 
 
 def _sample(
-    client: Client, dataset: Dataset, fields: Sequence[Field], placed: str
+    client: Client, dataset: Dataset, fields: Sequence[Field], where: str
 ) -> list[dict[str, Any]] | None:
-    """Some records that have a value in one of the fields; None where that cannot be asked."""
+    """Some records with a value in one of the fields; None if the request is refused."""
     names = [quoted_field(field.name) for field in fields]
     filled = " or ".join(f"{name} is not null" for name in names)
-    where = f"({filled}) and ({placed})"
-    query = {"select": ", ".join(names), "where": where, "limit": _SAMPLE}
+    query = {"select": ", ".join(names), "where": f"({filled}) and ({where})", "limit": _SAMPLE}
     try:
         body = client.json(dataset_path(dataset.dataset_id, "/records"), query)
     except RequestRefused:
@@ -67,5 +66,5 @@ def _sample(
 
 
 def _filled(value: object) -> bool:
-    """Whether a record has anything in a field: 0 and false are something, `[""]` is not."""
+    """Whether a value is not empty: 0 and false are values, `[""]` is empty."""
     return value not in (None, "", [], {}, [""], [None])

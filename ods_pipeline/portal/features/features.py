@@ -1,7 +1,7 @@
-"""A dataset's features: its layer in the portal's WFS, as typed batches in longitude and latitude.
+"""Reads and proves a dataset's features, as typed batches in longitude and latitude.
 
-The columns are those of the records, with the feature's identifier before them. Requests and
-capped layers are the `wfs` folder's work, reading GML is the `gml` folder's.
+The columns are those of the records, after the feature's identifier. Nothing here sends WFS
+requests, follows pages or parses GML.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ from ods_pipeline.portal.odsql import quoted_field
 from ods_pipeline.portal.proof import Proof, live_count
 from ods_pipeline.portal.query import Query
 from ods_pipeline.portal.wfs import Version, Wfs
-from ods_pipeline.portal.wfs.gather import CAPPED, Asked, Gathering
+from ods_pipeline.portal.wfs.layer_reader import CAPPED, LayerReader, LayerRequest
 from ods_pipeline.portal.wfs.operations import Bounds
 from ods_pipeline.tables.geometry import primary, wkb
 from ods_pipeline.tables.schema import arrow_schema, pandas_type
@@ -55,7 +55,7 @@ def schema(dataset: Dataset, select: Sequence[str] = ()) -> pa.Schema:
 
     Returns:
         `gml_id`, then the fields in their order, typed as in the records. The identifier is called
-        `_gml_id` where a field has that name.
+        `_gml_id` if a field has that name.
 
     Raises:
         ConfigurationError: There is no such field.
@@ -88,63 +88,63 @@ def opened(
     axis_order: AxisOrder = "auto",
     select: Sequence[str] = (),
 ) -> Iterator[Export]:
-    """Ask for the features of a dataset, typed by the catalog's declarations.
+    """Request the features of a dataset, typed as declared in the catalog.
 
     Args:
-        client: The conversation with the portal.
+        client: The portal's client.
         dataset: The dataset, with its fields.
         version: Version of WFS. 2.0.0 follows pages, and reads a layer that the server caps by
             bounding boxes.
-        received: Told the size of each piece that arrives, in bytes.
-        axis_order: Order of coordinates where their reference system leaves it open; `auto`
-            decides by the dataset's extent, and notes it.
+        received: Called with the size of each piece that arrives, in bytes.
+        axis_order: Order of coordinates if their reference system leaves it open; `auto` decides
+            by the dataset's extent, and notes it.
         select: Names of the fields to read; all without it.
 
     Yields:
-        The features as an export; reading them raises the rest.
+        The features as an export; the other errors are raised while they are read.
 
     Raises:
         ConfigurationError: There is no such version or field.
         SchemaMismatch: The features' properties are not the declared fields.
         TypeMismatch: A value is not of its field's type.
-        GmlRefused: The answer cannot be read rightly.
+        GmlRefused: The answer cannot be read correctly.
         Unproven: The answer is not whole.
-        PortalError: The portal did not answer as it should.
+        PortalError: A request failed.
     """
     columns, fields = schema(dataset, select), _selected(dataset, select)
     wfs = Wfs(client, version)
-    # Asked for by name only where some are left out: a list of all would be a longer URL.
+    # Named only if some are left out: naming all would make the URL longer.
     names = [field.name for field in fields] if select else []
-    asked = Asked(
+    request = LayerRequest(
         dataset.dataset_id,
         names,
         extent(dataset),
-        lambda: whereabouts(client, dataset),
+        lambda: sample_extent(client, dataset),
         axis_order,
         received,
     )
-    gathering = Gathering(wfs, asked)
+    reader = LayerReader(wfs, request)
     url = wfs.url(dataset.dataset_id, names)
     typing = FeatureColumns(client, dataset, fields, columns)
-    with contextlib.closing(_batches(gathering, typing, client, dataset, url)) as batches:
-        yield Export("gml", url, columns, batches, gathering.notes)
+    with contextlib.closing(_batches(reader, typing, client, dataset, url)) as batches:
+        yield Export("gml", url, columns, batches, reader.notes)
 
 
 def _batches(
-    gathering: Gathering, typing: FeatureColumns, client: Client, dataset: Dataset, url: str
+    reader: LayerReader, typing: FeatureColumns, client: Client, dataset: Dataset, url: str
 ) -> Generator[pa.RecordBatch, None, None]:
     try:
-        for batch in gathering.batches():
+        for batch in reader.batches():
             if batch.rows:
                 yield typing.typed(batch)
-        require_empty(client, dataset, typing.unfilled, _has_geometry(dataset))
+        require_empty(client, dataset, typing.empty_fields, _has_geometry(dataset))
     except OdsPipelineError as error:
         error.url = error.url or url
         raise
 
 
 def extent(dataset: Dataset) -> Bounds | None:
-    """West, south, east and north of a dataset as the catalog says it; None where it does not."""
+    """West, south, east and north of a dataset by the catalog; None if it has none."""
     default = dataset.metas.get("default")
     box: Any = default.get("bbox") if isinstance(default, dict) else None
     try:
@@ -155,18 +155,18 @@ def extent(dataset: Dataset) -> Bounds | None:
     if len(bounds) != 4:
         return None
     west, south, east, north = map(float, bounds)
-    # An empty geometry has bounds that are no numbers, which fail this too.
+    # The bounds of an empty geometry are NaN, which fails this comparison too.
     return (west, south, east, north) if -90 <= south <= north <= 90 else None
 
 
-def whereabouts(client: Client, dataset: Dataset) -> Bounds | None:
-    """West, south, east and north of a hundred of a dataset's records; one request.
+def sample_extent(client: Client, dataset: Dataset) -> Bounds | None:
+    """West, south, east and north of a hundred records of a dataset, with one request.
 
     Returns:
-        None where no record has a geometry that can be read.
+        None if no record has a geometry that can be read.
 
     Raises:
-        PortalError: The portal does not answer.
+        PortalError: The request failed.
     """
     field = min(dataset.geographic, key=lambda item: item.type != "geo_point_2d")
     name = quoted_field(field.name)
@@ -184,50 +184,53 @@ def whereabouts(client: Client, dataset: Dataset) -> Bounds | None:
 
 @dataclass(frozen=True)
 class FeatureProof(Proof):
-    """What features were compared with.
+    """What the number of features was compared with.
 
-    A server that caps its answers may cap its number of hits as well, so hits alone prove nothing.
+    A server that caps its answers may also cap its number of hits, so hits alone prove nothing.
 
     Attributes:
-        rows: Features that arrived.
-        live_count: Records that the portal counted afterwards.
-        hits: Number that the WFS gives of the same query; None where it gives none.
-        placed: Records with a geometry, where it is these that the features are.
+        rows: Number of features that arrived.
+        live_count: Number of records that the portal counted afterwards.
+        hits: The WFS's count for the same query; None without one.
+        with_geometry: Number of records with a geometry, if only these are features.
     """
 
     hits: int | None = None
-    placed: int | None = None
+    with_geometry: int | None = None
 
     @property
     def counted(self) -> int | None:
         """The portal's count that the features were compared with."""
-        counts = (self.hits, self.placed, self.live_count)
+        counts = (self.hits, self.with_geometry, self.live_count)
         return next((count for count in counts if count is not None), None)
 
     def __str__(self) -> str:
-        """For people, and for the receipt."""
+        """The proof as a sentence, for people and for the receipt."""
         hits = "" if self.hits is None else f" = hits {self.hits}"
-        if self.placed is None:
+        if self.with_geometry is None:
             return f"{self.rows} features{hits} = live count {self.live_count}"
         return (
-            f"{self.rows} features{hits} = the {self.placed} of {self.live_count} records "
+            f"{self.rows} features{hits} = the {self.with_geometry} of {self.live_count} records "
             "that have a geometry"
         )
 
 
 def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0") -> FeatureProof:
-    """Compare the features that arrived with what the portal counts at this moment.
+    """Compare the number of features that arrived with what the portal counts now.
 
     Raises:
-        AccessDenied: None came of a dataset that has records: they are restricted.
+        AccessDenied: None arrived although the dataset has records: they are restricted.
         Miscounted: The numbers differ.
     """
     where = {"portal": client.slug, "dataset": dataset.dataset_id}
     hits = _hits(client, dataset, version)
     if hits is not None and rows != hits:
-        told = f"{rows} features came where the WFS counts {hits}"
-        told = f"{told}; {_advice(rows, hits, version)}"
-        raise Miscounted(told, rows=rows, counted=hits, **where)
+        raise Miscounted(
+            f"{rows} features came where the WFS counts {hits}; {_advice(rows, hits, version)}",
+            rows=rows,
+            counted=hits,
+            **where,
+        )
     records = live_count(client, dataset.dataset_id)
     if rows == records == 0 and dataset.records_count:
         raise AccessDenied(
@@ -237,12 +240,16 @@ def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0
         )
     if rows == records:
         return FeatureProof(rows, records, hits)
-    placed = live_count(client, dataset.dataset_id, Query(where=_has_geometry(dataset)))
-    if rows == placed:
-        return FeatureProof(rows, records, hits, placed)
-    told = f"{rows} features came where the portal counts {records} records, {placed} with geometry"
-    told = f"{told}; {_advice(rows, records, version)}"
-    raise Miscounted(told, rows=rows, counted=records, **where)
+    with_geometry = live_count(client, dataset.dataset_id, Query(where=_has_geometry(dataset)))
+    if rows == with_geometry:
+        return FeatureProof(rows, records, hits, with_geometry)
+    raise Miscounted(
+        f"{rows} features came where the portal counts {records} records, {with_geometry} with "
+        f"geometry; {_advice(rows, records, version)}",
+        rows=rows,
+        counted=records,
+        **where,
+    )
 
 
 def _hits(client: Client, dataset: Dataset, version: Version) -> int | None:
@@ -262,10 +269,10 @@ def _advice(rows: int, counted: int, version: Version) -> str:
 
 
 def frame(table: pa.Table, fields: Sequence[Field]) -> geopandas.GeoDataFrame:
-    """Features as GeoPandas gives a landed partition: every geometry a column with its CRS.
+    """Features as a GeoDataFrame, with every geometry as a column with its CRS.
 
     Args:
-        table: Columns as `schema` says.
+        table: Columns as in `schema`.
         fields: The dataset's fields.
     """
     import geopandas

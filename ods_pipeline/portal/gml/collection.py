@@ -1,35 +1,70 @@
-"""A feature collection read batch by batch, in memory that does not grow with it.
+"""Reads a feature collection as batches of Arrow arrays, in memory that does not grow with it.
 
-Bytes come in from anywhere, features go out as Arrow arrays. Making data frames of them, typing
-them and asking for the bytes are others' work.
+Nothing here requests the bytes, types the properties or makes data frames.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+
+import pyarrow as pa
 
 from ods_pipeline.errors import ConfigurationError, GmlRefused
 from ods_pipeline.portal.gml import decoding, limits
-from ods_pipeline.portal.gml.batches import Declared, FeatureBatch, Geometries
-from ods_pipeline.portal.gml.fast.fast_reader import Bypass
-from ods_pipeline.portal.gml.geometry.axes import AxisOrder, Judge, Whereabouts
-from ods_pipeline.portal.gml.geometry.geometry import Batch
+from ods_pipeline.portal.gml.columns import feature_label
+from ods_pipeline.portal.gml.containers import Declared
+from ods_pipeline.portal.gml.fast.fast_reader import FastReader
+from ods_pipeline.portal.gml.geometry.axes import AxisOrder, AxisOrderResolver, ExtentSource
+from ods_pipeline.portal.gml.geometry.batch import GeometryBatch
 from ods_pipeline.portal.gml.geometry.srs import CRS84
 from ods_pipeline.portal.gml.handlers import Linked
-from ods_pipeline.portal.gml.parsing import Parsing
+from ods_pipeline.portal.gml.parsing import DocumentParser
 from ods_pipeline.portal.gml.reader import Reader
-from ods_pipeline.portal.gml.texts import called
+
+
+@dataclass(frozen=True)
+class Geometries:
+    """One geometry property of a batch.
+
+    Attributes:
+        wkb: Little-endian ISO WKB, x or longitude first; null if the property is absent, nil or
+            empty.
+        crs: Such as `EPSG:2154` or `OGC:CRS84`; empty if unknown.
+    """
+
+    wkb: pa.Array
+    crs: str
+
+
+@dataclass(frozen=True)
+class FeatureBatch:
+    """Some features, column by column.
+
+    Attributes:
+        ids: `gml:id` or `fid`; null for a feature with neither.
+        texts: By local name; `string`, or `list<string>` from the first batch in which a feature
+            repeats the element. Null means absent or nil, empty text an empty element. GML's own
+            name, description and identifier are `gml_name`, `gml_description`, `gml_identifier`.
+        geometries: By local name. A property is text until its first geometry.
+        rows: Number of features.
+    """
+
+    ids: pa.Array
+    texts: Mapping[str, pa.Array]
+    geometries: Mapping[str, Geometries]
+    rows: int
 
 
 class MixedSystems(GmlRefused):
-    """A property whose geometries have more than one CRS, where none was asked for."""
+    """The geometries of a property have more than one CRS, and none was requested."""
 
 
 class Collection:
-    """A feature collection (or a lone feature) read batch by batch in flat memory.
+    """A feature collection, or a single feature, as batches.
 
     Attributes:
-        rows: Features given so far.
+        rows: Number of features so far.
     """
 
     def __init__(
@@ -37,72 +72,72 @@ class Collection:
         chunks: Iterable[bytes],
         *,
         axis_order: AxisOrder = "auto",
-        extent: Whereabouts = None,
+        extent: ExtentSource = None,
         crs: str = "",
         feature_type: str = "",
         counted: bool = True,
-        judge: Judge | None = None,
+        resolver: AxisOrderResolver | None = None,
         linked: Linked | None = None,
     ) -> None:
         """Prepare to read.
 
         Args:
             chunks: The document's bytes, in pieces of any size.
-            axis_order: The order of axes of ambiguous forms of srsName; `auto` lets the first
-                batch's coordinates decide.
-            extent: West, south, east and north of the layer in degrees, where known: it settles
-                most ambiguous orders.
-            crs: `OGC:CRS84` to bring all geometry to it; empty to keep the document's.
-            feature_type: The only type to read, where the document holds several.
-            counted: Whether the document's counts are held against its features.
-            judge: Who decides the order of axes instead, where it was decided before.
+            axis_order: The order of axes for ambiguous forms of srsName; `auto` decides by the
+                first batch's coordinates.
+            extent: West, south, east and north of the layer in degrees, if known; it decides most
+                ambiguous orders.
+            crs: `OGC:CRS84` to transform all geometry to it; empty to keep the document's CRS.
+            feature_type: The only type to read, if the document holds several.
+            counted: Whether the document's counts are checked against its features.
+            resolver: Decides the order of axes; replaces the arguments `axis_order` and `extent`.
             linked: Geometry that links in the document point to.
 
         Raises:
-            ConfigurationError: An argument is none of those that there are.
+            ConfigurationError: An argument is not valid.
         """
         if crs not in ("", CRS84):
             raise ConfigurationError(f"crs is {CRS84!r} or empty, not {crs!r}")
         self.rows = 0
         self._chunks = chunks
-        self._judge = judge or Judge(axis_order, extent)
+        self._resolver = resolver or AxisOrderResolver(axis_order, extent)
         self._crs = crs
         self._systems: dict[str, str] = {}
         self._reader = Reader(feature_type, linked or {}, counted=counted)
 
     @property
     def declared(self) -> Declared:
-        """What the document says of itself; complete once iteration has ended."""
+        """What the document declares; complete after iteration."""
         return self._reader.declared
 
     @property
     def axis_notes(self) -> tuple[str, ...]:
         """Decisions about ambiguous orders of axes, one sentence each."""
-        return tuple(self._judge.notes)
+        return tuple(self._resolver.notes)
 
     def __iter__(self) -> Iterator[FeatureBatch]:
-        """The features, once.
+        """The features; can be iterated once.
 
         Raises:
             ServiceException: The document is or holds an exception report.
-            Unproven: It does not end properly, or holds fewer or more features than it says.
-            GmlRefused: It holds anything that cannot be read rightly.
+            Unproven: It is cut off, or holds fewer or more features than it says.
+            GmlRefused: It holds something that cannot be read correctly.
         """
         reader = self._reader
-        bypass = Bypass(Parsing(reader))
+        fast_reader = FastReader(DocumentParser(reader))
         size = 0
         for piece in self._pieces():
-            bypass.feed(piece)
+            fast_reader.feed(piece)
             size += len(piece)
             cells = reader.rows * len(reader.columns)
             if reader.rows >= limits.ROWS or size >= limits.BYTES or cells >= limits.CELLS:
                 size = 0
                 yield from self._batches()
-        bypass.finish()
+        fast_reader.finish()
         yield from self._batches()
 
     def _pieces(self) -> Iterator[bytes]:
-        """The document's blocks, smaller ones where features have very many properties."""
+        """The document's blocks, smaller ones if features have very many properties."""
         for block in decoding.blocks(self._chunks):
             start = 0
             while start < len(block):
@@ -112,7 +147,7 @@ class Collection:
                 start = end
 
     def _batches(self) -> Iterator[FeatureBatch]:
-        """The features read so far; of many properties a block may hold too many for one batch."""
+        """The features read so far; with many properties, a block makes several batches."""
         while self._reader.rows:
             yield self._batch()
 
@@ -120,17 +155,19 @@ class Collection:
         reader = self._reader
         rows = min(reader.rows, max(1, limits.CELLS // max(1, len(reader.columns))))
         columns = [column for column in reader.columns.values() if column]
-        ids, before = reader.ids.taken(rows), reader.before
+        ids, before = reader.ids.take(rows), reader.earlier_rows
         read = {
-            column.name: column.geometries(rows, lambda row: called(ids[row].as_py(), before + row))
+            column.name: column.geometries(
+                rows, lambda row: feature_label(ids[row].as_py(), before + row)
+            )
             for column in columns
             if column.geometric
         }
         for batch in read.values():
-            batch.observe(self._judge)
-        self._judge.mapserver = reader.mapserver
-        self._judge.settle()
-        made = FeatureBatch(
+            batch.observe(self._resolver)
+        self._resolver.mapserver = reader.mapserver
+        self._resolver.decide()
+        result = FeatureBatch(
             ids=ids,
             texts={column.name: column.texts(rows) for column in columns if column.textual},
             geometries={name: self._geometries(name, batch) for name, batch in read.items()},
@@ -138,24 +175,24 @@ class Collection:
         )
         self.rows += rows
         reader.begin_batch(rows)
-        return made
+        return result
 
-    def _geometries(self, name: str, batch: Batch) -> Geometries:
+    def _geometries(self, name: str, batch: GeometryBatch) -> Geometries:
         if self._crs:
-            return Geometries(batch.written(self._judge, self._crs), self._crs)
-        found = {system.crs for system in batch.systems()}
+            return Geometries(batch.to_wkb(self._resolver, self._crs), self._crs)
+        systems = {system.crs for system in batch.systems()}
         if name in self._systems:
-            found.add(self._systems[name])
-        if found == {CRS84, "EPSG:4326"}:
-            found = {CRS84}
-        if len(found) > 1:
-            shown = ", ".join(sorted(crs or "none" for crs in found))
+            systems.add(self._systems[name])
+        if systems == {CRS84, "EPSG:4326"}:
+            systems = {CRS84}
+        if len(systems) > 1:
+            names = ", ".join(sorted(crs or "none" for crs in systems))
             raise MixedSystems(
-                f"the property {name!r} has geometry in several CRSs ({shown}): ask for crs={CRS84}"
+                f"the property {name!r} has geometry in several CRSs ({names}): ask for crs={CRS84}"
             )
-        for crs in found:
+        for crs in systems:
             self._systems[name] = crs
-        return Geometries(batch.written(self._judge, ""), self._systems.get(name, ""))
+        return Geometries(batch.to_wkb(self._resolver, ""), self._systems.get(name, ""))
 
 
 def hits_in(chunks: Iterable[bytes], *, feature_type: str = "") -> int | None:
@@ -163,8 +200,8 @@ def hits_in(chunks: Iterable[bytes], *, feature_type: str = "") -> int | None:
 
     Raises:
         ServiceException: The reply is an exception report.
-        Unproven: It does not end properly.
-        GmlRefused: It is no feature collection.
+        Unproven: It is cut off.
+        GmlRefused: It is not a feature collection.
     """
     collection = Collection(chunks, feature_type=feature_type, counted=False)
     for _ in collection:

@@ -1,4 +1,7 @@
-"""What stands around features: collections, their members and counts, and which type is read."""
+"""The elements around features: collections, their members and counts; and which type is read.
+
+Nothing here reads features.
+"""
 
 from __future__ import annotations
 
@@ -6,53 +9,56 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ods_pipeline.errors import ConfigurationError, GmlRefused, Unproven
-from ods_pipeline.portal.gml.batches import Declared
 from ods_pipeline.portal.gml.geometry.markup import GML, Context, local
-from ods_pipeline.portal.gml.names import Mender
+from ods_pipeline.portal.gml.names import NameEscaper
 
 MEMBERS = frozenset({"featureMember", "featureMembers", "member", "members"})
-#: What describes a collection, and is no data of it.
+#: Elements that describe a collection.
 DESCRIPTIVE = frozenset(
-    {
-        "metaDataProperty",
-        "name",
-        "description",
-        "descriptionReference",
-        "identifier",
-        "location",
-    }
+    {"metaDataProperty", "name", "description", "descriptionReference", "identifier", "location"}
 )
 _VERSIONS = {"http://www.opengis.net/wfs": "1.1.0", "http://www.opengis.net/wfs/2.0": "2.0.0"}
 _IDS = (f"{GML} id", f"{GML}/3.2 id", f"{GML}/3.3 id", "fid")
 _SCHEMAS = "http://www.w3.org/2001/XMLSchema-instance schemaLocation"
-# What answers that are no features have for a root, beside exception reports.
+# Namespaces of replies other than features.
 _PROTOCOL = ("http://www.opengis.net/", "http://www.w3.org/", "http://schemas.xmlsoap.org/")
 
 
+@dataclass(frozen=True)
+class Declared:
+    """What a collection's start tag declares.
+
+    Attributes:
+        matched: Number of features that match: `numberMatched`, or 1.1.0's `numberOfFeatures`;
+            None if absent or `unknown`.
+        returned: Number of features in this document, `numberReturned`; None if absent.
+        next: Address of the next page; empty without.
+        version: `1.1.0` or `2.0.0` by the namespace; empty if it is neither.
+    """
+
+    matched: int | None = None
+    returned: int | None = None
+    next: str = ""
+    version: str = ""
+
+
 @dataclass
-class Level:
-    """An element around features: a collection, or a member of one (which declares nothing)."""
+class Container:
+    """An element around features: a collection, or a member of one, which declares nothing."""
 
     collection: bool
     declared: Declared
     context: Context
-    began: int
+    features_before: int
 
 
 def is_collection(name: str) -> bool:
-    """Whether an element is a feature collection: WFS's, GML's or an application's.
-
-    Features' own types may have names that end so.
-    """
+    """Whether an element is a feature collection: of WFS, GML or an application."""
     return local(name) == "FeatureCollection"
 
 
 def declared(name: str, attributes: Mapping[str, str]) -> Declared:
-    """What a collection's start tag says.
-
-    Raises:
-        GmlRefused: A count is no number.
-    """
+    """What a collection's start tag declares."""
     matched = attributes.get("numberMatched", attributes.get("numberOfFeatures", ""))
     return Declared(
         matched=_count(matched),
@@ -71,109 +77,85 @@ def _count(text: str) -> int | None:
     return int(text)
 
 
-def verify(said: Declared, features: int, *, inner: bool = False) -> None:
-    """Hold a collection's counts against its features.
+def verify(declared: Declared, features: int, *, inner: bool = False) -> None:
+    """Check a collection's counts against its features.
 
-    A server that matched more than it returned gives one page of several, which is the caller's to
-    judge, save for a collection within another; 1.1.0 knows no pages.
+    If more features match than are returned, the document is one page of several, and the caller
+    decides whether that is enough. A collection within another must be whole; 1.1.0 has no pages.
 
     Raises:
         Unproven: They are fewer or more than it says.
     """
-    promised = said.returned
-    if promised is None and (said.version != "2.0.0" or (said.matched or 0) < features):
-        promised = said.matched
+    promised = declared.returned
+    if promised is None and (declared.version != "2.0.0" or (declared.matched or 0) < features):
+        promised = declared.matched
     if promised is not None and promised != features:
         raise Unproven(
             f"the document says that it holds {promised} features and holds {features}: "
             "it is not whole"
         )
-
-    if inner and not said.next and (said.matched or 0) > features:
+    if inner and not declared.next and (declared.matched or 0) > features:
         raise Unproven(
-            f"a collection in the document says that {said.matched} features match, and holds "
+            f"a collection in the document says that {declared.matched} features match, and holds "
             f"{features}: it is not whole"
         )
 
 
 def by_mapserver(attributes: Mapping[str, str]) -> bool:
-    """Whether a root element is MapServer's for WFS 1.1.0, which has its own idea of axis order."""
+    """Whether MapServer wrote this root element for WFS 1.1.0; its order of axes is special."""
     where = attributes.get(_SCHEMAS, "")
     return "http://mapserver.gis.umn.edu/mapserver" in where and "VERSION=1.1.0" in where
 
 
-def lone(name: str, known: str | None) -> None:
-    """Accept a root element as a feature of its own, or say what it is instead.
-
-    Raises:
-        GmlRefused: It is no feature.
-    """
-    shown = local(name)
-    if shown.lower() == "html":
+def require_feature(name: str, feature_id: str | None) -> None:
+    """Refuse a root element that is not a feature."""
+    local_name = local(name)
+    if local_name.lower() == "html":
         raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
-    if name.startswith(_PROTOCOL) or known is None:
-        raise GmlRefused(f"this is no feature collection: its root element is {shown}")
+    if name.startswith(_PROTOCOL) or feature_id is None:
+        raise GmlRefused(f"this is not a feature collection: its root element is {local_name}")
 
 
 def identity(attributes: Mapping[str, str]) -> str | None:
     """The id of a feature; None without."""
-    for key in _IDS:
-        if key in attributes:
-            return attributes[key]
-    return None
+    return next((attributes[key] for key in _IDS if key in attributes), None)
 
 
-class Choice:
-    """The feature type that is read: the one asked for, else the only one.
+class FeatureTypeFilter:
+    """Selects the features of one type: the requested one, or the only one.
 
     Attributes:
-        taken: Its element's full name, once a feature of it was met.
+        selected: Full name of the type's element, once a feature of it was met.
     """
 
-    def __init__(self, asked: str, mender: Mender) -> None:
-        """Choose.
-
-        Args:
-            asked: Name of the type, with or without a prefix; empty for the only one.
-            mender: Who knows what names were called in the document.
-
-        Raises:
-            ConfigurationError: The type is no name.
-        """
-        if not isinstance(asked, str):
-            raise ConfigurationError(f"feature_type is a name, or empty, not {asked!r}")
-        self.taken = ""
-        self._asked = asked.rpartition(":")[2]
-        self._mender = mender
+    def __init__(self, requested: str, escaper: NameEscaper) -> None:
+        """Select a type by its name, with or without a prefix; empty selects the only one."""
+        if not isinstance(requested, str):
+            raise ConfigurationError(f"feature_type is a name, or empty, not {requested!r}")
+        self.selected = ""
+        self._requested = requested.rpartition(":")[2]
+        self._escaper = escaper
         self._others: set[str] = set()
 
-    def wants(self, name: str) -> bool:
-        """Whether features of this name are read.
-
-        Raises:
-            GmlRefused: They are of a second type, and none was asked for.
-        """
-        if name == self.taken:
+    def accepts(self, name: str) -> bool:
+        """Whether features of this name are read; refuses a second type if none was requested."""
+        if name == self.selected:
             return True
-        shown = self._mender.original(local(name))
-        if self._asked and shown != self._asked:
-            self._others.add(shown)
+        local_name = self._escaper.original(local(name))
+        if self._requested and local_name != self._requested:
+            self._others.add(local_name)
             return False
-        if self.taken:
-            first = self._mender.original(local(self.taken))
+        if self.selected:
+            first = self._escaper.original(local(self.selected))
             raise GmlRefused(
-                f"the document holds features of more than one type, {first!r} and {shown!r}: "
+                f"the document holds features of more than one type, {first!r} and {local_name!r}: "
                 "name one with feature_type="
             )
-        self.taken = name
+        self.selected = name
         return True
 
-    def check(self) -> None:
-        """With the document read, see that the type asked for was in it.
-
-        Raises:
-            GmlRefused: There are features of other types only.
-        """
-        if self._others and not self.taken:
+    def require_match(self) -> None:
+        """Refuse a document that had features of other types than the requested one only."""
+        if self._others and not self.selected:
             types = ", ".join(sorted(self._others))
-            raise GmlRefused(f"the document holds no {self._asked!r}, but {types}")
+            raise GmlRefused(f"the document holds no {self._requested!r}, but {types}")

@@ -1,7 +1,6 @@
-"""A document's bytes, before anything is parsed: is it XML at all, and in which encoding?
+"""Turns a document's bytes into blocks of UTF-8, and refuses what is not XML.
 
-What leaves here is UTF-8 without a byte order mark, in blocks of bounded size. Tags are not looked
-at.
+The blocks have limited size and no byte order mark. Nothing here parses them.
 """
 
 from __future__ import annotations
@@ -13,11 +12,11 @@ from collections.abc import Iterable, Iterator
 
 from ods_pipeline.errors import GmlRefused, NoXml, Unproven
 
-#: Size of the pieces that a document is read in; batches end where a piece ends.
+#: Size of the blocks that a document is read in; batches end where a block ends.
 BLOCK = 1 << 18
 
 _PROLOG = 1024  # an XML declaration ends within it
-_DECLARED = re.compile(rb"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
+_DECLARATION = re.compile(rb"""<\?xml\s[^>]*?\bencoding\s*=\s*["']([A-Za-z0-9._-]+)["']""")
 _EIGHT_BITS = re.compile(r"(us-)?ascii|iso-?8859-\d+|latin-?1|windows-125\d|cp125\d", re.IGNORECASE)
 _MARKS = {
     codecs.BOM_UTF8: "utf-8",
@@ -32,11 +31,11 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The document in UTF-8, in pieces of at most about `BLOCK`.
 
     Args:
-        chunks: The bytes as they come, in pieces of any size.
+        chunks: The bytes, in pieces of any size.
 
     Raises:
-        Unproven: There is nothing, or it breaks off inside a character.
-        GmlRefused: It is no XML, or in an encoding that is not read.
+        Unproven: There are none, or they end within a character.
+        GmlRefused: They are not XML, or in an encoding that is not supported.
     """
     pieces = _pieces(chunks)
     head = b""
@@ -47,14 +46,14 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     encoding, mark = _encoding(head)
     head = head[mark:]
     if encoding == "utf-8":
-        _look(head)
+        _require_xml(head)
         yield head
         yield from pieces
         return
     decoder = codecs.getincrementaldecoder(encoding)()
     try:
         text = decoder.decode(head)
-        _look(text.encode())
+        _require_xml(text.encode())
         yield text.encode()
         for piece in pieces:
             yield decoder.decode(piece).encode()
@@ -64,71 +63,68 @@ def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def _pieces(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """Small chunks put together, large ones cut: the parser is called neither often nor long."""
-    waiting: list[bytes] = []
+    """The chunks, with small ones joined and large ones cut."""
+    pending: list[bytes] = []
     size = 0
     for chunk in chunks:
-        waiting.append(chunk)
+        pending.append(chunk)
         size += len(chunk)
         if size < BLOCK:
             continue
-        joined = b"".join(waiting)
+        joined = b"".join(pending)
         end = size - size % BLOCK
         yield from (joined[start : start + BLOCK] for start in range(0, end, BLOCK))
-        waiting, size = [joined[end:]], size - end
+        pending, size = [joined[end:]], size - end
     if size:
-        yield b"".join(waiting)
+        yield b"".join(pending)
 
 
 def _encoding(head: bytes) -> tuple[str, int]:
-    """The encoding that a document's beginning shows or declares, and its mark's length."""
+    """The encoding that a document's beginning shows or declares, and the length of its mark."""
     for mark, encoding in _MARKS.items():
         if head.startswith(mark):
             return encoding, 0 if b"<" in mark else len(mark)
-    declared = _DECLARED.match(head.lstrip()[:_PROLOG])
+    declared = _DECLARATION.match(head.lstrip()[:_PROLOG])
     name = declared.group(1).decode() if declared else "utf-8"
     if name.lower() in {"utf-8", "utf8"}:
         return "utf-8", 0
     if not _EIGHT_BITS.fullmatch(name):
-        raise GmlRefused(f"the document is in the encoding {name}, which is not read")
+        raise GmlRefused(f"the document is in the encoding {name}, which is not supported")
     try:
         return codecs.lookup(name).name, 0
     except LookupError as error:
         raise GmlRefused(f"the document is in the encoding {name}, which is not known") from error
 
 
-def _look(head: bytes) -> None:
-    """Recognise what servers send instead of GML."""
+def _require_xml(head: bytes) -> None:
+    """Refuse what servers send instead of GML."""
     start = head.lstrip()[:200]
     if not start:
         raise Unproven("the document is empty")
     if start.startswith((b"{", b"[")):
-        raise GmlRefused(f"this is JSON, not GML: {_shown(start)}")
+        raise GmlRefused(f"this is JSON, not GML: {_excerpt(start)}")
     if start.startswith(b"--"):
         raise GmlRefused("this is a multipart reply, not one GML document: ask for plain GML")
     if not start.startswith(b"<"):
-        raise NoXml(f"this is no XML: {_shown(start)}")
+        raise NoXml(f"this is not XML: {_excerpt(start)}")
 
 
-def _shown(start: bytes) -> str:
+def _excerpt(start: bytes) -> str:
     return " ".join(start.decode("utf-8", "replace").split())[:120]
 
 
 def parser() -> pyexpat.XMLParserType:
-    """A parser for what leaves here, which names elements `namespace local`."""
-    made = pyexpat.ParserCreate("utf-8", " ")
-    made.buffer_text = True
-    made.buffer_size = 1 << 20
-    made.StartDoctypeDeclHandler = refuse_doctype
-    return made
+    """A parser for such blocks, which names elements `namespace local`."""
+    result = pyexpat.ParserCreate("utf-8", " ")
+    result.buffer_text = True
+    result.buffer_size = 1 << 20
+    result.StartDoctypeDeclHandler = _refuse_doctype
+    return result
 
 
-def refuse_doctype(name: str, *_: object) -> None:
-    """Refuse the place where XML hides entities.
-
-    Raises:
-        GmlRefused: Always.
-    """
+def _refuse_doctype(name: str, *_: object) -> None:
     if name.lower() == "html":
         raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
-    raise GmlRefused("the document has a DOCTYPE, which no GML needs: it may hide entities")
+    raise GmlRefused(
+        "the document has a DOCTYPE, which GML does not need and which may hide entities"
+    )

@@ -1,7 +1,8 @@
-"""A GML document as a GeoDataFrame: every geometry property a geometry column, nothing guessed.
+"""Reads a GML document as a GeoDataFrame, with a geometry column for every geometry property.
 
-The whole document is at hand here, so that links in it are followed, and ambiguous orders of axes
-are decided with all coordinates seen. Reading it is `collection`'s work.
+The document can be read repeatedly, so links in it are followed, and an ambiguous order of axes is
+decided after all coordinates. The rules for typed values are in `tables`. Nothing here reads from
+a portal.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import io
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
@@ -23,18 +24,30 @@ from ods_pipeline.errors import (
     ServiceException,
     Unproven,
 )
-from ods_pipeline.portal.gml.batches import Declared, FeatureBatch
-from ods_pipeline.portal.gml.collection import Collection, MixedSystems
-from ods_pipeline.portal.gml.geometry.axes import AxisOrder, Judge
+from ods_pipeline.portal.gml.collection import Collection, FeatureBatch, MixedSystems
+from ods_pipeline.portal.gml.columns import as_lists
+from ods_pipeline.portal.gml.containers import Declared
+from ods_pipeline.portal.gml.geometry.axes import AxisOrder, AxisOrderResolver
 from ods_pipeline.portal.gml.geometry.srs import CRS84
-from ods_pipeline.portal.gml.handlers import Linked, LinkMet
+from ods_pipeline.portal.gml.handlers import Linked, UnresolvedLink
 from ods_pipeline.portal.gml.links import linked
-from ods_pipeline.portal.gml.properties import fields_of, typed_columns
+from ods_pipeline.tables.columns import typed
+from ods_pipeline.tables.schema import arrow_type
 
 if TYPE_CHECKING:
     import geopandas
 
 _CHUNK = 1 << 20
+_ODS_TYPES = [
+    (pa.types.is_string, "text"),
+    (pa.types.is_integer, "int"),
+    (pa.types.is_floating, "double"),
+    (pa.types.is_boolean, "boolean"),
+    (pa.types.is_date, "date"),
+    (pa.types.is_timestamp, "datetime"),
+    (pa.types.is_binary, "geo_shape"),
+]
+
 Source = str | os.PathLike[str] | bytes | BinaryIO
 
 
@@ -45,32 +58,32 @@ def read_gml(
     feature_type: str = "",
     axis_order: AxisOrder = "auto",
 ) -> geopandas.GeoDataFrame:
-    """Read a GML document (GML 2, 3.1.1 or 3.2) whole, or not at all.
+    """Read a GML document (GML 2, 3.1.1 or 3.2) completely, or not at all.
 
     Args:
         source: A path, the bytes, or a binary file.
-        schema: A dataset's fields, or an Arrow schema, to type the properties by; without it they
-            stay text, as they are in the document. Properties that it does not name stay text.
-        feature_type: The only type to read, where the document holds several.
-        axis_order: The order of axes where the srsName leaves it open (`EPSG:4326`, or none):
-            `auto` goes by where the coordinates can lie, and where that tells nothing takes
-            longitude first, save in what MapServer wrote under a short srsName.
+        schema: A dataset's fields, or an Arrow schema, with the types of the properties. Without
+            it, and for properties that it does not name, values stay text as in the document.
+        feature_type: The only type to read, if the document holds several.
+        axis_order: The order of axes if the srsName leaves it open (`EPSG:4326`, or none). `auto`
+            decides by where the coordinates can lie. If that decides nothing, the longitude comes
+            first, except in documents of MapServer with a short srsName.
 
     Returns:
         Every geometry property as a geometry column, x or longitude first, in its CRS; in
-        OGC:CRS84 where one property's geometries have several. `geo_shape`, else the first one
-        with polygons, else the first, is the active one. `gml_id` when features have ids.
+        OGC:CRS84 if the geometries of a property have several. The active geometry is `geo_shape`,
+        else the first one with polygons, else the first. `gml_id` is there if features have ids.
         `attrs["notes"]` has a sentence for each order of axes that was decided.
 
     Raises:
         ServiceException: The document is or holds an exception report.
         Unproven: It is cut off, or holds fewer or more features than it says.
-        GmlRefused: It holds anything that cannot be read rightly.
+        GmlRefused: It holds something that cannot be read correctly.
         TypeMismatch: A value is not of the schema's type.
-        ConfigurationError: An argument is none that can be read, or read by.
+        ConfigurationError: An argument is not valid.
     """
-    fields = fields_of(schema)
-    with _named(source), _opened(source) as opened:
+    fields = _fields_of(schema)
+    with _errors_name(source), _opened(source) as opened:
         read = _Document(opened, feature_type, axis_order)
         frame = _framed(read.batches(), fields)
     frame.attrs["notes"] = read.notes
@@ -78,8 +91,8 @@ def read_gml(
 
 
 @contextmanager
-def _named(source: Source) -> Iterator[None]:
-    """Let refusals say which file they are about."""
+def _errors_name(source: Source) -> Iterator[None]:
+    """Put the file's name into errors."""
     try:
         yield
     except (DataError, ServiceException) as error:
@@ -90,23 +103,23 @@ def _named(source: Source) -> Iterator[None]:
 
 @contextmanager
 def _opened(source: Source) -> Iterator[Callable[[], Iterator[bytes]]]:
-    """A way to read the source from its beginning, as often as need be."""
+    """A function that reads the source from its beginning, any number of times."""
     if not isinstance(source, str | os.PathLike):
         data = _data(source)
         yield lambda: _chunks(io.BytesIO(data))
         return
     path = os.fsdecode(source)
     if "\0" in path:
-        raise ConfigurationError("read_gml takes a path, and in a path there is no NUL")
+        raise ConfigurationError("read_gml takes a path, and a path cannot contain NUL")
     if not os.path.exists(path) or os.path.isfile(path) or os.path.isdir(path):
         yield lambda: _chunks_of(path)
         return
     with tempfile.TemporaryFile() as kept:
-        yield _Once(_chunks_of(path), kept).chunks
+        yield _Replayed(_chunks_of(path), kept).chunks
 
 
-class _Once:
-    """What can be read once alone, such as a pipe, kept in a file as it is read."""
+class _Replayed:
+    """Bytes that can be read only once, such as a pipe's, kept in a file while they are read."""
 
     def __init__(self, chunks: Iterator[bytes], kept: IO[bytes]) -> None:
         self._chunks = chunks
@@ -151,25 +164,25 @@ def _chunks(file: BinaryIO) -> Iterator[bytes]:
 
 
 class _Document:
-    """A document that can be read again where the first reading shows what it takes."""
+    """A document, read again if the first reading shows that other options are needed."""
 
     def __init__(
         self, opened: Callable[[], Iterator[bytes]], feature_type: str, axis_order: AxisOrder
     ) -> None:
         self._opened = opened
         self._type = feature_type
-        self._judge = Judge(axis_order, whole=True)
+        self._resolver = AxisOrderResolver(axis_order, whole=True)
         self._linked: Linked | None = None
         self._crs = ""
 
     @property
     def notes(self) -> list[str]:
-        return list(self._judge.notes)
+        return list(self._resolver.notes)
 
     def batches(self) -> list[FeatureBatch]:
         try:
             batches = self._batches()
-        except LinkMet:
+        except UnresolvedLink:
             if self._linked is not None:
                 raise
             self._linked = linked(self._opened)
@@ -177,53 +190,112 @@ class _Document:
         except MixedSystems:
             self._crs = CRS84
             return self.batches()
-        return self._batches() if self._judge.revise() else batches
+        return self._batches() if self._resolver.revise() else batches
 
     def _batches(self) -> list[FeatureBatch]:
         collection = Collection(
             self._opened(),
             feature_type=self._type,
             crs=self._crs,
-            judge=self._judge,
+            resolver=self._resolver,
             linked=self._linked,
         )
         batches = list(collection)
-        _whole(collection.declared, collection.rows)
+        _require_whole(collection.declared, collection.rows)
         return batches
 
 
-def _whole(said: Declared, rows: int) -> None:
-    """A document at hand is the whole layer, or a page that says so.
-
-    Raises:
-        Unproven: More features match than are in it.
-    """
-    if said.matched is not None and said.matched > (said.returned or 0) and said.matched > rows:
-        if said.next:
+def _require_whole(declared: Declared, rows: int) -> None:
+    """Refuse a document that is only a part of the layer, and does not name the next page."""
+    if (
+        declared.matched is not None
+        and declared.matched > (declared.returned or 0)
+        and declared.matched > rows
+    ):
+        if declared.next:
             return
         raise Unproven(
-            f"the document says that {said.matched} features match, and holds {rows}: "
+            f"the document says that {declared.matched} features match, and holds {rows}: "
             "it is not whole"
         )
+
+
+def _fields_of(schema: Iterable[Field] | pa.Schema | None) -> list[Field]:
+    """A schema as fields."""
+    if schema is None:
+        return []
+    if not isinstance(schema, pa.Schema):
+        fields = list(schema) if isinstance(schema, Iterable) else [schema]
+        for field in fields:
+            if not isinstance(field, Field):
+                raise ConfigurationError(
+                    f"schema is a dataset's fields or an Arrow schema, and {field!r} is neither"
+                )
+        return fields
+    return [_field(field) for field in schema]
+
+
+def _field(field: pa.Field) -> Field:
+    described = field.metadata or {}
+    kind = described.get(b"ods_type", b"").decode()
+    if pa.types.is_list(field.type):
+        return Field(field.name, kind or "text", annotations={"multivalued": True})
+    kind = kind or next((name for fits, name in _ODS_TYPES if fits(field.type)), "")
+    if not kind:
+        raise ConfigurationError(f"the schema's field {field.name!r} has the type {field.type}")
+    return Field(field.name, kind)
+
+
+def _typed_columns(
+    batches: list[FeatureBatch], fields: Iterable[Field]
+) -> dict[str, pa.ChunkedArray]:
+    """The properties that are not geometry: the schema's in its order, then others as text."""
+    declared = {field.name: field for field in fields}
+    geometric = {name for batch in batches for name in batch.geometries}
+    geometric |= {field.name for field in declared.values() if field.type in GEOGRAPHIC}
+    met = [name for batch in batches for name in batch.texts]
+    names = [name for name in dict.fromkeys([*declared, *met]) if name not in geometric]
+    return {name: _column(name, batches, declared) for name in names}
+
+
+def _column(
+    name: str, batches: list[FeatureBatch], declared: Mapping[str, Field]
+) -> pa.ChunkedArray:
+    texts = [batch.texts.get(name, pa.nulls(batch.rows, pa.string())) for batch in batches]
+    if name not in declared:
+        return _same_type(texts)
+    field, row = declared[name], 1
+    arrays: list[pa.Array] = []
+    for text in texts:
+        arrays.append(typed(text, field, row))
+        row += len(text)
+    return pa.chunked_array(arrays, arrow_type(field))
+
+
+def _same_type(texts: list[pa.Array]) -> pa.ChunkedArray:
+    """Texts of several batches; if one of them has lists, all are lists."""
+    if any(pa.types.is_list(text.type) for text in texts):
+        return pa.chunked_array([as_lists(text) for text in texts])
+    return pa.chunked_array(texts, pa.string())
 
 
 def _framed(batches: list[FeatureBatch], fields: list[Field]) -> geopandas.GeoDataFrame:
     import geopandas
     import pandas as pd
 
-    columns: dict[str, Any] = typed_columns(batches, fields)
+    columns: dict[str, Any] = _typed_columns(batches, fields)
     geometric = _geometric(batches, fields)
     ids = pa.chunked_array([batch.ids for batch in batches], pa.string())
     if ids.null_count < len(ids):
-        columns = {_id_name({*columns, *geometric}): ids, **columns}
+        name = "_gml_id" if "gml_id" in {*columns, *geometric} else "gml_id"
+        columns = {name: ids, **columns}
     table = pa.table(columns) if columns else None
     rows = sum(batch.rows for batch in batches)
     frame = table.to_pandas() if table is not None else pd.DataFrame(index=range(rows))
     for name, (wkb, crs) in geometric.items():
         values = wkb.to_numpy(zero_copy_only=False)
         frame[name] = geopandas.GeoSeries.from_wkb(values, index=frame.index, crs=crs or None)
-    active = _active(batches, geometric)
-    return geopandas.GeoDataFrame(frame, geometry=active)
+    return geopandas.GeoDataFrame(frame, geometry=_active(batches, geometric))
 
 
 def _geometric(
@@ -231,7 +303,7 @@ def _geometric(
 ) -> dict[str, tuple[pa.ChunkedArray, str]]:
     names = [name for batch in batches for name in batch.geometries]
     names += [field.name for field in fields if field.type in GEOGRAPHIC]
-    found: dict[str, tuple[pa.ChunkedArray, str]] = {}
+    columns: dict[str, tuple[pa.ChunkedArray, str]] = {}
     for name in dict.fromkeys(names):
         parts = [batch.geometries.get(name) for batch in batches]
         arrays = [
@@ -239,21 +311,17 @@ def _geometric(
             for part, batch in zip(parts, batches, strict=True)
         ]
         crs = next((part.crs for part in parts if part and part.crs), "")
-        found[name] = (pa.chunked_array(arrays, pa.binary()), crs)
-    return found
-
-
-def _id_name(taken: set[str]) -> str:
-    return "_gml_id" if "gml_id" in taken else "gml_id"
+        columns[name] = (pa.chunked_array(arrays, pa.binary()), crs)
+    return columns
 
 
 def _active(batches: list[FeatureBatch], geometric: dict[str, Any]) -> str | None:
-    """The geometry that readers see first: a shape before a point."""
+    """The geometry that GeoPandas uses by default: a shape rather than a point."""
     if "geo_shape" in geometric:
         return "geo_shape"
     for batch in batches:
-        for name, found in batch.geometries.items():
-            kinds = {value[1] + 256 * value[2] for value in found.wkb.to_pylist() if value}
+        for name, geometries in batch.geometries.items():
+            kinds = {value[1] + 256 * value[2] for value in geometries.wkb.to_pylist() if value}
             if {kind % 1000 for kind in kinds} & {3, 6}:
                 return name
     return next(iter(geometric), None)

@@ -1,6 +1,6 @@
-"""Handlers for what a reader does not look into: geometry, which it writes down, dates and asides.
+"""Handlers that take over the XML parser for one geometry, date, report or skipped element.
 
-Each takes the parser over at an element and gives it back when that element ends.
+Each gives the parser back when its element ends. Nothing here knows features or properties.
 """
 
 from __future__ import annotations
@@ -10,9 +10,10 @@ from collections.abc import Callable, Mapping, Sequence
 
 from ods_pipeline.errors import GmlRefused
 from ods_pipeline.portal.gml import limits
+from ods_pipeline.portal.gml.exception_report import ExceptionReport, is_report
 from ods_pipeline.portal.gml.geometry.markup import (
     END,
-    TELLING,
+    RELEVANT,
     TEXT,
     XLINK_HREF,
     Context,
@@ -22,39 +23,34 @@ from ods_pipeline.portal.gml.geometry.markup import (
     local,
     small,
 )
-from ods_pipeline.portal.gml.reports import Report, is_report
 
 Attributes = Mapping[str, str]
-#: Geometry that links point to: by id, the marks and texts of the element.
+#: Geometry that links point to: marks and texts of the element, by its id.
 Linked = Mapping[str, tuple[Sequence[Mark], Sequence[str]]]
 #: Elements of GML that hold a date.
 TIMES = frozenset({"timePosition", "TimeInstant"})
 
 
-class LinkMet(GmlRefused):
-    """What a link stands for is elsewhere in the document."""
+class UnresolvedLink(GmlRefused):
+    """A link points to another element of the document, which has to be read first."""
 
 
-class Copied:
-    """What links have put in their places so far: few bytes of links can stand for any number."""
+class CopyBudget:
+    """Limits what links are replaced by, since a few bytes of links can mean any amount."""
 
     def __init__(self) -> None:
         self._marks = self._characters = 0
 
     def add(self, marks: Sequence[Mark], texts: Sequence[str]) -> None:
-        """Count another copy.
-
-        Raises:
-            GmlRefused: It is too much.
-        """
+        """Count another copy; refuses too many."""
         self._marks += len(marks)
         self._characters += sum(map(len, texts))
         if self._marks > limits.LINKED or self._characters > limits.FEATURE:
-            raise GmlRefused("the document's links stand for more geometry than is read")
+            raise GmlRefused("the document's links stand for more geometry than is allowed")
 
 
-class _Handlers:
-    """The parser's handlers for the time of one element."""
+class _ElementHandler:
+    """Handles the parser's events from an element's start tag to its end tag."""
 
     def __init__(self, parser: pyexpat.XMLParserType, text: list[str]) -> None:
         self._parser = parser
@@ -69,9 +65,11 @@ class _Handlers:
         self._parser.StartElementHandler = self._open
         self._parser.EndElementHandler = self._close
 
-    def _give_back(self) -> None:
-        self._parser.StartElementHandler, self._parser.EndElementHandler = self._before
-        self._then()
+    def _end_element(self) -> None:
+        self._depth -= 1
+        if not self._depth:
+            self._parser.StartElementHandler, self._parser.EndElementHandler = self._before
+            self._then()
 
     def _deeper(self) -> None:
         self._depth += 1
@@ -85,12 +83,12 @@ class _Handlers:
         raise NotImplementedError
 
 
-class Scribe(_Handlers):
-    """Writes down the markup and the texts of a geometry.
+class GeometryRecorder(_ElementHandler):
+    """Records the markup and the texts of a geometry.
 
     Attributes:
-        marks: Its tags.
-        texts: Its texts, blank ones left out.
+        marks: Its markup.
+        texts: Its texts, without blank ones.
     """
 
     def __init__(self, parser: pyexpat.XMLParserType, text: list[str], linked: Linked) -> None:
@@ -98,35 +96,31 @@ class Scribe(_Handlers):
         self.marks: list[Mark] = []
         self.texts: list[str] = []
         self._linked = linked
-        self._copied = Copied()
+        self._copy_budget = CopyBudget()
 
     def begin(self, name: str, attributes: Attributes, then: Callable[[], None]) -> None:
-        """Write down from this start tag to its end tag."""
-        self.marks.clear()
-        self.texts.clear()
+        """Record from this start tag to its end tag."""
+        self._clear()
         self._take_over(then)
-        self._note(name, attributes)
+        self._add(name, attributes)
 
     def begin_linked(self, href: str) -> None:
-        """Take the geometry that a link points to."""
+        """Take the geometry that a link points to, if that was read before."""
+        self._clear()
+        self._follow(href)
+
+    def _clear(self) -> None:
         self.marks.clear()
         self.texts.clear()
-        self.follow(href)
 
-    def follow(self, href: str) -> None:
-        """Put the geometry that a link points to in the link's place.
-
-        Raises:
-            LinkMet: It is somewhere else in the document.
-            GmlRefused: It is elsewhere.
-        """
-        found = self._linked.get(href.removeprefix("#")) if href.startswith("#") else None
-        if found is None:
-            kind = LinkMet if href.startswith("#") else GmlRefused
+    def _follow(self, href: str) -> None:
+        target = self._linked.get(href.removeprefix("#")) if href.startswith("#") else None
+        if target is None:
+            kind = UnresolvedLink if href.startswith("#") else GmlRefused
             raise kind(f"links elsewhere, which is not followed: {href[:200]}")
-        self._copied.add(*found)
-        self.marks.extend(found[0])
-        self.texts.extend(found[1])
+        self._copy_budget.add(*target)
+        self.marks.extend(target[0])
+        self.texts.extend(target[1])
 
     def _open(self, name: str, attributes: Attributes) -> None:
         if reported(name, self._parser, self._text):
@@ -134,90 +128,86 @@ class Scribe(_Handlers):
         if self._text:
             self._take_text()
         self._deeper()
-        self._note(name, attributes)
+        self._add(name, attributes)
 
-    def _note(self, name: str, attributes: Attributes) -> None:
+    def _add(self, name: str, attributes: Attributes) -> None:
         self.marks.append(name)
         if attributes:
-            telling = tuple((key, attributes[key]) for key in attributes if key in TELLING)
-            if telling:
-                self.marks.append(telling)
+            relevant = tuple((key, attributes[key]) for key in attributes if key in RELEVANT)
+            if relevant:
+                self.marks.append(relevant)
             if XLINK_HREF in attributes:
-                self.follow(attributes[XLINK_HREF])
+                self._follow(attributes[XLINK_HREF])
 
     def _close(self, _name: str) -> None:
         if self._text:
             self._take_text()
         self.marks.append(END)
-        self._depth -= 1
-        if not self._depth:
-            self._give_back()
+        self._end_element()
 
     def _take_text(self) -> None:
-        said = "".join(self._text)
+        text = "".join(self._text)
         self._text.clear()
-        if not blank(said):
+        if not blank(text):
             self.marks.append(TEXT)
-            self.texts.append(said)
+            self.texts.append(text)
 
 
-class Instant(_Handlers):
-    """Reads a date that stands in elements of GML, which is how MapServer 2.0.0 writes one.
+class DateHandler(_ElementHandler):
+    """Reads a date in elements of GML, as MapServer writes it in WFS 2.0.0.
 
     Attributes:
-        said: Its text.
-        wrong: Why it is no plain date; empty where it is one.
+        date: Its text.
+        problem: Why it is not a plain date; empty if it is one.
     """
 
     def begin(self, name: str, attributes: Attributes, then: Callable[[], None]) -> None:
         """Read the `timePosition`, or the `TimeInstant` around one, that was just opened."""
-        self.said: str | None = None
-        self.wrong = ""
+        self.date: str | None = None
+        self.problem = ""
         self._take_over(then)
-        self._look(name, attributes)
+        self._check(name, attributes)
 
     def _open(self, name: str, attributes: Attributes) -> None:
         if reported(name, self._parser, self._text):
             return
-        self._hear()
+        self._refuse_text()
         self._deeper()
-        self._look(name, attributes)
+        self._check(name, attributes)
 
-    def _look(self, name: str, attributes: Attributes) -> None:
-        shown = local(name)
-        if is_gml(name) and shown == "timePosition" and self.said is None:
-            self.said = ""
-        elif self._depth > 1 or shown != "TimeInstant":
-            self.wrong = f"has {shown} in a date"
+    def _check(self, name: str, attributes: Attributes) -> None:
+        local_name = local(name)
+        if is_gml(name) and local_name == "timePosition" and self.date is None:
+            self.date = ""
+        elif self._depth > 1 or local_name != "TimeInstant":
+            self.problem = f"has {local_name} in a date"
         if "indeterminatePosition" in attributes:
-            self.wrong = f"has the date {attributes['indeterminatePosition'][:60]!r}"
+            self.problem = f"has the date {attributes['indeterminatePosition'][:60]!r}"
         if XLINK_HREF in attributes:
-            self.wrong = "has a date that links elsewhere"
+            self.problem = "has a date that links elsewhere"
 
-    def _hear(self) -> None:
-        said = "".join(self._text)
+    def _refuse_text(self) -> None:
+        text = "".join(self._text)
         self._text.clear()
-        if not blank(said):
-            self.wrong = self.wrong or "has text beside its date"
+        if not blank(text):
+            self.problem = self.problem or "has text beside its date"
 
     def _close(self, name: str) -> None:
         if local(name) == "timePosition":
-            self.said = "".join(self._text)
+            self.date = "".join(self._text)
             self._text.clear()
         else:
-            self._hear()
-        self._depth -= 1
-        if not self._depth:
-            if self.said is None:
-                self.wrong = self.wrong or "has a date without a position"
-            self._give_back()
+            self._refuse_text()
+        if self._depth == 1 and self.date is None:
+            self.problem = self.problem or "has a date without a position"
+        self._end_element()
 
 
-class Aside(_Handlers):
-    """Passes over an element, but for the box in it that says in which CRS things are."""
+class SkipHandler(_ElementHandler):
+    """Skips an element, but notes the CRS of a box in it."""
 
     def begin(self, then: Callable[[Context | None], None] | None = None) -> None:
-        """Pass over the element that was just opened."""
+        """Skip the element that was just opened."""
         self._context: Context | None = None
         self._take_over(_nothing if then is None else lambda: then(self._context))
 
@@ -232,27 +222,25 @@ class Aside(_Handlers):
 
     def _close(self, _name: str) -> None:
         self._text.clear()
-        self._depth -= 1
-        if not self._depth:
-            self._give_back()
+        self._end_element()
 
 
-class Reporter(_Handlers):
+class ReportHandler(_ElementHandler):
     """Reads an exception report, and raises it."""
 
     def begin(self) -> None:
         """Read the report whose root was just opened."""
         self._text.clear()
-        self._report = Report()
+        self._report = ExceptionReport()
         self._take_over(_nothing)
 
     def _open(self, name: str, attributes: Attributes) -> None:
         self._text.clear()
         self._deeper()
-        self._report.open(name, attributes)
+        self._report.add_tag(name, attributes)
 
     def _close(self, _name: str) -> None:
-        self._report.say("".join(self._text))
+        self._report.add_text("".join(self._text))
         self._text.clear()
         self._depth -= 1
         if not self._depth:
@@ -263,9 +251,9 @@ def reported(name: str, parser: pyexpat.XMLParserType, text: list[str]) -> bool:
     """Whether an element inside a feature is an exception report, which is then read and raised."""
     if not is_report(name):
         return False
-    Reporter(parser, text).begin()
+    ReportHandler(parser, text).begin()
     return True
 
 
 def _nothing() -> None:
-    """What follows on most elements."""
+    """Do nothing after an element."""

@@ -1,8 +1,7 @@
-"""Element names that XML does not allow, such as `<ods:2024-trees>`, made readable on the way.
+"""Replaces element names that XML does not allow, such as `<ods:2024-trees>`, by valid ones.
 
-Datasets may be called so, and portals write their names into tags as they are. The scanner changes
-names in tags alone: text, comments, CDATA and attributes pass untouched, and whatever else is wrong
-stays wrong, for the parser to refuse.
+Datasets may have such names, and portals write them into tags unchanged. Only names in tags are
+changed, not texts, comments, CDATA or attributes. Nothing here refuses a document.
 """
 
 from __future__ import annotations
@@ -11,71 +10,71 @@ import re
 import secrets
 
 _START, _REST = rb"[A-Za-z_\x80-\xff]", rb"[\w.\-\x80-\xff]*"
-_GOOD = rb"(?:" + _START + _REST + rb":)?" + _START + _REST
-# All but a tag with a proper name: comments, CDATA, instructions, tags cut off, and bad names.
-_ODD = re.compile(rb"<(?!/?" + _GOOD + rb"[\s/>])")
-_BAD = re.compile(rb"<(/?(?:" + _START + _REST + rb":)?)([\w.\-@\x80-\xff]+)(?=[\s/>])")
+_VALID = rb"(?:" + _START + _REST + rb":)?" + _START + _REST
+# Every `<` but that of a tag with a valid name: of comments, CDATA, cut tags, invalid names.
+_ODD = re.compile(rb"<(?!/?" + _VALID + rb"[\s/>])")
+_INVALID = re.compile(rb"<(/?(?:" + _START + _REST + rb":)?)([\w.\-@\x80-\xff]+)(?=[\s/>])")
 _OPAQUE = {b"<!--": b"-->", b"<![CDATA[": b"]]>", b"<?": b"?>"}
 _CUT = re.compile(rb"<(?:/?[^\s<>/]*|!-?|!\[[CDAT]*)\Z")
 _LONGEST_NAME = 1024
 
 
-class Mender:
-    """Replaces bad names by good ones that say what they stood for.
+class NameEscaper:
+    """Replaces invalid names by valid ones that encode them.
 
-    The good names begin with a mark drawn by lot, so that no document can contain one already.
+    The valid names begin with a random mark, so that no document can contain one already.
     """
 
     def __init__(self) -> None:
         self._mark = f"_{secrets.token_hex(8)}-"
-        self._held = b""
-        self._until = b""
+        self._pending = b""
+        self._closing = b""
 
     def feed(self, block: bytes) -> bytes:
-        """The block with its names mended; a tag that is cut off waits for the next block."""
-        data = self._held + block
-        self._held = b""
+        """The block with valid names; a tag that is cut off is kept for the next block."""
+        data = self._pending + block
+        self._pending = b""
         done: list[bytes] = []
         position = 0
         while position < len(data):
-            if self._until:
-                position = self._pass_opaque(data, position, done)
+            if self._closing:
+                position = self._copy_opaque(data, position, done)
             else:
-                position = self._mend_plain(data, position, done)
+                position = self._escape_names(data, position, done)
         return done[0] if len(done) == 1 else b"".join(done)
 
     @property
     def idle(self) -> bool:
-        """Whether nothing waits, and the next byte stands outside of comments and the like."""
-        return not self._held and not self._until
+        """Whether nothing is pending, and the next byte is outside of comments and the like."""
+        return not self._pending and not self._closing
 
-    def _good(self, name: bytes) -> bytes:
+    def _escaped(self, name: bytes) -> bytes:
         return (self._mark + name.hex()).encode()
 
     def rest(self) -> bytes:
-        """What still waits when the document has ended."""
-        return self._held
+        """The bytes that are pending."""
+        return self._pending
 
     def original(self, text: str) -> str:
-        """A name, or a sentence with names in it, as the document has them."""
+        """A name, or a sentence with names in it, with the names that the document has."""
         if self._mark not in text:
             return text
         return re.sub(
-            self._mark + "([0-9a-f]+)", lambda found: bytes.fromhex(found[1]).decode(), text
+            self._mark + "([0-9a-f]+)", lambda match: bytes.fromhex(match[1]).decode(), text
         )
 
-    def _pass_opaque(self, data: bytes, position: int, done: list[bytes]) -> int:
-        end = data.find(self._until, position)
+    def _copy_opaque(self, data: bytes, position: int, done: list[bytes]) -> int:
+        end = data.find(self._closing, position)
         if end >= 0:
-            end += len(self._until)
-            self._until = b""
+            end += len(self._closing)
+            self._closing = b""
         else:
-            end = max(position, len(data) - len(self._until) + 1)
-            self._held = data[end:]
+            end = max(position, len(data) - len(self._closing) + 1)
+            self._pending = data[end:]
         done.append(data[position:end])
-        return end if not self._held else len(data)
+        return end if not self._pending else len(data)
 
-    def _mend_plain(self, data: bytes, position: int, done: list[bytes]) -> int:
+    def _escape_names(self, data: bytes, position: int, done: list[bytes]) -> int:
         odd = _ODD.search(data, position)
         if odd is None:
             done.append(data[position:])
@@ -84,15 +83,15 @@ class Mender:
         done.append(data[position:start])
         for opening, closing in _OPAQUE.items():
             if data.startswith(opening, start):
-                self._until = closing
+                self._closing = closing
                 done.append(opening)
                 return start + len(opening)
-        bad = _BAD.match(data, start)
-        if bad is not None and _is_text(bad[2]):
-            done.append(b"<" + bad[1] + self._good(bad[2]))
-            return bad.end()
+        invalid = _INVALID.match(data, start)
+        if invalid is not None and _is_text(invalid[2]):
+            done.append(b"<" + invalid[1] + self._escaped(invalid[2]))
+            return invalid.end()
         if len(data) - start < _LONGEST_NAME and _CUT.match(data, start):
-            self._held = data[start:]
+            self._pending = data[start:]
             return len(data)
         done.append(b"<")
         return start + 1

@@ -1,6 +1,6 @@
-"""Feeding the XML parser: its refusals in our words, and bounds on what it has to remember.
+"""Feeds the XML parser, turns its errors into ours, and limits what it keeps in memory.
 
-What the parser's events mean is `reader`'s work.
+Nothing here interprets the parser's events.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import pyexpat
 
 from ods_pipeline.errors import GmlRefused, OdsPipelineError, Unproven
 from ods_pipeline.portal.gml import decoding, limits
+from ods_pipeline.portal.gml.exception_report import find_report
 from ods_pipeline.portal.gml.reader import Reader
-from ods_pipeline.portal.gml.reports import glimpse
 
 _PARSER = pyexpat.errors
-# What is wrong with the document itself, rather than that it stops or goes on where it should not.
+# Errors that neither a cut document nor a second one after it explains.
 _REFUSED = {
     _PARSER.XML_ERROR_UNDEFINED_ENTITY: "an entity that XML does not define",
     _PARSER.XML_ERROR_UNBOUND_PREFIX: "a namespace prefix that is declared nowhere",
@@ -29,12 +29,12 @@ _CUT = frozenset(
 )
 
 
-class Parsing:
-    """A document on its way into a reader.
+class DocumentParser:
+    """The XML parser of a document.
 
     Attributes:
-        reader: Where the events go.
-        fed: Bytes that the parser was given.
+        reader: Gets the parser's events.
+        fed: Bytes parsed so far.
     """
 
     def __init__(self, reader: Reader) -> None:
@@ -42,24 +42,24 @@ class Parsing:
         self.fed = 0
 
     def feed(self, data: bytes) -> None:
-        """Parse some more.
+        """Parse the next bytes.
 
         Raises:
-            Unproven: The document breaks off, or breaks XML's rules.
-            GmlRefused: It holds what is refused, or more than is kept.
+            Unproven: The document is cut off, or not well-formed.
+            GmlRefused: It holds something that is refused, or too much.
             ServiceException: It holds an exception report.
         """
-        self._parse(self.reader.mender.feed(data), last=False)
+        self._parse(self.reader.escaper.feed(data), last=False)
         self._check_sizes()
 
     def finish(self) -> None:
-        """Parse what still waits, and see that the document ends here."""
-        self._parse(self.reader.mender.rest(), last=True)
-        self.reader.choice.check()
+        """Parse the rest, and check that the document ends here."""
+        self._parse(self.reader.escaper.rest(), last=True)
+        self.reader.type_filter.require_match()
 
     def just_ended(self, tag: bytes) -> bool:
-        """Whether the last bytes fed were the end tag of a feature, or of its member."""
-        return self.reader.mender.idle and self.reader.ended + len(tag) == self.fed
+        """Whether the last bytes were the end tag of a feature, or of its member."""
+        return self.reader.escaper.idle and self.reader.feature_end + len(tag) == self.fed
 
     def _parse(self, data: bytes, *, last: bool) -> None:
         try:
@@ -75,20 +75,22 @@ class Parsing:
             raise GmlRefused("the document has a tag or comment of more than a megabyte")
         if reader.text and sum(map(len, reader.text)) > limits.TEXT:
             raise GmlRefused(f"the document has a text of more than {limits.TEXT >> 20} megabytes")
-        if self.fed - max(reader.ended, reader.skipped) > limits.FEATURE:
+        if self.fed - max(reader.feature_end, reader.skipped_end) > limits.FEATURE:
             raise GmlRefused(f"a feature takes more than {limits.FEATURE >> 20} megabytes")
 
     def _refusal(self, error: pyexpat.ExpatError, rest: bytes, *, last: bool) -> OdsPipelineError:
-        """The parser's refusal in our words; an exception report in what follows says more."""
-        reported = glimpse(rest)
-        if reported is not None:
-            return reported
-        said = pyexpat.ErrorString(error.code)
+        """The parser's error as ours; an exception report after it explains more."""
+        report = find_report(rest)
+        if report is not None:
+            return report
+        message = pyexpat.ErrorString(error.code)
         where = f"after {self.reader.features} features"
-        if said in _REFUSED:
-            return GmlRefused(f"the document has {_REFUSED[said]} ({where})")
-        if last and said in _CUT:
-            return Unproven(f"the document ends before its last element does ({where}): it was cut")
-        if said == _PARSER.XML_ERROR_JUNK_AFTER_DOC_ELEMENT:
+        if message in _REFUSED:
+            return GmlRefused(f"the document has {_REFUSED[message]} ({where})")
+        if last and message in _CUT:
+            return Unproven(
+                f"the document ends before its last element does ({where}): it was cut off"
+            )
+        if message == _PARSER.XML_ERROR_JUNK_AFTER_DOC_ELEMENT:
             return Unproven(f"something follows the end of the document ({where})")
-        return Unproven(f"the document breaks XML's rules {where}: {said}")
+        return Unproven(f"the document breaks XML's rules {where}: {message}")

@@ -1,8 +1,7 @@
-"""From XML events to features: what is a collection, a feature, a property, a geometry.
+"""Turns XML events into features: recognises collections, features, properties and geometries.
 
-One method per kind of event and place; the parser is told which ones hold as the place changes.
-Feeding the parser is `parsing`'s work, batches are `collection`'s, and what geometry markup means
-is `plans`'.
+There is one method per kind of event and level, and the parser's handlers change with the level.
+Nothing here feeds the parser, makes batches or interprets geometry markup.
 """
 
 from __future__ import annotations
@@ -11,9 +10,9 @@ import pyexpat
 
 from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml import containers, decoding, limits
-from ods_pipeline.portal.gml.batches import Declared
-from ods_pipeline.portal.gml.columns import Column, Columns
-from ods_pipeline.portal.gml.containers import Choice, Level
+from ods_pipeline.portal.gml.columns import Column, Columns, Texts, feature_label
+from ods_pipeline.portal.gml.containers import Container, Declared, FeatureTypeFilter
+from ods_pipeline.portal.gml.exception_report import REPORTS
 from ods_pipeline.portal.gml.geometry.coordinates import Unreadable
 from ods_pipeline.portal.gml.geometry.markup import (
     XLINK_HREF,
@@ -26,69 +25,67 @@ from ods_pipeline.portal.gml.geometry.markup import (
 from ods_pipeline.portal.gml.geometry.plans import Plans
 from ods_pipeline.portal.gml.handlers import (
     TIMES,
-    Aside,
     Attributes,
-    Instant,
+    DateHandler,
+    GeometryRecorder,
     Linked,
-    Reporter,
-    Scribe,
+    ReportHandler,
+    SkipHandler,
     reported,
 )
-from ods_pipeline.portal.gml.names import Mender
-from ods_pipeline.portal.gml.reports import REPORTS
-from ods_pipeline.portal.gml.texts import Texts, called
+from ods_pipeline.portal.gml.names import NameEscaper
 
 _TRUE = frozenset({"true", "1"})
 
 
 class Reader:
-    """The state of a document that is being read.
+    """The state of a document while it is read.
 
     Attributes:
-        parser: The XML parser, whose events come here.
-        choice: Which feature type is read.
-        mender: Makes names readable before they come here.
+        parser: The XML parser, which calls this reader.
+        type_filter: Selects the feature type to read.
+        escaper: Makes names valid before the parser gets them.
         columns: Properties met so far, by element name.
         ids: Ids of the features of this batch.
-        rows: Features in this batch.
-        before: Features in earlier batches.
-        features: Features seen in the document, those of other types included.
-        trail: The properties of the feature that is or was read last, in its order.
-        levels: The elements around features that are open.
-        ended: Where the end tag of the last feature, or of the member that holds just it, began,
-            in bytes fed.
-        skipped: Where the end tag of the last feature of another type began.
-        of_member: Whether that was a member's.
-        wrapped: Whether every feature has a member of its own.
-        declared: What the root says.
-        mapserver: Whether MapServer wrote this, by what the root says.
+        rows: Number of features in this batch.
+        earlier_rows: Number of features in earlier batches.
+        features: Number of features in the document so far, including those of other types.
+        last_columns: The properties of the feature that is or was last read, in order.
+        containers: The open elements around features.
+        feature_end: Where the end tag of the last feature began, in bytes fed; or that of its
+            member, if that holds this feature only.
+        skipped_end: Where the end tag of the last feature of another type began.
+        ended_with_member: Whether `feature_end` is that of a member.
+        one_per_member: Whether every feature has a member of its own.
+        declared: What the root declares.
+        mapserver: Whether MapServer wrote the document, by its root.
         text: Text since the last tag.
     """
 
     def __init__(self, feature_type: str, linked: Linked, *, counted: bool) -> None:
         self.ids = Texts()
-        self.rows = self.before = self.features = 0
-        self.trail: list[Column | None] = []
-        self.levels: list[Level] = []
-        self.ended = self.skipped = 0
-        self.wrapped = self.of_member = False
+        self.rows = self.earlier_rows = self.features = 0
+        self.last_columns: list[Column | None] = []
+        self.containers: list[Container] = []
+        self.feature_end = self.skipped_end = 0
+        self.one_per_member = self.ended_with_member = False
         self.declared = Declared()
         self.mapserver = False
         self.text: list[str] = []
-        self.mender = Mender()
-        self.columns = Columns(self.mender)
+        self.escaper = NameEscaper()
+        self.columns = Columns(self.escaper)
         self.parser = self._parser()
-        self.choice = Choice(feature_type, self.mender)
+        self.type_filter = FeatureTypeFilter(feature_type, self.escaper)
         self._counted = counted
         self._plans = Plans()
         self._context = Context()
         self._column: Column | None = None
         self._row = 0
-        self._held = ""
+        self._content = ""
         self._nil = False
-        self._scribe = Scribe(self.parser, self.text, linked)
-        self._aside = Aside(self.parser, self.text)
-        self._instant = Instant(self.parser, self.text)
+        self._recorder = GeometryRecorder(self.parser, self.text, linked)
+        self._skipper = SkipHandler(self.parser, self.text)
+        self._date_handler = DateHandler(self.parser, self.text)
 
     def _parser(self) -> pyexpat.XMLParserType:
         parser = decoding.parser()
@@ -98,42 +95,42 @@ class Reader:
         return parser
 
     def begin_batch(self, taken: int) -> None:
-        """Forget the features of the batch that was taken; one may be half read."""
-        self.before += taken
+        """Start a batch after some rows were taken; a feature may be unfinished."""
+        self.earlier_rows += taken
         self.rows -= taken
         self._row = self.rows
 
-    def named(self, row: int) -> str:
-        """A feature of this batch, for messages."""
-        return called(self.ids.at(row), self.before + row)
+    def label(self, row: int) -> str:
+        """Names a feature of this batch in messages."""
+        return feature_label(self.ids.at(row), self.earlier_rows + row)
 
     # Around features.
 
     def _open(self, name: str, attributes: Attributes) -> None:
-        self._nothing_said("between features")
-        shown = local(name)
-        if shown in REPORTS:
-            Reporter(self.parser, self.text).begin()
-        elif len(self.levels) >= limits.DEPTH:
+        self._refuse_text("between features")
+        local_name = local(name)
+        if local_name in REPORTS:
+            ReportHandler(self.parser, self.text).begin()
+        elif len(self.containers) >= limits.DEPTH:
             raise GmlRefused("the document's elements are nested too deeply")
-        elif not self.levels:
+        elif not self.containers:
             self._open_root(name, attributes)
-        elif not self.levels[-1].collection:
+        elif not self.containers[-1].collection:
             if containers.is_collection(name):
                 self._enter(containers.declared(name, attributes), collection=True)
             else:
                 self._begin_feature(name, attributes)
-        elif shown in containers.MEMBERS:
+        elif local_name in containers.MEMBERS:
             if XLINK_HREF in attributes:
-                raise GmlRefused(f"a member stands elsewhere: {attributes[XLINK_HREF][:200]}")
+                raise GmlRefused(f"a member links elsewhere: {attributes[XLINK_HREF][:200]}")
             self._enter(Declared(), collection=False)
-        elif shown == "boundedBy":
-            self._aside.begin(self._bound_level)
-        elif shown in containers.DESCRIPTIVE:
-            self._aside.begin()
+        elif local_name == "boundedBy":
+            self._skipper.begin(self._set_container_context)
+        elif local_name in containers.DESCRIPTIVE:
+            self._skipper.begin()
         else:
-            shown = self.mender.original(shown)
-            raise GmlRefused(f"the collection holds {shown}, which is no feature")
+            local_name = self.escaper.original(local_name)
+            raise GmlRefused(f"the collection holds {local_name}, which is not a feature")
 
     def _open_root(self, name: str, attributes: Attributes) -> None:
         if containers.is_collection(name):
@@ -143,60 +140,60 @@ class Reader:
         elif is_gml(name) and local(name) in containers.MEMBERS:
             self._enter(Declared(), collection=False)
         else:
-            containers.lone(self.mender.original(name), containers.identity(attributes))
+            containers.require_feature(self.escaper.original(name), containers.identity(attributes))
             self._begin_feature(name, attributes)
 
-    def _enter(self, said: Declared, *, collection: bool) -> None:
-        self.levels.append(Level(collection, said, self._context, self.features))
+    def _enter(self, declared: Declared, *, collection: bool) -> None:
+        self.containers.append(Container(collection, declared, self._context, self.features))
 
     def _close(self, _name: str) -> None:
-        self._nothing_said("between features")
-        level = self.levels.pop()
+        self._refuse_text("between features")
+        container = self.containers.pop()
         self._context = self._around()
-        features = self.features - level.began
-        if not level.collection:
-            self.wrapped = features == 1
-            if self.wrapped:
-                self.of_member = True
-                self.ended = self.parser.CurrentByteIndex
+        features = self.features - container.features_before
+        if not container.collection:
+            self.one_per_member = features == 1
+            if self.one_per_member:
+                self.ended_with_member = True
+                self.feature_end = self.parser.CurrentByteIndex
         elif self._counted:
-            containers.verify(level.declared, features, inner=bool(self.levels))
+            containers.verify(container.declared, features, inner=bool(self.containers))
 
-    def _bound_level(self, context: Context | None) -> None:
+    def _set_container_context(self, context: Context | None) -> None:
         if context is not None:
-            self.levels[-1].context = self._context = context
+            self.containers[-1].context = self._context = context
 
     def _around(self) -> Context:
-        return self.levels[-1].context if self.levels else Context()
+        return self.containers[-1].context if self.containers else Context()
 
-    def _nothing_said(self, where: str) -> None:
+    def _refuse_text(self, where: str) -> None:
         if self.text:
-            said = "".join(self.text)
+            text = "".join(self.text)
             self.text.clear()
-            if not blank(said):
-                raise Unproven(f"there is text {where}: {' '.join(said.split())[:120]!r}")
+            if not blank(text):
+                raise Unproven(f"there is text {where}: {' '.join(text.split())[:120]!r}")
 
     # Features.
 
     def _begin_feature(self, name: str, attributes: Attributes) -> None:
         self.features += 1
-        if name != self.choice.taken and not self.choice.wants(name):
-            self._aside.begin(self._skip)
+        if name != self.type_filter.selected and not self.type_filter.accepts(name):
+            self._skipper.begin(self._skip)
             return
         self._row = self.rows
-        self.trail.clear()
+        self.last_columns.clear()
         self.ids.put(self.rows, containers.identity(attributes) if attributes else None)
         self.parser.StartElementHandler = self._open_property
         self.parser.EndElementHandler = self._close_property
 
     def _skip(self, _context: Context | None) -> None:
-        self.skipped = self.parser.CurrentByteIndex
+        self.skipped_end = self.parser.CurrentByteIndex
 
     def _end_feature(self) -> None:
-        self._nothing_said(f"between the properties of {self.named(self._row)}")
+        self._refuse_text(f"between the properties of {self.label(self._row)}")
         self.rows += 1
-        self.of_member = False
-        self.ended = self.parser.CurrentByteIndex
+        self.ended_with_member = False
+        self.feature_end = self.parser.CurrentByteIndex
         self._context = self._around()
         self.parser.StartElementHandler = self._open
         self.parser.EndElementHandler = self._close
@@ -208,25 +205,25 @@ class Reader:
             self._begin_element(self._column, name, attributes)
             return
         if self.text:
-            self._nothing_said(f"between the properties of {self.named(self._row)}")
+            self._refuse_text(f"between the properties of {self.label(self._row)}")
         if reported(name, self.parser, self.text):
             return
         column = self.columns[name]
         if self._row * len(self.columns) > limits.CROWDED:
             raise GmlRefused("the document has many small features and too many properties")
-        self.trail.append(column)
+        self.last_columns.append(column)
         if column is None:
             bounds = local(name) == "boundedBy"
-            self._aside.begin(self._bound_feature if bounds else None)
+            self._skipper.begin(self._set_feature_context if bounds else None)
             return
         self._column = column
-        self._held, self._nil = "", False
+        self._content, self._nil = "", False
         if attributes:
             self._nil = attributes.get(XSI_NIL, "").strip() in _TRUE
-            if XLINK_HREF in attributes and column.follows(attributes[XLINK_HREF]):
+            if XLINK_HREF in attributes and column.follows_link(attributes[XLINK_HREF]):
                 self._follow(column, attributes[XLINK_HREF])
 
-    def _bound_feature(self, context: Context | None) -> None:
+    def _set_feature_context(self, context: Context | None) -> None:
         self._context = context or self._context
 
     def _close_property(self, _name: str) -> None:
@@ -235,72 +232,73 @@ class Reader:
             self._end_feature()
             return
         self._column = None
-        text = self.text
-        if not text:
-            if not self._held:
-                self._put(column, None if self._nil else "")
+        pieces = self.text
+        if not pieces:
+            if not self._content:
+                self._put_text(column, None if self._nil else "")
             return
-        said = text[0] if len(text) == 1 else "".join(text)
-        text.clear()
-        if not self._held:
-            self._put(column, None if self._nil and blank(said) else said)
-        elif not blank(said):
-            raise self._refused(column, f"has text beside its {self._held}")
+        text = pieces[0] if len(pieces) == 1 else "".join(pieces)
+        pieces.clear()
+        if not self._content:
+            self._put_text(column, None if self._nil and blank(text) else text)
+        elif not blank(text):
+            raise self._refused(column, f"has text beside its {self._content}")
 
-    def _put(self, column: Column, said: str | None) -> None:
+    def _put_text(self, column: Column, text: str | None) -> None:
         try:
-            column.put(self._row, said)
+            column.put_text(self._row, text)
         except Unreadable as error:
             raise self._refused(column, str(error)) from error
 
-    def _refused(self, column: Column, said: str) -> GmlRefused:
-        said = self.mender.original(said)
-        return GmlRefused(f"{self.named(self._row)}, property {column.name!r}, {said}")
+    def _refused(self, column: Column, problem: str) -> GmlRefused:
+        problem = self.escaper.original(problem)
+        return GmlRefused(f"{self.label(self._row)}, property {column.name!r}, {problem}")
 
     def _begin_element(self, column: Column, name: str, attributes: Attributes) -> None:
         if reported(name, self.parser, self.text):
             return
-        if column.passes(name):
-            self._aside.begin()
+        if column.skips(name):
+            self._skipper.begin()
             return
         if not is_gml(name):
-            shown = self.mender.original(local(name))
-            raise self._refused(column, f"holds {shown}, which is neither text nor geometry")
-        if self._held:
-            raise self._refused(column, f"has more than one {self._held}")
+            local_name = self.escaper.original(local(name))
+            raise self._refused(column, f"holds {local_name}, which is neither text nor geometry")
+        if self._content:
+            raise self._refused(column, f"has more than one {self._content}")
         if self.text:
-            said = "".join(self.text)
+            text = "".join(self.text)
             self.text.clear()
-            if not blank(said):
+            if not blank(text):
                 raise self._refused(column, "has text beside an element")
         if local(name) in TIMES:
-            self._instant.begin(name, attributes, self._date)
+            self._date_handler.begin(name, attributes, self._put_date)
         else:
-            self._scribe.begin(name, attributes, self._place)
+            self._recorder.begin(name, attributes, self._put_geometry)
 
-    def _date(self) -> None:
-        column = self._column
-        if column is None:
-            raise AssertionError("a date outside of properties")
-        if self._instant.wrong:
-            raise self._refused(column, self._instant.wrong)
-        self._put(column, self._instant.said)
-        self._held = "date"
+    def _open_column(self) -> Column:
+        if self._column is None:
+            raise AssertionError("a date or geometry outside of properties")
+        return self._column
+
+    def _put_date(self) -> None:
+        column = self._open_column()
+        if self._date_handler.problem:
+            raise self._refused(column, self._date_handler.problem)
+        self._put_text(column, self._date_handler.date)
+        self._content = "date"
 
     def _follow(self, column: Column, href: str) -> None:
         try:
-            self._scribe.begin_linked(href)
+            self._recorder.begin_linked(href)
         except GmlRefused as error:
             raise type(error)(f"{self._refused(column, str(error))}") from error
-        self._place()
+        self._put_geometry()
 
-    def _place(self) -> None:
-        column = self._column
-        if column is None:
-            raise AssertionError("a geometry outside of properties")
+    def _put_geometry(self) -> None:
+        column = self._open_column()
         try:
-            plan = self._plans.plan(self._context, self._scribe.marks)
-            column.place(self._row, plan, self._scribe.texts)
+            plan = self._plans.plan(self._context, self._recorder.marks)
+            column.put_geometry(self._row, plan, self._recorder.texts)
         except Unreadable as error:
             raise self._refused(column, str(error)) from error
-        self._held = "geometry"
+        self._content = "geometry"

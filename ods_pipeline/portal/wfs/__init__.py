@@ -1,7 +1,6 @@
-"""The portal's Web Feature Service: its requests, and what its replies say.
+"""The portal's Web Feature Service (WFS): its requests and replies.
 
-Features themselves are GML, which has its own reader beside this folder; nothing here types or
-proves them.
+Nothing here parses GML, types features or proves them.
 """
 
 from ods_pipeline.portal.wfs.capabilities import Capabilities, FeatureType

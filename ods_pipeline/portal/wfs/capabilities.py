@@ -1,7 +1,7 @@
-"""What a WFS says of itself: its feature types, their extent, and its limits.
+"""Reads capabilities documents of 1.1.0 and 2.0.0: feature types, their extents, and limits.
 
-Reads the forms of 1.1.0 and 2.0.0. Addresses printed in the document are not kept, because
-requests, and the credentials with them, go to the portal's own address alone.
+Addresses in the document are ignored, because requests and their credentials go to the portal's own
+address only. Nothing here sends requests.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ class FeatureType:
 
     Attributes:
         name: Its name with prefix, such as `ods:public-art`.
-        title: Its name for people.
-        abstract: What it is.
-        keywords: What it is about.
-        crs: The reference system that it comes in by default.
-        other_crs: Those that it is to be had in as well.
-        bounds: West, south, east and north in degrees; None where none is said.
+        title: Its title.
+        abstract: Its description.
+        keywords: Its keywords.
+        crs: Its default reference system.
+        other_crs: Other reference systems that it can be requested in.
+        bounds: West, south, east and north in degrees; None if not declared.
     """
 
     name: str
@@ -43,12 +43,12 @@ class Capabilities:
     """A capabilities document.
 
     Attributes:
-        version: Version of WFS that it is written in.
-        title: Name of the service.
-        operations: Names of the operations; empty where that section was not sent.
-        feature_types: The layers; empty where that section was not sent.
-        most: How many features an answer has at most where no number is asked for; None where
-            none is said.
+        version: Version of WFS.
+        title: Title of the service.
+        operations: Names of the operations; empty if that section was not sent.
+        feature_types: The layers; empty if that section was not sent.
+        most: Maximum number of features in an answer, if the request has none; None if not
+            declared.
     """
 
     version: str
@@ -58,7 +58,7 @@ class Capabilities:
     most: int | None = None
 
     def feature_type(self, name: str) -> FeatureType | None:
-        """The layer of that name; prefixes need not be the same."""
+        """The layer with this name; the prefix may differ."""
         bare = name.rpartition(":")[2]
         exact = [item for item in self.feature_types if item.name == name]
         alike = [item for item in self.feature_types if item.name.rpartition(":")[2] == bare]
@@ -69,11 +69,11 @@ def capabilities_in(body: bytes) -> Capabilities:
     """Read a capabilities document.
 
     Raises:
-        Unreadable: It is none.
+        Unreadable: It is not one.
     """
     root = tree_of(body)
     if root.tag != "WFS_Capabilities":
-        raise Unreadable(f"its outermost element is {root.tag}")
+        raise Unreadable(f"its root element is {root.tag}")
     service = root.find("ServiceIdentification")
     layers = root.find("FeatureTypeList")
     return Capabilities(
@@ -102,7 +102,7 @@ def _feature_type(item: Element) -> FeatureType:
 
 
 def _bounds(item: Element) -> Bounds | None:
-    """The extent, whose corners are longitude before latitude in every version."""
+    """The extent; its corners have the longitude first in every version."""
     box = item.find("WGS84BoundingBox")
     if box is None:
         return None

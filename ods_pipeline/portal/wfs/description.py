@@ -1,7 +1,7 @@
-"""What a WFS says of its feature types' properties and of its stored queries.
+"""Reads descriptions of feature types (their properties) and of stored queries.
 
-The types that servers declare are hints: portals write datetimes that are none by XML Schema. A
-dataset's types come from the catalog.
+The types in them are only hints: portals write datetimes that are not valid by XML Schema. Nothing
+here types features; a dataset's types come from the catalog.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ class Property:
     Attributes:
         name: Its local name.
         type: Its declared type without prefix, such as `string` or `PointPropertyType`.
-        nillable: Whether it may come without a value.
-        repeated: Whether it may come several times.
+        nillable: Whether it may have no value.
+        repeated: Whether it may occur several times.
         geometry: Whether it is a geometry.
     """
 
@@ -40,13 +40,13 @@ class Property:
 
 @dataclass(frozen=True)
 class StoredQuery:
-    """A query that the server keeps.
+    """A query that is stored on the server.
 
     Attributes:
         id: Its identifier.
-        title: Its name for people.
-        parameters: Names of its parameters; empty in a mere list of queries.
-        returns: Feature types that it gives.
+        title: Its title.
+        parameters: Names of its parameters; empty if only a list of queries was requested.
+        returns: Feature types that it returns.
     """
 
     id: str
@@ -59,20 +59,20 @@ def feature_types_in(body: bytes) -> Mapping[str, tuple[Property, ...]]:
     """Read an XML Schema: the properties of each feature type, by its local name.
 
     Raises:
-        Unreadable: It is no schema.
+        Unreadable: It is not a schema.
     """
     root = tree_of(body)
     if root.tag != "schema":
-        raise Unreadable(f"its outermost element is {root.tag}")
+        raise Unreadable(f"its root element is {root.tag}")
     types = {item.get("name", ""): item for item in root.iterfind("complexType")}
-    found: dict[str, tuple[Property, ...]] = {}
+    result: dict[str, tuple[Property, ...]] = {}
     for item in root.iterfind("element"):
         declared = item.find("complexType")
         if declared is None:
             declared = types.get(local(item.get("type", "")))
         if declared is not None:
-            found[item.get("name", "")] = tuple(map(_property, declared.iterfind(".//element")))
-    return found
+            result[item.get("name", "")] = tuple(map(_property, declared.iterfind(".//element")))
+    return result
 
 
 def _property(item: Element) -> Property:
@@ -81,7 +81,7 @@ def _property(item: Element) -> Property:
         base = next((r.get("base", "") for r in item.iter("restriction")), "")
         declared = base or item.get("ref", "")
     prefix, _, plain = declared.rpartition(":")
-    # Schema's own types have no prefix or XML Schema's; none of them is called like a geometry.
+    # No type of XML Schema itself has the name of a geometry.
     return Property(
         name=item.get("name") or local(item.get("ref", "")),
         type=plain,
@@ -99,7 +99,7 @@ def stored_queries_in(body: bytes) -> tuple[StoredQuery, ...]:
     """
     root = tree_of(body)
     if root.tag not in {"ListStoredQueriesResponse", "DescribeStoredQueriesResponse"}:
-        raise Unreadable(f"its outermost element is {root.tag}")
+        raise Unreadable(f"its root element is {root.tag}")
     return tuple(
         StoredQuery(
             id=item.get("id", ""),

@@ -1,7 +1,7 @@
-"""Small XML documents of a WFS as trees of local names, read safely.
+"""Parses small XML documents of a WFS safely, as trees of local names.
 
-Servers differ in prefixes and namespaces and agree on local names, so only these are kept. Feature
-collections are no small documents: they have their own reader.
+Servers differ in prefixes and namespaces and agree on local names, so only these are kept. Nothing
+here is meant for feature collections, which may be large.
 """
 
 from __future__ import annotations
@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from xml.etree.ElementTree import Element, TreeBuilder
 from xml.parsers import expat
 
-_DEEPEST = 100
+_MOST_LEVELS = 100
 
 
 class Unreadable(ValueError):
-    """This is no XML document, or none that an honest server sends."""
+    """This is not XML, or has something that WFS documents do not have."""
 
 
 @dataclass(frozen=True)
 class Root:
-    """The outermost element of a document.
+    """The root element of a document.
 
     Attributes:
-        namespace: Its namespace; empty where its prefix is not declared.
+        namespace: Its namespace; empty if its prefix is not declared.
         name: Its local name.
         attributes: Its attributes by local name.
     """
@@ -33,44 +33,44 @@ class Root:
     attributes: dict[str, str]
 
 
-class _Seen(Exception):
-    """The root has come; what follows is not needed."""
+class _RootFound(Exception):
+    """The root has been read; the rest is not needed."""
 
 
 def root_of(head: bytes) -> Root | None:
-    """The outermost element, from as many bytes as there are.
+    """The root element, from the first bytes of a document.
 
     Returns:
-        None where it has not come yet.
+        None if there are too few bytes.
 
     Raises:
-        Unreadable: No XML document begins like this.
+        Unreadable: They are not the beginning of an XML document.
     """
-    found: list[Root] = []
+    roots: list[Root] = []
 
     def started(name: str, attributes: dict[str, str]) -> None:
         prefix = name.rpartition(":")[0]
         namespace = attributes.get(f"xmlns:{prefix}" if prefix else "xmlns", "")
         plain = {local(key): value for key, value in attributes.items()}
-        found.append(Root(namespace, local(name), plain))
-        raise _Seen
+        roots.append(Root(namespace, local(name), plain))
+        raise _RootFound
 
     parser = _parser()
     parser.StartElementHandler = started
     try:
         parser.Parse(head, False)
-    except _Seen:
-        return found[0]
+    except _RootFound:
+        return roots[0]
     except expat.ExpatError as error:
         raise Unreadable(str(error)) from error
     return None
 
 
 def tree_of(body: bytes) -> Element:
-    """A whole document, names without prefixes.
+    """A whole document, with names without prefixes.
 
     Raises:
-        Unreadable: It is no XML, not whole, nested too deeply, or has a document type.
+        Unreadable: It is not XML, cut off, nested too deeply, or has a document type.
     """
     builder = TreeBuilder()
     depth = 0
@@ -78,7 +78,7 @@ def tree_of(body: bytes) -> Element:
     def started(name: str, attributes: dict[str, str]) -> None:
         nonlocal depth
         depth += 1
-        if depth > _DEEPEST:
+        if depth > _MOST_LEVELS:
             raise Unreadable("it is nested too deeply")
         builder.start(local(name), {local(key): value for key, value in attributes.items()})
 
@@ -103,14 +103,14 @@ def local(name: str) -> str:
 
 
 def text_of(element: Element, name: str) -> str:
-    """The text of the first child of that name, trimmed; empty without one."""
+    """The trimmed text of the first child with this name; empty without one."""
     return (element.findtext(name) or "").strip()
 
 
 def all_texts(element: Element, name: str) -> Iterator[str]:
-    """The text of every descendant of that name, trimmed; empty ones are left out."""
-    found = ((item.text or "").strip() for item in element.iter(name))
-    return (text for text in found if text)
+    """The trimmed text of every descendant with this name, without empty ones."""
+    texts = ((item.text or "").strip() for item in element.iter(name))
+    return (text for text in texts if text)
 
 
 def _parser() -> expat.XMLParserType:

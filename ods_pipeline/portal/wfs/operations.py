@@ -1,6 +1,6 @@
-"""The requests of a WFS as parameters and as XML bodies, in the forms that the portal documents.
+"""Builds the requests of a WFS, as parameters or XML bodies, in the documented forms.
 
-Pure functions: sending them is `service`'s work.
+Nothing here sends them.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ _SCHEMA = (
 
 
 def type_name(dataset_id: str) -> str:
-    """The feature type of a dataset; a name that has a colon already is taken as it is."""
+    """The feature type of a dataset; a name with a colon stays as it is."""
     return dataset_id if ":" in dataset_id else f"ods:{dataset_id}"
 
 
 @dataclass(frozen=True)
 class GetFeature:
-    """Which features.
+    """A request for features.
 
     Attributes:
         type_name: Feature type, with its prefix.
-        properties: Names of the properties to give; all without it.
-        max_features: How many at most; all without it, and a portal may cap what asks for a number.
+        properties: Names of the properties to return; all without it.
+        max_features: Maximum number; all without it. A portal may cap requests with a number.
         feature_id: Identifiers of single features.
         bbox: West, south, east and north in degrees.
-        hits: Whether to ask for their number alone.
+        hits: Whether to request only their number.
     """
 
     type_name: str
@@ -52,7 +52,7 @@ class GetFeature:
 
 
 def address(base: str, version: Version, request: str, parameters: dict[str, str]) -> str:
-    """The whole URL of a request by GET; the version is always named."""
+    """The URL of a request by GET, always with the version."""
     known = {"service": "WFS", "version": version, "request": request}
     return f"{base}{_PATH}?{urlencode({**known, **parameters}, safe=':/,')}"
 
@@ -69,11 +69,11 @@ def get_capabilities(version: Version, sections: Sequence[str]) -> dict[str, str
 
 
 def describe_feature_type(version: Version, names: Sequence[str]) -> dict[str, str]:
-    """Parameters of DescribeFeatureType; all types where none is named."""
+    """Parameters of DescribeFeatureType; all types without names."""
     if not names:
         return {}
     joined = ",".join(names)
-    # The documentation of 2.0.0 has the one in its table and the other in its example.
+    # The documentation of 2.0.0 has one in its table and the other in its example.
     return {"typeName": joined} if version == "1.1.0" else {"typeNames": joined, "typeName": joined}
 
 
@@ -81,31 +81,31 @@ def get_feature(version: Version, query: GetFeature) -> dict[str, str]:
     """Parameters of GetFeature.
 
     Raises:
-        ConfigurationError: The version does not know one of them.
+        ConfigurationError: The version does not have one of them.
     """
     modern = version != "1.1.0"
-    asked = {"typeNames" if modern else "typeName": query.type_name}
+    parameters = {"typeNames" if modern else "typeName": query.type_name}
     if query.properties:
         # 1.1.0 documents `ods:dataset/field`, 2.0.0 the bare field.
         lead = "" if modern else f"{query.type_name}/"
-        asked["propertyName"] = ",".join(lead + name for name in query.properties)
+        parameters["propertyName"] = ",".join(lead + name for name in query.properties)
     if query.max_features is not None:
-        asked["count" if modern else "maxFeatures"] = str(query.max_features)
+        parameters["count" if modern else "maxFeatures"] = str(query.max_features)
     if query.feature_id:
-        asked["featureId"] = ",".join(query.feature_id)
+        parameters["featureId"] = ",".join(query.feature_id)
     if query.bbox:
         if not modern:
             raise ConfigurationError("WFS 1.1.0 of a portal has no bbox; use version 2.0.0 for it")
         west, south, east, north = query.bbox
         corners = ",".join(map(repr, (south, west, north, east)))
-        asked["bbox"] = f"{corners},urn:ogc:def:crs:EPSG::4326"
+        parameters["bbox"] = f"{corners},urn:ogc:def:crs:EPSG::4326"
     if query.hits:
-        asked["resultType"] = "hits"
-    return asked
+        parameters["resultType"] = "hits"
+    return parameters
 
 
 def capabilities_body(version: Version, sections: Sequence[str]) -> bytes:
-    """GetCapabilities as XML; its root is in the namespace of OWS, as documented."""
+    """GetCapabilities as XML; its root is in the namespace of OWS, as in the documentation."""
     wanted = "".join(f"<Section>{escape(name)}</Section>" for name in sections)
     return _xml(
         '<?xml version="1.0" encoding="UTF-8"?>',
@@ -131,10 +131,10 @@ def describe_body(names: Sequence[str]) -> bytes:
 
 
 def feature_body(query: GetFeature) -> bytes:
-    """GetFeature as XML; names of properties are bare here.
+    """GetFeature as XML; here, names of properties have no prefix.
 
     Raises:
-        ConfigurationError: The documented body has no place for what is asked.
+        ConfigurationError: The documented body cannot express the request.
     """
     if query.feature_id or query.bbox:
         raise ConfigurationError("featureId and bbox are parameters of GET; POST has neither")

@@ -1,8 +1,7 @@
-"""What a reply of the WFS endpoint is: XML of the service, or an error in any of its dialects.
+"""Distinguishes XML of the WFS from errors in all forms that its endpoint sends.
 
-It is told by content: real portals send login pages with status 200, and servers send exception
-reports with any status and under several types. The Explore API's replies are judged in
-`portal.replies`.
+The content decides: portals send login pages with status 200, and servers send exception reports
+with any status and several content types. Nothing here reads replies of the Explore API.
 """
 
 from __future__ import annotations
@@ -22,18 +21,18 @@ from ods_pipeline.errors import (
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.wfs.documents import Root, Unreadable, root_of, tree_of
 
-# OWS's reports are called so, and the older ones ServiceExceptionReport.
+# The name of OWS's reports; older ones are called ServiceExceptionReport.
 _REPORT = "ExceptionReport"
 _BEGINNING = 1 << 16
-_PAGE = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
-_OF_PAGES = frozenset({"html", "head", "body"})
+_HTML = re.compile(rb"<(!doctype\s+html|html|head|body)\b", re.IGNORECASE)
+_HTML_ROOTS = frozenset({"html", "head", "body"})
 _STATUS = {"ForbiddenAccess": 403, "NotFoundResource": 404}
 
 
 def opening(
     status: int, headers: Mapping[str, str], chunks: Iterator[bytes], where: dict[str, str]
 ) -> bytes:
-    """Tell XML of the service from everything else that this endpoint was seen to send.
+    """Accept XML of the service, and raise everything else as an error.
 
     Args:
         status: HTTP status.
@@ -42,27 +41,27 @@ def opening(
         where: Portal and URL, for messages.
 
     Returns:
-        The first bytes of the reply, as far as the start of its outermost element.
+        The first bytes of the reply, at least up to its root element.
 
     Raises:
-        ServiceException: It is an exception report, with whatever status.
-        QuotaExhausted: The quota is spent.
+        ServiceException: It is an exception report, with any status.
+        QuotaExhausted: The quota is used up.
         PortalError: It is a web page, a JSON error, or empty.
     """
     head, root = _beginning(chunks)
     if root is not None and root.name.endswith(_REPORT):
         rest = replies.at_most(_BEGINNING, chunks) if len(head) < _BEGINNING else b""
-        raise _reported(head + rest, status, where)
+        raise _report_error(head + rest, status, where)
     begins = head[:_BEGINNING].removeprefix(b"\xef\xbb\xbf").lstrip()
     if begins[:1] in {b"{", b"["}:
-        raise _of_json(status, headers, begins + replies.at_most(_BEGINNING, chunks), where)
+        raise _json_error(status, headers, begins + replies.at_most(_BEGINNING, chunks), where)
     if status != 200:
-        raise _of_status(status, headers, begins, where)
+        raise _status_error(status, headers, begins, where)
     if not begins:
         raise PortalFailure("the WFS sent an empty reply; try later", **where)
-    if _PAGE.search(begins[:1024]) if root is None else root.name.lower() in _OF_PAGES:
+    if _HTML.search(begins[:1024]) if root is None else root.name.lower() in _HTML_ROOTS:
         raise replies.page(**where)
-    # Some send XML as HTML, so the header counts only where the content tells nothing.
+    # Some servers send XML as HTML, so the header counts only if the content is not XML.
     problem = replies.unexpected(headers, **where) if root is None else None
     if problem:
         raise problem
@@ -70,7 +69,7 @@ def opening(
 
 
 def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Root | None]:
-    """As many bytes as tell the outermost element, and that; without it where it is no XML."""
+    """The bytes up to the root element, and that; None if they are not XML."""
     head = b""
     for chunk in chunks:
         head += chunk
@@ -83,29 +82,29 @@ def _beginning(chunks: Iterator[bytes]) -> tuple[bytes, Root | None]:
     return head, None
 
 
-def _of_json(
+def _json_error(
     status: int, headers: Mapping[str, str], body: bytes, where: dict[str, str]
 ) -> PortalError:
-    said = replies.envelope(body)
+    error = replies.envelope(body)
     if status == 200:
-        status = _meant(said)
+        status = _intended_status(error)
     if status == 200:
-        message = str(said.get("message") or said.get("error") or "")
-        told = f"with an error in place of features: {message}" if message else "JSON, not XML"
-        return RequestRefused(f"the WFS answers {told}", **where)
-    return _of_status(status, headers, body, where)
+        message = str(error.get("message") or error.get("error") or "")
+        answer = f"with an error in place of features: {message}" if message else "JSON, not XML"
+        return RequestRefused(f"the WFS answers {answer}", **where)
+    return _status_error(status, headers, body, where)
 
 
-def _meant(said: Mapping[str, Any]) -> int:
+def _intended_status(error: Mapping[str, Any]) -> int:
     """The status that a JSON error with status 200 should have had."""
-    if "call_limit" in said or "errorcode" in said:
+    if "call_limit" in error or "errorcode" in error:
         return 429
-    if "API key" in str(said.get("error") or said.get("message") or ""):
+    if "API key" in str(error.get("error") or error.get("message") or ""):
         return 401
-    return _STATUS.get(str(said.get("error_code")), 200)
+    return _STATUS.get(str(error.get("error_code")), 200)
 
 
-def _of_status(
+def _status_error(
     status: int, headers: Mapping[str, str], body: bytes, where: dict[str, str]
 ) -> PortalError:
     if status in {404, 410} and replies.envelope(body).get("error_code") != "NotFoundResource":
@@ -115,19 +114,19 @@ def _of_status(
     return replies.failure(status, headers, body, **where)
 
 
-def _reported(body: bytes, status: int, where: dict[str, str]) -> ServiceException:
+def _report_error(body: bytes, status: int, where: dict[str, str]) -> ServiceException:
     kind = ServiceFailure if status >= 500 else ServiceException
     try:
         report = tree_of(body)
     except Unreadable:
         return kind("", "", "its exception report cannot be read", **where)
-    # Here and not above: the package around it costs a tenth of a second.
-    from ods_pipeline.portal.gml.reports import Report
+    # Imported here, because its package takes a tenth of a second to import.
+    from ods_pipeline.portal.gml.exception_report import ExceptionReport
 
-    read = Report()
+    read = ExceptionReport()
     for item in report.iter():
-        read.open(item.tag, item.attrib)
+        read.add_tag(item.tag, item.attrib)
     for text in report.itertext():
-        read.say(text)
-    said = read.exception()
-    return kind(said.code, said.locator, said.text, **where)
+        read.add_text(text)
+    error = read.exception()
+    return kind(error.code, error.locator, error.text, **where)

@@ -1,7 +1,7 @@
-"""`Wfs`: the operations of one portal's Web Feature Service, asked and answered.
+"""`Wfs`: the operations of one portal's Web Feature Service.
 
-Every reply is checked to be what was asked for, in the version that was asked for. Features are
-handed over as the GML that they come in.
+Every reply is checked to be of the requested kind and version. Nothing here parses features, which
+are returned as GML.
 """
 
 from __future__ import annotations
@@ -34,25 +34,27 @@ _T = TypeVar("_T")
 
 
 class Wfs:
-    """A portal's WFS, asked in one version."""
+    """A portal's WFS, in one version."""
 
     def __init__(
         self, client: Client, version: Version = "1.1.0", *, method: Method = "GET"
     ) -> None:
-        """Prepare to ask; nothing is sent yet.
+        """Prepare requests; nothing is sent yet.
 
         Args:
-            client: The conversation with the portal.
+            client: The portal's client.
             version: `1.1.0`, or `2.0.0` for bounding boxes, pages and stored queries.
-            method: `GET`, or `POST` for XML bodies, which portals take in 1.1.0 alone.
+            method: `GET`, or `POST` for XML bodies, which portals accept in 1.1.0 only.
 
         Raises:
             ConfigurationError: There is no such version or method, or not together.
         """
         if version not in VERSIONS:
-            raise ConfigurationError(f"{version!r} is no version of WFS that a portal speaks")
+            raise ConfigurationError(f"{version!r} is not a version of WFS that portals support")
         if method not in {"GET", "POST"} or (method, version) == ("POST", "2.0.0"):
-            raise ConfigurationError(f"WFS {version} of a portal is asked by GET, not by {method}")
+            raise ConfigurationError(
+                f"WFS {version} of a portal is requested by GET, not by {method}"
+            )
         self.client = client
         self.version: Version = version
         self.method: Method = method
@@ -65,37 +67,37 @@ class Wfs:
         """What the service offers; the whole document can be large.
 
         Args:
-            sections: Names of the sections to send, such as `FeatureTypeList`.
+            sections: Names of the sections to request, such as `FeatureTypeList`; all without it.
 
         Raises:
-            PortalError: It is not to be had, or not in this version.
+            PortalError: The request failed, or the reply has another version.
         """
         parameters = operations.get_capabilities(self.version, sections)
         body = operations.capabilities_body(self.version, sections)
         read = self._document("GetCapabilities", parameters, body, capabilities_in)
-        self._require(read.version)
+        self._require_version(read.version)
         return read
 
     def describe(self, *type_names: str) -> Mapping[str, tuple[Property, ...]]:
-        """The properties of feature types, by local name; of all where none is named."""
+        """The properties of feature types, by local name; of all types without names."""
         names = [operations.type_name(name) for name in type_names]
         parameters = operations.describe_feature_type(self.version, names)
         body = operations.describe_body(names)
         return self._document("DescribeFeatureType", parameters, body, feature_types_in)
 
     def stored_queries(self) -> tuple[StoredQuery, ...]:
-        """The queries that the server keeps; 2.0.0 alone has them."""
+        """The queries that are stored on the server; only 2.0.0 has them."""
         return self._stored("ListStoredQueries")
 
     def describe_stored_queries(self) -> tuple[StoredQuery, ...]:
-        """The same with their parameters."""
+        """The stored queries with their parameters."""
         return self._stored("DescribeStoredQueries")
 
     def hits(self, type_name: str, *, bbox: Bounds | None = None) -> int | None:
-        """How many features there are; None where the server does not say.
+        """Number of features; None if the server does not say.
 
         Raises:
-            PortalError: It is not to be had.
+            PortalError: The request failed.
         """
         query = GetFeature(operations.type_name(type_name), bbox=bbox, hits=True)
         url, body = self._feature_request(query)
@@ -113,21 +115,21 @@ class Wfs:
         feature_id: Sequence[str] = (),
         bbox: Bounds | None = None,
     ) -> Iterator[Iterator[bytes]]:
-        """Features as GML, as they come.
+        """Features as GML.
 
         Args:
             type_name: A dataset's identifier, or a feature type with its prefix.
-            properties: Fields to give; all without it.
-            max_features: How many at most; all without it.
+            properties: Fields to return; all without it.
+            max_features: Maximum number; all without it.
             feature_id: Identifiers of single features.
-            bbox: West, south, east and north in degrees; 2.0.0 alone has it.
+            bbox: West, south, east and north in degrees; only in 2.0.0.
 
         Yields:
-            The body in chunks. Whether it is whole is for its reader to say.
+            The body in chunks; its end is not checked.
 
         Raises:
-            ConfigurationError: The version does not know a parameter.
-            PortalError: It is not to be had, or not in this version.
+            ConfigurationError: The version does not have a parameter.
+            PortalError: The request failed, or the reply has another version.
         """
         name = operations.type_name(type_name)
         query = GetFeature(name, properties, max_features, feature_id, bbox)
@@ -135,13 +137,13 @@ class Wfs:
 
     @contextlib.contextmanager
     def page(self, link: str) -> Iterator[Iterator[bytes]]:
-        """The next page of features, where a collection says that it is.
+        """The next page of features, from the link in a collection.
 
         Raises:
             GmlRefused: The link leads to another host than the portal's.
-            PortalError: It is not to be had.
+            PortalError: The request failed.
         """
-        yield from self._streamed(self._own(link), None)
+        yield from self._streamed(self._own_url(link), None)
 
     def url(self, type_name: str, properties: Sequence[str] = ()) -> str:
         """The address of a feature type's features."""
@@ -168,7 +170,7 @@ class Wfs:
             return read(reply)
         except Unreadable as error:
             raise NotAPortal(
-                f"the reply to {request} is no such document of a WFS: {error}",
+                f"the reply to {request} is not such a document of a WFS: {error}",
                 portal=self.client.slug,
                 url=url,
             ) from error
@@ -191,16 +193,16 @@ class Wfs:
             yield itertools.chain([head], chunks)
 
     def _root(self, head: bytes) -> Root | None:
-        """The outermost element, which must not be another version's."""
+        """The root element, which must not be of another version."""
         try:
             root = root_of(head)
         except Unreadable:
             return None
         if root is not None:
-            self._require(_NAMESPACES.get(root.namespace, self.version))
+            self._require_version(_NAMESPACES.get(root.namespace, self.version))
         return root
 
-    def _require(self, version: str) -> None:
+    def _require_version(self, version: str) -> None:
         if version.split(".")[:2] != self.version.split(".")[:2]:
             came = f"in WFS {version}" if version else "without saying in which version of WFS"
             known = next((v for v in VERSIONS if v.split(".")[:2] == version.split(".")[:2]), "")
@@ -211,7 +213,7 @@ class Wfs:
                 url=operations.endpoint(self.client.address.base),
             )
 
-    def _own(self, link: str) -> str:
+    def _own_url(self, link: str) -> str:
         base = self.client.address.base
         try:
             url = urljoin(operations.endpoint(base), link)
@@ -228,14 +230,14 @@ class Wfs:
 
 
 def _counted(root: Root, body: bytes) -> int | None:
-    """The number in a reply to `hits`; none where features came with it, or more than a count."""
+    """The number in a reply to `hits`; None if the reply has features or anything else."""
     try:
-        held = {item.tag for item in tree_of(body)}
+        tags = {item.tag for item in tree_of(body)}
     except Unreadable:
         return None
-    said = root.attributes.get("numberMatched") or root.attributes.get("numberOfFeatures") or ""
-    empty = root.name == "FeatureCollection" and held <= {"boundedBy"}
-    return int(said) if empty and said.isascii() and said.isdigit() else None
+    count = root.attributes.get("numberMatched") or root.attributes.get("numberOfFeatures") or ""
+    empty = root.name == "FeatureCollection" and tags <= {"boundedBy"}
+    return int(count) if empty and count.isascii() and count.isdigit() else None
 
 
 def _origin(url: str) -> tuple[str, str, int | None]:

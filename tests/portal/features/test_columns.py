@@ -226,7 +226,7 @@ def test_names_that_gml_itself_gives_are_no_fields() -> None:
 @pytest.mark.parametrize(
     ("fields", "texts", "shapes", "kind", "said"),
     [
-        ([("a", "int")], {"b": ["1"]}, {}, SchemaMismatch, "property 'b', which is no field"),
+        ([("a", "int")], {"b": ["1"]}, {}, SchemaMismatch, "property 'b', which is not a field"),
         ([("a", "text")], {}, {"a": [shapely.Point(1, 2)]}, SchemaMismatch, "geometries in it"),
         (
             [("a", "geo_shape")],

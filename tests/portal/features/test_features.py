@@ -335,7 +335,7 @@ def test_fields_that_were_added_or_retyped_in_the_meantime_are_not_landed(
     typed = replace(dataset, fields=(dataset.fields[0], replace(dataset.fields[1], type="int")))
     flat = replace(dataset, fields=(replace(dataset.fields[0], type="text"), dataset.fields[1]))
     for changed, kind, said in [
-        (fewer, SchemaMismatch, "have the property 'a', which is no field"),
+        (fewer, SchemaMismatch, "have the property 'a', which is not a field"),
         (typed, TypeMismatch, "field 'a' is declared as int, but record 1 holds 'x'"),
         (flat, SchemaMismatch, "'here' is declared as text, but features have geometries"),
     ]:

@@ -129,7 +129,7 @@ def test_metres_under_a_short_name_lie_where_their_system_is_used(place: str) ->
     (found,) = flat(list(read))["p"]
     assert shapely.from_wkb(found).wkt == "POINT (4468000 5335000)"
     assert "easting" in read.axis_notes[0]
-    assert "in the area that EPSG:31468 is made for" in read.axis_notes[0]
+    assert "in the area that EPSG:31468 is used in" in read.axis_notes[0]
 
 
 @pytest.mark.parametrize("name", AMBIGUOUS)
@@ -278,7 +278,7 @@ def test_geometry_without_srs_name_is_taken_for_degrees_only_if_it_can_be() -> N
 
 
 def test_coordinates_that_lie_nowhere_in_their_crs_are_refused() -> None:
-    with pytest.raises(GmlRefused, match="lie nowhere in EPSG:32631"):
+    with pytest.raises(GmlRefused, match="are not possible in EPSG:32631"):
         point("EPSG:32631", "1e9 1e9", crs="OGC:CRS84")
 
 

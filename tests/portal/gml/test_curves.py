@@ -71,5 +71,5 @@ def test_an_arc_around_a_centre_is_refused_where_its_angles_are_not_certain(name
         "<gml:CircleByCenterPoint><gml:pos>3 4</gml:pos><gml:radius>2</gml:radius>"
         "</gml:CircleByCenterPoint>"
     )
-    with pytest.raises(GmlRefused, match="an arc around a centre, which is not read in"):
+    with pytest.raises(GmlRefused, match="an arc around a centre, which is not supported in"):
         shape(inner.replace("<gml:Curve>", f'<gml:Curve srsName="{name}">'))

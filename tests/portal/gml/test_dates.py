@@ -35,7 +35,7 @@ def test_a_date_in_elements_of_gml_is_a_date(inner: str) -> None:
         (f"<gml:TimeInstant>{DATE}{DATE}</gml:TimeInstant>", "has timePosition in a date"),
         (f"<gml:TimeInstant><gml:name/>{DATE}</gml:TimeInstant>", "has name in a date"),
         ("<gml:TimeInstant/>", "has a date without a position"),
-        (f"<gml:TimePeriod>{DATE}</gml:TimePeriod>", "is a TimePeriod, which is not read"),
+        (f"<gml:TimePeriod>{DATE}</gml:TimePeriod>", "is a TimePeriod, which is not supported"),
         (DATE.replace("n>", 'n indeterminatePosition="after">', 1), "has the date 'after'"),
         (DATE.replace("n>", 'n xlink:href="#t">', 1), "has a date that links elsewhere"),
         (DATE.replace("2026", "<ods:x/>"), "has x in a date"),

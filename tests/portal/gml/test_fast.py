@@ -1,4 +1,4 @@
-"""The bypass and the XML parser must not be told apart, whatever the document."""
+"""The fast reader and the XML parser must give the same result, whatever the document."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,8 +13,8 @@ from ods_pipeline.errors import OdsPipelineError, Unproven
 from ods_pipeline.portal.gml import collection
 from ods_pipeline.portal.gml import decoding as blocks
 from ods_pipeline.portal.gml.fast.block import Block
-from ods_pipeline.portal.gml.fast.fast_reader import Bypass
-from ods_pipeline.portal.gml.parsing import Parsing
+from ods_pipeline.portal.gml.fast.fast_reader import FastReader
+from ods_pipeline.portal.gml.parsing import DocumentParser
 from tests.portal.gml.documents import Feature, Style, document, read
 from tests.portal.gml.shapes import EMPTY, SHAPES
 
@@ -51,16 +51,16 @@ PIECES = st.sampled_from(
 
 
 class Parsed:
-    """Takes the place of the bypass, and leaves everything to the parser."""
+    """Takes the place of the fast reader, and gives everything to the parser."""
 
-    def __init__(self, parsing: Parsing) -> None:
-        self.feed, self.finish = parsing.feed, parsing.finish
+    def __init__(self, parser: DocumentParser) -> None:
+        self.feed, self.finish = parser.feed, parser.finish
 
 
 @contextmanager
 def parsed_only() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(collection, "Bypass", Parsed)
+        patch.setattr(collection, "FastReader", Parsed)
         yield
 
 
@@ -95,7 +95,7 @@ def assert_same(body: bytes, block: int, **options: Any) -> Any:
     st.sampled_from(STYLES),
     st.integers(200, 2000),
 )
-def test_the_bypass_reads_what_the_parser_reads(
+def test_the_fast_reader_reads_what_the_parser_reads(
     kinds: list[Feature], order: list[int], style: Style, block: int
 ) -> None:
     features = [kinds[number % len(kinds)] for number in order]
@@ -112,7 +112,7 @@ def test_the_bypass_reads_what_the_parser_reads(
     st.integers(300, 1500),
 )
 @example([Feature("x", {"name": "a"})], STYLES[0], 0.8, 0, b"\xff", 400)
-def test_the_bypass_notices_all_that_the_parser_notices(
+def test_the_fast_reader_notices_all_that_the_parser_notices(
     kinds: list[Feature], style: Style, place: float, gone: int, piece: bytes, block: int
 ) -> None:
     body = document(kinds * 5, style)
@@ -132,7 +132,7 @@ def test_a_thing_that_hides_between_tags_is_found_by_both(
     assert_same(body[:place] + piece + body[place:], data.draw(st.integers(300, 1500)))
 
 
-def taken(body: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
+def read_fast(body: bytes, monkeypatch: pytest.MonkeyPatch) -> int:
     """Count the features that went past the parser."""
     count = 0
     plain = Block.read
@@ -161,7 +161,7 @@ def test_nearly_all_features_of_an_ordinary_layer_are_read_past_the_parser(
         )
         for n in range(300)
     ]
-    assert taken(document(features, style), monkeypatch) > 250
+    assert read_fast(document(features, style), monkeypatch) > 250
 
 
 def test_a_property_whose_tag_varies_loses_no_geometry() -> None:
@@ -204,7 +204,7 @@ def test_dates_in_elements_of_gml_are_read_past_the_parser(monkeypatch: pytest.M
         assert assert_same(dated, 2000)["day"] == [day.texts["day"] for day in days]
         assert_same(dated.replace(b"2026-01-05", b"<!-- -->"), 2000)
         with monkeypatch.context() as patch:
-            assert taken(dated, patch) > 250
+            assert read_fast(dated, patch) > 250
 
 
 def test_a_layer_whose_features_are_all_different_is_left_to_the_parser(
@@ -214,14 +214,14 @@ def test_a_layer_whose_features_are_all_different_is_left_to_the_parser(
     body = document(features, Style(gap="<!-- -->"))
     assert len(assert_same(body, 4000)["id"]) == 1500
     closed = []
-    plain = Bypass.finish
+    plain = FastReader.finish
 
-    def watched(self: Bypass) -> None:
-        closed.append(not self._open)
+    def watched(self: FastReader) -> None:
+        closed.append(not self._enabled)
         plain(self)
 
-    monkeypatch.setattr(Bypass, "finish", watched)
-    assert taken(body, monkeypatch) == 0
+    monkeypatch.setattr(FastReader, "finish", watched)
+    assert read_fast(body, monkeypatch) == 0
     assert closed == [True]
 
 

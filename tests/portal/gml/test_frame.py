@@ -192,7 +192,7 @@ def test_a_document_with_links_that_is_cut_off_is_an_error() -> None:
         (
             '<ods:a><gml:MultiPoint gml:id="g"><gml:pointMember xlink:href="#g"/></gml:MultiPoint>'
             '</ods:a><ods:b xlink:href="#g"/>',
-            "round in a circle",
+            "lead in a circle",
         ),
     ],
 )

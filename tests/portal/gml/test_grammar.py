@@ -145,16 +145,16 @@ COORDINATES = {
     '<gml:posList count="2">1 2 3 4</gml:posList>': "1 2, 3 4",
 }
 WRONG = {
-    "<gml:posList>1 2 3</gml:posList>": "3 numbers, which are no points of 2",
+    "<gml:posList>1 2 3</gml:posList>": "3 numbers, which do not make points of 2",
     "<gml:posList>1 2</gml:posList>": "a line of one point",
-    "<gml:posList>1 2 NaN 4</gml:posList>": "no numbers: '1 2 NaN 4'",
-    "<gml:posList>1 2 INF 4</gml:posList>": "no numbers",
-    "<gml:posList>1 2 1e999 4</gml:posList>": "beyond all bounds: '1e999'",
-    "<gml:posList>1 2 0x10 4</gml:posList>": "no numbers",
-    "<gml:posList>1 2 1_0 4</gml:posList>": "no numbers",
-    "<gml:posList>1 2 \u0663 4</gml:posList>": "no numbers",
-    "<gml:posList>1 2 1-2 4</gml:posList>": "no numbers: '1-2'",
-    "<gml:posList>1,2 3,4</gml:posList>": "no numbers",
+    "<gml:posList>1 2 NaN 4</gml:posList>": "not numbers: '1 2 NaN 4'",
+    "<gml:posList>1 2 INF 4</gml:posList>": "not numbers",
+    "<gml:posList>1 2 1e999 4</gml:posList>": "not finite: '1e999'",
+    "<gml:posList>1 2 0x10 4</gml:posList>": "not numbers",
+    "<gml:posList>1 2 1_0 4</gml:posList>": "not numbers",
+    "<gml:posList>1 2 \u0663 4</gml:posList>": "not numbers",
+    "<gml:posList>1 2 1-2 4</gml:posList>": "not numbers: '1-2'",
+    "<gml:posList>1,2 3,4</gml:posList>": "not numbers",
     '<gml:posList count="3">1 2 3 4</gml:posList>': "declares 3 points and has 2",
     '<gml:posList srsDimension="4">1 2 3 4</gml:posList>': "points of 4 dimensions",
     '<gml:posList srsDimension="x">1 2 3 4</gml:posList>': "dimension of 'x'",
@@ -171,17 +171,17 @@ WRONG = {
     "<gml:pointProperty/>": "0 elements in pointProperty instead of one",
     "1 2<gml:posList>1 2 3 4</gml:posList>": "text directly in LineString",
     "<gml:foo/><gml:posList>1 2 3 4</gml:posList>": "foo in LineString",
-    "<ods:foo/><gml:posList>1 2 3 4</gml:posList>": "foo in LineString, which is no GML",
+    "<ods:foo/><gml:posList>1 2 3 4</gml:posList>": "foo in LineString, which is not GML",
 }
 REFUSED = {
     polygon("0 0 1 1 0 0"): "a ring of 3 points",
-    "<gml:name>x</gml:name>": "is a name, which is not read",
-    "<gml:Solid/>": "a Solid, which is not read",
-    "<gml:Tin/>": "a Tin, which is not read",
+    "<gml:name>x</gml:name>": "is a name, which is not supported",
+    "<gml:Solid/>": "a Solid, which is not supported",
+    "<gml:Tin/>": "a Tin, which is not supported",
     curve("<gml:CubicSpline><gml:posList>0 0 1 1</gml:posList></gml:CubicSpline>"): "CubicSpline",
-    curve("<gml:Clothoid/>"): "Clothoid, a curve that is not made linear",
+    curve("<gml:Clothoid/>"): "Clothoid, a type of curve that is not supported",
     curve(line("0 0 1 1 2 0 3 3", "ArcString")): "4 points, which is not an odd number",
-    curve(line("0 0 1e300 1 2 1e300", "Arc")): "beyond all bounds",
+    curve(line("0 0 1e300 1 2 1e300", "Arc")): "not finite",
     curve(
         "<gml:ArcByCenterPoint><gml:pos>3 4</gml:pos><gml:radius>2</gml:radius><gml:startAngle>0"
         "</gml:startAngle><gml:endAngle>1e9</gml:endAngle></gml:ArcByCenterPoint>"
@@ -200,7 +200,7 @@ REFUSED = {
     curve(
         "<gml:CircleByCenterPoint><gml:pos>1e308 4</gml:pos><gml:radius>1.7e308</gml:radius>"
         "</gml:CircleByCenterPoint>"
-    ): "a curve that goes beyond all bounds",
+    ): "a curve with coordinates that are not finite",
     curve(
         line("0 0 1 1", "LineStringSegment"),
         "<gml:LineStringSegment><gml:posList srsDimension='3'>1 1 5 2 2 5</gml:posList>"

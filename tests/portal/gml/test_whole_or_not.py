@@ -120,8 +120,8 @@ def test_text_between_features_is_an_error(text: str) -> None:
         (b'{"error": "Too many requests"}', GmlRefused, "JSON, .*Too many requests"),
         (b"<!DOCTYPE html><html><body>Log in</body></html>", GmlRefused, "HTML page"),
         (b"<html><body>Log in<br></body></html>", GmlRefused, "HTML page"),
-        (b"Service unavailable", GmlRefused, "no XML: Service unavailable"),
-        (b"\x1f\x8b\x08\x00", GmlRefused, "no XML"),
+        (b"Service unavailable", GmlRefused, "not XML: Service unavailable"),
+        (b"\x1f\x8b\x08\x00", GmlRefused, "not XML"),
         (b"<error><message>quota</message></error>", GmlRefused, "root element is error"),
         (b'<?xml version="1.0" encoding="EBCDIC-9"?><a/>', GmlRefused, "encoding EBCDIC-9"),
     ],
@@ -162,9 +162,12 @@ def test_features_are_counted_against_what_the_document_says(
 @pytest.mark.parametrize(
     ("instead", "says"),
     [
-        ('<gml:featureMember xlink:href="#x.2"/>', "a member stands elsewhere: #x.2"),
-        ("<ods:trees/>", "the collection holds trees, which is no feature"),
-        ("<ods:2trees/>", "the collection holds 2trees, which is no feature"),
+        (
+            '<gml:featureMember xlink:href="#x.2"/>',
+            "a member links elsewhere: #x.2",
+        ),
+        ("<ods:trees/>", "the collection holds trees, which is not a feature"),
+        ("<ods:2trees/>", "the collection holds 2trees, which is not a feature"),
     ],
 )
 def test_a_feature_that_is_not_where_it_belongs_is_refused(instead: str, says: str) -> None:
@@ -176,7 +179,7 @@ def test_a_feature_that_is_not_where_it_belongs_is_refused(instead: str, says: s
 @pytest.mark.parametrize(
     ("encoding", "error", "says"),
     [
-        ("ebcdic-cp-be", GmlRefused, "in the encoding ebcdic-cp-be, which is not read"),
+        ("ebcdic-cp-be", GmlRefused, "in the encoding ebcdic-cp-be, which is not supported"),
         ("iso-8859-12", GmlRefused, "in the encoding iso-8859-12, which is not known"),
         ("us-ascii", Unproven, "the document is not ascii, as it says, to its end"),
     ],

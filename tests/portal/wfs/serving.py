@@ -13,7 +13,7 @@ XML = "text/xml; charset=utf-8"
 
 
 @dataclass(frozen=True)
-class Asked:
+class Request:
     """One request as it came in."""
 
     method: str
@@ -24,7 +24,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Told:
+class Reply:
     """One reply."""
 
     body: bytes
@@ -35,14 +35,14 @@ class Told:
 
 @dataclass
 class Served:
-    """Where the service is and what it was asked."""
+    """The address of the service, and the requests that it got."""
 
     url: str = ""
-    asked: list[Asked] = field(default_factory=list)
+    requests: list[Request] = field(default_factory=list)
 
 
 @contextmanager
-def service(answer: Callable[[Asked], Told]) -> Iterator[Served]:
+def service(answer: Callable[[Request], Reply]) -> Iterator[Served]:
     """Serve a function of the request."""
     served = Served()
 
@@ -52,17 +52,17 @@ def service(answer: Callable[[Asked], Told]) -> Iterator[Served]:
             query = dict(parse_qsl(parts.query, keep_blank_values=True))
             length = int(self.headers.get("Content-Length") or 0)
             headers = {name.lower(): value for name, value in self.headers.items()}
-            asked = Asked(self.command, parts.path, query, headers, self.rfile.read(length))
-            served.asked.append(asked)
-            told = answer(asked)
-            self.send_response(told.status)
-            length = str(len(told.body))
-            given = {"Content-Type": told.type, "Content-Length": length, **told.headers}
+            request = Request(self.command, parts.path, query, headers, self.rfile.read(length))
+            served.requests.append(request)
+            reply = answer(request)
+            self.send_response(reply.status)
+            length = str(len(reply.body))
+            given = {"Content-Type": reply.type, "Content-Length": length, **reply.headers}
             for name, value in given.items():
                 if value:
                     self.send_header(name, value)
             self.end_headers()
-            self.wfile.write(told.body)
+            self.wfile.write(reply.body)
 
         do_POST = do_GET  # noqa: N815 - the name that http.server calls
 

@@ -177,7 +177,7 @@ def test_stored_queries_are_listed_and_described() -> None:
 
 def test_only_the_document_that_was_asked_for_is_read() -> None:
     for read in (capabilities_in, feature_types_in, stored_queries_in):
-        with pytest.raises(Unreadable, match="outermost element is other"):
+        with pytest.raises(Unreadable, match="root element is other"):
             read(b"<other/>")  # type: ignore[operator]
 
 

@@ -7,7 +7,7 @@ import pytest
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.wfs import Version, Wfs
-from tests.portal.wfs.serving import Asked, Served, Told, recorded, service
+from tests.portal.wfs.serving import Reply, Request, Served, recorded, service
 
 CAPABILITIES = recorded("mapserver_wfs11_cap.xml")
 SCHEMA = recorded("mapserver_wfs11_describe.xml")
@@ -19,19 +19,19 @@ NONE_2 = (
 STORED = b"<ListStoredQueriesResponse xmlns='http://www.opengis.net/wfs/2.0'/>"
 
 
-def answers(asked: Asked) -> Told:
+def answers(request: Request) -> Reply:
     """Give each operation a document of its kind."""
-    text = asked.body.decode() + asked.query.get("request", "")
+    text = request.body.decode() + request.query.get("request", "")
     if "GetCapabilities" in text:
         body = CAPABILITIES
-        if asked.query.get("version") == "2.0.0":
+        if request.query.get("version") == "2.0.0":
             body = body.replace(b'version="1.1.0"', b'version="2.0.0"')
-        return Told(body)
+        return Reply(body)
     if "DescribeFeatureType" in text:
-        return Told(SCHEMA)
+        return Reply(SCHEMA)
     if "StoredQueries" in text:
-        return Told(STORED)
-    return Told(NONE_2 if asked.query.get("version") == "2.0.0" else NONE_1)
+        return Reply(STORED)
+    return Reply(NONE_2 if request.query.get("version") == "2.0.0" else NONE_1)
 
 
 def squeezed(body: bytes) -> bytes:
@@ -40,13 +40,13 @@ def squeezed(body: bytes) -> bytes:
     return re.sub(rb" ?([<>]) ?", rb"\1", text).replace(b" ?>", b"?>").strip()
 
 
-def asked_by(version: Version, use: str, *args: object, **options: object) -> Asked:
+def asked_by(version: Version, use: str, *args: object, **options: object) -> Request:
     """What one call of a service sends by GET."""
     with service(answers) as served:
         call = getattr(Wfs(Client(served.url), version), use)
         consume(call(*args, **options))
-    (asked,) = served.asked
-    return asked
+    (request,) = served.requests
+    return request
 
 
 def consume(made: object) -> None:
@@ -55,11 +55,11 @@ def consume(made: object) -> None:
             b"".join(chunks)
 
 
-def posted(use: str, *args: object, **options: object) -> tuple[Asked, Served]:
+def posted(use: str, *args: object, **options: object) -> tuple[Request, Served]:
     with service(answers) as served:
         consume(getattr(Wfs(Client(served.url), method="POST"), use)(*args, **options))
-    (asked,) = served.asked
-    return asked, served
+    (request,) = served.requests
+    return request, served
 
 
 @pytest.mark.parametrize(
@@ -72,31 +72,31 @@ def posted(use: str, *args: object, **options: object) -> tuple[Asked, Served]:
 def test_a_posted_body_is_the_documented_one(
     document: str, use: str, args: list[str], options: dict[str, object]
 ) -> None:
-    asked, _ = posted(use, *args, **options)
-    assert (asked.method, asked.path, asked.query) == ("POST", "/api/wfs", {})
-    assert asked.headers["content-type"] == "text/xml"
-    assert squeezed(asked.body) == squeezed(recorded(f"ods_wfs110_POST_{document}.xml"))
+    request, _ = posted(use, *args, **options)
+    assert (request.method, request.path, request.query) == ("POST", "/api/wfs", {})
+    assert request.headers["content-type"] == "text/xml"
+    assert squeezed(request.body) == squeezed(recorded(f"ods_wfs110_POST_{document}.xml"))
 
 
 def test_posted_capabilities_are_the_documented_body_and_the_version_that_is_wanted() -> None:
-    asked, _ = posted("capabilities", ["OperationsMetadata", "FeatureTypeList"])
+    request, _ = posted("capabilities", ["OperationsMetadata", "FeatureTypeList"])
     version = b"<AcceptVersions><Version>1.1.0</Version></AcceptVersions>"
-    assert version in asked.body
-    plain = squeezed(asked.body.replace(version, b""))
+    assert version in request.body
+    plain = squeezed(request.body.replace(version, b""))
     assert plain == squeezed(recorded("ods_wfs110_POST_GetCapabilities.xml"))
 
 
 def test_posted_limits_are_attributes_as_the_schema_has_them() -> None:
-    asked, _ = posted("features", "a", max_features=3)
-    assert b' version="1.1.0" maxFeatures="3" ' in asked.body
-    asked, _ = posted("hits", "a")
-    assert b' version="1.1.0" resultType="hits" ' in asked.body
+    request, _ = posted("features", "a", max_features=3)
+    assert b' version="1.1.0" maxFeatures="3" ' in request.body
+    request, _ = posted("hits", "a")
+    assert b' version="1.1.0" resultType="hits" ' in request.body
 
 
 def test_what_is_named_in_a_body_cannot_break_out_of_it() -> None:
-    asked, _ = posted("features", 'x:a"><b', properties=["c<d&e"])
-    assert b"typeName='x:a\"&gt;&lt;b'>" in asked.body
-    assert b"<wfs:PropertyName>c&lt;d&amp;e</wfs:PropertyName>" in asked.body
+    request, _ = posted("features", 'x:a"><b', properties=["c<d&e"])
+    assert b"typeName='x:a\"&gt;&lt;b'>" in request.body
+    assert b"<wfs:PropertyName>c&lt;d&amp;e</wfs:PropertyName>" in request.body
 
 
 def test_every_request_by_get_names_service_and_version_and_nothing_of_the_explore_api() -> None:
@@ -108,11 +108,11 @@ def test_every_request_by_get_names_service_and_version_and_nothing_of_the_explo
             ("features", ["a"]),
             ("hits", ["a"]),
         ]:
-            asked = asked_by(version, use, *args)
-            assert (asked.method, asked.path) == ("GET", "/api/wfs")
-            assert asked.query["service"] == "WFS"
-            assert asked.query["version"] == version
-            assert not {"lang", "timezone"} & set(asked.query)
+            request = asked_by(version, use, *args)
+            assert (request.method, request.path) == ("GET", "/api/wfs")
+            assert request.query["service"] == "WFS"
+            assert request.query["version"] == version
+            assert not {"lang", "timezone"} & set(request.query)
 
 
 @pytest.mark.parametrize(
@@ -160,15 +160,15 @@ def test_parameters_are_those_that_the_version_documents(
     options: dict[str, object],
     expected: dict[str, str],
 ) -> None:
-    asked = asked_by(version, use, *args, **options)
-    sent = {k: v for k, v in asked.query.items() if k not in {"service", "version", "request"}}
+    request = asked_by(version, use, *args, **options)
+    sent = {k: v for k, v in request.query.items() if k not in {"service", "version", "request"}}
     assert sent == {**({"typeName": "ods:a"} if "featureId" in expected else {}), **expected}
 
 
 def test_a_federated_or_accented_name_survives_the_url() -> None:
-    asked = asked_by("1.1.0", "features", "arbres@autre-portail", properties=["année"])
-    assert asked.query["typeName"] == "ods:arbres@autre-portail"
-    assert asked.query["propertyName"] == "ods:arbres@autre-portail/année"
+    request = asked_by("1.1.0", "features", "arbres@autre-portail", properties=["année"])
+    assert request.query["typeName"] == "ods:arbres@autre-portail"
+    assert request.query["propertyName"] == "ods:arbres@autre-portail/année"
 
 
 @pytest.mark.parametrize(

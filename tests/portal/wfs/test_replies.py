@@ -16,7 +16,7 @@ from ods_pipeline.errors import (
 from ods_pipeline.portal.auth import ApiKey
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.wfs import Method, Wfs
-from tests.portal.wfs.serving import Served, Told, recorded, service
+from tests.portal.wfs.serving import Reply, Served, recorded, service
 
 REPORTS = {
     "ods_wfs110_exception.xml": (
@@ -88,9 +88,9 @@ USES: dict[str, Use] = {
 }
 
 
-def failed(told: Told, use: Use = read, method: Method = "GET") -> tuple[PortalError, Served]:
-    """The error that a reply becomes, and what was asked for it."""
-    with service(lambda _: told) as served:
+def failed(reply: Reply, use: Use = read, method: Method = "GET") -> tuple[PortalError, Served]:
+    """The error that a reply becomes, and the requests for it."""
+    with service(lambda _: reply) as served:
         wfs = Wfs(Client(served.url, attempts=2, max_wait=0), method=method)
         with pytest.raises(PortalError) as failure:
             use(wfs)
@@ -104,25 +104,25 @@ def test_a_report_is_an_error_with_code_locator_and_text_whatever_its_status(
     name: str, status: int, method: Method
 ) -> None:
     for use in USES.values():
-        failure, served = failed(Told(recorded(name), status), use, method)
+        failure, served = failed(Reply(recorded(name), status), use, method)
         assert type(failure) is ServiceException
         expected = tuple(" ".join(part.split()) for part in REPORTS[name])
         assert (failure.code, failure.locator, failure.text) == expected
         assert failure.url.startswith(f"{served.url}/api/wfs")
         assert expected[2].rstrip(".") in str(failure)
-        assert len(served.asked) == 1
+        assert len(served.requests) == 1
 
 
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("status", [500, 502, 503])
 def test_a_report_of_a_server_that_failed_is_asked_for_again(status: int, method: Method) -> None:
-    failure, served = failed(Told(recorded("ods_wfs110_exception.xml"), status), method=method)
+    failure, served = failed(Reply(recorded("ods_wfs110_exception.xml"), status), method=method)
     assert isinstance(failure, ServiceException)
     assert isinstance(failure, PortalFailure)
     assert failure.text == "Service must be WFS or CSW."
     assert failure.repeated
-    assert [asked.method for asked in served.asked] == [method, method]
-    assert served.asked[0].body == served.asked[1].body
+    assert [request.method for request in served.requests] == [method, method]
+    assert served.requests[0].body == served.requests[1].body
 
 
 @pytest.mark.parametrize(
@@ -135,7 +135,7 @@ def test_a_report_is_known_by_its_root_and_not_by_its_content_type(type: str) ->
         recorded("ods_wfs110_exception.xml").decode().replace("UTF-8", "UTF-16").encode("utf-16"),
         b"\n <!-- " + b"x" * 40_000 + b" -->" + recorded("ods_wfs110_exception.xml")[38:],
     ):
-        failure, _ = failed(Told(body, type=type))
+        failure, _ = failed(Reply(body, type=type))
         assert isinstance(failure, ServiceException)
         assert failure.text == "Service must be WFS or CSW."
 
@@ -145,16 +145,16 @@ def test_a_report_of_several_exceptions_is_told_whole() -> None:
         exceptionCode="A" locator="x"><o:ExceptionText>one</o:ExceptionText>
         <o:ExceptionText>two</o:ExceptionText></o:Exception><o:Exception exceptionCode="B">
         <o:ExceptionText>three</o:ExceptionText></o:Exception></o:ExceptionReport>"""
-    failure, _ = failed(Told(body))
+    failure, _ = failed(Reply(body))
     assert isinstance(failure, ServiceException)
     assert (failure.code, failure.locator, failure.text) == ("A", "x", "one two three")
 
 
 def test_a_report_without_a_word_or_cut_off_is_still_one() -> None:
-    failure, _ = failed(Told(b"<ExceptionReport/>"))
+    failure, _ = failed(Reply(b"<ExceptionReport/>"))
     assert isinstance(failure, ServiceException)
     assert "the WFS reports an exception" in str(failure)
-    failure, _ = failed(Told(recorded("ods_wfs110_exception.xml")[:300], 500))
+    failure, _ = failed(Reply(recorded("ods_wfs110_exception.xml")[:300], 500))
     assert isinstance(failure, ServiceException)
     assert "cannot be read" in str(failure)
 
@@ -162,52 +162,52 @@ def test_a_report_without_a_word_or_cut_off_is_still_one() -> None:
 @pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("use", USES)
 @pytest.mark.parametrize(
-    ("told", "kind", "said"),
+    ("reply", "kind", "said"),
     [
-        (Told(PAGE, 200, "text/html"), NotAPortal, "a web page came instead of data"),
-        (Told(PAGE, 200, "text/xml"), NotAPortal, "a web page came instead of data"),
-        (Told(b"\n <HTML><body>", 200, ""), NotAPortal, "a web page came instead of data"),
-        (Told(b"Sign in", 200, "text/html"), NotAPortal, "a web page came instead of data"),
-        (Told(PAGE, 403, "text/html"), AccessDenied, "without credentials; set ODS_API_KEY"),
-        (Told(FORBIDDEN, 403, "application/json"), AccessDenied, "You don't have permission"),
-        (Told(FORBIDDEN, 200, "text/xml"), AccessDenied, "You don't have permission"),
-        (Told(BAD_KEY, 401, "application/json"), AccessDenied, "API key is not valid"),
-        (Told(BAD_KEY, 200, "application/json"), AccessDenied, "API key is not valid"),
-        (Told(UNKNOWN, 404, "application/json"), PortalError, "dataset x does not exist"),
-        (Told(UNKNOWN, 200, "application/json"), PortalError, "dataset x does not exist"),
-        (Told(PAGE, 404, "text/html"), NotAPortal, r"it has no WFS there \(status 404\)"),
-        (Told(b"", 410), NotAPortal, r"it has no WFS there \(status 410\)"),
-        (Told(QUOTA, 429, "application/json"), QuotaExhausted, "of 10000 requests a day .*2099"),
-        (Told(QUOTA, 200, "application/json"), QuotaExhausted, "of 10000 requests a day .*2099"),
-        (Told(b'{"message": "no"}', 200), RequestRefused, "an error in place of features: no"),
-        (Told(b"[1, 2]", 200), RequestRefused, "answers JSON, not XML"),
-        (Told(b"", 405), RequestRefused, "status 405"),
+        (Reply(PAGE, 200, "text/html"), NotAPortal, "a web page came instead of data"),
+        (Reply(PAGE, 200, "text/xml"), NotAPortal, "a web page came instead of data"),
+        (Reply(b"\n <HTML><body>", 200, ""), NotAPortal, "a web page came instead of data"),
+        (Reply(b"Sign in", 200, "text/html"), NotAPortal, "a web page came instead of data"),
+        (Reply(PAGE, 403, "text/html"), AccessDenied, "without credentials; set ODS_API_KEY"),
+        (Reply(FORBIDDEN, 403, "application/json"), AccessDenied, "You don't have permission"),
+        (Reply(FORBIDDEN, 200, "text/xml"), AccessDenied, "You don't have permission"),
+        (Reply(BAD_KEY, 401, "application/json"), AccessDenied, "API key is not valid"),
+        (Reply(BAD_KEY, 200, "application/json"), AccessDenied, "API key is not valid"),
+        (Reply(UNKNOWN, 404, "application/json"), PortalError, "dataset x does not exist"),
+        (Reply(UNKNOWN, 200, "application/json"), PortalError, "dataset x does not exist"),
+        (Reply(PAGE, 404, "text/html"), NotAPortal, r"it has no WFS there \(status 404\)"),
+        (Reply(b"", 410), NotAPortal, r"it has no WFS there \(status 410\)"),
+        (Reply(QUOTA, 429, "application/json"), QuotaExhausted, "of 10000 requests a day .*2099"),
+        (Reply(QUOTA, 200, "application/json"), QuotaExhausted, "of 10000 requests a day .*2099"),
+        (Reply(b'{"message": "no"}', 200), RequestRefused, "an error in place of features: no"),
+        (Reply(b"[1, 2]", 200), RequestRefused, "answers JSON, not XML"),
+        (Reply(b"", 405), RequestRefused, "status 405"),
     ],
 )
 def test_what_is_no_xml_of_the_service_is_recognised_for_what_it_is(
-    told: Told, kind: type[PortalError], said: str, use: str, method: Method
+    reply: Reply, kind: type[PortalError], said: str, use: str, method: Method
 ) -> None:
-    failure, served = failed(told, USES[use], method)
+    failure, served = failed(reply, USES[use], method)
     with pytest.raises(kind, match=said):
         raise failure
     assert served.url in str(failure)
-    assert len(served.asked) == 1
+    assert len(served.requests) == 1
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "said"),
+    ("reply", "kind", "said"),
     [
-        (Told(b"", 429), QuotaExhausted, "does not say when"),
-        (Told(PAGE, 502, "text/html"), PortalFailure, "status 502; try later"),
-        (Told(b"", 200), PortalFailure, "empty reply"),
-        (Told(b" \n", 200), PortalFailure, "empty reply"),
+        (Reply(b"", 429), QuotaExhausted, "does not say when"),
+        (Reply(PAGE, 502, "text/html"), PortalFailure, "status 502; try later"),
+        (Reply(b"", 200), PortalFailure, "empty reply"),
+        (Reply(b" \n", 200), PortalFailure, "empty reply"),
     ],
 )
-def test_what_may_pass_is_asked_for_again(told: Told, kind: type[PortalError], said: str) -> None:
-    failure, served = failed(told)
+def test_what_may_pass_is_asked_for_again(reply: Reply, kind: type[PortalError], said: str) -> None:
+    failure, served = failed(reply)
     with pytest.raises(kind, match=said):
         raise failure
-    assert len(served.asked) == 2
+    assert len(served.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -223,22 +223,22 @@ def test_what_may_pass_is_asked_for_again(told: Told, kind: type[PortalError], s
 )
 def test_a_document_that_is_none_is_refused_in_one_sentence(body: bytes) -> None:
     for use in ("capabilities", "describe"):
-        failure, _ = failed(Told(body), USES[use])
+        failure, _ = failed(Reply(body), USES[use])
         assert isinstance(failure, NotAPortal)
-        assert "no such document of a WFS" in str(failure)
+        assert "not such a document of a WFS" in str(failure)
 
 
 def test_xml_that_says_that_it_is_a_page_is_read_all_the_same() -> None:
     body = recorded("mapserver_wfs11_cap.xml").replace(b"ows:Title", b"Title")
-    with service(lambda _: Told(body, type="text/html")) as served:
+    with service(lambda _: Reply(body, type="text/html")) as served:
         assert Wfs(Client(served.url)).capabilities().feature_types
 
 
 def test_a_login_behind_a_redirect_is_a_web_page() -> None:
-    def answer(asked):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-        if asked.path == "/api/wfs":
-            return Told(b"", 302, headers={"Location": "/login/?next=/api/wfs"})
-        return Told(PAGE, 200, "text/html")
+    def answer(request):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+        if request.path == "/api/wfs":
+            return Reply(b"", 302, headers={"Location": "/login/?next=/api/wfs"})
+        return Reply(PAGE, 200, "text/html")
 
     for method in METHODS:
         with service(answer) as served, pytest.raises(NotAPortal, match="web page"):
@@ -249,16 +249,16 @@ def test_a_body_is_posted_again_where_a_redirect_keeps_it_and_missed_where_it_do
     fine = b'<wfs:FeatureCollection xmlns:wfs="http://www.opengis.net/wfs"/>'
     for status, kept in [(307, True), (308, True), (301, False), (302, False)]:
 
-        def answer(asked, status=status):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
-            if asked.path == "/api/wfs":
-                return Told(b"", status, headers={"Location": "/moved"})
-            return Told(fine)
+        def answer(request, status=status):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202
+            if request.path == "/api/wfs":
+                return Reply(b"", status, headers={"Location": "/moved"})
+            return Reply(fine)
 
         with service(answer) as served:
             wfs = Wfs(Client(served.url), method="POST")
             if kept:
                 assert read(wfs) == fine
-                assert served.asked[0].body == served.asked[1].body
+                assert served.requests[0].body == served.requests[1].body
             else:
                 with pytest.raises(RequestRefused, match=r"passes POST requests on to .*/moved"):
                     read(wfs)
@@ -268,8 +268,8 @@ def test_no_secret_of_the_request_or_the_reply_is_in_an_error() -> None:
     report = recorded("ods_wfs110_exception.xml").replace(
         b"Service must be WFS or CSW.", b"see https://x.test/?apikey=hush and ?access_token=hush"
     )
-    with service(lambda _: Told(report, 400)) as served:
+    with service(lambda _: Reply(report, 400)) as served:
         with pytest.raises(ServiceException) as failure:
             read(Wfs(Client(served.url, ApiKey("hush"))))
-        assert served.asked[0].headers["authorization"] == "Apikey hush"
+        assert served.requests[0].headers["authorization"] == "Apikey hush"
     assert "hush" not in f"{failure.value} {failure.value!r} {failure.value.url}"

@@ -7,7 +7,7 @@ from ods_pipeline.portal.auth import ApiKey
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import Version, Wfs
-from tests.portal.wfs.serving import Asked, Told, recorded, service
+from tests.portal.wfs.serving import Reply, Request, recorded, service
 
 ONE = "http://www.opengis.net/wfs"
 TWO = "http://www.opengis.net/wfs/2.0"
@@ -19,7 +19,7 @@ def collection(namespace: str, attributes: str = "", inside: str = "") -> bytes:
 
 
 def hits_of(body: bytes, version: Version = "1.1.0") -> int | None:
-    with service(lambda _: Told(body)) as served:
+    with service(lambda _: Reply(body)) as served:
         return Wfs(Client(served.url), version).hits("d")
 
 
@@ -40,15 +40,15 @@ def test_another_version_than_the_one_asked_for_is_an_error_that_names_both(
     body = recorded("mapserver_wfs11_cap.xml").replace(
         b'version="1.1.0" update', b'version="%s" update' % came.encode()
     )
-    with service(lambda _: Told(body)) as served, pytest.raises(RequestRefused, match=said):
+    with service(lambda _: Reply(body)) as served, pytest.raises(RequestRefused, match=said):
         Wfs(Client(served.url), version).capabilities()
-    with service(lambda _: Told(collection(namespace))) as served:
+    with service(lambda _: Reply(collection(namespace))) as served:
         wfs = Wfs(Client(served.url), version)
         with pytest.raises(RequestRefused, match=said):
             wfs.hits("d")
         with pytest.raises(RequestRefused, match=said), wfs.features("d"):
             pass
-        assert len(served.asked) == 2
+        assert len(served.requests) == 2
 
 
 @pytest.mark.parametrize(
@@ -62,7 +62,7 @@ def test_another_version_than_the_one_asked_for_is_an_error_that_names_both(
 def test_only_a_version_that_can_be_asked_for_is_advised(came: str, said: str) -> None:
     body = f'<WFS_Capabilities version="{came}"/>'.encode()
     pattern = said.replace("(", r"\(")
-    with service(lambda _: Told(body)) as served, pytest.raises(RequestRefused, match=pattern):
+    with service(lambda _: Reply(body)) as served, pytest.raises(RequestRefused, match=pattern):
         Wfs(Client(served.url)).capabilities()
 
 
@@ -97,7 +97,7 @@ def test_hits_are_a_number_or_not_to_be_had(
 
 def test_features_come_as_they_are_sent() -> None:
     body = collection(ONE, "", "<a/>" * 100_000)
-    with service(lambda _: Told(body)) as served:
+    with service(lambda _: Reply(body)) as served:
         wfs = Wfs(Client(served.url))
         with wfs.features("d") as chunks:
             assert b"".join(chunks) == body
@@ -105,18 +105,18 @@ def test_features_come_as_they_are_sent() -> None:
 
 
 def test_a_broken_stream_is_not_begun_anew() -> None:
-    def answer(asked: Asked) -> Told:
-        return Told(collection(ONE, "", "<a/>" * 500_000), headers={"Content-Length": "9999999"})
+    def answer(request: Request) -> Reply:
+        return Reply(collection(ONE, "", "<a/>" * 500_000), headers={"Content-Length": "9999999"})
 
     with service(answer) as served:
         body = Wfs(Client(served.url)).features("d")
         with pytest.raises(PortalFailure, match="broke off"), body as chunks:
             list(chunks)
-        assert len(served.asked) == 1
+        assert len(served.requests) == 1
 
 
 def test_the_next_page_is_asked_for_with_the_credential_on_the_portals_own_host() -> None:
-    with service(lambda _: Told(collection(TWO))) as served:
+    with service(lambda _: Reply(collection(TWO))) as served:
         wfs = Wfs(Client(served.url, ApiKey("a-key")), "2.0.0")
         for link in (
             f"{served.url}/api/wfs?startIndex=5",
@@ -125,8 +125,8 @@ def test_the_next_page_is_asked_for_with_the_credential_on_the_portals_own_host(
         ):
             with wfs.page(link) as chunks:
                 assert b"".join(chunks) == collection(TWO)
-        assert [asked.query for asked in served.asked] == [{"startIndex": "5"}] * 3
-        assert all("authorization" in asked.headers for asked in served.asked)
+        assert [request.query for request in served.requests] == [{"startIndex": "5"}] * 3
+        assert all("authorization" in request.headers for request in served.requests)
 
 
 @pytest.mark.parametrize(
@@ -145,17 +145,17 @@ def test_the_next_page_is_asked_for_with_the_credential_on_the_portals_own_host(
     ],
 )
 def test_a_next_page_on_another_host_is_refused_and_gets_no_credential(link: str) -> None:
-    with service(lambda _: Told(collection(TWO))) as served:
+    with service(lambda _: Reply(collection(TWO))) as served:
         wfs = Wfs(Client(served.url, ApiKey("a-key")), "2.0.0")
         host = served.url.removeprefix("http://")
         with pytest.raises(GmlRefused, match="another host"):
             wfs.page(link.format(host=host)).__enter__()
-        assert served.asked == []
+        assert served.requests == []
         assert wfs.client.requests_made == 0
 
 
 def test_addresses_printed_in_capabilities_are_never_asked() -> None:
-    with service(lambda _: Told(recorded("mapserver_wfs11_cap.xml"))) as served:
+    with service(lambda _: Reply(recorded("mapserver_wfs11_cap.xml"))) as served:
         read = Wfs(Client(served.url)).capabilities()
         assert "localhost" not in repr(read)
-        assert len(served.asked) == 1
+        assert len(served.requests) == 1

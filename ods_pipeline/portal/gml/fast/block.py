@@ -1,7 +1,11 @@
-"""A block of features, read by their forms: which is whose, and their values column by column."""
+"""Reads blocks of features whose layouts are known, column by column.
+
+Nothing here learns markup, or calls the XML parser.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,165 +13,186 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ods_pipeline.portal.gml import limits
-from ods_pipeline.portal.gml.fast.layout import NOTHING, VALUE, Form
-from ods_pipeline.portal.gml.fast.layout_builder import Slots
-from ods_pipeline.portal.gml.fast.references import resolved
+from ods_pipeline.portal.gml.fast.layout import EMPTY, VALUE, GroupMap, Layout
 from ods_pipeline.portal.gml.fast.template import Template
-from ods_pipeline.portal.gml.fast.tokens import Integers, Tokens
-from ods_pipeline.portal.gml.geometry.placed import Placed
-from ods_pipeline.portal.gml.geometry.ragged import sizes, spread
+from ods_pipeline.portal.gml.fast.tokens import Tokens
+from ods_pipeline.portal.gml.geometry.coordinates import Integers
+from ods_pipeline.portal.gml.geometry.plans import UnparsedGeometries, sizes, spread
 from ods_pipeline.portal.gml.reader import Reader
 
-_FORMS = 32  # that are looked for in a block at once; features of others are looked at singly
-_CROWD = 16  # features that are worth it
+_MOST_LAYOUTS = 32  # looked for in a block at once; features of others are looked up one by one
+_WORTHWHILE = 16  # features that make looking for a layout worthwhile
 _FEW = 4  # features that the parser reads as quickly
 
-_ABSENT = NOTHING - 1
+_ABSENT = EMPTY - 1
 
-# By row: texts that held references.
-Mended = dict[int, list[tuple[int, str]]]
+_REFERENCE = re.compile(r"&(?:amp|lt|gt|quot|apos|#(\d{1,7})|#x([0-9A-Fa-f]{1,6}));|&")
+_CHARACTERS = {"&lt;": "<", "&gt;": ">", "&quot;": '"', "&apos;": "'", "&amp;": "&"}
+
+# By number of a property: rows whose text held references, and the text without them.
+Resolved = dict[int, list[tuple[int, str]]]
 
 
 class Block:
-    """Some features of a document, to be read by a template where it knows them.
+    """Some features of a document, to be read as far as a template matches them.
 
     Args:
         tokens: Their tags.
-        template: What is known of them.
+        template: The template of their layer.
     """
 
     def __init__(self, tokens: Tokens, template: Template) -> None:
         self._tokens = tokens
-        self._slots = template.slots
+        self._properties = template.properties
         self._identified = template.identified
-        self._forms = template.forms
+        self._layouts = template.layouts
         self._template = template
         self._codes = np.full(tokens.features, -1)
-        self._escaped = tokens.escaped()
+        self._with_ampersand = tokens.with_ampersand()
 
     def current(self, template: Template) -> bool:
-        """Whether a template is what the block was looked at with."""
-        return self._forms is template.forms
+        """Whether the template still has the layouts that this block was compared with."""
+        return self._layouts is template.layouts
 
     def recognise(self, start: int) -> None:
-        """Look for the forms that many features have, from one feature on."""
+        """Find the layouts that many features have, from one feature on."""
         tokens, codes = self._tokens, self._codes
         counts, left = np.diff(tokens.first), np.ones(tokens.features, bool)
         left[:start] = False
-        for _ in range(_FORMS):
-            sizes_left = np.bincount(counts[left], minlength=1)
-            count = int(sizes_left.argmax())
-            if sizes_left[count] < _CROWD:
+        for _ in range(_MOST_LAYOUTS):
+            by_count = np.bincount(counts[left], minlength=1)
+            count = int(by_count.argmax())
+            if by_count[count] < _WORTHWHILE:
                 return
             alike = np.flatnonzero(left & (counts == count))
-            number = self._template.form_of(tokens.raw(int(alike[0])))
+            number = self._template.layout_of(tokens.raw(int(alike[0])))
             left[alike[0]] = False
             if number is not None:
-                mine = alike[self._forms[number].fits(tokens, tokens.first[alike])]
+                mine = alike[self._layouts[number].fits(tokens, tokens.first[alike])]
                 codes[mine], left[mine] = number, False
 
     def read(self, start: int, reader: Reader) -> int:
-        """Read features into the reader's columns for as long as they are known.
-
-        Returns:
-            How many were read.
-        """
-        most = limits.CROWDED // (len(self._slots) + 1) - reader.rows
+        """Read features up to the first without a layout; returns how many."""
+        most = limits.CROWDED // (len(self._properties) + 1) - reader.rows
         end = self._known_until(start, min(self._tokens.features, start + max(0, most)))
-        end, mended = self._mended(start, end)
+        end, resolved = self._resolved(start, end)
         if end - start < min(_FEW, self._tokens.features - start):
             return 0
-        _Rows(self._tokens, self._forms, start, self._codes[start:end]).put(
-            self._slots, mended, reader, identified=self._identified
-        )
+        rows = _Rows(self._tokens, self._layouts, start, self._codes[start:end])
+        rows.put(self._properties, resolved, reader, identified=self._identified)
         return end - start
 
     def _known_until(self, start: int, end: int) -> int:
-        """Up to which feature all have a form; those that are still open are looked at."""
+        """The first feature without a layout; those not recognised yet are looked up."""
         for feature in (np.flatnonzero(self._codes[start:end] < 0) + start).tolist():
-            number = self._template.form_of(self._tokens.raw(feature))
+            number = self._template.layout_of(self._tokens.raw(feature))
             if number is None:
                 return int(feature)
             self._codes[feature] = number
         return end
 
-    def _mended(self, start: int, end: int) -> tuple[int, Mended]:
-        """Texts with their references resolved, up to a feature where one is not XML's own."""
-        first, mended = self._tokens.first, Mended()
-        bounds = np.searchsorted(self._escaped, first[[start, end]])
-        for tag in self._escaped[slice(*bounds)].tolist():
+    def _resolved(self, start: int, end: int) -> tuple[int, Resolved]:
+        """Texts without references, up to a feature with one that is not XML's own."""
+        first, resolved = self._tokens.first, Resolved()
+        bounds = np.searchsorted(self._with_ampersand, first[[start, end]])
+        for tag in self._with_ampersand[slice(*bounds)].tolist():
             feature = int(np.searchsorted(first, tag, "right")) - 1
-            form = self._forms[self._codes[feature]]
+            layout = self._layouts[self._codes[feature]]
             number = tag - int(first[feature])
-            if form.roles[number] != VALUE:
-                return feature, _before(feature - start, mended)
-            (place,) = (place for place, value in form.values.items() if value == number)
-            try:
-                said = resolved(self._tokens.texts(np.array([tag]))[0].as_py())
-            except ValueError:
-                return feature, _before(feature - start, mended)
-            mended.setdefault(place, []).append((feature - start, said))
-        return end, mended
+            text = None
+            if layout.roles[number] == VALUE:
+                text = without_references(self._tokens.texts(np.array([tag]))[0].as_py())
+            if text is None:
+                row = feature - start
+                return feature, {n: [e for e in each if e[0] < row] for n, each in resolved.items()}
+            (key,) = (key for key, value in layout.values.items() if value == number)
+            resolved.setdefault(key, []).append((feature - start, text))
+        return end, resolved
+
+
+def without_references(text: str) -> str | None:
+    """A text with its references replaced; None if one is not XML's own."""
+    try:
+        return _REFERENCE.sub(_character, text)
+    except ValueError:
+        return None
+
+
+def _character(match: re.Match[str]) -> str:
+    decimal, hexadecimal = match.groups()
+    if decimal or hexadecimal:
+        code = int(decimal) if decimal else int(hexadecimal, 16)
+        if code < 32 or 0xD800 <= code < 0xE000 or code in (0xFFFE, 0xFFFF):
+            raise ValueError(match[0])
+        return chr(code)
+    if match[0] not in _CHARACTERS:
+        raise ValueError(match[0])
+    return _CHARACTERS[match[0]]
 
 
 class _Rows:
-    """Features side by side whose forms are known."""
+    """Consecutive features whose layouts are known."""
 
-    def __init__(self, tokens: Tokens, forms: Sequence[Form], start: int, codes: Integers) -> None:
+    def __init__(
+        self, tokens: Tokens, layouts: Sequence[Layout], start: int, codes: Integers
+    ) -> None:
         used, self._codes = np.unique(codes, return_inverse=True)
-        self._forms = [forms[number] for number in used.tolist()]
+        self._layouts = [layouts[number] for number in used.tolist()]
         self._tokens = tokens
         self._first = tokens.first[start : start + len(codes)]
 
     def put(
-        self, slots: Sequence[Slots], mended: Mended, reader: Reader, *, identified: bool
+        self,
+        properties: Sequence[GroupMap],
+        resolved: Resolved,
+        reader: Reader,
+        *,
+        identified: bool,
     ) -> None:
-        """Put them into the columns."""
+        """Append them to the reader's columns."""
         start = reader.rows
-        for place, each in enumerate(slots):
-            column = each.item.column
+        for number, each in enumerate(properties):
+            column = each.markup.column
             if column is None:
                 continue
             if each.geometric:
-                column.place_all(start, self._shapes(place))
+                column.put_geometries(start, self._shapes(number))
             elif each.groups:
-                column.put_all(start, self._values(place, mended.get(place, [])))
+                column.put_texts(start, self._values(number, resolved.get(number, [])))
         if identified:
             reader.ids.put_all(start, self._ids())
         reader.rows += len(self._first)
         reader.features += len(self._first)
 
-    def _each(self, numbers: Iterator[int]) -> Integers:
-        """A number for each feature, from one for each form."""
+    def _per_feature(self, numbers: Iterator[int]) -> Integers:
+        """A number for each feature, from one for each layout."""
         return np.array(list(numbers), np.int64)[self._codes]
 
     def _ids(self) -> pa.Array:
-        tags = self._first + self._each(form.identity for form in self._forms)
-        before, after = (self._each(form.around()[side] for form in self._forms) for side in (0, 1))
+        tags = self._first + self._per_feature(layout.identity for layout in self._layouts)
+        before, after = (
+            self._per_feature(layout.around_id()[side] for layout in self._layouts)
+            for side in (0, 1)
+        )
         starts, ends = self._tokens.starts[tags] + before, self._tokens.ends[tags] - after
         return self._tokens.within(starts, ends)
 
-    def _values(self, place: int, mended: list[tuple[int, str]]) -> pa.Array:
-        numbers = self._each(form.values.get(place, _ABSENT) for form in self._forms)
+    def _values(self, number: int, resolved: list[tuple[int, str]]) -> pa.Array:
+        numbers = self._per_feature(layout.values.get(number, _ABSENT) for layout in self._layouts)
         absent = numbers == _ABSENT
-        tags = np.where(numbers < 0, NOTHING, self._first + numbers)
+        tags = np.where(numbers < 0, EMPTY, self._first + numbers)
         values = self._tokens.texts(tags, absent if absent.any() else None)
-        if not mended:
+        if not resolved:
             return values
         mask = np.zeros(len(values), bool)
-        mask[[row for row, _ in mended]] = True
-        said = pa.array([text for _, text in mended], pa.string())
-        return pc.replace_with_mask(values, pa.array(mask), said)
+        mask[[row for row, _ in resolved]] = True
+        texts = pa.array([text for _, text in resolved], pa.string())
+        return pc.replace_with_mask(values, pa.array(mask), texts)
 
-    def _shapes(self, place: int) -> Placed:
-        found = [form.shapes.get(place) for form in self._forms]
-        plans = tuple(dict.fromkeys(shape[0] for shape in found if shape))
-        codes = self._each(plans.index(shape[0]) if shape else -1 for shape in found)
-        parts = [shape[1] if shape else () for shape in found]
+    def _shapes(self, number: int) -> UnparsedGeometries:
+        shapes = [layout.shapes.get(number) for layout in self._layouts]
+        plans = tuple(dict.fromkeys(shape[0] for shape in shapes if shape))
+        codes = self._per_feature(plans.index(shape[0]) if shape else -1 for shape in shapes)
+        parts = [shape[1] if shape else () for shape in shapes]
         tags = spread(self._codes, parts) + np.repeat(self._first, sizes(self._codes, parts))
-        return Placed(codes, plans, self._tokens.texts(tags))
-
-
-def _before(row: int, mended: Mended) -> Mended:
-    """What was mended in the rows before one."""
-    return {place: [each for each in rows if each[0] < row] for place, rows in mended.items()}
+        return UnparsedGeometries(codes, plans, self._tokens.texts(tags))

@@ -1,130 +1,132 @@
-"""A way past the XML parser for features that are marked up like others before them.
+"""Reads features whose markup is like that of earlier ones without the XML parser.
 
-Every document is read by the XML parser, feature by feature, until a `template` for its features is
-known. From then on, whatever the template matches is read by it, and the rest by the parser. The
-result is the same, because:
+A document is read by the XML parser, feature by feature, until there is a template for its
+features. From then on the template reads what it matches, and the parser the rest. The result is
+the same, for these reasons:
 
-- It opens only where the parser has just seen a feature end, with nothing pending, so that
-  what follows stands between two features.
-- A template matches one whole feature: literally the tags of one that the parser has found to be
-  well-formed, and therefore balanced. Taken out of the document, it leaves the parser's view
-  well-formed or not as it was before.
-- It holds only within the very element that it was learned in, so that prefixes mean the same, and
-  with the same box around it, so that geometries without srsName mean the same.
-- Open are ids and texts alone. They exclude all that XML forbids or that means anything but itself:
-  markup, control characters, carriage returns, `]]>`, references other than XML's own. Bytes that
-  are not UTF-8 never get here.
-- A geometry is read by the plan that was made for exactly its markup; what its texts hold is
-  checked later, as for any other geometry.
+- A template is used only where the parser has just read the end of a feature and has no text
+  pending. What follows is then between two features.
+- A template matches one whole feature, with exactly the tags of a feature that the parser has
+  accepted. So the feature is balanced, and without it the rest of the document is as well-formed,
+  or as broken, as before.
+- A template is used only within the element that it was learned in, so that prefixes have the same
+  meaning, and with the same box around it, so that geometries without srsName have the same CRS.
+- Only ids and texts may vary. They exclude what XML forbids or treats specially: markup, control
+  characters, carriage returns, `]]>`, references other than XML's own. Bytes that are not UTF-8
+  are left to the parser.
+- A geometry is read by the plan that was made for exactly its markup. Its texts are checked later,
+  like those of any other geometry.
 
-What is cut off, garbled or different in any way does not match, and the parser decides. So it does
-where the name of the features' type is none that XML allows (`names`): their ends are not found.
+What is cut off, broken or different does not match, and goes to the parser. So does a layer whose
+name is not a valid XML name, because the end tags of its features are not recognised. Nothing here
+gives a document its meaning.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from ods_pipeline.portal.gml.containers import Level
+from ods_pipeline.portal.gml.containers import Container
 from ods_pipeline.portal.gml.fast.block import Block
-from ods_pipeline.portal.gml.fast.learning import Unlearnable
+from ods_pipeline.portal.gml.fast.feature_sample import UnsupportedMarkup
 from ods_pipeline.portal.gml.fast.template import Template
 from ods_pipeline.portal.gml.fast.tokens import Tokens
 from ods_pipeline.portal.gml.geometry.markup import Context
-from ods_pipeline.portal.gml.parsing import Parsing
+from ods_pipeline.portal.gml.parsing import DocumentParser
 
 _TAB, _LINE = 9, 10
-_BLANK = 32  # the space; what comes before it is no character of XML, save for three
-_LESSONS = 60  # after which a template is as good as it gets
-_PATIENCE = 400  # features that the parser had to read before the bypass may be given up
+_BLANK = 32  # the space; of the characters before it, XML allows three
+_MOST_CHANGES = 60  # after which a template is not extended any more
+_TRIAL = 400  # features that the parser has read before the fast path may be given up
 _PIECES = 4  # of the document that are read at once
-_LONGEST = 4 << 20  # bytes that wait for a feature's end; a longer one is left to the parser
+_LONGEST = 4 << 20  # bytes that wait for a feature's end; a longer feature is left to the parser
 
 
-class Bypass:
-    """Feeds a document to the parser, or past it.
+class FastReader:
+    """Gives a document to the XML parser, or reads it by a template.
 
     Args:
-        parsing: The way to the parser.
+        parser: The XML parser with its reader.
     """
 
-    def __init__(self, parsing: Parsing) -> None:
-        self._parsing = parsing
-        self._reader = parsing.reader
+    def __init__(self, parser: DocumentParser) -> None:
+        self._parser = parser
+        self._reader = parser.reader
         self._pieces: list[bytes] = []
-        self._end = b""
+        self._end_tag = b""
         self._template: Template | None = None
-        self._place: tuple[Level, Context] | None = None
-        self._open = True
-        self._between = False
-        self._lessons = 0
+        self._place: tuple[Container, Context] | None = None
+        self._enabled = True
+        self._between_features = False
+        self._changes = 0
         self._parsed = 0
 
     def feed(self, block: bytes) -> None:
-        """Read some more."""
-        if not self._open:
-            self._let_go()
-            self._parsing.feed(block)
+        """Read the next block."""
+        if not self._enabled:
+            self._parse_pending()
+            self._parser.feed(block)
             return
-        if not self._end:
-            self._parsing.feed(block)
-            self._look_for_end(block)
+        if not self._end_tag:
+            self._parser.feed(block)
+            self._find_end_tag(block)
             return
         self._pieces.append(block)
         if len(self._pieces) > _PIECES:
-            self._read_waiting()
+            self._read_pending()
 
-    def _read_waiting(self) -> None:
-        """Read up to where the last feature ends that has come whole."""
+    def _read_pending(self) -> None:
+        """Read up to the end of the last complete feature."""
         data = b"".join(self._pieces)
-        end = data.rfind(self._end) + len(self._end)
-        if end < len(self._end):
+        end = data.rfind(self._end_tag) + len(self._end_tag)
+        if end < len(self._end_tag):
             self._pieces = [data]
             if len(data) > _LONGEST:
-                self._let_go()
+                self._parse_pending()
             return
         self._pieces = [data[end:]]
         self._read_part(data[:end])
 
     def finish(self) -> None:
-        """Read what still waits, and see that the document ends here."""
-        if self._open and self._end:
-            self._read_waiting()
-        self._let_go()
-        self._parsing.finish()
+        """Read the rest, and check that the document ends here."""
+        if self._enabled and self._end_tag:
+            self._read_pending()
+        self._parse_pending()
+        self._parser.finish()
 
-    def _let_go(self) -> None:
-        waiting, self._pieces = b"".join(self._pieces), []
-        self._between = False
-        self._parsing.feed(waiting)
+    def _parse_pending(self) -> None:
+        pending, self._pieces = b"".join(self._pieces), []
+        self._between_features = False
+        self._parser.feed(pending)
 
-    def _look_for_end(self, block: bytes) -> None:
-        """With some features read, see what their end tag is, from the end of the block."""
+    def _find_end_tag(self, block: bytes) -> None:
+        """Once some features are read, find their end tag in the block."""
         reader = self._reader
-        # From the block's end: what it begins with may have waited in the mender.
-        waiting = len(reader.mender.rest())
-        start = len(block) - waiting - (self._parsing.fed - reader.ended)
+        # Counted from the block's end: its beginning may have followed bytes that were pending.
+        pending = len(reader.escaper.rest())
+        start = len(block) - pending - (self._parser.fed - reader.feature_end)
         # After two features it is known whether each has a member of its own.
-        if reader.features < 2 or start < 0 or reader.wrapped != reader.of_member:
+        undecided = reader.one_per_member != reader.ended_with_member
+        if reader.features < 2 or start < 0 or undecided:
             return
         tag = block[start : block.find(b">", start) + 1]
         if tag.startswith(b"</"):
-            self._end = tag
+            self._end_tag = tag
 
     def _read_part(self, part: bytes) -> None:
-        """Read bytes that end where a feature may end."""
-        tokens = Tokens.of(part, self._end) if _clean(part) else None
+        """Read bytes that end with the end tag."""
+        tokens = Tokens.of(part, self._end_tag) if _clean(part) else None
         if tokens is None:
-            self._between = False
-            self._parsing.feed(part)
+            self._between_features = False
+            self._parser.feed(part)
             return
         block: Block | None = None
         feature = 0
         while feature < tokens.features:
-            if not self._open:
-                self._parsing.feed(part[tokens.begin(feature) :])
+            if not self._enabled:
+                self._parser.feed(part[tokens.begin(feature) :])
                 return
-            if self._between and self._template and self._is_here() and self._template.holds:
+            if self._between_features and self._template and self._usable(self._template):
                 if block is None or not block.current(self._template):
                     block = Block(tokens, self._template)
                     block.recognise(feature)
@@ -135,37 +137,38 @@ class Bypass:
             feature += 1
 
     def _parse(self, feature: bytes) -> None:
-        """Let the parser read up to an end tag, and learn from it."""
-        whole, rows = self._between, self._reader.rows
-        self._parsing.feed(feature)
-        self._between = self._parsing.just_ended(self._end)
+        """Let the parser read up to an end tag, and learn from that feature."""
+        whole, rows = self._between_features, self._reader.rows
+        self._parser.feed(feature)
+        self._between_features = self._parser.just_ended(self._end_tag)
         self._parsed += 1
-        # A feature of a type that is not asked for ends like another, and is no row.
-        read = whole and self._between and self._reader.rows == rows + 1
-        if read and self._lessons < _LESSONS:
+        # A feature of another type has the same end tag of its member, and makes no row.
+        read = whole and self._between_features and self._reader.rows == rows + 1
+        if read and self._changes < _MOST_CHANGES:
             self._learn(feature.decode())
-        if self._parsed > _PATIENCE and self._reader.features < 2 * self._parsed:
-            self._open = False
+        if self._parsed > _TRIAL and self._reader.features < 2 * self._parsed:
+            self._enabled = False
 
-    def _is_here(self) -> bool:
-        levels = self._reader.levels
-        if self._place is None or not levels:
+    def _usable(self, template: Template) -> bool:
+        """Whether the document is still where the template was learned."""
+        containers = self._reader.containers
+        if self._place is None or not containers:
             return False
-        level, context = self._place
-        return levels[-1] is level and level.context is context
+        container, context = self._place
+        return containers[-1] is container and container.context is context and template.current
 
     def _learn(self, feature: str) -> None:
-        level = self._reader.levels[-1]
-        if self._template is None or not self._is_here() or not self._template.holds:
-            self._template, self._place = Template(), (level, level.context)
+        if self._template is None or not self._usable(self._template):
+            container = self._reader.containers[-1]
+            self._template, self._place = Template(), (container, container.context)
         try:
-            self._lessons += self._template.learn(feature, self._reader)
-        except Unlearnable:
+            self._changes += self._template.learn(feature, self._reader)
+        except UnsupportedMarkup:
             return
 
 
 def _clean(part: bytes) -> bool:
-    """Whether the part is text, and without what XML forbids or reads in a way of its own."""
+    """Whether this is UTF-8, without anything that XML forbids or treats specially."""
     codes = np.frombuffer(part, np.uint8)
     controls = np.count_nonzero(codes < _BLANK)
     if controls and controls != np.count_nonzero(codes == _LINE) + np.count_nonzero(codes == _TAB):

@@ -1,4 +1,4 @@
-"""Geometries of GML: their grammar, coordinates and reference systems, as WKB.
+"""Geometries of GML as WKB: their grammar, coordinates and reference systems.
 
-What is around a geometry in a document is read in the folder above.
+Nothing here knows features, or anything else around a geometry in a document.
 """

@@ -1,7 +1,7 @@
-"""Coordinates as text, to numbers: `pos`, `posList`, `coordinates` and `coord`.
+"""Parses the coordinates in `pos`, `posList`, `coordinates` and `coord`.
 
-One text after the other, exactly, with the reason where it is refused. `bulk` reads thousands at
-once and gives up where anything is out of the ordinary. What the numbers mean is not known here.
+`points` parses the texts of one geometry and says what is wrong with them; `parse_all` parses
+thousands at once, or gives up. Nothing here knows axes, reference systems or kinds of geometry.
 """
 
 from __future__ import annotations
@@ -16,29 +16,30 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 Numbers = np.ndarray[Any, np.dtype[np.float64]]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
 _NUMERIC = re.compile(r"[\d+\-.eE\s]*", re.ASCII)
-# For Arrow's engine, which never goes back.
+# For Arrow's engine, which does not backtrack.
 _PAIRS = r"^[\s\v]*[^\s\v,]+,[^\s\v,]+([\s\v]+[^\s\v,]+,[^\s\v,]+)*[\s\v]*$"
 _SPACES = r"[\s\v]+"
 
 
 class Unreadable(ValueError):
-    """What is wrong with a geometry; which feature's it is, its caller adds."""
+    """What is wrong with a geometry; the caller adds the feature and the property."""
 
 
 @dataclass(frozen=True)
 class Coordinates:
-    """Where a run of points stands among a geometry's texts, and how it is written.
+    """Which of a geometry's texts hold a run of points, and how they are written.
 
     Attributes:
         slots: Numbers of the texts.
         form: `pos` (one point each), `list` (all in one), `tuples` (GML 2's `coordinates`) or
             `axes` (GML 2's `coord`: one number each).
-        dimension: Numbers per point as declared; 0 where nothing is.
-        usual: Numbers per point where nothing is declared: the CRS's.
-        count: Number of points as declared; -1 without.
+        dimension: Declared numbers per point; 0 if not declared.
+        default: Numbers per point if not declared: those of the CRS.
+        count: Declared number of points; -1 if not declared.
         decimal: Decimal sign of `tuples`.
         within: Separator within a tuple.
         between: Separator between tuples.
@@ -47,7 +48,7 @@ class Coordinates:
     slots: tuple[int, ...]
     form: str
     dimension: int = 0
-    usual: int = 2
+    default: int = 2
     count: int = -1
     decimal: str = "."
     within: str = ","
@@ -55,33 +56,29 @@ class Coordinates:
 
 
 def points(run: Coordinates, texts: Sequence[str]) -> Numbers:
-    """The points of a run, one per row, of two or three columns.
-
-    Raises:
-        Unreadable: The texts are no points.
-    """
+    """The points of a run, one per row, with two or three columns."""
     if run.form == "list":
-        found = _list(run, texts[run.slots[0]])
+        result = _list(run, texts[run.slots[0]])
     elif run.form == "tuples":
-        found = _rows([row for slot in run.slots for row in _tuples(run, texts[slot])])
+        result = _rows([row for slot in run.slots for row in _tuples(run, texts[slot])])
     elif run.form == "axes":
-        found = _rows([[number for slot in run.slots for number in _numbers(texts[slot])]])
+        result = _rows([[number for slot in run.slots for number in _numbers(texts[slot])]])
     else:
-        found = _rows([row for slot in run.slots if (row := _numbers(texts[slot]))])
-    if len(found) and run.dimension and run.dimension != found.shape[1]:
-        raise Unreadable(f"has {found.shape[1]} numbers in a point that declares {run.dimension}")
-    return found
+        result = _rows([row for slot in run.slots if (row := _numbers(texts[slot]))])
+    if len(result) and run.dimension and run.dimension != result.shape[1]:
+        raise Unreadable(f"has {result.shape[1]} numbers in a point that declares {run.dimension}")
+    return result
 
 
 def _list(run: Coordinates, text: str) -> Numbers:
     numbers = _numbers(text)
-    dimension = run.dimension or run.usual
+    dimension = run.dimension or run.default
     if run.count > 0 and not run.dimension and len(numbers) in (2 * run.count, 3 * run.count):
         dimension = len(numbers) // run.count
     if dimension not in (2, 3):
         raise Unreadable(f"has points of {dimension} dimensions")
     if len(numbers) % dimension:
-        raise Unreadable(f"has {len(numbers)} numbers, which are no points of {dimension}")
+        raise Unreadable(f"has {len(numbers)} numbers, which do not make points of {dimension}")
     if run.count >= 0 and run.count * dimension != len(numbers):
         raise Unreadable(f"declares {run.count} points and has {len(numbers) // dimension}")
     return np.array(numbers, np.float64).reshape(-1, dimension)
@@ -112,7 +109,7 @@ def _rows(rows: list[list[float]]) -> Numbers:
 
 def _numbers(text: str) -> list[float]:
     if not _NUMERIC.fullmatch(text):
-        raise Unreadable(f"has coordinates that are no numbers: {_shown(text)}")
+        raise Unreadable(f"has coordinates that are not numbers: {_shown(text)}")
     return [_number(token) for token in text.split()]
 
 
@@ -122,18 +119,14 @@ def _number(token: str) -> float:
             raise ValueError(token)
         number = float(token)
     except ValueError as error:
-        raise Unreadable(f"has coordinates that are no numbers: {_shown(token)}") from error
+        raise Unreadable(f"has coordinates that are not numbers: {_shown(token)}") from error
     if not np.isfinite(number):
-        raise Unreadable(f"has coordinates beyond all bounds: {_shown(token)}")
+        raise Unreadable(f"has coordinates that are not finite: {_shown(token)}")
     return number
 
 
 def scalar(text: str) -> float:
-    """One number, such as a radius.
-
-    Raises:
-        Unreadable: It is none.
-    """
+    """One number, such as a radius."""
     return _number(text.strip())
 
 
@@ -143,19 +136,15 @@ def _shown(text: str) -> str:
 
 
 def are_pairs(texts: pa.Array) -> Truths:
-    """Which texts are GML 2's `x,y x,y`, and nothing but pairs."""
-    found: Truths = pc.match_substring_regex(texts, _PAIRS).to_numpy(zero_copy_only=False)
-    return found
+    """Which texts are pairs in GML 2's form, `x,y x,y`."""
+    result: Truths = pc.match_substring_regex(texts, _PAIRS).to_numpy(zero_copy_only=False)
+    return result
 
 
-def bulk(texts: pa.Array) -> tuple[Numbers, np.ndarray[Any, np.dtype[np.int64]]] | None:
-    """The numbers of many texts in one array, and how many each text has.
-
-    Returns:
-        None where a text holds anything but finite numbers.
-    """
-    for usual in (True, False):
-        lists = pc.split_pattern(texts if usual else _spaced(texts), pattern=" ")
+def parse_all(texts: pa.Array) -> tuple[Numbers, Integers] | None:
+    """The numbers of many texts, and how many each has; None if one has anything else."""
+    for single_spaces in (True, False):
+        lists = pc.split_pattern(texts if single_spaces else _single_spaced(texts), pattern=" ")
         try:
             numbers = lists.flatten().cast(pa.float64()).to_numpy()
         except pa.ArrowInvalid:
@@ -165,6 +154,6 @@ def bulk(texts: pa.Array) -> tuple[Numbers, np.ndarray[Any, np.dtype[np.int64]]]
     return None
 
 
-def _spaced(texts: pa.Array) -> pa.Array:
-    """The texts with one space between numbers; an empty text stays one that is no number."""
+def _single_spaced(texts: pa.Array) -> pa.Array:
+    """The texts with one space between numbers; an empty text stays empty, and is no number."""
     return pc.ascii_trim_whitespace(pc.replace_substring_regex(texts, _SPACES, " "))

@@ -1,7 +1,7 @@
-"""The geometry of GML 2, 3.1.1 and 3.2: from elements to shapes.
+"""Turns geometry elements of GML 2, 3.1.1 and 3.2 into shapes.
 
-Understood are points, lines, arcs, circles, polygons, surfaces of patches and all aggregates of
-them; splines, solids and topology are refused by name.
+It supports points, lines, arcs, circles, polygons, surfaces of patches and all aggregates of them;
+splines, solids and topology are refused. Nothing here parses coordinates.
 """
 
 from __future__ import annotations
@@ -36,23 +36,23 @@ _DEGREES = frozenset({"", "deg", "#deg", "degree", "urn:ogc:def:uom:EPSG::9102"}
 _METRES = frozenset({"", "m", "#m", "metre", "meter", "urn:ogc:def:uom:EPSG::9001"})
 
 
-def shape(node: Node, usual: int) -> Shape:
+def shape(node: Node, default: int) -> Shape:
     """The shape of a geometry element.
 
     Args:
         node: The element.
-        usual: Numbers per point where nothing is declared: those of its CRS, or of the box of its
-            feature or collection.
+        default: Numbers per point if not declared: those of its CRS, or of the box of its feature
+            or collection.
 
     Raises:
-        Unreadable: It is no geometry, or of a kind that is not read.
+        Unreadable: It is not a geometry, or of a kind that is not supported.
     """
-    return _Grammar(usual).shape(node)
+    return _Grammar(default).shape(node)
 
 
 class _Grammar:
-    def __init__(self, usual: int) -> None:
-        self._usual = usual
+    def __init__(self, default: int) -> None:
+        self._default = default
         self._whole: dict[str, Callable[[Node], Shape]] = {
             "Point": self._point,
             "Polygon": self._polygon,
@@ -75,7 +75,7 @@ class _Grammar:
         if node.name in _CURVES:
             return Shape(LINE, (self._path(node),))
         if node.name not in self._whole:
-            raise Unreadable(f"is a {node.name}, which is not read")
+            raise Unreadable(f"is a {node.name}, which is not supported")
         return self._whole[node.name](node)
 
     def _point(self, node: Node) -> Shape:
@@ -101,7 +101,7 @@ class _Grammar:
         return _surface_of([self.shape(part) for part in _members(node, "surfaceMember")])
 
     def _orientable_surface(self, node: Node) -> Shape:
-        # Which side of it is up is nothing that a map shows.
+        # A map does not show which side is up.
         return self.shape(_one(node, "baseSurface"))
 
     def _aggregate(self, type_: int, *members: str) -> Callable[[Node], Shape]:
@@ -136,7 +136,7 @@ class _Grammar:
         elif node.name in ("CompositeCurve", "Ring"):
             parts = _members(node, "curveMember", "curveMembers")
         else:
-            raise Unreadable(f"has a {node.name}, a curve that is not made linear")
+            raise Unreadable(f"has a {node.name}, a type of curve that is not supported")
         return Path(tuple(self._path(part) for part in parts))
 
     def _around(self, node: Node) -> Segment:
@@ -157,9 +157,9 @@ class _Grammar:
         return Segment("around", self._runs(node, *_POSITIONS), slots)
 
     def _runs(self, node: Node, *names: str) -> tuple[Coordinates, ...]:
-        """The points in an element; neighbouring `pos` make one run."""
+        """The points in an element; consecutive `pos` make one run."""
         runs: list[Coordinates] = []
-        # A line may have thousands of `pos`, so their slots are gathered before they are put in.
+        # A line may have thousands of `pos`: adding them one by one to a tuple would be slow.
         slots: list[list[int]] = []
         for child in node.only(*names):
             if child.name in ("pointProperty", "pointRep"):
@@ -186,14 +186,14 @@ class _Grammar:
             raise Unreadable(f"has {node.children[0].name} in {node.name}")
         if not node.slots:
             return None
-        return _written(node, self._usual)
+        return _coordinates(node, self._default)
 
 
-def _written(node: Node, usual: int) -> Coordinates:
+def _coordinates(node: Node, default: int) -> Coordinates:
     slots, given = tuple(node.slots), node.attributes
     if node.name == "posList":
         count = small(given.get("count", ""))
-        return Coordinates(slots, "list", node.dimension, usual, -1 if count is None else count)
+        return Coordinates(slots, "list", node.dimension, default, -1 if count is None else count)
     if node.name == "coordinates":
         return Coordinates(
             slots,
@@ -219,7 +219,7 @@ def _one(node: Node, holder: str | None) -> Node:
 
 
 def _flat(parts: Iterable[Shape], type_: int) -> list[Shape]:
-    """Parts of an aggregate, those of the aggregates in it included."""
+    """Parts of an aggregate, with those of the aggregates in it."""
     return [
         single
         for part in parts
@@ -228,7 +228,7 @@ def _flat(parts: Iterable[Shape], type_: int) -> list[Shape]:
 
 
 def _surface_of(polygons: list[Shape]) -> Shape:
-    """One polygon as itself, several as one surface, none as a polygon that is empty."""
+    """One polygon as itself, several as one surface, none as an empty polygon."""
     flat = _flat(polygons, MULTI_POLYGON)
     if not flat:
         return Shape(POLYGON)

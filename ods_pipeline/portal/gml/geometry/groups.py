@@ -1,7 +1,7 @@
-"""Many geometries at once: the usual ones of a batch, read with a few array operations.
+"""Parses the common geometries of a batch at once, with a few array operations.
 
-Nothing is refused here. Whatever is out of the ordinary is named as odd, to be read again one by
-one, which either succeeds or says what is wrong with whose geometry.
+Nothing is refused here: unusual geometries are marked as odd, to be parsed one by one elsewhere,
+which succeeds or says what is wrong.
 """
 
 from __future__ import annotations
@@ -14,14 +14,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ods_pipeline.portal.gml.geometry.coordinates import Numbers, Truths, bulk
-from ods_pipeline.portal.gml.geometry.plans import Plain, Plan
-from ods_pipeline.portal.gml.geometry.ragged import Integers, sizes, spread
+from ods_pipeline.portal.gml.geometry.coordinates import Integers, Numbers, Truths, parse_all
+from ods_pipeline.portal.gml.geometry.plans import BulkPlan, Plan, sizes, spread
 from ods_pipeline.portal.gml.geometry.shapes import POINT, POLYGON
 from ods_pipeline.portal.gml.geometry.srs import Srs
 
-_POINT = np.dtype([("head", "V5"), ("place", "<f8", 2)])
-_HIGH_POINT = np.dtype([("head", "V5"), ("place", "<f8", 3)])
+_POINT = np.dtype([("head", "V5"), ("point", "<f8", 2)])
+_HIGH_POINT = np.dtype([("head", "V5"), ("point", "<f8", 3)])
 _LEAST = np.array([0, 1, 2, 4])  # points of a point, a line and a ring, by type
 _COUNT = struct.calcsize("<I")
 
@@ -31,53 +30,53 @@ class Group:
     """Geometries of one reference system and dimension, in the order of their rows.
 
     Attributes:
-        rows: Where they belong.
-        codes: The number of each one's plan.
-        plains: What each plan makes up.
+        rows: Row of each geometry.
+        codes: Number of each geometry's plan.
+        plans: The plans.
         srs: Their reference system.
         points: All their points.
-        lengths: Points of each path.
+        lengths: Number of points of each path.
     """
 
     rows: Integers
     codes: Integers
-    plains: Sequence[Plain]
+    plans: Sequence[BulkPlan]
     srs: Srs
     points: Numbers
     lengths: Integers
 
-    def written(self) -> pa.Array:
+    def to_wkb(self) -> pa.Array:
         """Their WKB."""
         high = self.points.shape[1] > 2
-        heads = [plain.high if high else plain.flat for plain in self.plains]
-        met = {(self.plains[code].types, heads[code]) for code in np.unique(self.codes).tolist()}
+        heads = [plan.high if high else plan.flat for plan in self.plans]
+        met = {(self.plans[code].types, heads[code]) for code in np.unique(self.codes).tolist()}
         types, (head, *_) = next(iter(met))
         if len(met) == 1 and types == (POINT,) and len(head) == _POINT["head"].itemsize:
             return self._as_points(head)
         return self._joined(heads)
 
-    def row_of(self, place: int) -> int:
-        """The row of the geometry that one of the points belongs to."""
-        paths = np.repeat(self.rows, sizes(self.codes, [plain.types for plain in self.plains]))
-        return int(np.repeat(paths, self.lengths)[place])
+    def row_of(self, point: int) -> int:
+        """The row of the geometry that a point belongs to."""
+        paths = np.repeat(self.rows, sizes(self.codes, [plan.types for plan in self.plans]))
+        return int(np.repeat(paths, self.lengths)[point])
 
     def _as_points(self, head: bytes) -> pa.Array:
         kind = _HIGH_POINT if self.points.shape[1] > 2 else _POINT
         packed = np.empty(len(self.points), kind)
         packed["head"] = np.void(head)
-        packed["place"] = self.points
+        packed["point"] = self.points
         fixed = pa.binary(kind.itemsize)
         buffers = [None, pa.py_buffer(packed)]
         return pa.FixedSizeBinaryArray.from_buffers(fixed, len(packed), buffers).cast(pa.binary())
 
     def _joined(self, heads: Sequence[Sequence[bytes]]) -> pa.Array:
-        """The WKB of each path, one after the other, divided at the rows."""
-        types = [plain.types for plain in self.plains]
+        """The WKB of all paths, joined, then divided into rows."""
+        types = [plan.types for plan in self.plans]
         met = list(dict.fromkeys(head for each in heads for head in each))
-        places = spread(self.codes, [[met.index(head) for head in each] for each in heads])
+        numbers = spread(self.codes, [[met.index(head) for head in each] for each in heads])
         counted = spread(self.codes, types) != POINT
         paths = pc.binary_join_element_wise(
-            pa.array(met, pa.binary()).take(pa.array(places)),
+            pa.array(met, pa.binary()).take(pa.array(numbers)),
             _cut(self.lengths[counted].astype("<u4"), counted * _COUNT),
             _cut(np.ascontiguousarray(self.points), self.lengths * self.points.shape[1] * 8),
             b"",
@@ -99,18 +98,11 @@ def _cut(numbers: np.ndarray, lengths: Integers) -> pa.Array:
 def grouped(
     rows: Integers, codes: Integers, plans: Sequence[Plan], texts: pa.Array
 ) -> tuple[list[Group], Truths]:
-    """Plain geometries in groups, and which of them are odd and in none.
-
-    Args:
-        rows: Where each geometry belongs.
-        codes: The number of each one's plan, which is plain.
-        plans: How they are made up.
-        texts: The texts of all, one after the other.
-    """
-    found = bulk(texts)
-    if found is None:
+    """Geometries that have bulk plans in groups, and which of them are odd and in no group."""
+    parsed = parse_all(texts)
+    if parsed is None:
         return [], np.ones(len(codes), bool)
-    paths = _Paths(codes, [plan.plain or _NONE for plan in plans], *found)
+    paths = _Paths(codes, [plan.bulk or _NONE for plan in plans], *parsed)
     groups: list[Group] = []
     systems = list(dict.fromkeys(plans[code].srs for code in np.unique(codes).tolist()))
     for srs in systems:
@@ -124,34 +116,34 @@ def grouped(
     return groups, paths.odd_rows
 
 
-# What stands for plans that are not plain, which no row has here.
-_NONE = Plain((), (), (), (), (), (), pairs=False)
+# For plans without a bulk plan, which no row here has.
+_NONE = BulkPlan((), (), (), (), (), (), pairs=False)
 
 
 class _Paths:
-    """The paths of plain geometries: how many points each has, and of how many numbers.
+    """The paths of geometries: how many points each has, and how many numbers per point.
 
     Attributes:
         widths: Numbers per point of each geometry.
-        odd_rows: Geometries that are out of the ordinary.
+        odd_rows: Which geometries are unusual.
     """
 
     def __init__(
-        self, codes: Integers, plains: Sequence[Plain], numbers: Numbers, counts: Integers
+        self, codes: Integers, plans: Sequence[BulkPlan], numbers: Numbers, counts: Integers
     ) -> None:
-        self._codes, self._plains = codes, plains
+        self._codes, self._plans = codes, plans
         self._numbers = numbers
-        self._per_row = sizes(codes, [plain.types for plain in plains])
-        types = spread(codes, [plain.types for plain in plains])
-        declared = spread(codes, [plain.dimensions for plain in plains])
-        texts = spread(codes, [plain.texts for plain in plains])
+        self._per_row = sizes(codes, [plan.types for plan in plans])
+        types = spread(codes, [plan.types for plan in plans])
+        declared = spread(codes, [plan.dimensions for plan in plans])
+        texts = spread(codes, [plan.texts for plan in plans])
         first = np.cumsum(texts) - texts
         self._counts = np.add.reduceat(counts, first)
-        # Only a `pos` leaves its dimension open: each one is a point.
+        # Only `pos` may lack a dimension: each text is a point.
         widths = np.where(declared == 0, counts[first], declared)
         odd = (widths != 2) & (widths != 3)
         widths = np.where(odd, 2, widths)
-        pointwise = spread(codes, [plain.pointwise for plain in plains]).astype(bool)
+        pointwise = spread(codes, [plan.pointwise for plan in plans]).astype(bool)
         uneven = np.repeat(pointwise, texts) & (counts != np.repeat(widths, texts))
         odd |= np.logical_or.reduceat(uneven, first)
         self._lengths = self._counts // widths
@@ -174,8 +166,8 @@ class _Paths:
         """Some of the geometries, all of one dimension."""
         if mine.all():
             points = self._numbers.reshape(-1, width)
-            return Group(rows, self._codes, self._plains, srs, points, self._lengths)
+            return Group(rows, self._codes, self._plans, srs, points, self._lengths)
         of_paths = np.repeat(mine, self._per_row)
         points = self._numbers[np.repeat(of_paths, self._counts)].reshape(-1, width)
         lengths = self._lengths[of_paths]
-        return Group(rows[mine], self._codes[mine], self._plains, srs, points, lengths)
+        return Group(rows[mine], self._codes[mine], self._plans, srs, points, lengths)

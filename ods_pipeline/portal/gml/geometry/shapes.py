@@ -1,11 +1,12 @@
-"""What a geometry is made of, once its GML is understood: paths of points, and parts.
+"""The structure of a geometry, as paths of points and parts; filled with numbers, and as WKB.
 
-A `Shape` says where among a geometry's texts each point stands. Many geometries share one, so it is
-made once for each kind of markup (`markup`) and then filled with numbers.
+A `Shape` says in which of a geometry's texts each point is. Many geometries share one, so it is
+made once per kind of markup. Nothing here reads markup.
 """
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -23,8 +24,9 @@ from ods_pipeline.portal.gml.geometry.coordinates import (
 POINT, LINE, POLYGON = 1, 2, 3
 MULTI_POINT, MULTI_LINE, MULTI_POLYGON, COLLECTION = 4, 5, 6, 7
 
-_MEETING = 1e-9  # of a coordinate: a millimetre and less, which is rounding
-_RING = 4  # points of the smallest ring, the first one repeated
+_ROUNDING = 1e-9  # of a coordinate: at most a millimetre
+_HEIGHT = 1000  # what ISO adds to the WKB type of a geometry with heights
+_SMALLEST_RING = 4  # points, the first one repeated
 
 
 @dataclass(frozen=True)
@@ -34,7 +36,7 @@ class Segment:
     Attributes:
         kind: `line`, `arcs` (through three points each), `circle`, `around` (a centre) or `box`.
         runs: Its points.
-        numbers: Slots of radius, start and end angle of an arc around a centre.
+        numbers: Slots of radius, start and end angle, if it is around a centre.
     """
 
     kind: str
@@ -44,7 +46,7 @@ class Segment:
 
 @dataclass(frozen=True)
 class Path:
-    """Points in their order; pieces that share an end share it once."""
+    """Points in order; where two pieces meet, the common point counts once."""
 
     segments: tuple[Segment | Path, ...]
     reverse: bool = False
@@ -52,7 +54,7 @@ class Path:
 
 @dataclass(frozen=True)
 class Shape:
-    """A geometry: its WKB type, its own paths (a polygon's rings), or its parts."""
+    """A geometry: its WKB type, its paths (a polygon's rings), or its parts."""
 
     type: int
     paths: tuple[Path, ...] = ()
@@ -60,12 +62,12 @@ class Shape:
 
 
 @dataclass(frozen=True)
-class Drawn:
+class FilledShape:
     """A geometry with its numbers: points per path, or parts."""
 
     type: int
     paths: tuple[Numbers, ...] = ()
-    parts: tuple[Drawn, ...] = ()
+    parts: tuple[FilledShape, ...] = ()
 
     def arrays(self) -> Iterator[Numbers]:
         """All points, array by array."""
@@ -74,24 +76,20 @@ class Drawn:
             yield from part.arrays()
 
 
-def draw(shape: Shape, texts: Sequence[str]) -> Drawn:
-    """Fill a shape with the numbers of a geometry's texts.
-
-    Raises:
-        Unreadable: They make no such shape.
-    """
+def fill(shape: Shape, texts: Sequence[str]) -> FilledShape:
+    """Fill a shape with the numbers of a geometry's texts."""
     with np.errstate(all="ignore"):
-        drawn = _draw(shape, texts)
-    if not all(np.isfinite(array).all() for array in drawn.arrays()):
-        raise Unreadable("has a curve that goes beyond all bounds")
-    dimensions = {array.shape[1] for array in drawn.arrays() if len(array)}
+        filled = _fill(shape, texts)
+    if not all(np.isfinite(array).all() for array in filled.arrays()):
+        raise Unreadable("has a curve with coordinates that are not finite")
+    dimensions = {array.shape[1] for array in filled.arrays() if len(array)}
     if len(dimensions) > 1:
         raise Unreadable("has points with and without a height")
-    return drawn
+    return filled
 
 
-def _draw(shape: Shape, texts: Sequence[str]) -> Drawn:
-    paths = [trace(path, texts) for path in shape.paths]
+def _fill(shape: Shape, texts: Sequence[str]) -> FilledShape:
+    paths = [points_of(path, texts) for path in shape.paths]
     if shape.type == POINT and len(paths[0]) > 1:
         raise Unreadable(f"has {len(paths[0])} positions in one point")
     if shape.type == LINE and len(paths[0]) == 1:
@@ -102,18 +100,18 @@ def _draw(shape: Shape, texts: Sequence[str]) -> Drawn:
             if any(map(len, paths)):
                 raise Unreadable("has holes in an empty polygon")
             paths = []
-    return Drawn(shape.type, tuple(paths), tuple(_draw(part, texts) for part in shape.parts))
+    return FilledShape(shape.type, tuple(paths), tuple(_fill(part, texts) for part in shape.parts))
 
 
-def trace(path: Path, texts: Sequence[str]) -> Numbers:
-    """The points of a path, in its order."""
+def points_of(path: Path, texts: Sequence[str]) -> Numbers:
+    """The points of a path, in order."""
     whole: list[Numbers] = []
     for segment in path.segments:
-        piece = trace(segment, texts) if isinstance(segment, Path) else _segment(segment, texts)
+        piece = points_of(segment, texts) if isinstance(segment, Path) else _segment(segment, texts)
         if whole and len(whole[-1]) and len(piece):
             if whole[-1].shape[1] != piece.shape[1]:
                 raise Unreadable("has points with and without a height")
-            if not np.allclose(whole[-1][-1], piece[0], rtol=_MEETING, atol=0):
+            if not np.allclose(whole[-1][-1], piece[0], rtol=_ROUNDING, atol=0):
                 raise Unreadable("has a curve whose pieces do not meet")
             piece = piece[1:]
         if len(piece):
@@ -123,10 +121,10 @@ def trace(path: Path, texts: Sequence[str]) -> Numbers:
 
 
 def _segment(segment: Segment, texts: Sequence[str]) -> Numbers:
-    found = [array for run in segment.runs if len(array := points(run, texts))]
-    if len({array.shape[1] for array in found}) > 1:
+    arrays = [array for run in segment.runs if len(array := points(run, texts))]
+    if len({array.shape[1] for array in arrays}) > 1:
         raise Unreadable("has points with and without a height")
-    line = np.concatenate(found) if found else np.empty((0, 2))
+    line = np.concatenate(arrays) if arrays else np.empty((0, 2))
     if segment.kind == "arcs":
         return curves.arc_string(line)
     if segment.kind == "circle":
@@ -142,20 +140,69 @@ def _segment(segment: Segment, texts: Sequence[str]) -> Numbers:
 
 def _box(corners: Numbers) -> Numbers:
     if corners.shape != (2, 2):
-        raise Unreadable("is a box that is not given by two corners in the plane")
+        raise Unreadable("is a box without two corners of two coordinates")
     (west, south), (east, north) = corners
     ring = [(west, south), (east, south), (east, north), (west, north), (west, south)]
     return np.array(ring, np.float64)
 
 
 def ring(line: Numbers) -> Numbers:
-    """A ring, closed where the publisher left it open; empty stays empty.
-
-    Raises:
-        Unreadable: It has too few points to enclose anything.
-    """
+    """A ring, closed if the publisher left it open; an empty one stays empty."""
     if len(line) and not np.array_equal(line[0, :2], line[-1, :2]):
         line = np.concatenate([line, line[:1]])
-    if 0 < len(line) < _RING:
-        raise Unreadable(f"has a ring of {len(line)} points, which encloses nothing")
+    if 0 < len(line) < _SMALLEST_RING:
+        raise Unreadable(f"has a ring of {len(line)} points, which are too few")
     return line
+
+
+def _header(type_: int, high: bool, count: int | None = None) -> bytes:
+    """Byte order and type, and the number of parts, rings or points, if given."""
+    number = type_ + _HEIGHT * high
+    return struct.pack("<BI", 1, number) if count is None else struct.pack("<BII", 1, number, count)
+
+
+def wkb(filled: FilledShape) -> bytes:
+    """The WKB of a geometry."""
+    high = any(array.shape[1] > 2 for array in filled.arrays() if len(array))
+    return b"".join(_pieces(filled, high))
+
+
+def _pieces(filled: FilledShape, high: bool) -> list[bytes]:
+    if filled.type == POINT:
+        (point,) = filled.paths
+        numbers = point if len(point) else np.full((1, 2 + high), np.nan)
+        return [_header(POINT, high), numbers.tobytes()]
+    if filled.type == LINE:
+        (line,) = filled.paths
+        return [_header(LINE, high, len(line)), line.tobytes()]
+    if filled.type == POLYGON:
+        rings = [part for ring in filled.paths for part in (_count(len(ring)), ring.tobytes())]
+        return [_header(POLYGON, high, len(filled.paths)), *rings]
+    parts = [piece for part in filled.parts for piece in _pieces(part, high)]
+    return [_header(filled.type, high, len(filled.parts)), *parts]
+
+
+def _count(number: int) -> bytes:
+    return struct.pack("<I", number)
+
+
+def wkb_headers(shape: Shape, high: bool) -> list[bytes] | None:
+    """The WKB before each path's numbers; None if there is more after the last path."""
+    headers: list[bytes] = []
+    rest = _headers(shape, high, b"", headers)
+    return None if rest else headers
+
+
+def _headers(shape: Shape, high: bool, before: bytes, headers: list[bytes]) -> bytes:
+    if shape.type == POLYGON:
+        before += _header(POLYGON, high, len(shape.paths))
+    elif shape.type in (POINT, LINE):
+        before += _header(shape.type, high)
+    else:
+        before += _header(shape.type, high, len(shape.parts))
+    for _ in shape.paths:
+        headers.append(before)
+        before = b""
+    for part in shape.parts:
+        before = _headers(part, high, before, headers)
+    return before

@@ -1,6 +1,6 @@
-"""What an `srsName` means: which CRS, and whether its coordinates begin with the north.
+"""Reads an `srsName`: which CRS it means, and whether latitude or northing comes first.
 
-Forms that leave the order open are marked as ambiguous; `axes` decides those.
+Forms that leave the order open are marked as ambiguous. Nothing here decides those.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from ods_pipeline.errors import GmlRefused
 
 CRS84 = "OGC:CRS84"
 
-# Degrees of these are taken as degrees of WGS 84, as everybody does: the frames are a metre apart
-# at most, and PROJ's transformation between them changes nothing.
+# Coordinates in these are used as WGS 84, as is common practice: the systems differ by a metre at
+# most, and PROJ does not change coordinates between them.
 SAME_AS_CRS84 = frozenset({CRS84, "EPSG:4326", "EPSG:4979", "EPSG:4258", "EPSG:4171"})
 
 _ONE = r"(?P<authority>[A-Za-z]\w*):(?:[^:,]*:)?(?P<code>[\w.-]+)"
@@ -34,7 +34,7 @@ _SHORT = [
     re.compile(r"(?P<authority>[A-Za-z]\w*):(?P<code>\w+)"),
 ]
 _LON_LAT = re.compile(r"(CRS|OGC):(CRS)?(?P<code>84|83|27)", re.IGNORECASE)
-# The number that web maps used before theirs had one.
+# The number that web maps used before theirs was official.
 _ALIASES = {"EPSG:900913": "EPSG:3857"}
 
 
@@ -43,16 +43,16 @@ class Srs:
     """A reference system as a geometry names it.
 
     Attributes:
-        name: The `srsName`; empty where there is none.
-        crs: Its CRS, such as `EPSG:2154`; empty where unknown.
-        north_first: Whether the coordinates come as latitude or northing first; for an ambiguous
-            form, whether they would by the CRS's definition.
-        ambiguous: Whether the form leaves the order open, because servers use it both ways.
+        name: The `srsName`; empty without one.
+        crs: Its CRS, such as `EPSG:2154`; empty if unknown.
+        north_first: Whether latitude or northing comes first; for an ambiguous form, whether it
+            does by the CRS's definition.
+        ambiguous: Whether the form leaves the order open, because servers use both.
         dimension: Number of axes of the CRS.
-        degrees: Whether its coordinates are longitudes and latitudes; unknown counts as yes.
+        degrees: Whether its coordinates are longitudes and latitudes; true if unknown.
         metres: Whether its coordinates are metres.
         area: West, south, east and north of where it is used, in degrees; None if unknown.
-        pole: The largest latitude, in the CRS's unit; None where there are no latitudes.
+        pole: The largest latitude, in the CRS's unit; None without latitudes.
     """
 
     name: str
@@ -82,14 +82,14 @@ def srs(name: str) -> Srs:
     crs, short = _named(name)
     known = _definition(crs, name)
     if known.is_geocentric:
-        raise GmlRefused(f"the srsName {name[:200]!r} counts from the centre of the Earth: no map")
+        raise GmlRefused(f"the srsName {name[:200]!r} is geocentric, which maps cannot show")
     axes = known.axis_info
     north = len(axes) > 1 and _north_first(known)
     return Srs(
         name=name,
         crs=crs,
         north_first=north,
-        # MapServer goes by the definition here too, QGIS Server begins with x: in metres as well.
+        # Also for metres: MapServer follows the definition, QGIS Server begins with x.
         ambiguous=north and short,
         dimension=len(axes),
         degrees=known.is_geographic,
@@ -100,20 +100,20 @@ def srs(name: str) -> Srs:
 
 
 def _named(name: str) -> tuple[str, bool]:
-    """The CRS that a name means, and whether the form is a short one."""
+    """The CRS that a name means, and whether the form is short."""
     for form in _DEFINED:
-        found = form.fullmatch(name)
-        if found:
-            return _crs(found["authority"], found["code"]), False
+        match = form.fullmatch(name)
+        if match:
+            return _crs(match["authority"], match["code"]), False
     compound = _COMPOUND.fullmatch(name)
     if compound:
         (first, code), (_, height) = re.findall(r"crs:([^:,]+):[^:,]*:([^:,]+)", compound[1])
         return f"{_crs(first, code)}+{height}", False
     for form in [_LON_LAT, *_SHORT]:
-        found = form.fullmatch(name)
-        if found:
-            return _crs(found.groupdict().get("authority", "CRS"), found["code"]), True
-    raise GmlRefused(f"the srsName {name[:200]!r} is of no known form")
+        match = form.fullmatch(name)
+        if match:
+            return _crs(match.groupdict().get("authority", "CRS"), match["code"]), True
+    raise GmlRefused(f"the srsName {name[:200]!r} has no known form")
 
 
 def _crs(authority: str, code: str) -> str:
@@ -135,16 +135,16 @@ def _definition(crs: str, name: str) -> pyproj.CRS:
 
 
 def _north_first(crs: pyproj.CRS) -> bool:
-    """Whether maps draw the axes the other way round, by PROJ's own rule."""
+    """Whether the first axis points north, by PROJ's rule for maps."""
     first, second = crs.axis_info[:2]
     directions = (first.direction.lower(), second.direction.lower())
     if directions == ("north", "east"):
         return True
-    # Around a pole all directions are north or south: only the names tell.
+    # Around a pole all directions are north or south: only the names differ.
     return first.name.lower().startswith("northing") and second.name.lower().startswith("easting")
 
 
 @lru_cache(maxsize=64)
 def to_crs84(crs: str) -> pyproj.Transformer:
-    """The way from a CRS, x first, to longitude and latitude."""
+    """The transformation from a CRS, x first, to longitude and latitude."""
     return pyproj.Transformer.from_crs(crs, CRS84, always_xy=True)

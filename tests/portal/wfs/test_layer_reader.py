@@ -1,4 +1,4 @@
-"""Large layers: pages followed, caps got round by bounding boxes, or plainly said."""
+"""Large layers: pages are followed, and capped ones are read by bounding boxes or refused."""
 
 import random
 from collections import Counter
@@ -9,8 +9,8 @@ import pytest
 from ods_pipeline.emulator import Emulator, Fault, Quirks, WfsQuirks
 from ods_pipeline.errors import GmlRefused, OdsPipelineError, QuotaExhausted, Unproven
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.portal.wfs import Version, gather
-from ods_pipeline.portal.wfs.tiles import WORLD, around, quarters
+from ods_pipeline.portal.wfs import Version, layer_reader
+from ods_pipeline.portal.wfs.layer_reader import WORLD, around, quarters
 
 FIELDS = [
     {"name": "n", "type": "int"},
@@ -112,7 +112,7 @@ def test_a_layer_that_would_take_thousands_of_boxes_is_not_begun() -> None:
 def test_boxes_stop_at_the_number_of_requests_that_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(gather, "_MOST_REQUESTS", 100)
+    monkeypatch.setattr(layer_reader, "_MOST_REQUESTS", 100)
     records = [*scattered(80, spread=0.001), *scattered(20)]
     with portal_of(WfsQuirks(cap=8, counts="unknown"), records) as emulator:
         emulator.describe("d", bbox=BOX)
@@ -160,7 +160,7 @@ def test_a_layer_that_boxes_cannot_have_whole_says_so_and_where_it_is_to_be_had(
     quirks: WfsQuirks, records: list[dict[str, Any]]
 ) -> None:
     with portal_of(quirks, records) as emulator:
-        said = "cannot be had whole through WFS; the dataset's records can, by the Parquet export"
+        said = "cannot be read completely through WFS; the records can, by the Parquet export"
         with pytest.raises(Unproven, match=said):
             Portal(emulator.url).features("d", "2.0.0")
         assert len(emulator.requests) < 100

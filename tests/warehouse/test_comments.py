@@ -12,7 +12,7 @@ from ods_pipeline.errors import WarehouseError
 from ods_pipeline.lake.holds import Hold, update_holds
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.warehouse import Warehouse, open_warehouse
-from ods_pipeline.warehouse.hold_comments import mark, marked
+from ods_pipeline.warehouse.comments import mark, marked
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
 Ask = Callable[..., list[tuple[object, ...]]]
@@ -142,7 +142,7 @@ def test_what_is_no_list_of_what_is_held_is_refused(
 ) -> None:
     with pytest.raises(WarehouseError, match="no portal's list"):
         warehouse.load_holds(velos)
-    with pytest.raises(WarehouseError, match="held and no dataset"):
+    with pytest.raises(WarehouseError, match="list of holds and no dataset"):
         warehouse.load(_hold(lake, WITHDRAWN), verdict="")
 
 

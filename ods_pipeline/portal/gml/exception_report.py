@@ -1,4 +1,7 @@
-"""Exception reports, wherever a server puts them: instead of features, amid them, or after them."""
+"""Reads exception reports, which servers send instead of features, between them or after them.
+
+Nothing here knows HTTP.
+"""
 
 from __future__ import annotations
 
@@ -12,56 +15,50 @@ from ods_pipeline.portal.gml.geometry.markup import local
 REPORTS = frozenset({"ExceptionReport", "ServiceExceptionReport"})
 
 _NAMESPACES = ("http://www.opengis.net/ows", "http://www.opengis.net/ogc")
-_SHOWN = 2000  # characters of what a server says
+_LONGEST = 2000  # characters of a server's message
 _CODE = re.compile(rb"""\b(?:exceptionCode|code)\s*=\s*["']([^"'<>]*)["']""")
 _LOCATOR = re.compile(rb"""\blocator\s*=\s*["']([^"'<>]*)["']""")
-_SAID = re.compile(rb"<(?:\w+:)?(?:ExceptionText|ServiceException)\b[^>]*>([^<]*)<")
+_TEXT = re.compile(rb"<(?:\w+:)?(?:ExceptionText|ServiceException)\b[^>]*>([^<]*)<")
 _REPORT = re.compile(rb"<(?:\w+:)?(?:Service)?ExceptionReport\b")
 
 
 def is_report(name: str) -> bool:
-    """Whether an element is an exception report even inside a feature, where data may be so called.
-
-    Args:
-        name: Its namespace, where it has one, and its local name.
-    """
+    """Whether an element in a feature is an exception report, not data of the same name."""
     namespace = name.rpartition(" ")[0]
     return local(name) in REPORTS and (not namespace or namespace.startswith(_NAMESPACES))
 
 
-class Report:
+class ExceptionReport:
     """An exception report while it is read: the first exception's code, and all texts."""
 
     def __init__(self) -> None:
         self._code = ""
         self._locator = ""
-        self._said: list[str] = []
+        self._texts: list[str] = []
 
-    def open(self, name: str, attributes: Mapping[str, str]) -> None:
-        """Take in a start tag."""
+    def add_tag(self, name: str, attributes: Mapping[str, str]) -> None:
+        """Add a start tag."""
         if local(name) in {"Exception", "ServiceException"} and not self._code:
             self._code = attributes.get("exceptionCode") or attributes.get("code") or ""
             self._locator = attributes.get("locator", "")
 
-    def say(self, text: str) -> None:
-        """Take in a text."""
+    def add_text(self, text: str) -> None:
+        """Add a text."""
         if text.strip():
-            self._said.append(" ".join(text.split()))
+            self._texts.append(" ".join(text.split()))
 
     def exception(self) -> ServiceException:
-        """The report as our error."""
-        return ServiceException(self._code, self._locator, " ".join(self._said)[:_SHOWN])
+        """The report as an error."""
+        return ServiceException(self._code, self._locator, " ".join(self._texts)[:_LONGEST])
 
 
-def glimpse(data: bytes) -> ServiceException | None:
-    """A report in bytes that are no XML any more, such as those of two documents in one."""
+def find_report(data: bytes) -> ServiceException | None:
+    """A report in bytes that are not XML, such as the rest of two documents in one."""
     start = _REPORT.search(data)
     if start is None:
         return None
     rest = data[start.start() :]
-    code, locator, said = (form.search(rest) for form in (_CODE, _LOCATOR, _SAID))
-    texts = [
-        found[1].decode("utf-8", "replace") if found else "" for found in (code, locator, said)
-    ]
-    clean = [" ".join(unescape(text).split())[:_SHOWN] for text in texts]
-    return ServiceException(clean[0], clean[1], clean[2])
+    matches = (pattern.search(rest) for pattern in (_CODE, _LOCATOR, _TEXT))
+    texts = [match[1].decode("utf-8", "replace") if match else "" for match in matches]
+    code, locator, text = (" ".join(unescape(text).split())[:_LONGEST] for text in texts)
+    return ServiceException(code, locator, text)

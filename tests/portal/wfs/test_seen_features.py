@@ -1,17 +1,17 @@
-"""Features that came already, against a plain set."""
+"""Features that came already, compared with a plain set."""
 
 import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ods_pipeline.portal.wfs.seen import Seen
+from ods_pipeline.portal.wfs.layer_reader import SeenFeatures
 
 names = st.lists(st.sampled_from([f"d.{n}" for n in range(30)]), max_size=12)
 
 
 @given(first=st.lists(names), later=st.lists(names))
 def test_each_feature_is_new_once(first: list[list[str]], later: list[list[str]]) -> None:
-    seen = Seen()
+    seen = SeenFeatures()
     for batch in first:
         seen.add(pa.array(batch, pa.string()))
     known = {name for batch in first for name in batch}
@@ -23,12 +23,12 @@ def test_each_feature_is_new_once(first: list[list[str]], later: list[list[str]]
         for name in batch:
             expected.append(name not in known)
             known.add(name)
-        assert seen.take(pa.array(batch, pa.string())).tolist() == expected
+        assert seen.add_new(pa.array(batch, pa.string())).tolist() == expected
     assert seen.count() == len(known)
-    assert not seen.nameless
+    assert not seen.missing_ids
 
 
 def test_features_without_an_identifier_are_noticed() -> None:
-    seen = Seen()
+    seen = SeenFeatures()
     seen.add(pa.array(["d.1", None]))
-    assert seen.nameless
+    assert seen.missing_ids
