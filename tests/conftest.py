@@ -1,27 +1,41 @@
-"""What holds for every test: the versions in the report, and no skips where it counts.
+"""What holds for every test: no chance, no other user's settings, versions in the report, no skips.
 
 Fixtures belong beside the tests that use them.
 """
 
 import atexit
+import gc
 import os
 import shutil
 import signal
+import sys
 import tempfile
+from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 # A suite that was started in the background was told to ignore Ctrl-C, and would pass that on to
 # the processes that it starts.
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+# Hundreds of processes are started: each would compile the package again, and each worker of xdist
+# would rewrite all tests, which makes the suite twice as slow.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+sys.dont_write_bytecode = False
+
+# The same examples each time, so that no run fails by chance; `ODS_EXPLORE=1` draws other ones.
 # A time per example would say how busy the machine is, not whether the code is right.
-settings.register_profile("untimed", deadline=None)
-settings.load_profile("untimed")
+settings.register_profile(
+    "steady",
+    deadline=None,
+    derandomize=not os.environ.get("ODS_EXPLORE"),
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 REPORTED = ("dagster", "duckdb", "geopandas", "numpy", "pandas", "pyarrow", "pyproj", "shapely")
 NOT_RUN = ("skipped", "xfailed", "xpassed")
@@ -41,6 +55,22 @@ def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.Monk
     folder = tmp_path_factory.mktemp("state")
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without looking for garbage: modules and tests stay until the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+def pytest_unconfigure() -> None:
+    """Let go of what was collected, or DuckDB calls it a leak at the end of the process."""
+    gc.unfreeze()
 
 
 def pytest_report_header() -> str:

@@ -162,20 +162,11 @@ def landed_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinitio
             work = context_of(context, settings, config.mode, accept=config.accept)
             steps = plan_partitions(work, extractor, context.partition_keys)
             updated, failed = update_all(work, steps)
-            if not work.options.verifies:
-                results = {name: item.result for name, item in updated.items()}
-                by_name = {step.dataset_id: step for step in steps}
-                update_holds(work.lake, holds_after_landing(by_name, results, failed))
-        results_of_checks = list(checks.results([*updated.values()], failed))
-        differing = {
-            name: error for name, item in updated.items() if (error := item.result.difference_error)
-        }
-        failed |= differing
+        results = list(checks.results([*updated.values()], failed))
         if failed:
-            yield from checks.evaluations(context.asset_key, results_of_checks)
-            right = {name: item for name, item in updated.items() if name not in differing}
-            raise interrupted(context, right, failed)
-        yield from materialized(context, updated, results_of_checks)
+            yield from checks.evaluations(context.asset_key, results)
+            raise interrupted(context, updated, failed)
+        yield from materialized(context, updated, results)
 
     return landed
 
@@ -183,17 +174,24 @@ def landed_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinitio
 def update_all(
     work: RunContext, steps: Iterable[Planned]
 ) -> tuple[dict[str, Updated], dict[str, OdsPipelineError]]:
-    """Bring partitions up to date one after the other, in the order in which they come.
+    """Bring partitions up to date one after the other, and write down which are held.
 
     Returns:
-        The partitions that were updated or compared, and the errors of the others.
+        The partitions that are as the portal has them, and the errors of the others.
     """
     base, by_name = work.portal.client.address.base, {step.dataset_id: step for step in steps}
 
     def update(name: str) -> Updated:
-        return Updated.of(by_name[name], update_dataset(work, by_name[name]), base)
+        result = update_dataset(work, by_name[name])
+        if result.difference_error:
+            raise result.difference_error
+        return Updated.of(by_name[name], result, base)
 
-    return for_each_partition(by_name, update)
+    updated, failed = for_each_partition(by_name, update)
+    if not work.options.verifies:
+        results = {name: item.result for name, item in updated.items()}
+        update_holds(work.lake, holds_after_landing(by_name, results, failed))
+    return updated, failed
 
 
 def loaded_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinition:

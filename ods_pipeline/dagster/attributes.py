@@ -3,7 +3,7 @@
 Plain values with their descriptions. What follows from them together is in `settings`.
 """
 
-from typing import Annotated, Literal
+from typing import Literal
 
 import dagster as dg
 from pydantic import Field
@@ -25,52 +25,44 @@ class Layers(dg.Model, dg.Resolvable):
 
     include: list[str] = Field(default=[], description="Geographic datasets to read; none without.")
     exclude: list[str] = Field(default=[], description="Datasets to leave out all the same.")
-    version: Annotated[
-        Literal["1.1.0", "2.0.0"],
-        Field(description="Version of WFS; 2.0.0 can split a layer that comes in part."),
-    ] = "1.1.0"
-    axis_order: Annotated[
-        Literal["auto", "latlon", "lonlat"],
-        Field(description="Order of coordinates where the srsName leaves it open; auto decides."),
-    ] = "auto"
+    version: Literal["1.1.0", "2.0.0"] = Field(
+        default="1.1.0",
+        description="Version of WFS; 2.0.0 can split a layer that comes in part.",
+    )
+    axis_order: Literal["auto", "latlon", "lonlat"] = Field(
+        default="auto",
+        description="Order of coordinates where the srsName leaves it open; auto decides.",
+    )
 
 
 class Trust(dg.Model, dg.Resolvable):
     """How long and how far the portal is trusted, and which changes of fields are followed."""
 
-    max_trust_days: Annotated[
-        int,
-        Field(
-            ge=0,
-            description="Days after which a dataset whose date never moves is compared by its "
-            "content; 0 compares every day.",
-        ),
-    ] = DEFAULT.trust_days
-    max_shrink: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=100,
-            description="Percent of its rows that a dataset may lose at once; beyond that the rows "
-            "of before stay until a person accepts the new ones.",
-        ),
-    ] = DEFAULT.shrink
-    drift: Annotated[
-        float,
-        Field(
-            ge=0,
-            le=100,
-            description="Percent by which a dataset that is republished while it is read may "
-            "differ from the portal's count; 0 accepts none.",
-        ),
-    ] = DEFAULT.drift
-    schema_contract: Annotated[
-        Contract,
-        Field(
-            description="When fields are added, removed or retyped: evolve lets the table follow, "
-            "freeze fetches nothing, quarantine lands the data and leaves the table.",
-        ),
-    ] = "evolve"
+    max_trust_days: int = Field(
+        default=DEFAULT.trust_days,
+        ge=0,
+        description="Days after which a dataset whose date never moves is compared by its content; "
+        "0 compares every day.",
+    )
+    max_shrink: float = Field(
+        default=DEFAULT.shrink,
+        ge=0,
+        le=100,
+        description="Percent of its rows that a dataset may lose at once; beyond that the old rows "
+        "stay until a person accepts the new ones.",
+    )
+    drift: float = Field(
+        default=DEFAULT.drift,
+        ge=0,
+        le=100,
+        description="Percent by which a dataset that is republished while it is read may differ "
+        "from the portal's count; 0 accepts none.",
+    )
+    schema_contract: Contract = Field(
+        default="evolve",
+        description="When fields are added, removed or retyped: evolve lets the table follow, "
+        "freeze fetches nothing, quarantine lands the data and leaves the table.",
+    )
     schema_exceptions: dict[str, Contract] = Field(
         default={},
         description="The same for some datasets: identifier, or pattern with `*` and `?`, to "
@@ -90,59 +82,56 @@ class Trust(dg.Model, dg.Resolvable):
 class Watching(dg.Model, dg.Resolvable):
     """How often the portal is looked at."""
 
-    minimum_interval_seconds: Annotated[
-        int,
-        Field(
-            ge=0,
-            description="Seconds between two looks at the catalog; each is one request. "
-            "Without it 1800, or 30 for the sample portal.",
-        ),
-    ] = 0
-    running: Annotated[
-        bool, Field(description="Whether the sensors start switched on, without a click.")
-    ] = False
+    minimum_interval_seconds: int = Field(
+        default=0,
+        ge=0,
+        description="Seconds between two looks at the catalog; each is one request. "
+        "Without it 1800, or 30 for the sample portal.",
+    )
+    running: bool = Field(
+        default=False, description="Whether the sensors start switched on, without a click."
+    )
 
 
 class PortalAttributes(dg.Model, dg.Resolvable):
     """The attributes of a portal, in YAML or in Python."""
 
-    portal: Annotated[
-        str,
-        Field(description="Domain or URL; without it ODS_PORTAL's, else the emulator's."),
-    ] = ""
-    name: Annotated[
-        str,
-        Field(description="Prefix in Dagster; without it the portal's host, with `_`."),
-    ] = ""
-    datasets: Annotated[Selection, Field(description="Which datasets to keep.")] = Selection()
-    features: Annotated[
-        Layers, Field(description="Which geographic datasets to read through WFS as well.")
-    ] = Layers()
-    format: Annotated[Literal["parquet", "csv"], Field(description="Export to read first.")] = (
-        "parquet"
+    portal: str = Field(
+        default="", description="Domain or URL; without it ODS_PORTAL's, else the emulator's."
     )
-    datasets_per_run: Annotated[
-        int, Field(gt=0, description="Datasets that share a run; raise it for big portals.")
-    ] = 25
-    data_dir: Annotated[
-        str, Field(description="Root of the lake; without it ODS_DATA_DIR, else `data`.")
-    ] = ""
-    warehouse: Annotated[
-        str, Field(description="`duckdb:///PATH`; without it ODS_WAREHOUSE, else in the data root.")
-    ] = ""
-    group_name: Annotated[str, Field(description="Group of the assets; without it the name.")] = ""
-    catalog_hours: Annotated[
-        int, Field(gt=0, description="Age in hours at which the catalog counts as out of date.")
-    ] = 24
-    schedule: Annotated[
-        str, Field(description="Cron of the job, for those who prefer a clock to the sensor.")
-    ] = ""
-    sensor: Annotated[Watching, Field(description="How the portal is watched.")] = Watching()
-    trust: Annotated[
-        Trust, Field(description="How far the portal is trusted without asking a person.")
-    ] = Trust()
+    name: str = Field(
+        default="", description="Prefix in Dagster; without it the portal's host, with `_`."
+    )
+    datasets: Selection = Field(default=Selection(), description="Which datasets to keep.")
+    features: Layers = Field(
+        default=Layers(), description="Which geographic datasets to read through WFS as well."
+    )
+    format: Literal["parquet", "csv"] = Field(
+        default="parquet", description="Export to read first."
+    )
+    datasets_per_run: int = Field(
+        default=25, gt=0, description="Datasets that share a run; raise it for big portals."
+    )
+    data_dir: str = Field(
+        default="", description="Root of the lake; without it ODS_DATA_DIR, else `data`."
+    )
+    warehouse: str = Field(
+        default="",
+        description="`duckdb:///PATH`; without it ODS_WAREHOUSE, else in the data root.",
+    )
+    group_name: str = Field(default="", description="Group of the assets; without it the name.")
+    catalog_hours: int = Field(
+        default=24, gt=0, description="Age in hours at which the catalog counts as out of date."
+    )
+    schedule: str = Field(
+        default="", description="Cron of the job, for those who prefer a clock to the sensor."
+    )
+    sensor: Watching = Field(default=Watching(), description="How the portal is watched.")
+    trust: Trust = Field(
+        default=Trust(), description="How far the portal is trusted without asking a person."
+    )
     api_key: ApiKeyAttribute = None
-    api_key_in_query: Annotated[
-        bool, Field(description="Send the key in the URL, for proxies that lose its header.")
-    ] = False
+    api_key_in_query: bool = Field(
+        default=False, description="Send the key in the URL, for proxies that lose its header."
+    )
     oauth2: OAuth2Attribute = None

@@ -44,19 +44,14 @@ def results(
     done: Sequence[Updated], failed: Mapping[str, OdsPipelineError]
 ) -> Iterator[dg.AssetCheckResult]:
     """The outcome of both checks over all datasets of a run; none where nothing could be read."""
-    doubtful = {name: str(error) for name, error in failed.items() if isinstance(error, DataError)}
-    differing = {
-        item.planned.dataset_id: error.message
-        for item in done
-        if (error := item.result.difference_error)
-    }
+    wrong = {name: str(error) for name, error in failed.items() if isinstance(error, DataError)}
     frozen = {
         name: error.message
         for name, error in failed.items()
         if isinstance(error, HeldBack) and error.verdict == Kind.FROZEN
     }
-    if done or doubtful:
-        yield _completeness(done, {**doubtful, **differing})
+    if done or wrong:
+        yield _completeness(done, wrong)
         yield _schema(done, frozen)
 
 
@@ -82,15 +77,14 @@ def evaluations(
 
 
 def _completeness(done: Sequence[Updated], wrong: Mapping[str, str]) -> dg.AssetCheckResult:
-    right = [item for item in done if item.planned.dataset_id not in wrong]
     metadata: dict[str, Any] = {
-        "datasets_proven": len(right),
-        "rows": sum(item.result.receipt.rows for item in right),
+        "datasets_proven": len(done),
+        "rows": sum(item.result.receipt.rows for item in done),
     }
-    if len(right) == 1 and not wrong:
-        metadata |= proof_figures(right[0].result.receipt)
+    if len(done) == 1 and not wrong:
+        metadata |= proof_figures(done[0].result.receipt)
     else:
-        proofs = {item.planned.dataset_id: item.result.receipt.proof for item in right}
+        proofs = {item.planned.dataset_id: item.result.receipt.proof for item in done}
         listed = dict([*wrong.items(), *proofs.items()][:_LISTED])
         metadata["datasets"] = dg.MetadataValue.md(_list(listed))
     return dg.AssetCheckResult(

@@ -36,7 +36,7 @@ from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.lake.holds import read_holds, update_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Extractor
-from ods_pipeline.sync.holds import forgotten, holds_after_landing, holds_by_catalog
+from ods_pipeline.sync.holds import forgotten, holds_by_catalog
 from ods_pipeline.sync.loading import is_loaded, landed_steps
 from ods_pipeline.sync.options import RunContext
 from ods_pipeline.sync.outcome import display_name
@@ -133,22 +133,17 @@ def _update(
     planned = [step for step in plan.steps if step.extractor.kind == extractor.kind]
     steps = {step.dataset_id: step for step in _chosen(settings, work, catalog, planned)}
     done, failed = update_all(work, by_priority(steps.values()))
-    failed |= {
-        name: error for name, item in done.items() if (error := item.result.difference_error)
-    }
-    right = {name: item for name, item in done.items() if name not in failed}
     if not work.options.verifies:
         left_out = [step for step in planned if step.dataset_id not in steps]
-        results = {name: item.result for name, item in done.items()}
-        by_catalog = holds_by_catalog(step for step in left_out if not step.missing)
-        update_holds(work.lake, by_catalog | holds_after_landing(steps, results, failed))
+        listed = [step for step in left_out if not step.missing]
+        update_holds(work.lake, holds_by_catalog(listed))
         failed |= {step.dataset_id: step.missing for step in left_out if step.missing}
-    _log(context, settings, catalog, right, extractor)
+    _log(context, settings, catalog, done, extractor)
     for name, error in failed.items():
         context.log.error(error_sentence(name, error))
     return Fetched(
-        [name for name, item in right.items() if item.moved],
-        [name for name, item in right.items() if not item.moved],
+        [name for name, item in done.items() if item.moved],
+        [name for name, item in done.items() if not item.moved],
         failed,
     )
 

@@ -16,11 +16,12 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+# Not `filelock`: it locks whole files, so that each dataset would leave a lock file behind, which
+# cannot be removed while another process may be waiting for it.
+
 _FIRST_PAUSE, _LONGEST_PAUSE = 0.002, 0.1
 _LOCKED_BY_OTHERS = {errno.EAGAIN, errno.EACCES}
 _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL}
-# `filelock` locks whole files, so that each dataset would leave a lock file behind: it cannot be
-# removed while another process may be waiting for it. Bytes of one file need a single file.
 # Locks of an open file, not of a process: they also work between threads, and stay when another
 # part of the process opens and closes the same file.
 _SET_LOCK: int | None = getattr(fcntl, "F_OFD_SETLK", None)

@@ -111,11 +111,11 @@ def update_dataset(context: RunContext, planned: Planned) -> UpdateResult:
             return UpdateResult("described anew", reason, path, described, None, columns)
         landing = _land(context, planned, previous)
     requests = client.requests_by_this_thread - before
-    if context.options.verifies and previous:
-        action = "differs" if landing.changed else "unchanged"
-        return UpdateResult(action, reason, path, previous, landing, columns, requests)
-    action = "landed" if landing.changed else "same content"
-    return UpdateResult(action, reason, path, landing.receipt, landing, columns, requests)
+    if context.options.verifies:
+        action, kept = "differs" if landing.changed else "unchanged", previous or landing.receipt
+    else:
+        action, kept = "landed" if landing.changed else "same content", landing.receipt
+    return UpdateResult(action, reason, path, kept, landing, columns, requests)
 
 
 def redescribe(

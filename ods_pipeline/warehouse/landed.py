@@ -94,7 +94,7 @@ def read_partition(path: Path) -> Partition:
     """Read the footer of a landed file.
 
     Raises:
-        WarehouseError: It is no landed partition, or not whole.
+        WarehouseError: It is not a landed partition, or incomplete.
     """
     try:
         with pq.ParquetFile(path) as file:
@@ -102,7 +102,7 @@ def read_partition(path: Path) -> Partition:
     except (OSError, pa.ArrowException) as error:
         reason = "it does not exist" if isinstance(error, FileNotFoundError) else "it is damaged"
         raise WarehouseError(
-            f"the partition {path} cannot be read, for {reason}: fetch the dataset again",
+            f"the partition {path} cannot be read because {reason}: fetch the dataset again",
             dataset=path.stem,
         ) from error
     rows, receipt = footer.num_rows, Receipt.from_metadata(footer.metadata or {})

@@ -241,7 +241,7 @@ def test_ctrl_c_pressed_twice_during_the_exchange_ends_at_once(town: Town) -> No
         login.presses_ctrl_c()
         time.sleep(0.5)
         login.presses_ctrl_c()
-        status, told = login.ends(3)
+        status, told = login.ends(15)
     assert (status, told, town.tokens) == (130, "", [])
     assert "no login was stored" in login.said
 

@@ -25,6 +25,7 @@ from tests.emulator.wfs_asking import (
     values,
 )
 
+UNCHECKED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 SQUARE = [[2, 48], [3.5, 48], [3.5, 49.25], [2, 48]]
 HOLE = [[2.5, 48.1], [3, 48.1], [3, 48.5], [2.5, 48.1]]
 HIGH = [[2, 48, 100], [3.5, 48, 101.5], [3.5, 49.25, 0], [2, 48, 100]]
@@ -91,7 +92,10 @@ any_shape = simple | st.builds(
 )
 
 
-@settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=15,
+    suppress_health_check=UNCHECKED,
+)
 @given(shapes=st.lists(any_shape, min_size=1, max_size=8))
 def test_shapes_of_all_kinds_together_keep_every_bit(
     empty: Emulator, shapes: list[dict[str, Any]]
@@ -224,7 +228,10 @@ def test_ids_have_several_forms(form: str) -> None:
 writable = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\ufffe\uffff"))
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    suppress_health_check=UNCHECKED,
+)
 @given(texts=st.lists(writable.filter(lambda t: all(c >= " " or c in "\t\n\r" for c in t))))
 def test_any_text_survives(empty: Emulator, texts: list[str]) -> None:
     fields = [{"name": "t", "type": "text"}, {"name": "p", "type": "geo_point_2d"}]
@@ -233,7 +240,10 @@ def test_any_text_survives(empty: Emulator, texts: list[str]) -> None:
     assert found == texts
 
 
-@settings(max_examples=20, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=20,
+    suppress_health_check=UNCHECKED,
+)
 @given(items=st.lists(st.text(st.sampled_from("ab'\"\\\n\té"), max_size=4), min_size=1))
 def test_a_list_may_be_what_python_prints(items: list[str], printing: Emulator) -> None:
     fields = [

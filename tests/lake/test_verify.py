@@ -18,6 +18,7 @@ from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.verify import audit, audited
 from ods_pipeline.lake.writer import PartitionWriter
 
+UNCHECKED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
 SCHEMA = pa.schema({"a": pa.int64(), "b": pa.string()})
 
 
@@ -215,7 +216,10 @@ SPLICES = st.lists(SPLICE, min_size=1, max_size=4)
 
 
 @given(SPLICES, st.booleans())
-@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    max_examples=150,
+    suppress_health_check=UNCHECKED,
+)
 def test_whatever_happens_to_a_files_bytes_it_is_said_and_nothing_is_raised(
     tmp_path: Path, splices: list[tuple[int, int, bytes]], seal: bool
 ) -> None:

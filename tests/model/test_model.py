@@ -42,7 +42,7 @@ FAULTS = (
 )
 LONG = int(os.environ.get("ODS_MODEL_EXAMPLES", "0"))
 SETTINGS = settings(
-    max_examples=LONG or 8,
+    max_examples=LONG or 6,
     stateful_step_count=24 if LONG else 12,
     derandomize=not LONG,
     database=None,

@@ -12,7 +12,7 @@ def test_processes_that_share_a_folder_in_bad_weather_lose_and_double_nothing(
     tmp_path: Path,
 ) -> None:
     size = Size(
-        datasets=30, rounds=3, processes=3, edits=12, rows=3, pause=0.01, fresh=False, dying=0.05
+        datasets=20, rounds=2, processes=3, edits=10, rows=3, pause=0.01, fresh=False, dying=0.05
     )
     told: list[str] = []
     done = soak(size, tmp_path, told.append)

@@ -141,7 +141,7 @@ def test_a_view_in_the_tables_place_is_not_overwritten(
         warehouse.load(land(tmp_path / "x.parquet", {"a": Column(["1"])}), verdict="new")
 
 
-@pytest.mark.parametrize("delay", [0.05, 0.2, 0.5])
+@pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])
 def test_a_loader_that_is_killed_leaves_the_old_table_whole(
     database: Path, tmp_path: Path, large: Path, ask: Ask, delay: float
 ) -> None:
@@ -169,7 +169,7 @@ def test_ctrl_c_in_the_middle_of_a_load_is_ctrl_c_and_leaves_the_old_table(
     with _loader(database, large) as loader:
         assert loader.stdout is not None
         loader.stdout.readline()
-        time.sleep(0.5)
+        time.sleep(0.2)
         loader.send_signal(signal.SIGINT)
         output, errors = loader.communicate()
     assert (loader.returncode, output, errors) == (130, "interrupted\n", "")

@@ -112,7 +112,7 @@ def test_patience_with_a_warehouse_ends_after_its_time_or_when_told_to(database:
         started = time.monotonic()
         with pytest.raises(WarehouseLocked):
             open_warehouse(f"duckdb:///{database}", max_wait=0.2)
-        assert 0.2 <= time.monotonic() - started < 5
+        assert 0.2 <= time.monotonic() - started < 30
         with pytest.raises(WarehouseLocked):
             open_warehouse(f"duckdb:///{database}", 60, lambda: next(answers))
     assert next(answers, None) is None

@@ -28,6 +28,7 @@ class Crowd:
     place: str
     threads: int
     members: list[subprocess.Popen[str]] = field(default_factory=list)
+    _renewals: int = 0
 
     def grow(self, processes: int) -> None:
         arguments = [self.world.emulator.url, self.place, str(self.threads)]
@@ -48,10 +49,14 @@ class Crowd:
 
     def begin(self) -> None:
         """Let all threads of all processes ask at once."""
+        self._renewals = self._asked_for_tokens()
         for member in self.members:
             assert member.stdin
             member.stdin.write(f"{self.world.clock.now}\n")
             member.stdin.flush()
+
+    def _asked_for_tokens(self) -> int:
+        return sum("/oauth2/token" in request.path for request in self.world.emulator.requests)
 
     def end(self) -> list[str]:
         """What became of each thread of those that live."""
@@ -69,7 +74,9 @@ class Crowd:
             time.sleep(0.01)
         pid = int(re.findall(r"process (\d+) ", kept.pending_by)[0])
         # The request itself is on its way a moment later.
-        time.sleep(0.3)
+        while self._asked_for_tokens() == self._renewals:
+            assert time.monotonic() < deadline, "the portal is not asked"
+            time.sleep(0.01)
         (victim,) = [member for member in self.members if member.pid == pid]
         os.kill(pid, signal.SIGKILL)
         victim.communicate()

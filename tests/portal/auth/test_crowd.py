@@ -6,7 +6,7 @@ from ods_pipeline.emulator import Fault
 from tests.portal.auth.crowd import RIGHT, Crowd, crowd
 from tests.portal.auth.world import TOKEN, World
 
-PROCESSES, THREADS, ROUNDS = 16, 8, 100
+PROCESSES, THREADS, ROUNDS = 16, 8, 16
 SLOW = Fault.late(0.03)
 
 

@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -53,9 +54,9 @@ def test_what_is_kept_is_read_back(grant: Grant) -> None:
 
 @given(GRANTS)
 def test_a_login_never_shows_its_tokens(grant: Grant) -> None:
-    assert grant.access_token not in repr(grant).replace(repr(grant.client_id), "").replace(
-        repr(grant.portal), ""
-    )
+    # Not a search for the token: a time may hold "00000000" too, which hypothesis draws.
+    others = replace(grant, access_token="another access", refresh_token="another refresh")
+    assert repr(grant) == repr(others)
 
 
 @given(GRANTS, st.data())

@@ -168,15 +168,20 @@ def test_a_process_forked_amid_a_renewal_does_not_wait_for_ever(world: World) ->
 
 def test_whoever_presses_ctrl_c_twice_waits_for_a_renewal_all_the_same() -> None:
     done: list[str] = []
+    begun, pressed = threading.Event(), threading.Event()
 
     def work() -> None:
-        time.sleep(1)
+        begun.set()
+        assert pressed.wait(30)
         done.append("kept")
 
     def press() -> None:
+        begun.wait(30)
         for _ in range(2):
-            time.sleep(0.2)
+            time.sleep(0.1)
             os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.1)
+        pressed.set()
 
     threading.Thread(target=press).start()
     with pytest.raises(KeyboardInterrupt):

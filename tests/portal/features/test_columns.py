@@ -44,7 +44,7 @@ def listed(lists: list[Any], form: str) -> list[Any]:
         [["it's", 'so "called"'], ["[a]", "{b}"], ["\\n"]],
     ],
 )
-def test_lists_are_told_apart_in_every_form(lists: list[Any], form: str) -> None:
+def test_lists_are_split_in_every_form(lists: list[Any], form: str) -> None:
     assert listed(lists, form) == lists
 
 
@@ -97,7 +97,9 @@ def test_repeated_elements_are_verbatim_from_the_first_on() -> None:
     ]
 
 
-def test_more_lists_than_can_be_compared_are_told_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_lists_than_can_be_compared_are_refused_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     monkeypatch.setattr(feature_lists, "_MOST", 2)
     with pytest.raises(JoinedLists, match="records hold more than 2 different lists, too many"):
         listed([["a", "b"], ["c"], ["d"]], "joined")

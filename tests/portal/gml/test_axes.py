@@ -81,7 +81,9 @@ def test_crs84_has_the_longitude_first_in_every_form(name: str) -> None:
     assert (srs(name).crs, point(name)) == ("OGC:CRS84", (1, 2))
 
 
-@given(st.sampled_from([*NORTH_FIRST, *EAST_FIRST, "5514", "2053", "32661", "3031", "4937"]))
+@pytest.mark.parametrize(
+    "code", [*NORTH_FIRST, *EAST_FIRST, "5514", "2053", "32661", "3031", "4937"]
+)
 def test_the_order_is_the_one_that_proj_draws_maps_in(code: str) -> None:
     crs = pyproj.CRS(f"EPSG:{code}")
     area = crs.area_of_use

@@ -219,7 +219,7 @@ def test_the_table_names_every_document() -> None:
 
 
 @pytest.mark.parametrize(("path", "said"), READ, ids=named)
-def test_a_document_is_read_rightly(path: Path, said: Read) -> None:
+def test_a_document_is_read_correctly(path: Path, said: Read) -> None:
     frame = read_gml(path)
     assert len(frame) == said.rows
     for name in geometric(frame):

@@ -88,7 +88,7 @@ def assert_same(body: bytes, block: int, **options: Any) -> Any:
     return exact
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(
     st.lists(FEATURES, min_size=2, max_size=4),
     st.lists(st.integers(0, 3), min_size=8, max_size=20),
@@ -102,7 +102,7 @@ def test_the_fast_reader_reads_what_the_parser_reads(
     assert_same(document(features, style), block)
 
 
-@settings(max_examples=400)
+@settings(max_examples=150)
 @given(
     st.lists(FEATURES, min_size=1, max_size=3),
     st.sampled_from(STYLES),
@@ -120,7 +120,7 @@ def test_the_fast_reader_notices_all_that_the_parser_notices(
     assert_same(body[:start] + piece + body[start + gone :], block)
 
 
-@settings(max_examples=200)
+@settings(max_examples=100)
 @given(st.lists(FEATURES, min_size=1, max_size=3), st.sampled_from(STYLES), st.data())
 def test_a_thing_that_hides_between_tags_is_found_by_both(
     kinds: list[Feature], style: Style, data: st.DataObject

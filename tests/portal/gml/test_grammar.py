@@ -207,7 +207,7 @@ REFUSED = {
         "</gml:LineStringSegment>",
     ): "points with and without a height",
     "<gml:Envelope><gml:lowerCorner>1 2</gml:lowerCorner></gml:Envelope>": (
-        "a box that is not given by two corners"
+        "a box without two corners"
     ),
     f"<gml:Polygon><gml:exterior><gml:LinearRing/></gml:exterior><gml:interior>{ring(SQUARE)}"
     "</gml:interior></gml:Polygon>": "holes in an empty polygon",
@@ -258,7 +258,7 @@ def test_coordinates_that_make_no_sense_name_the_feature_and_the_property(text: 
 
 
 @pytest.mark.parametrize("inner", REFUSED)
-def test_a_geometry_that_cannot_be_read_rightly_is_refused_by_name(inner: str) -> None:
+def test_a_geometry_that_cannot_be_read_correctly_is_refused_by_name(inner: str) -> None:
     with pytest.raises(GmlRefused, match=r"'x\.1', property 'geo_shape', ") as error:
         drawn(inner)
     assert REFUSED[inner] in str(error.value)

@@ -66,7 +66,7 @@ def test_two_namespaces_may_not_share_a_name() -> None:
         read(around('<ods:name>a</ods:name><x:name xmlns:x="urn:x">b</x:name>'))
 
 
-def test_names_of_gml_itself_are_told_apart() -> None:
+def test_names_of_gml_itself_are_distinguished() -> None:
     found = read(
         around(
             "<gml:metaDataProperty><gml:x/></gml:metaDataProperty><gml:description>d"

@@ -87,7 +87,7 @@ def test_white_space_and_comments_may_follow_the_end() -> None:
     "place", ["</gml:featureMembers>", "<ods:trees", "</wfs:FeatureCollection>"]
 )
 @pytest.mark.parametrize("prolog", ["", '<?xml version="1.0"?>\n'])
-def test_an_exception_report_amid_the_features_says_what_the_server_said(
+def test_an_exception_report_between_features_says_what_the_server_said(
     place: str, prolog: str
 ) -> None:
     body = SMALL.decode().replace(place, prolog + REPORT + place, 1)
@@ -219,7 +219,7 @@ def test_a_count_that_is_none_is_refused(count: str) -> None:
         read(document([Feature("x.1")], numberOfFeatures=count))
 
 
-def test_counts_of_nested_collections_are_held_against_their_own_features() -> None:
+def test_counts_of_nested_collections_are_compared_with_their_own_features() -> None:
     inner = document([Feature("x.1")], Style("2.0.0", "member"), numberReturned=2).decode()
     inner = inner.partition("?>")[2]
     body = document([], Style("2.0.0", "member"), numberReturned=1).decode()

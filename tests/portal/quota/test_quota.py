@@ -489,13 +489,13 @@ class _Raw:
         return self._came
 
 
-@pytest.mark.parametrize(("portals", "takers"), [(0, 0.06), (0.06, 0)])
+@pytest.mark.parametrize(("portals", "takers"), [(0, 0.12), (0.12, 0)])
 def test_it_is_the_portal_that_must_not_be_slow_and_not_who_takes_the_pieces(
     portals: float, takers: float
 ) -> None:
     response = requests.Response()
     response.raw = _Raw(portals)
-    found = pieces(response, Slowest(rate=10**6, seconds=0.4), lambda: None)
+    found = pieces(response, Slowest(rate=10**6, seconds=0.9), lambda: None)
     with pytest.raises(TooSlow) if portals else nullcontext():
         for _ in found:
             time.sleep(takers)
@@ -506,7 +506,7 @@ def test_the_pause_between_attempts_can_be_short() -> None:
         begun = time.monotonic()
         with pytest.raises(PortalFailure):
             Client(url, attempts=6, pause=0.001).json(DATASETS)
-        assert time.monotonic() - begun < 5
+        assert time.monotonic() - begun < 25, "31 seconds by default"
     assert len(seen) == 6
 
 

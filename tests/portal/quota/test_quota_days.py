@@ -84,8 +84,8 @@ def days(folder: Path, patch: pytest.MonkeyPatch, quota: int, workers: int = 4) 
 def test_each_day_lands_as_much_as_the_quota_allows_until_all_is_there(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count, landed = 300, set[str]()
-    with days(tmp_path, monkeypatch, quota=100) as portal:
+    count, landed = 150, set[str]()
+    with days(tmp_path, monkeypatch, quota=60) as portal:
         portal.emulator.make_up(count, rows=1)
         # Datasets under way at once set more aside than they need in the end.
         least = portal.datasets_a_day - 4

@@ -175,7 +175,7 @@ def test_a_federated_or_accented_name_survives_the_url() -> None:
     ("make", "said"),
     [
         (lambda c: Wfs(c, "2.0.0", method="POST"), r"WFS 2\.0\.0 .* by GET, not by POST"),
-        (lambda c: Wfs(c, "1.0.0"), "'1.0.0' is no version"),
+        (lambda c: Wfs(c, "1.0.0"), "'1.0.0' is not a version"),
         (lambda c: Wfs(c, method="PUT"), "not by PUT"),
         (lambda c: Wfs(c).features("a", bbox=(0, 0, 1, 1)).__enter__(), "use version 2.0.0"),
         (lambda c: Wfs(c).stored_queries(), "1.1.0 has no stored queries"),

@@ -140,7 +140,7 @@ def test_a_report_is_known_by_its_root_and_not_by_its_content_type(type: str) ->
         assert failure.text == "Service must be WFS or CSW."
 
 
-def test_a_report_of_several_exceptions_is_told_whole() -> None:
+def test_a_report_of_several_exceptions_is_given_whole() -> None:
     body = b"""<o:ExceptionReport xmlns:o="http://www.opengis.net/ows"><o:Exception
         exceptionCode="A" locator="x"><o:ExceptionText>one</o:ExceptionText>
         <o:ExceptionText>two</o:ExceptionText></o:Exception><o:Exception exceptionCode="B">

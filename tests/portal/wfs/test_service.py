@@ -104,7 +104,7 @@ def test_features_come_as_they_are_sent() -> None:
         assert wfs.client.requests_made == 1
 
 
-def test_a_broken_stream_is_not_begun_anew() -> None:
+def test_a_broken_stream_is_not_requested_again() -> None:
     def answer(request: Request) -> Reply:
         return Reply(collection(ONE, "", "<a/>" * 500_000), headers={"Content-Length": "9999999"})
 
