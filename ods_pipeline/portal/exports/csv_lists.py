@@ -16,7 +16,7 @@ from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import PortalFailure, Unproven
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
-from ods_pipeline.portal.odsql import quoted_field
+from ods_pipeline.portal.query import quoted_field
 from ods_pipeline.tables.columns import LIST_SEPARATOR, joiners
 
 _SAMPLE = 100

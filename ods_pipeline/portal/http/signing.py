@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from hashlib import sha256
+from typing import NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import requests
 
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
-from ods_pipeline.portal.http.sealed import Sealed
+
+
+class Sealed:
+    """Holds a secret, so it refuses to be pickled or copied: no file gets it by mistake."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} holds a secret and is not pickled; "
+            "make it anew in the other process, from its environment"
+        )
 
 
 class Signer(Sealed, ABC):

@@ -18,11 +18,11 @@ from typing import TypeVar
 from urllib.parse import unquote
 
 from ods_pipeline.errors import PortalFailure, QuotaExhausted
-from ods_pipeline.portal.quota import holders, rules
+from ods_pipeline.portal.quota import rules
 from ods_pipeline.portal.quota.headers import Refusal, windows
 from ods_pipeline.portal.quota.messages import exhausted, refusal_of
 from ods_pipeline.portal.quota.rules import Full, Spent
-from ods_pipeline.portal.quota.state import State
+from ods_pipeline.portal.quota.state import State, is_alive, new_lease, thread_name
 from ods_pipeline.portal.quota.state_file import Shelf
 
 #: Seconds between two signs of life in a long download.
@@ -107,7 +107,7 @@ class Budget:
         if self._held():
             yield
             return
-        name = holders.name()
+        name = thread_name()
         try:
             self._admitted(name, max(requests, 1), dataset_id, max_wait)
             _HELD.of[self._name] = _Own(name, dataset_id, time.monotonic())
@@ -140,7 +140,7 @@ class Budget:
 
     def _retaken(self, own: _Own) -> None:
         def change(state: State, now: float) -> tuple[State, Full | None]:
-            hold = holders.hold(now, 0, own.dataset, place=True)
+            hold = new_lease(now, 0, own.dataset, place=True)
             known = state.holds.get(own.name)
             left = known.left if known else 0
             return rules.placed(state, own.name, replace(hold, left=left), self._most)
@@ -150,11 +150,11 @@ class Budget:
 
     def _held(self) -> bool:
         """Whether the calling thread has reserved; a fork has not."""
-        return _HELD.of.get(self._name, _NOTHING).name == holders.name()
+        return _HELD.of.get(self._name, _NOTHING).name == thread_name()
 
     def _admitted(self, name: str, requests: int, dataset: str, max_wait: float) -> None:
         def change(state: State, now: float) -> tuple[State, Spent | Full | None]:
-            hold = holders.hold(now, requests, dataset, place=True)
+            hold = new_lease(now, requests, dataset, place=True)
             return rules.admitted(state, name, hold, self._most)
 
         while (verdict := self._let_in(change)) is not None:
@@ -188,10 +188,10 @@ class Budget:
         Raises:
             QuotaExhausted: Nothing at all is left until a known time. Nothing was asked.
         """
-        name, named = holders.name(), _dataset(url)
+        name, named = thread_name(), _dataset(url)
 
         def change(state: State, now: float) -> tuple[State, Request | Spent]:
-            return rules.sending(state, name, holders.hold(now), named)
+            return rules.sending(state, name, new_lease(now), named)
 
         verdict = self._change(change)
         if isinstance(verdict, Spent):
@@ -209,7 +209,7 @@ class Budget:
             headers: Its headers.
             seconds: Until its first byte.
         """
-        name, (number, dataset) = holders.name(), request
+        name, (number, dataset) = thread_name(), request
         stated = windows(headers)
 
         def change(state: State, now: float) -> tuple[State, None]:
@@ -227,7 +227,7 @@ class Budget:
             request: What `sending` gave.
             late: Whether it was waited for in vain.
         """
-        name = holders.name()
+        name = thread_name()
 
         def change(state: State, now: float) -> tuple[State, None]:
             state = rules.landed(state, name)
@@ -263,7 +263,7 @@ class Budget:
         own.beaten = time.monotonic()
 
         def change(state: State, now: float) -> tuple[State, None]:
-            hold = holders.hold(now, 0, own.dataset, place=own.placed)
+            hold = new_lease(now, 0, own.dataset, place=own.placed)
             known = state.holds.get(own.name)
             kept = replace(known, until=hold.until) if known else hold
             return replace(state, holds={**state.holds, own.name: kept}), None
@@ -272,7 +272,7 @@ class Budget:
 
     def _change(self, change: Callable[[State, float], tuple[State, _T]]) -> _T:
         now = self._now()
-        return self._shelf.update(lambda state: change(rules.swept(state, now, holders.lives), now))
+        return self._shelf.update(lambda state: change(rules.swept(state, now, is_alive), now))
 
 
 def _dataset(url: str) -> str:

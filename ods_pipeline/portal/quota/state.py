@@ -7,11 +7,17 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import platform
+import threading
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 from ods_pipeline.portal.quota.pace import Pace
 
+#: Seconds after which a lease without a heartbeat counts as lost.
+LEASE_SECONDS = 900
 _FORM = 1
 _MOST = 2**63
 _T = TypeVar("_T")
@@ -141,3 +147,42 @@ def _made(kind: type[_T], raw: dict[str, Any]) -> _T:
         if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _MOST):
             raise ValueError
     return kind(**raw)
+
+
+def thread_name() -> str:
+    """Name of the calling thread, unique over processes and hosts."""
+    return f"{_host()}:{os.getpid()}:{threading.get_ident()}"
+
+
+def new_lease(now: float, left: int = 0, dataset: str = "", *, place: bool = False) -> Hold:
+    """A lease of the calling thread, from now on.
+
+    Args:
+        now: The time.
+        left: Requests set aside.
+        dataset: The dataset.
+        place: Whether it takes one of the portal's places.
+    """
+    return Hold(_host(), os.getpid(), now + LEASE_SECONDS, dataset, left, place=place)
+
+
+def is_alive(lease: Hold) -> bool:
+    """Whether the process may still run; always true for other hosts and containers."""
+    if lease.host != _host() or lease.process == os.getpid():
+        return True
+    try:
+        os.kill(lease.process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return lease.process > 0
+    return True
+
+
+@cache
+def _host() -> str:
+    # Containers may share a name and a folder, but not the numbers of their processes.
+    try:
+        return f"{platform.node()}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return platform.node()
