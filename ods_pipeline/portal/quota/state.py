@@ -1,6 +1,6 @@
-"""What all who share a quota know together, and how it is written down.
+"""What all processes that share a quota know of it, and the JSON form of that.
 
-What follows from it is `decisions`' to say, where it is kept `shelf`'s.
+Requests and replies belong to `http`.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ class Closed:
 
 
 @dataclass(frozen=True)
-class Hold:
+class Lease:
     """What one thread has set aside for a dataset, or has just asked.
 
     Attributes:
@@ -91,7 +91,7 @@ class State:
     window: Known | None = None
     datasets: dict[str, Known] = field(default_factory=dict)
     closed: dict[str, Closed] = field(default_factory=dict)
-    holds: dict[str, Hold] = field(default_factory=dict)
+    holds: dict[str, Lease] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
 
 
@@ -111,7 +111,7 @@ def parse(text: bytes) -> State:
             _made(Known, raw["window"]) if raw["window"] is not None else None,
             _all(Known, raw["datasets"]),
             _all(Closed, raw["closed"]),
-            _all(Hold, raw["holds"]),
+            _all(Lease, raw["holds"]),
             _made(Pace, raw["pace"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -154,7 +154,7 @@ def thread_name() -> str:
     return f"{_host()}:{os.getpid()}:{threading.get_ident()}"
 
 
-def new_lease(now: float, left: int = 0, dataset: str = "", *, place: bool = False) -> Hold:
+def new_lease(now: float, left: int = 0, dataset: str = "", *, place: bool = False) -> Lease:
     """A lease of the calling thread, from now on.
 
     Args:
@@ -163,10 +163,10 @@ def new_lease(now: float, left: int = 0, dataset: str = "", *, place: bool = Fal
         dataset: The dataset.
         place: Whether it takes one of the portal's places.
     """
-    return Hold(_host(), os.getpid(), now + LEASE_SECONDS, dataset, left, place=place)
+    return Lease(_host(), os.getpid(), now + LEASE_SECONDS, dataset, left, place=place)
 
 
-def is_alive(lease: Hold) -> bool:
+def is_alive(lease: Lease) -> bool:
     """Whether the process may still run; always true for other hosts and containers."""
     if lease.host != _host() or lease.process == os.getpid():
         return True

@@ -20,7 +20,7 @@ from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.http.body import Slowest, TooSlow, pieces
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.quota.state import State
-from ods_pipeline.portal.quota.state_file import Shelf
+from ods_pipeline.portal.quota.state_file import StateFile
 from tests.portal.answers import answering
 
 DATASETS = "/catalog/datasets"
@@ -352,7 +352,7 @@ def test_each_payer_has_a_budget_of_their_own(emulator: Emulator, own_state: Pat
         assert "secret" not in path.name + path.read_text()
         assert path.stat().st_mode & 0o77 == 0
     login = client_of(emulator, credentials=OAuth2("app", "its-secret"))
-    assert login.signer.payer.startswith("application-")
+    assert login.signer.quota_owner.startswith("application-")
 
 
 def test_a_damaged_file_is_begun_anew(emulator: Emulator) -> None:
@@ -443,7 +443,7 @@ def test_another_one_who_keeps_the_file_locked_is_not_waited_for_long(
     monkeypatch.setattr("ods_pipeline.portal.quota.state_file._PATIENCE", 0.05)
     client = client_of(emulator)
     client.json(DATASETS)
-    stuck = Shelf(client._budget._name)
+    stuck = StateFile(client._budget._name)
 
     def meanwhile(state: State) -> tuple[State, None]:
         # As another process would find it, this thread's turn aside.
