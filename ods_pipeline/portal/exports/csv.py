@@ -24,7 +24,7 @@ from ods_pipeline.portal.exports.sniffing import require_csv
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_size
-from ods_pipeline.portal.odsql import quoted_field
+from ods_pipeline.portal.query import quoted_field
 from ods_pipeline.tables.batches import map_ahead
 from ods_pipeline.tables.columns import LIST_SEPARATOR, joiners
 

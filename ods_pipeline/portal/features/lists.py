@@ -17,8 +17,7 @@ import pyarrow.compute as pc
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.portal.exports.export import open_export
 from ods_pipeline.portal.http.client import Client
-from ods_pipeline.portal.odsql import quoted_field
-from ods_pipeline.portal.query import Query
+from ods_pipeline.portal.query import Query, quoted_field
 from ods_pipeline.tables.columns import JoinedLists, joiners
 
 _MOST = 1_000_000
