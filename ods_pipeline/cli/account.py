@@ -1,6 +1,6 @@
 """`login`, `logout`, `whoami`: the commands about the user's account on a portal.
 
-Waiting for the consent is `login`'s work, asking the portal `identity`'s.
+OAuth2 itself belongs to `portal`.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ REDIRECT_URI = "http://127.0.0.1:8766/callback"
 
 
 def _address(target: Target) -> Address:
-    """The portal that was named: an account is never one of the sample portal's by default."""
+    """The portal that was named; the sample portal is not taken by default, as elsewhere."""
     from ods_pipeline.portal.http.address import Address
 
     if not target.portal:
@@ -79,14 +79,14 @@ def login(
     from ods_pipeline.cli.login import log_in
     from ods_pipeline.cli.loopback import listen_address
 
-    place, address = listen_address(redirect_uri), _address(target)
+    listen_at, address = listen_address(redirect_uri), _address(target)
     application = target.access.application(
         address, target.data_dir, client_auth=client_auth, pkce=pkce
     )
     store, began = application.store(address), time.time()
     try:
         consent = application.consent(address, redirect_uri)
-        log_in(consent, address.base, place, browser=not no_browser, timeout=timeout)
+        log_in(consent, address.base, listen_at, browser=not no_browser, timeout=timeout)
     except KeyboardInterrupt as stop:
         _ended_unless_kept(store, began, status_of(stop))
     click.echo(
@@ -94,22 +94,24 @@ def login(
         f"{store.where} and renews itself; check with ods-pipeline whoami"
     )
     if target.access.api_key:
-        told = "ODS_API_KEY is set as well: unset it, or no command knows which of the two to show"
-        click.echo(told, err=True)
+        click.echo(
+            "ODS_API_KEY is set as well: unset it, or no command knows which of the two to use",
+            err=True,
+        )
 
 
 def _ended_unless_kept(store: TokenStore, began: float, status: int) -> None:
-    """End here, except where a login was kept since then."""
-    told = "`ods-pipeline whoami` says whether a login was stored"
+    """End here, unless a login has been stored since."""
+    message = "`ods-pipeline whoami` says whether a login was stored"
     with suppress(OdsPipelineError, KeyboardInterrupt):
         kept = store.load()
         if kept and kept.logged_in_at >= began:
             return
-        told = "no login was stored"
-    click.echo(f"\nods-pipeline: interrupted; {told}", err=True)
+        message = "no login was stored"
+    click.echo(f"\nods-pipeline: interrupted; {message}", err=True)
     if sys.stderr:
         sys.stderr.flush()
-    # An exchange that may be under way must not store one now.
+    # An exchange that may still be running must not store one now.
     os._exit(status)
 
 
@@ -150,8 +152,8 @@ def whoami(target: Target, as_json: bool) -> None:
     with report.errors_as_json(as_json):
         if not target.access.given and not target.access.api_key_in_query:
             nobody = {"portal": target.portal or None, "credentials": None}
-            told = "no credentials are set; public datasets need none"
-            click.echo(json.dumps(nobody) if as_json else told)
+            message = "no credentials are set; public datasets need none"
+            click.echo(json.dumps(nobody) if as_json else message)
             return
         from ods_pipeline.cli.whoami import identify
         from ods_pipeline.portal.portal import Portal

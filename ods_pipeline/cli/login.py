@@ -1,6 +1,6 @@
-"""Waiting for a person: the consent page in a browser, and the answer from there or pasted.
+"""Waits for a person's consent in a browser: the answer comes from there, or is pasted.
 
-What the answer means is `portal.auth.consent`'s business; nothing here sees a token.
+What the answer means is decided in `portal`; no token is seen here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
-from typing import Protocol
+from typing import TYPE_CHECKING
 
 import click
 
@@ -21,52 +21,40 @@ from ods_pipeline.cli.loopback import ListenAddress, Page, listening
 from ods_pipeline.errors import AccessDenied, ConfigurationError, LoginNeeded, OdsPipelineError
 from ods_pipeline.portal.auth.consent import NotThisLogin
 
-# How long a glance at the input or at the browser takes.
-_BEAT = 0.1
-# How long an answer that came before Ctrl-C may take to become a login.
+if TYPE_CHECKING:
+    from ods_pipeline.portal.auth.consent import Consent
+
+# Seconds between two looks at the input and the browser.
+_PAUSE = 0.1
+# Seconds that an answer which came before Ctrl-C may take to become a login.
 _LAST_WAIT = 5
-# So much that answers nothing is no person's.
+# A person does not paste more than this without an answer in it.
 _MOST_LINES, _MOST_BYTES = 10, 1 << 20
 _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 
 
-class Asked(Protocol):
-    """A consent that was asked for; see `portal.auth.consent`."""
-
-    @property
-    def url(self) -> str:
-        """Address of the consent page."""
-
-    @property
-    def redirect_uri(self) -> str:
-        """Where the browser comes back to."""
-
-    def login(self, text: str) -> object:
-        """Take the answer; see `portal.auth.consent`."""
-
-
 def log_in(
-    consent: Asked, portal: str, place: ListenAddress | None, *, browser: bool, timeout: float
+    consent: Consent, portal: str, address: ListenAddress | None, *, browser: bool, timeout: float
 ) -> None:
     """Wait until a person has consented and the login is kept.
 
     Args:
-        consent: What was asked for.
+        consent: The consent that is requested.
         portal: Base URL of the portal, for people.
-        place: Where the browser comes back to; None where that is out of hearing.
+        address: Where the browser comes back to; None if that is not on this machine.
         browser: Whether to open a browser; without it pasted addresses are read as well.
         timeout: Seconds to wait.
 
     Raises:
         AccessDenied: The person or the portal refused.
-        LoginNeeded: Nobody answered in time.
-        ConfigurationError: It cannot be waited for.
-        OdsPipelineError: The login cannot be had, or not be kept.
-        KeyboardInterrupt: Before an answer had been dealt with.
+        LoginNeeded: There was no answer in time.
+        ConfigurationError: No answer can come.
+        OdsPipelineError: The portal gives no login, or it cannot be stored.
+        KeyboardInterrupt: Interrupted before an answer was processed.
     """
     waiter = ConsentWaiter(consent, portal)
     try:
-        _receive(waiter, consent, portal, place, browser=browser, timeout=timeout)
+        _receive(waiter, consent, portal, address, browser=browser, timeout=timeout)
     except KeyboardInterrupt:
         if not waiter.close(_LAST_WAIT):
             raise
@@ -83,77 +71,82 @@ def log_in(
 
 def _receive(
     waiter: ConsentWaiter,
-    consent: Asked,
+    consent: Consent,
     portal: str,
-    place: ListenAddress | None,
+    address: ListenAddress | None,
     *,
     browser: bool,
     timeout: float,
 ) -> None:
     with ExitStack() as stack:
-        if place:
-            stack.enter_context(listening(place, waiter.page, waiter.leave))
+        if address:
+            stack.enter_context(listening(address, waiter.page, waiter.leave))
         pasted = StdinReader()
-        if not browser or not place:
+        if not browser or not address:
             pasted.start()
-        opening = Opening(consent.url) if browser else None
-        _tell(consent, portal, opened=browser, heard=bool(place), timeout=timeout)
-        _wait(waiter, pasted, opening, heard=bool(place), until=time.monotonic() + timeout)
+        opening = BrowserProcess(consent.url) if browser else None
+        _instruct(consent, portal, opened=browser, listens=bool(address), timeout=timeout)
+        _wait(waiter, pasted, opening, listens=bool(address), until=time.monotonic() + timeout)
 
 
-def _tell(consent: Asked, portal: str, *, opened: bool, heard: bool, timeout: float) -> None:
+def _instruct(
+    consent: Consent, portal: str, *, opened: bool, listens: bool, timeout: float
+) -> None:
     lead = "The browser should show it now; if not, open" if opened else "Open"
     click.echo(f"{portal} asks for your consent. {lead} this address:\n\n{consent.url}\n", err=True)
-    if not heard:
-        told = (
+    if not listens:
+        instruction = (
             f"Nothing on this machine can hear {consent.redirect_uri}: paste the whole address "
             "that the browser shows in the end, and press Enter"
         )
     elif opened:
-        told = f"Waiting for the browser to come back to {consent.redirect_uri}"
+        instruction = f"Waiting for the browser to come back to {consent.redirect_uri}"
     else:
-        told = (
+        instruction = (
             f"Waiting for the browser to come back to {consent.redirect_uri}; where it cannot, "
             "paste the whole address that it shows in the end, and press Enter"
         )
-    click.echo(f"{told} ({timeout:g} seconds; Ctrl-C gives up).", err=True)
+    click.echo(f"{instruction} ({timeout:g} seconds; Ctrl-C gives up).", err=True)
 
 
 def _wait(
     waiter: ConsentWaiter,
     pasted: StdinReader,
-    opening: Opening | None,
+    opening: BrowserProcess | None,
     *,
-    heard: bool,
+    listens: bool,
     until: float,
 ) -> None:
     while (left := until - time.monotonic()) > 0 and not waiter.over.is_set():
         if opening and opening.failed:
             opening = None
             pasted.start()
-            told = "No browser could be opened: open the address yourself"
-            click.echo(f"{told}, or on another machine and paste where it ends.", err=True)
+            click.echo(
+                "No browser could be opened: open the address yourself, or on another machine and "
+                "paste where it ends.",
+                err=True,
+            )
         if pasted.open:
-            pasted.read(min(left, _BEAT), waiter.paste)
-        elif heard or opening:
-            waiter.over.wait(min(left, _BEAT))
+            pasted.read(min(left, _PAUSE), waiter.paste)
+        elif listens or opening:
+            waiter.over.wait(min(left, _PAUSE))
         else:
             ended = "the input ended before the address was pasted"
-            told = "nothing in the input answers" if pasted.given_up else ended
-            raise ConfigurationError(f"{told}, so no login was stored")
-    # An answer that came in the last moment is being exchanged: that ends by itself.
+            reason = "nothing in the input answers" if pasted.given_up else ended
+            raise ConfigurationError(f"{reason}, so no login was stored")
+    # An answer that came at the last moment may still be exchanged for a login.
     waiter.finish()
 
 
 class ConsentWaiter:
-    """Takes the first answer, whichever way it comes: by the browser or pasted.
+    """Takes the first answer, from the browser or pasted.
 
     Attributes:
-        over: Set when the person has been told what came of it.
+        over: Set when the person has been shown the result.
         failure: Why there is no login.
     """
 
-    def __init__(self, consent: Asked, portal: str) -> None:
+    def __init__(self, consent: Consent, portal: str) -> None:
         self._consent, self._portal = consent, portal
         self._lock = threading.Lock()
         self._ended = False
@@ -161,21 +154,21 @@ class ConsentWaiter:
         self.failure: Exception | None = None
 
     def page(self, text: str) -> Page:
-        """What to show to a browser that came with an answer."""
+        """Take the answer that a browser brings, and return the page to show."""
         try:
             self._take(text)
         except NotThisLogin:
-            told = "This is not the answer that is waited for. Go on at the page that was opened."
-            return Page(400, "Not this login", told)
+            text = "This is not the answer that is waited for. Go on at the page that was opened."
+            return Page(400, "Not this login", text)
         if self.failure is None:
-            told = "The terminal says where the login is kept. This page can be closed."
-            return Page(200, f"Logged in to {self._portal}", told)
-        known = isinstance(self.failure, OdsPipelineError)
-        told = str(self.failure) if known else "The terminal says why."
-        return Page(403 if isinstance(self.failure, AccessDenied) else 500, "Not logged in", told)
+            text = "The terminal says where the login is kept. This page can be closed."
+            return Page(200, f"Logged in to {self._portal}", text)
+        ours = isinstance(self.failure, OdsPipelineError)
+        text = str(self.failure) if ours else "The terminal says why."
+        return Page(403 if isinstance(self.failure, AccessDenied) else 500, "Not logged in", text)
 
     def paste(self, text: str) -> bool:
-        """Take a line that somebody pasted; False where it is no answer, and what it lacks said."""
+        """Take a pasted line; False, with a message of what it lacks, if it is not an answer."""
         try:
             self._take(text)
         except NotThisLogin as error:
@@ -185,12 +178,12 @@ class ConsentWaiter:
         return True
 
     def leave(self) -> None:
-        """Hear that the person has been told; where it was no answer, the waiting goes on."""
+        """Called when the person has seen the page; ends the wait if there was an answer."""
         if self._ended:
             self.over.set()
 
     def finish(self) -> None:
-        """Let an exchange that has begun come to its end, and the browser hear of it."""
+        """Let an exchange that has begun end, and the browser show its result."""
         with self._lock:
             ended = self._ended
         if ended:
@@ -198,9 +191,9 @@ class ConsentWaiter:
             self.over.set()
 
     def close(self, seconds: float) -> bool:
-        """Take no answer any more; True where one was taken, to its end, before or meanwhile."""
+        """Accept no more answers; True if one was taken, and processed, before or meanwhile."""
         with suppress(KeyboardInterrupt):
-            # Nobody gets it again: this is the end.
+            # Never released: no other answer may be taken.
             self._lock.acquire(timeout=seconds)
         if self._ended:
             self.over.wait(1)
@@ -215,17 +208,17 @@ class ConsentWaiter:
                 self._consent.login(text)
             except NotThisLogin:
                 raise
-            except Exception as error:  # Raised again where the command ends.
+            except Exception as error:  # Raised again by `log_in`.
                 self.failure = error
             self._ended = True
 
 
 class StdinReader:
-    """Lines of the standard input as they come, without a thread that could not be ended.
+    """Lines of the standard input as they come, without a thread that could not be stopped.
 
     Attributes:
         open: Whether there may be more.
-        given_up: Whether there was too much that answers nothing.
+        given_up: Whether there was too much without an answer in it.
     """
 
     def __init__(self) -> None:
@@ -234,12 +227,12 @@ class StdinReader:
         self._bytes = self._lines = 0
 
     def start(self) -> None:
-        """Begin to read, where there is anything to read from."""
+        """Begin to read, if there is a standard input."""
         self.open = sys.stdin is not None and not sys.stdin.closed and not self.given_up
 
     def read(self, seconds: float, take: Callable[[str], bool]) -> None:
-        """Hand on the lines that have come, until one is taken; waits so long for the first."""
-        for line in self._come(seconds):
+        """Pass lines to `take` until it accepts one; wait so many seconds for the first."""
+        for line in self._lines_within(seconds):
             if take(line):
                 return
             self._lines += 1
@@ -249,22 +242,22 @@ class StdinReader:
             self.open, self.given_up = False, True
             click.echo("The input is read no further, since nothing in it answers.", err=True)
 
-    def _come(self, seconds: float) -> list[str]:
+    def _lines_within(self, seconds: float) -> list[str]:
         if not select.select([sys.stdin], [], [], seconds)[0]:
             return []
-        came = os.read(sys.stdin.fileno(), 1 << 16)
-        self.open = bool(came)
-        self._bytes += len(came)
-        *whole, self._rest = (self._rest + came).split(b"\n")
+        read = os.read(sys.stdin.fileno(), 1 << 16)
+        self.open = bool(read)
+        self._bytes += len(read)
+        *whole, self._rest = (self._rest + read).split(b"\n")
         if not self.open:
             whole.append(self._rest)
         return [text for line in whole if (text := line.decode(errors="replace").strip())]
 
 
-class Opening:
-    """A browser being opened by a process of its own.
+class BrowserProcess:
+    """Opens a browser from a process of its own.
 
-    Some programs return only when they are closed, print, or take the terminal over.
+    Some browsers return only when they are closed, print, or take over the terminal.
     """
 
     def __init__(self, url: str) -> None:
@@ -280,5 +273,5 @@ class Opening:
 
     @property
     def failed(self) -> bool:
-        """Whether there turned out to be none."""
+        """Whether no browser could be opened."""
         return bool(self._process.poll())

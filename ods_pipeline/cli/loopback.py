@@ -1,6 +1,6 @@
-"""The page on this machine that the browser comes back to after a consent: it hears the answer.
+"""A small server on this machine that the browser comes back to after a consent.
 
-Whether the answer is the one awaited is for `portal.auth.consent`; for how long to wait, `login`.
+Whether its answer is the expected one is decided in `portal`.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _PAGE = """\
 <title>{title}</title>
 <style>body {{ font: 1.1em/1.5 sans-serif; max-width: 34em; margin: 15vh auto }}</style>
 <h1>{title}</h1>
-<p id="told">{told}</p>
+<p id="told">{text}</p>
 """
 _HEADERS = {
     "Content-Type": "text/html; charset=utf-8",
@@ -44,7 +44,7 @@ class Page(NamedTuple):
 
     status: int
     title: str
-    told: str
+    text: str
 
 
 @dataclass(frozen=True)
@@ -57,13 +57,13 @@ class ListenAddress:
 
 
 def listen_address(redirect_uri: str) -> ListenAddress | None:
-    """Where to listen for a redirection; None where it leads elsewhere.
+    """Where to listen for a redirection; None if it leads to another machine.
 
     Args:
         redirect_uri: The redirection URL that the application is registered with.
 
     Raises:
-        ConfigurationError: It is no URL that a portal could lead a browser to and add to.
+        ConfigurationError: It is not a URL that a portal can redirect a browser to.
     """
     try:
         parts = urlsplit(redirect_uri)
@@ -80,10 +80,10 @@ def listen_address(redirect_uri: str) -> ListenAddress | None:
 
 
 def _no_url(given: str) -> ConfigurationError:
-    # What is before an @ may be a password.
-    shown = "an address with a user in it" if "@" in given else repr(given)
+    # There may be a password before the @.
+    name = "an address with a user in it" if "@" in given else repr(given)
     return ConfigurationError(
-        f"{shown} is no redirection URL that a portal can lead a browser to; give the one, without "
+        f"{name} is no redirection URL that a portal can lead a browser to; give the one, without "
         "#, that the application is registered with, such as http://127.0.0.1:8766/callback"
     )
 
@@ -92,15 +92,15 @@ def _no_url(given: str) -> ConfigurationError:
 def listening(
     at: ListenAddress, answer: Callable[[str], Page], answered: Callable[[], None]
 ) -> Iterator[None]:
-    """Listen for as long as the block lasts.
+    """Listen until the end of the block.
 
     Args:
         at: Where.
-        answer: Takes path and query of a request that came to this path, and says what to show.
-        answered: Called when what `answer` said has been shown.
+        answer: Takes path and query of a request, and returns the page to show.
+        answered: Called when the page has been sent.
 
     Raises:
-        ConfigurationError: Somebody else listens there.
+        ConfigurationError: The port is in use.
     """
     handler = partial(_Visitor, at.path, answer, answered)
     kind = _Server6 if ":" in at.host else _Server
@@ -128,13 +128,13 @@ def _occupied(at: ListenAddress, error: OSError) -> str:
 
 
 class _Server(socketserver.ThreadingTCPServer):
-    """A thread for each connection: browsers open some that they never use."""
+    """A thread for each connection: browsers open some that they do not use."""
 
     daemon_threads = True
     allow_reuse_address = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing: a browser that hangs up is no event."""
+        """Print nothing: browsers may close connections at any time."""
 
 
 class _Server6(_Server):
@@ -147,13 +147,13 @@ class _Visitor(BaseHTTPRequestHandler):
     def __init__(
         self, path: str, answer: Callable[[str], Page], answered: Callable[[], None], *rest: object
     ) -> None:
-        self._door, self._answer, self._answered = path, answer, answered
+        self._path, self._answer, self._answered = path, answer, answered
         super().__init__(*rest)  # type: ignore[arg-type]
 
     def do_GET(self) -> None:
-        """Show what came of the answer; every other address is none of ours."""
-        # Browsers and portals encode what they like of it.
-        if unquote(self.path.partition("?")[0]) != unquote(self._door):
+        """Show the result of the answer; any other address is not found."""
+        # Browsers and portals may percent-encode any part of the path.
+        if unquote(self.path.partition("?")[0]) != unquote(self._path):
             self._show(Page(404, "Not here", "This page is for the portal's answer alone."))
             return
         page = self._answer(self.path)
@@ -163,7 +163,7 @@ class _Visitor(BaseHTTPRequestHandler):
             self._answered()
 
     def _show(self, page: Page) -> None:
-        body = _PAGE.format(title=html.escape(page.title), told=html.escape(page.told)).encode()
+        body = _PAGE.format(title=html.escape(page.title), text=html.escape(page.text)).encode()
         self.send_response(page.status)
         for name, value in _HEADERS.items():
             self.send_header(name, value)
@@ -172,4 +172,4 @@ class _Visitor(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
-        """Say nothing: the code is in the address."""
+        """Print nothing: the address contains the code."""

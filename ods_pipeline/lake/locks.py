@@ -1,4 +1,4 @@
-"""Locks of names between threads and processes, as locked bytes of one empty file.
+"""Locks of names: between threads, and between processes as locked bytes of one empty file.
 
 The system releases a lock when its process is killed. What gets locked does not belong here.
 """
@@ -15,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from threading import Lock
 
 # Not `filelock`: it locks whole files, so that each dataset would leave a lock file behind, which
 # cannot be removed while another process may be waiting for it.
@@ -25,6 +26,16 @@ _WITHOUT_LOCKS = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, e
 # Locks of an open file, not of a process: they also work between threads, and stay when another
 # part of the process opens and closes the same file.
 _SET_LOCK: int | None = getattr(fcntl, "F_OFD_SETLK", None)
+
+
+_THREAD_LOCKS: dict[str, Lock] = {}
+# A forked child has none of the threads that could release these.
+os.register_at_fork(after_in_child=_THREAD_LOCKS.clear)
+
+
+def thread_lock(name: str) -> Lock:
+    """The lock of a name among the threads of this process."""
+    return _THREAD_LOCKS.setdefault(name, Lock())
 
 
 class Stopped(Exception):

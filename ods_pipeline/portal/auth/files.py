@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from ods_pipeline.errors import TokenStoreError
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.auth.locks import busy, turn
+from ods_pipeline.portal.auth.locks import busy, login_lock
 
 #: Seconds that a new login or a logout waits for a renewal under way.
 _PATIENCE = 120
@@ -161,7 +161,7 @@ class FileStore:
             TokenStoreError: Another one held it for longer, or files cannot be locked there.
         """
         end = monotonic() + max_wait
-        with turn(os.path.realpath(self._lock), self.where, max_wait):
+        with login_lock(os.path.realpath(self._lock), self.where, max_wait):
             lock = FileLock(self._lock, mode=0o600, thread_local=False, fallback_to_soft=False)
             self._acquire(lock, end, max_wait)
             try:

@@ -21,7 +21,7 @@ from uuid import uuid4
 from ods_pipeline.errors import ConfigurationError, TokenStoreError
 from ods_pipeline.portal.auth import statements
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.auth.locks import busy, turn
+from ods_pipeline.portal.auth.locks import busy, login_lock
 from ods_pipeline.portal.http.signing import Sealed
 from ods_pipeline.redaction import keep_secret
 
@@ -139,7 +139,7 @@ class PostgresStore(Sealed):
         """
         end, holder = monotonic() + max_wait, uuid4().hex
         key = " ".join([self._where, *self._key.values()])
-        with turn(key, self._where, max_wait), self._leased(holder, end, max_wait):
+        with login_lock(key, self._where, max_wait), self._leased(holder, end, max_wait):
             yield
 
     @contextmanager

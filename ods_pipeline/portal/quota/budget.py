@@ -5,7 +5,6 @@ Sending belongs to `http`.
 
 from __future__ import annotations
 
-import os
 import random
 import re
 import threading
@@ -18,6 +17,7 @@ from typing import TypeVar
 from urllib.parse import unquote
 
 from ods_pipeline.errors import PortalFailure, QuotaExhausted
+from ods_pipeline.lake.locks import thread_lock
 from ods_pipeline.portal.quota import rules
 from ods_pipeline.portal.quota.headers import Refusal, windows
 from ods_pipeline.portal.quota.messages import exhausted, refusal_of
@@ -55,10 +55,6 @@ class _Held(threading.local):
 # Not a client's: a thread may reserve by one and ask by another.
 _HELD = _Held()
 _NOTHING = _Own()
-# Who waits for a place: one thread at a time looks for it, those that came first before others.
-_ADMISSION_LOCKS: dict[str, threading.Lock] = {}
-# A child has none of the threads that could release such a lock.
-os.register_at_fork(after_in_child=_ADMISSION_LOCKS.clear)
 
 
 class Budget:
@@ -166,7 +162,8 @@ class Budget:
     def _let_in(self, change: Callable[[State, float], tuple[State, _T | Full]]) -> _T:
         """Wait while all places are taken."""
         pause = _SHORTEST
-        with _ADMISSION_LOCKS.setdefault(self._name, threading.Lock()):
+        # One thread at a time looks for a slot, so that those which came first get one first.
+        with thread_lock(f"admission/{self._name}"):
             while isinstance(verdict := self._change(change), Full):
                 pause = min(pause * 2, _LONGEST)
                 self._wait(pause * random.uniform(0.5, 1))  # noqa: S311

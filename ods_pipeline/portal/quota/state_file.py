@@ -14,11 +14,11 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from threading import Lock
 from typing import TypeVar
 
 from platformdirs import user_state_path
 
+from ods_pipeline.lake.locks import thread_lock
 from ods_pipeline.portal.quota.state import State, dump, parse
 
 _NAME = "ods-pipeline"
@@ -30,11 +30,8 @@ _OLD = 60 * 86_400
 _T = TypeVar("_T")
 Change = Callable[[State], tuple[State, _T]]
 
-_TURNS: dict[str, Lock] = {}
 # What is known to this process where no file can be used.
 _OURS: dict[str, State] = {}
-# A child has none of the threads that could give a turn back.
-os.register_at_fork(after_in_child=_TURNS.clear)
 
 
 class StateFile:
@@ -62,7 +59,7 @@ class StateFile:
         Args:
             change: Makes the next state of the one that is there, and what to tell the caller.
         """
-        with _TURNS.setdefault(self._name, Lock()):
+        with thread_lock(f"quota/{self._name}"):
             if not self._alone:
                 try:
                     return self._update_file(change)
