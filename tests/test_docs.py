@@ -1,5 +1,6 @@
 """What the README and the pages of docs show is run: each command, query and snippet."""
 
+import ast
 import re
 import shlex
 import shutil
@@ -14,13 +15,18 @@ import pytest
 import yaml
 
 import ods_pipeline
+from ods_pipeline import errors
 from ods_pipeline.cli.account import REDIRECT_URI
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.sync.rules import Rules
 from tests.person import answered, environment, free_port, visited, waiting
+from tests.test_architecture import GROUND, PORTAL, ROOMS
 
 ROOT = Path(__file__).parent.parent
-PAGES = [ROOT / "README.md", ROOT / "docs" / "features.md", ROOT / "docs" / "trust.md"]
+PAGES = [
+    ROOT / "README.md",
+    *(ROOT / "docs" / f"{name}.md" for name in ("features", "trust", "troubleshooting")),
+]
 README = "".join(page.read_text() for page in PAGES)
 CREDENTIALS = (ROOT / "docs" / "credentials.md").read_text()
 DOMAIN = "data.economie.gouv.fr"
@@ -136,11 +142,6 @@ def test_the_demo_ends_with_queries_a_run_of_one_request_and_a_map(tmp_path: Pat
     assert done.stderr == ""
 
 
-def test_every_file_that_the_readme_points_to_exists() -> None:
-    for target in re.findall(r"\]\(([^)#:]+)\)", README + CREDENTIALS):
-        assert (ROOT / target).exists(), target
-
-
 def test_help_teaches_every_command_of_the_readme() -> None:
     done = subprocess.run(
         [COMMANDS / "ods-pipeline", "--help"], capture_output=True, text=True, check=True
@@ -232,3 +233,145 @@ def test_the_redirection_url_to_register_is_the_same_everywhere() -> None:
         [COMMANDS / "ods-pipeline", "login", "--help"], capture_output=True, text=True, check=True
     )
     assert REDIRECT_URI in told.stdout
+
+
+def pages() -> dict[str, str]:
+    found = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+    return {page.relative_to(ROOT).as_posix(): page.read_text(encoding="utf-8") for page in found}
+
+
+def anchors(page: str) -> set[str]:
+    """The addresses of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.+)$", re.sub(r"```.*?```", "", page, flags=re.DOTALL), re.MULTILINE)
+    plain = (re.sub(r"\[(.+?)\]\(.+?\)", r"\1", title).lower() for title in titles)
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain}
+
+
+@pytest.mark.parametrize("name", pages())
+def test_every_file_and_heading_that_a_page_points_to_exists(name: str) -> None:
+    for target in re.findall(r"\]\(([^)\s]+)\)", pages()[name]):
+        if "://" in target:
+            continue
+        file, _, anchor = target.partition("#")
+        path = (ROOT / name).parent / file if file else ROOT / name
+        assert path.exists(), target
+        assert not anchor or anchor in anchors(path.read_text(encoding="utf-8")), target
+
+
+@pytest.mark.parametrize("name", pages())
+def test_every_file_and_function_that_a_page_names_exists(name: str) -> None:
+    page = re.sub(r"```.*?```", "", pages()[name], flags=re.DOTALL)
+    named = re.findall(r"`((?:[\w.]+/)+|(?:[\w.]+/)*\w+\.py)`(?:: `([\w.]+)`)?", page)
+    for file, function in named:
+        places = [ROOT / file, ROOT / "ods_pipeline" / file]
+        found = [place for place in places if place.exists()]
+        assert found or file in ELSEWHERE, file
+        if function:
+            assert function.split(".") in names_in(found[0]), f"{file}: {function}"
+
+
+#: Folders of a user's, which the checkout has not before something has run.
+ELSEWHERE = {"data/", "docs/"}
+
+
+def names_in(module: Path) -> list[list[str]]:
+    """What a module defines, and what its classes do."""
+    tree = ast.parse(module.read_text(encoding="utf-8"))
+    kinds = ast.ClassDef | ast.FunctionDef
+    named = [[node.name] for node in tree.body if isinstance(node, kinds)]
+    named += [
+        [node.name, inner.name]
+        for node in tree.body
+        if isinstance(node, ast.ClassDef)
+        for inner in node.body
+        if isinstance(inner, ast.FunctionDef)
+    ]
+    assigned = [node for node in tree.body if isinstance(node, ast.Assign | ast.AnnAssign)]
+    for node in assigned:
+        targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+        named += [[target.id] for target in targets if isinstance(target, ast.Name)]
+    return named
+
+
+def test_the_page_on_architecture_has_the_rooms_in_their_order() -> None:
+    page = pages()["docs/architecture.md"]
+    table = page.partition("## The rooms")[2].partition("Beside them")[0]
+    rooms = re.findall(r"^\| (?:`(\w+)/`|the (ground)) \|", table, re.MULTILINE)
+    assert tuple("".join(room) for room in rooms) == ROOMS
+    folders = set(re.findall(r"^\| `portal/(\w+)/` \|", page, re.MULTILINE))
+    assert folders == PORTAL
+    assert all(f"`{name}.py`" in table for name in GROUND)
+
+
+def test_every_command_for_contributors_is_there() -> None:
+    page = pages()["CONTRIBUTING.md"]
+    listed = subprocess.run(
+        ["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    typed = [command[5:].split()[0] for command in commands(page) if command.startswith("make ")]
+    targets = {*typed, *re.findall(r"`make ([a-z-]+)", page)} - {"help"}
+    assert targets >= {"test", "test-fast", "test-servers", "check", "bench", "soak"}
+    assert [target for target in sorted(targets) if f"make {target} " not in listed] == []
+    programs = [shlex.split(command) for command in commands(page) if ".venv" in command]
+    for program, *words in programs:
+        assert (COMMANDS / Path(program).name).exists()
+        assert all((ROOT / word).exists() for word in words if word.endswith(".py"))
+
+
+def test_the_fault_that_contributors_are_shown_is_noticed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (source,) = blocks("python", pages()["CONTRIBUTING.md"])
+    exec(compile(source, "CONTRIBUTING.md", "exec"), {})
+    assert "rows" in capsys.readouterr().out
+
+
+def sentences() -> list[str]:
+    """The texts in the product's source, with an ellipsis where a value is filled in."""
+    found = []
+    for module in set(PACKAGE.rglob("*.py")) - set((PACKAGE / "emulator").rglob("*.py")):
+        tree = ast.parse(module.read_text(encoding="utf-8"))
+        found += [written(node) for node in ast.walk(tree) if isinstance(node, TEXTS)]
+    return found
+
+
+TEXTS = ast.Constant | ast.JoinedStr
+PACKAGE = ROOT / "ods_pipeline"
+
+
+def written(node: ast.expr) -> str:
+    if isinstance(node, ast.JoinedStr):
+        return "".join(map(written, node.values))
+    if isinstance(node, ast.Constant):
+        return re.sub(r"\{\w*\}", "…", str(node.value))
+    return "…"
+
+
+def test_every_message_on_the_page_of_troubleshooting_is_one_of_ours() -> None:
+    page = pages()["docs/troubleshooting.md"]
+    known = sentences()
+    first = re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE)
+    shown = [message for message in first if " " in message]
+    assert len(shown) == len(set(shown)) > 60
+    unknown = [
+        message
+        for message in shown
+        if not any(all(part in text for part in parts_of(message)) for text in known)
+    ]
+    assert unknown == []
+
+
+def parts_of(message: str) -> list[str]:
+    return [part.strip() for part in message.split("…") if part.strip()]
+
+
+def test_every_kind_of_error_is_explained_with_its_exit_status() -> None:
+    page = pages()["docs/troubleshooting.md"]
+    kinds = {
+        name: kind.exit_status
+        for name, kind in vars(errors).items()
+        if isinstance(kind, type) and issubclass(kind, errors.OdsPipelineError)
+    }
+    rows = re.findall(r"^\| `([A-Z]\w+)` \| (\d) \|", page, re.MULTILINE)
+    kinds.pop("OdsPipelineError")
+    assert {name: int(status) for name, status in rows} == kinds

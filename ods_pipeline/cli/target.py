@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ods_pipeline.cli.credentials import Access
 from ods_pipeline.lake.files import data_folder
+from ods_pipeline.warehouse.opening import default_url
 
 _NONE = Access()
 
@@ -44,5 +45,4 @@ class Target:
             ConfigurationError: The data folder cannot be used.
         """
         path = data_folder(data_dir)
-        default = f"duckdb:///{path / 'warehouse.duckdb'}"
-        return cls(portal or "", path, warehouse or default, access)
+        return cls(portal or "", path, warehouse or default_url(path), access)

@@ -28,7 +28,7 @@ from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.warehouse.opening import open_warehouse
+from ods_pipeline.warehouse.opening import default_url, open_warehouse
 from ods_pipeline.warehouse.protocol import Warehouse
 
 #: Another process may be loading, a person looking: waited for, some 20 minutes at most.
@@ -150,8 +150,7 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             WarehouseError: It cannot be opened, or another process has it.
         """
         url = self.url or os.environ.get("ODS_WAREHOUSE", "")
-        url = url or f"duckdb:///{data_dir(self.data_dir)}/warehouse.duckdb"
-        return open_warehouse(url, max_wait=_PATIENCE)
+        return open_warehouse(url or default_url(data_dir(self.data_dir)), max_wait=_PATIENCE)
 
 
 def data_dir(given: str) -> Path:

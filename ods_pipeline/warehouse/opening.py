@@ -16,6 +16,11 @@ _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 0.2
 
 
+def default_url(data_dir: Path) -> str:
+    """The URL of the warehouse in a data folder, for users who name none."""
+    return f"duckdb:///{data_dir / 'warehouse.duckdb'}"
+
+
 def open_warehouse(
     url: str, max_wait: float = 0.0, stop: Callable[[], bool] | None = None
 ) -> Warehouse:
