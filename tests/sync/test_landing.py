@@ -22,7 +22,6 @@ from ods_pipeline.errors import (
     TypeMismatch,
     Unproven,
 )
-from ods_pipeline.lake import writer
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.landing import LandingRequest, land
@@ -336,11 +335,10 @@ def test_no_tolerance_excuses_missing_rows_of_a_dataset_that_stands_still(bench:
     bench.untouched()
 
 
-def test_large_rows_make_small_row_groups(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(writer, "BYTES_PER_GROUP", writer.BYTES_PER_GROUP // 16)
-
+@pytest.mark.slow
+def test_large_rows_make_small_row_groups(bench: Bench) -> None:
     def line(number: int) -> dict[str, Any]:
-        places = [[number + place / 1000, 48 + place % 7] for place in range(2_500)]
+        places = [[number + place / 1000, 48 + place % 7] for place in range(40_000)]
         return {"type": "Feature", "geometry": {"type": "LineString", "coordinates": places}}
 
     fields = [{"name": "n", "type": "int"}, {"name": "shape", "type": "geo_shape"}]

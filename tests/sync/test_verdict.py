@@ -193,7 +193,7 @@ TABLE: list[tuple[str, Receipt | None, Dataset | None, Kind, str]] = [
         replace(LANDED, fetched_at=""),
         dataset(),
         Kind.DEEP,
-        "nobody knows when",
+        "an unknown day",
     ),
     ("trusted for a month, and moved", OLD, dataset(data_processed=LATER), Kind.DATA, "→"),
     ("told to be refused", LANDED, dataset(refused="its name is no name"), Kind.REFUSED, "no name"),
