@@ -51,7 +51,7 @@ def portal() -> Iterator[Emulator]:
 def synced(portal: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which every `ods-pipeline` command of the README has been typed in its order."""
     folder = tmp_path_factory.mktemp("reader")
-    for command in commands():
+    for command in dict.fromkeys(commands()):
         words = shlex.split(command)
         if words[0] == "ods-pipeline" and words[1] != "emulator":
             done = subprocess.run(
