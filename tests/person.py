@@ -6,6 +6,7 @@ The commands under test run in processes of their own; one that waits meanwhile 
 from __future__ import annotations
 
 import contextlib
+import functools
 import itertools
 import os
 import re
@@ -22,6 +23,8 @@ from pathlib import Path
 
 import requests
 
+from tests.warm import Warm
+
 COMMAND = Path(sys.executable).parent / "ods-pipeline"
 
 
@@ -33,6 +36,13 @@ def environment(**ours: str) -> dict[str, str]:
 
 def typed(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
     """A command typed in a folder by somebody who has these settings and no others."""
+    done = warm().run(words, folder, environment(**settings))
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def started(folder: Path, *words: str, **settings: str) -> subprocess.CompletedProcess[str]:
+    """The same in a process that is started for it, and taken down as any other."""
     done = subprocess.run(
         [COMMAND, *words],
         cwd=folder,
@@ -44,6 +54,12 @@ def typed(folder: Path, *words: str, **settings: str) -> subprocess.CompletedPro
     )
     assert "Traceback" not in done.stderr
     return done
+
+
+@functools.cache
+def warm() -> Warm:
+    """The process that runs the commands of these tests."""
+    return Warm()
 
 
 def answered(consent_url: str, decision: str = "allow", who: str = "ada") -> str:

@@ -77,9 +77,9 @@ def login(
     machine, then paste the address where the browser ends.
     """
     from ods_pipeline.cli.login import log_in
-    from ods_pipeline.cli.loopback import door
+    from ods_pipeline.cli.loopback import listen_address
 
-    place, address = door(redirect_uri), _address(target)
+    place, address = listen_address(redirect_uri), _address(target)
     application = target.access.application(
         address, target.data_dir, client_auth=client_auth, pkce=pkce
     )

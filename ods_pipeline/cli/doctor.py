@@ -69,7 +69,7 @@ def examine(
     """
     catalog = _attempt(lambda: _catalog_size(portal))
     if isinstance(catalog, NotAPortal):
-        catalog = dialects.explained(portal.client, catalog, lake.receipts("records"))
+        catalog = dialects.better_error(portal.client, catalog, lake.receipts("records"))
     yield _portal(portal, catalog)
     if isinstance(catalog, CatalogSize):
         yield from _ending(portal)

@@ -17,7 +17,7 @@ from typing import Protocol
 
 import click
 
-from ods_pipeline.cli.loopback import Door, Page, listening
+from ods_pipeline.cli.loopback import ListenAddress, Page, listening
 from ods_pipeline.errors import AccessDenied, ConfigurationError, LoginNeeded, OdsPipelineError
 from ods_pipeline.portal.auth.consent import NotThisLogin
 
@@ -46,7 +46,7 @@ class Asked(Protocol):
 
 
 def log_in(
-    consent: Asked, portal: str, place: Door | None, *, browser: bool, timeout: float
+    consent: Asked, portal: str, place: ListenAddress | None, *, browser: bool, timeout: float
 ) -> None:
     """Wait until a person has consented and the login is kept.
 
@@ -64,15 +64,15 @@ def log_in(
         OdsPipelineError: The login cannot be had, or not be kept.
         KeyboardInterrupt: Before an answer had been dealt with.
     """
-    reception = Reception(consent, portal)
+    waiter = ConsentWaiter(consent, portal)
     try:
-        _receive(reception, consent, portal, place, browser=browser, timeout=timeout)
+        _receive(waiter, consent, portal, place, browser=browser, timeout=timeout)
     except KeyboardInterrupt:
-        if not reception.close(_LAST_WAIT):
+        if not waiter.close(_LAST_WAIT):
             raise
-    if reception.failure:
-        raise reception.failure
-    if not reception.over.is_set():
+    if waiter.failure:
+        raise waiter.failure
+    if not waiter.over.is_set():
         raise LoginNeeded(
             f"nobody answered within {timeout:g} seconds, so no login was stored; where the portal "
             "shows an error instead of a question, compare client ID and redirection URL "
@@ -82,23 +82,23 @@ def log_in(
 
 
 def _receive(
-    reception: Reception,
+    waiter: ConsentWaiter,
     consent: Asked,
     portal: str,
-    place: Door | None,
+    place: ListenAddress | None,
     *,
     browser: bool,
     timeout: float,
 ) -> None:
     with ExitStack() as stack:
         if place:
-            stack.enter_context(listening(place, reception.page, reception.leave))
-        pasted = Pasted()
+            stack.enter_context(listening(place, waiter.page, waiter.leave))
+        pasted = StdinReader()
         if not browser or not place:
             pasted.start()
         opening = Opening(consent.url) if browser else None
         _tell(consent, portal, opened=browser, heard=bool(place), timeout=timeout)
-        _wait(reception, pasted, opening, heard=bool(place), until=time.monotonic() + timeout)
+        _wait(waiter, pasted, opening, heard=bool(place), until=time.monotonic() + timeout)
 
 
 def _tell(consent: Asked, portal: str, *, opened: bool, heard: bool, timeout: float) -> None:
@@ -120,27 +120,32 @@ def _tell(consent: Asked, portal: str, *, opened: bool, heard: bool, timeout: fl
 
 
 def _wait(
-    reception: Reception, pasted: Pasted, opening: Opening | None, *, heard: bool, until: float
+    waiter: ConsentWaiter,
+    pasted: StdinReader,
+    opening: Opening | None,
+    *,
+    heard: bool,
+    until: float,
 ) -> None:
-    while (left := until - time.monotonic()) > 0 and not reception.over.is_set():
+    while (left := until - time.monotonic()) > 0 and not waiter.over.is_set():
         if opening and opening.failed:
             opening = None
             pasted.start()
             told = "No browser could be opened: open the address yourself"
             click.echo(f"{told}, or on another machine and paste where it ends.", err=True)
         if pasted.open:
-            pasted.read(min(left, _BEAT), reception.paste)
+            pasted.read(min(left, _BEAT), waiter.paste)
         elif heard or opening:
-            reception.over.wait(min(left, _BEAT))
+            waiter.over.wait(min(left, _BEAT))
         else:
             ended = "the input ended before the address was pasted"
             told = "nothing in the input answers" if pasted.given_up else ended
             raise ConfigurationError(f"{told}, so no login was stored")
     # An answer that came in the last moment is being exchanged: that ends by itself.
-    reception.finish()
+    waiter.finish()
 
 
-class Reception:
+class ConsentWaiter:
     """Takes the first answer, whichever way it comes: by the browser or pasted.
 
     Attributes:
@@ -215,7 +220,7 @@ class Reception:
             self._ended = True
 
 
-class Pasted:
+class StdinReader:
     """Lines of the standard input as they come, without a thread that could not be ended.
 
     Attributes:

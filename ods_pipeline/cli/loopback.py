@@ -48,7 +48,7 @@ class Page(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Door:
+class ListenAddress:
     """Where on this machine the browser comes back to."""
 
     host: str
@@ -56,7 +56,7 @@ class Door:
     path: str
 
 
-def door(redirect_uri: str) -> Door | None:
+def listen_address(redirect_uri: str) -> ListenAddress | None:
     """Where to listen for a redirection; None where it leads elsewhere.
 
     Args:
@@ -76,7 +76,7 @@ def door(redirect_uri: str) -> Door | None:
         raise _no_url(redirect_uri)
     if parts.scheme != "http" or host not in LOOPBACK:
         return None
-    return Door(host, port or 80, parts.path or "/")
+    return ListenAddress(host, port or 80, parts.path or "/")
 
 
 def _no_url(given: str) -> ConfigurationError:
@@ -90,13 +90,13 @@ def _no_url(given: str) -> ConfigurationError:
 
 @contextmanager
 def listening(
-    at: Door, answer: Callable[[str], Page], answered: Callable[[], None]
+    at: ListenAddress, answer: Callable[[str], Page], answered: Callable[[], None]
 ) -> Iterator[None]:
     """Listen for as long as the block lasts.
 
     Args:
         at: Where.
-        answer: Takes path and query of a request that came to the door, and says what to show.
+        answer: Takes path and query of a request that came to this path, and says what to show.
         answered: Called when what `answer` said has been shown.
 
     Raises:
@@ -116,7 +116,7 @@ def listening(
         server.server_close()
 
 
-def _occupied(at: Door, error: OSError) -> str:
+def _occupied(at: ListenAddress, error: OSError) -> str:
     another = (
         "register a redirection URL with another port for the application and give it as "
         "--redirect-uri"

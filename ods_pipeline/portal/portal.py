@@ -171,7 +171,7 @@ class Portal:
             A reader, good inside the `with` block; its last read raises if the rows are not all.
         """
         dataset = self.dataset(dataset_id)
-        with exports.opened(self.client, dataset, format, query) as export:
+        with exports.open_export(self.client, dataset, format, query) as export:
             proven = self._proven(export.batches, dataset, query)
             yield pa.RecordBatchReader.from_batches(export.schema, proven)
 

@@ -1,12 +1,14 @@
-"""Which records of a dataset: what an export or a count is asked for, and what that means.
+"""Which records an export or a count asks for, and how names and texts are quoted in ODSQL.
 
-How it is asked is `exports`' and `proof`'s work.
+Nothing here sends a request: that belongs to `http` and to the rooms that use it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+
+from ods_pipeline.errors import ConfigurationError
 
 
 @dataclass(frozen=True)
@@ -78,3 +80,26 @@ class Query:
 
 
 ALL = Query()
+
+
+def quoted_field(name: str) -> str:
+    """A field's name in backquotes: digits alone and reserved words are legal names.
+
+    Raises:
+        ConfigurationError: The name holds a backquote, for which ODSQL documents no escape.
+    """
+    if "`" in name:
+        raise ConfigurationError(f"ODSQL cannot name the field {name!r}: it holds a backquote")
+    return f"`{name}`"
+
+
+def quoted_text(value: str) -> str:
+    r"""A text as a literal in double quotes; `\` and `"` are escaped.
+
+    Raises:
+        ConfigurationError: The text holds a line break, which ODSQL refuses in a literal.
+    """
+    if "\n" in value or "\r" in value:
+        raise ConfigurationError(f"ODSQL cannot hold a line break in a text: {value!r}")
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

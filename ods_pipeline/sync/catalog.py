@@ -20,7 +20,7 @@ from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter
 from ods_pipeline.portal.catalog.catalog import as_table, completed, identity
-from ods_pipeline.portal.catalog.dialects import explained
+from ods_pipeline.portal.catalog.dialects import better_error
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.rules import DEFAULT
@@ -50,7 +50,7 @@ def catalog_of(portal: Portal, lake: Lake) -> list[Dataset]:
         sound = sum(not dataset.refused for dataset in datasets)
         return datasets if before and sound == before.rows else completed(portal.client, datasets)
     except NotAPortal as error:
-        other = explained(portal.client, error, lake.receipts("records"))
+        other = better_error(portal.client, error, lake.receipts("records"))
         if other is error:
             raise
         raise other from error

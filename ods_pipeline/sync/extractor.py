@@ -18,8 +18,7 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import AccessDenied, DataError, NothingToLand
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.portal import proof
-from ods_pipeline.portal.exports import export as exports
-from ods_pipeline.portal.exports.export import Export, Format
+from ods_pipeline.portal.exports.export import Export, Format, open_export
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.proof import Proof
 from ods_pipeline.tables.schema import arrow_schema
@@ -75,19 +74,21 @@ class Extractor:
         self,
         client: Client,
         dataset: Dataset,
-        spool: Path,
-        received: Callable[[int], object],
+        staging_dir: Path,
+        on_bytes: Callable[[int], object],
     ) -> AbstractContextManager[Export]:
-        """Ask for all rows of a dataset; see `portal.exports` and `portal.features`."""
+        """Request all rows of a dataset; see `portal.exports` and `portal.features`."""
         if self.kind == "records":
-            return exports.opened(client, dataset, self.format, spool=spool, received=received)
+            return open_export(
+                client, dataset, self.format, staging_dir=staging_dir, on_bytes=on_bytes
+            )
         from ods_pipeline.portal.features import features
 
         return features.opened(
             client,
             dataset,
             version=self.version,
-            received=received,
+            received=on_bytes,
             axis_order=self.axis_order,
         )
 

@@ -38,8 +38,10 @@ def typed(portal: Emulator, tmp_path: Path) -> Typed:
     return run
 
 
-def test_a_first_sync_lands_everything_and_a_second_asks_once(typed: Typed) -> None:
-    first, second = typed("sync"), typed("sync")
+def test_a_first_sync_lands_everything_and_a_second_asks_once(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    first, second = (person.started(tmp_path, "sync", ODS_PORTAL=portal.url) for _ in range(2))
     assert (first.returncode, second.returncode) == (0, 0)
     assert "2 landed; 8 requests" in first.stdout
     assert "2 unchanged; 1 request," in second.stdout

@@ -62,7 +62,7 @@ def test_an_older_dialect_is_recognised_in_one_sentence(
         with pytest.raises(NotAPortal) as refusal:
             portal.datasets()
         assert said in str(refusal.value)
-        assert "ask those who run the portal to bring it up to date" in str(refusal.value)
+        assert "ask those who run the portal to update it" in str(refusal.value)
         assert len(emulator.requests) == asked
         found = Patient(portal, tmp_path).found()
     assert said in found["portal"].text

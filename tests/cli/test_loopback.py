@@ -2,7 +2,7 @@
 
 import pytest
 
-from ods_pipeline.cli.loopback import Door, Page, door, listening
+from ods_pipeline.cli.loopback import ListenAddress, Page, listen_address, listening
 from ods_pipeline.errors import ConfigurationError
 from tests.person import free_port, visited
 
@@ -10,24 +10,24 @@ from tests.person import free_port, visited
 @pytest.mark.parametrize(
     ("redirect_uri", "expected"),
     [
-        ("http://127.0.0.1:8766/callback", Door("127.0.0.1", 8766, "/callback")),
-        ("http://localhost/x?y=1", Door("localhost", 80, "/x")),
-        ("http://[::1]:9", Door("::1", 9, "/")),
+        ("http://127.0.0.1:8766/callback", ListenAddress("127.0.0.1", 8766, "/callback")),
+        ("http://localhost/x?y=1", ListenAddress("localhost", 80, "/x")),
+        ("http://[::1]:9", ListenAddress("::1", 9, "/")),
         ("https://127.0.0.1:8766/callback", None),
         ("http://server.test:8766/callback", None),
-        ("http://127.0.0.1:1/@home", Door("127.0.0.1", 1, "/@home")),
+        ("http://127.0.0.1:1/@home", ListenAddress("127.0.0.1", 1, "/@home")),
     ],
 )
 def test_a_redirection_is_heard_on_this_machine_alone(
-    redirect_uri: str, expected: Door | None
+    redirect_uri: str, expected: ListenAddress | None
 ) -> None:
-    assert door(redirect_uri) == expected
+    assert listen_address(redirect_uri) == expected
 
 
 @pytest.mark.parametrize("path", ["/réponse", "/r%c3%a9ponse", "/a b", "/%7Eme", "/~me"])
 def test_the_browser_is_heard_however_the_path_is_written(path: str) -> None:
     base = f"http://127.0.0.1:{free_port()}"
-    at = door(f"{base}{path}?y=1")
+    at = listen_address(f"{base}{path}?y=1")
     assert at
     heard: list[str] = []
     with listening(at, lambda _: Page(200, "Heard", "Heard"), lambda: heard.append(path)):
@@ -56,7 +56,7 @@ def test_the_browser_is_heard_however_the_path_is_written(path: str) -> None:
 )
 def test_a_redirection_that_is_no_url_is_refused(redirect_uri: str) -> None:
     with pytest.raises(ConfigurationError, match="is no redirection URL"):
-        door(redirect_uri)
+        listen_address(redirect_uri)
 
 
 @pytest.mark.parametrize(
@@ -65,5 +65,5 @@ def test_a_redirection_that_is_no_url_is_refused(redirect_uri: str) -> None:
 )
 def test_a_password_in_a_redirection_is_not_repeated(redirect_uri: str) -> None:
     with pytest.raises(ConfigurationError, match="is no redirection URL") as refused:
-        door(redirect_uri)
+        listen_address(redirect_uri)
     assert "hu" not in str(refused.value)

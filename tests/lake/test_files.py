@@ -58,6 +58,7 @@ def locked(path: Path) -> Iterator[None]:
         yield
 
 
+@pytest.mark.slow
 def test_a_killed_process_leaves_what_the_next_sweep_takes_and_a_living_one_keeps_its_file(
     tmp_path: Path,
 ) -> None:
@@ -71,6 +72,7 @@ def test_a_killed_process_leaves_what_the_next_sweep_takes_and_a_living_one_keep
         assert not path.exists()
 
 
+@pytest.mark.slow
 def test_a_container_that_shares_the_folder_keeps_its_file_until_it_is_killed(
     tmp_path: Path,
 ) -> None:

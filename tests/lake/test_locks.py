@@ -19,6 +19,8 @@ from ods_pipeline.errors import LakeError, LakeUnwritable
 from ods_pipeline.lake import locks
 from ods_pipeline.lake.lake import Lake
 
+pytestmark = pytest.mark.slow
+
 HOLDER = """
     import sys, time
     from pathlib import Path

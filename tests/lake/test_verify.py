@@ -66,6 +66,7 @@ def flipped(path: Path) -> Iterator[int]:
             os.pwrite(file.fileno(), bytes([byte]), place)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["records", "features", "catalog", "held"])
 def test_a_flipped_bit_in_any_byte_of_any_published_file_is_found(
     tmp_path: Path, kind: str

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.odsql import quoted_field, quoted_text
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.portal.query import quoted_field, quoted_text
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), min_size=1)
 AWKWARD = st.sampled_from(['"', "\\", '\\"', "'", "a' OR 1=1", '" OR "" = "', "`", "%", "\\\\"])

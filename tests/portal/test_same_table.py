@@ -41,7 +41,8 @@ def lands_as_published(emulator: Emulator, published: Generated) -> None:
         assert table.equals(published.table), format
 
 
-@settings(deadline=None, max_examples=60)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=40)
 @example(every_type(0))
 @example(every_type(3))
 @given(datasets())
@@ -51,7 +52,8 @@ def test_every_value_lands_the_same_through_either_export(
     lands_as_published(usual, published)
 
 
-@settings(deadline=None, max_examples=60)
+@pytest.mark.slow
+@settings(deadline=None, max_examples=40)
 @example(every_type(0))
 @example(every_type(3))
 @given(datasets())

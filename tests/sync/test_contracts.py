@@ -15,6 +15,8 @@ from ods_pipeline.sync.rules import Rules
 from ods_pipeline.tables.schema_diff import difference
 from tests.desk import FIELDS, Desk, rows
 
+pytestmark = pytest.mark.slow
+
 WIDER = [*FIELDS, {"name": "extra", "type": "text"}]
 FREEZE, QUARANTINE = Rules(contracts=(("*", "freeze"),)), Rules(contracts=(("*", "quarantine"),))
 

@@ -14,6 +14,8 @@ from ods_pipeline.sync.outcome import exit_status
 from ods_pipeline.sync.rules import Rules
 from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, Desk, rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:

@@ -22,6 +22,7 @@ from ods_pipeline.errors import (
     TypeMismatch,
     Unproven,
 )
+from ods_pipeline.lake import writer
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.landing import LandingRequest, land
@@ -335,9 +336,11 @@ def test_no_tolerance_excuses_missing_rows_of_a_dataset_that_stands_still(bench:
     bench.untouched()
 
 
-def test_large_rows_make_small_row_groups(bench: Bench) -> None:
+def test_large_rows_make_small_row_groups(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(writer, "BYTES_PER_GROUP", writer.BYTES_PER_GROUP // 16)
+
     def line(number: int) -> dict[str, Any]:
-        places = [[number + place / 1000, 48 + place % 7] for place in range(40_000)]
+        places = [[number + place / 1000, 48 + place % 7] for place in range(2_500)]
         return {"type": "Feature", "geometry": {"type": "LineString", "coordinates": places}}
 
     fields = [{"name": "n", "type": "int"}, {"name": "shape", "type": "geo_shape"}]
@@ -365,7 +368,7 @@ def test_proving_and_publishing_hold_no_place_of_the_portal(
     send = client._sender.send
 
     def watched(url: str, body: bytes | None) -> Any:
-        state = client._budget._shelf.update(lambda state: (state, state))
+        state = client._budget._state_file.update(lambda state: (state, state))
         seen.append((EXPORTS in url, [(hold.left, hold.place) for hold in state.holds.values()]))
         return send(url, body)
 

@@ -21,6 +21,8 @@ from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.catalog import publish_catalog
 from tests.desk import FIELDS, Desk, rows
 
+pytestmark = pytest.mark.slow
+
 INTERRUPTED = 130
 
 

@@ -12,6 +12,8 @@ from ods_pipeline.lake.lake import receipt
 from ods_pipeline.sync.renames import follow
 from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, Desk, rows
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[Desk]:

@@ -14,7 +14,9 @@ from ods_pipeline.sync.run import Run
 from tests.desk import FIELDS, rows
 from tests.portal.auth.world import TOKEN, World, a_world
 
-HOURS_BETWEEN, WEEKS = 2, 3
+pytestmark = pytest.mark.slow
+
+HOURS_BETWEEN, WEEKS = 6, 3
 RUNS = WEEKS * 7 * 24 // HOURS_BETWEEN
 TROUBLE = (Fault.status(503), Fault.reset(), Fault.html(), Fault.stall(0.05))
 

@@ -6,9 +6,12 @@ import sys
 from pathlib import Path
 
 import duckdb
+import pytest
 
 from ods_pipeline.warehouse import open_warehouse
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
+
+pytestmark = pytest.mark.slow
 
 LOADS = f'"{SCHEMA}"._loads'
 # For each writing statement of a load a child that is killed before it, on a copy of the warehouse.

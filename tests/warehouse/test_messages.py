@@ -15,6 +15,8 @@ from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import Warehouse, open_warehouse
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
+pytestmark = pytest.mark.slow
+
 Ask = Callable[..., list[tuple[object, ...]]]
 TABLE = f'"{SCHEMA}".velos'
 LOADER = """

@@ -88,6 +88,7 @@ def test_no_password_is_ever_shown_however_badly_escaped(password: str) -> None:
         assert "<<" not in public_url(url)
 
 
+@pytest.mark.slow
 def test_a_warehouse_open_in_another_process_is_reported_with_that_process(database: Path) -> None:
     with (
         _held_elsewhere(database) as (process, _),
@@ -100,12 +101,14 @@ def test_a_warehouse_open_in_another_process_is_reported_with_that_process(datab
     open_warehouse(f"duckdb:///{database}").close()
 
 
+@pytest.mark.slow
 def test_a_warehouse_open_in_another_process_is_waited_for(database: Path) -> None:
     with _held_elsewhere(database) as (_, release):
         threading.Timer(0.1, release).start()
         open_warehouse(f"duckdb:///{database}", max_wait=30).close()
 
 
+@pytest.mark.slow
 def test_patience_with_a_warehouse_ends_after_its_time_or_when_told_to(database: Path) -> None:
     answers = iter([False, True])
     with _held_elsewhere(database):
@@ -155,6 +158,7 @@ def test_a_warehouse_open_read_only_in_this_process_is_told_apart_from_a_lock(
         open_warehouse(f"duckdb:///{database}")
 
 
+@pytest.mark.slow
 def test_closing_leaves_the_one_file_and_lets_others_in(database: Path, tmp_path: Path) -> None:
     landed = land(tmp_path / "lake" / "velos.parquet", {"a": Column(["1"])})
     with open_warehouse(f"duckdb:///{database}") as warehouse:

@@ -11,7 +11,7 @@ from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.http.signing import (
     Credentials,
     Signer,
-    payer_of,
+    quota_owner_of,
     quoted,
     require_private,
     with_parameter,
@@ -66,7 +66,7 @@ class ApiKey(Credentials):
 class _KeySigner(Signer):
     def __init__(self, key: str, in_query: bool, address: Address) -> None:
         self._key, self._in_query, self._address = key, in_query, address
-        self.payer = payer_of("key", key)
+        self.quota_owner = quota_owner_of("key", key)
 
     def secret(self) -> str:
         return self._key

@@ -23,8 +23,8 @@ from ods_pipeline.portal.auth.grant import ClientAuth
 from ods_pipeline.portal.auth.token_reply import tokens
 from ods_pipeline.portal.http import connection_errors
 from ods_pipeline.portal.http.address import Address
-from ods_pipeline.portal.http.sealed import Sealed
 from ods_pipeline.portal.http.sender import unproxied
+from ods_pipeline.portal.http.signing import Sealed
 from ods_pipeline.redaction import keep_secret
 
 AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"

@@ -10,7 +10,7 @@ import re
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal
 
-from ods_pipeline.portal.http.sealed import Sealed
+from ods_pipeline.portal.http.signing import Sealed
 from ods_pipeline.redaction import keep_secret
 
 #: What a header and a form can carry (RFC 6749, appendix A).

@@ -20,7 +20,7 @@ from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.http.signing import (
     Credentials,
     Signer,
-    payer_of,
+    quota_owner_of,
     quoted,
     require_private,
     with_parameter,
@@ -165,7 +165,7 @@ class _Bearer(Signer):
     ) -> None:
         self._credentials, self._address = credentials, address
         self._placement, self._clock = placement, clock
-        self.payer = payer_of("application", credentials.client_id)
+        self.quota_owner = quota_owner_of("application", credentials.client_id)
         self._held: Grant | None = None
         self._given = self._taken = ""
         self._rests_until = 0.0

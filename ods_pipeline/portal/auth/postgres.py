@@ -22,7 +22,7 @@ from ods_pipeline.errors import ConfigurationError, TokenStoreError
 from ods_pipeline.portal.auth import statements
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.locks import busy, turn
-from ods_pipeline.portal.http.sealed import Sealed
+from ods_pipeline.portal.http.signing import Sealed
 from ods_pipeline.redaction import keep_secret
 
 TABLE = "ods_pipeline_logins"

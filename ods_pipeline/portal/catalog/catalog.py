@@ -1,6 +1,6 @@
 """The catalog: every dataset of a portal in one request, and as one Arrow table.
 
-Deciding what has changed is `tables.verdict`'s work; here the catalog is only read.
+What has changed in it is decided in `sync`; here it is only read.
 """
 
 from __future__ import annotations
@@ -28,21 +28,20 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
     """All datasets that the caller may see, restricted ones included.
 
     One request, whatever the catalog's size; a portal that refuses the export is read in pages.
-    An entry that cannot be trusted is among them with its `refused` set, and costs the others
-    nothing.
+    An entry that cannot be trusted is among them, with its `refused` set.
 
     Args:
-        client: The conversation with the portal.
+        client: The client of the portal.
         where: ODSQL filter on metadata, such as `modified > date'2026-01-01'`.
 
     Raises:
-        NotAPortal: The reply is no catalog; what the portal speaks instead is said, if it is known.
+        NotAPortal: The reply is not a catalog; the message names the portal's API, if it is known.
         PortalFailure: The pages do not add up to the total that the portal states.
         DataError: The catalog is larger than any honest one.
         PortalError: Any other failure.
     """
     try:
-        return _found(client, where)
+        return _exported(client, where)
     except NotAPortal as error:
         other = dialects.recognised(client)
         if other is None:
@@ -50,73 +49,73 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
         raise other from error
 
 
-def _found(client: Client, where: str | None) -> list[Dataset]:
+def _exported(client: Client, where: str | None) -> list[Dataset]:
     try:
         body = client.json("/catalog/exports/json", {"where": where})
     except (NotAPortal, RequestRefused) as refusal:
         return _paged(client, where, refusal)
-    found = _read(client, body) if _complete(body) else None
-    # No datasets at all is what a failing portal says too: ask once more before believing it.
-    doubtful = found is None or not (found or where)
-    return _paged(client, where, None) if doubtful else found or []
+    datasets = _read(client, body) if _complete(body) else None
+    # A failing portal lists no datasets either: check the pages before believing that.
+    doubtful = datasets is None or not (datasets or where)
+    return _paged(client, where, None) if doubtful else datasets or []
 
 
-def completed(client: Client, found: list[Dataset]) -> list[Dataset]:
-    """The same datasets, or those of the catalog's pages where these are as many as it counts.
+def completed(client: Client, exported: list[Dataset]) -> list[Dataset]:
+    """The same datasets, or those of the catalog's pages if the portal counts more.
 
-    An export that leaves datasets out looks like a whole one; the portal's own count tells.
+    An export that leaves datasets out looks like a complete one; only the portal's count shows it.
 
     Args:
-        client: The conversation with the portal.
-        found: What the export gave.
+        client: The client of the portal.
+        exported: The datasets of the export.
     """
     try:
         body = client.json("/catalog/datasets", {"limit": 0})
         total = body.get("total_count") if isinstance(body, dict) else None
-        if isinstance(total, int) and total > len(found):
+        if isinstance(total, int) and total > len(exported):
             return _paged(client, None, None)
     except PortalError:
-        pass  # Portals are known whose count differs from what their export shows to everybody.
-    return found
+        pass  # Some portals refuse the count to those who may read the export.
+    return exported
 
 
 def _entries(body: Any) -> list[Any] | None:
     """The dataset objects of a reply: a bare array, or one wrapped as pages are."""
-    found = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
-    return found if isinstance(found, list) else None
+    objects = body.get("results", body.get("datasets")) if isinstance(body, dict) else body
+    return objects if isinstance(objects, list) else None
 
 
 def _complete(body: Any) -> bool:
-    """Whether an export holds all that it says, and all of a dataset that decisions need.
+    """Whether an export has as many datasets as it says, with fields and metas.
 
-    Where some lack it and others do not, it is the entries that are odd, not the export.
+    If only some datasets lack these, the export is complete and its entries are odd.
     """
-    found = _entries(body)
-    if found is None:
+    objects = _entries(body)
+    if objects is None:
         return False
-    if isinstance(body, dict) and body.get("total_count", len(found)) != len(found):
+    if isinstance(body, dict) and body.get("total_count", len(objects)) != len(objects):
         return False
-    inner = [item.get("dataset", item) for item in found if isinstance(item, dict)]
+    inner = [item.get("dataset", item) for item in objects if isinstance(item, dict)]
     whole = ["fields" in item and "metas" in item for item in inner if isinstance(item, dict)]
     return not whole or 2 * sum(whole) > len(whole)
 
 
 def _read(client: Client, body: Any) -> list[Dataset] | None:
-    """Datasets of an export's body; None when its objects lack what makes a dataset."""
-    found = _entries(body)
-    with _all_stay():
-        return None if found is None else entries.read(client.slug, found)
+    """The datasets of an export's body; None if its objects are not datasets."""
+    objects = _entries(body)
+    with _without_gc():
+        return None if objects is None else entries.read(client.slug, objects)
 
 
 @contextlib.contextmanager
-def _all_stay() -> Iterator[None]:
-    """Make objects by the thousand that all stay: looking for garbage would take half the time."""
-    looked = gc.isenabled()
+def _without_gc() -> Iterator[None]:
+    """Pause the garbage collector, which takes half the time where thousands of objects stay."""
+    enabled = gc.isenabled()
     gc.disable()
     try:
         yield
     finally:
-        if looked:
+        if enabled:
             gc.enable()
 
 
@@ -133,7 +132,7 @@ def _paged(client: Client, where: str | None, refusal: Exception | None) -> list
         page, total = _entries(body), _total(body)
         if page is None or total is None:
             raise _no_catalog(client)
-        # A portal that takes no notice of the offset would give the same page for ever.
+        # A portal that ignores the offset gives the same page for ever.
         again = bool(page) and page == found[-len(page) :]
         found += page
         if len(found) >= total or not page or again or len(found) >= _LAST_PAGED:
@@ -196,34 +195,34 @@ SCHEMA = pa.schema(
 )
 
 
-def identity(found: Iterable[Dataset]) -> str:
-    """Identity of all that `as_table` takes from some datasets; much sooner told than the table.
+def identity(datasets: Iterable[Dataset]) -> str:
+    """Identity of all that `as_table` takes from some datasets, without making the table.
 
-    The same datasets may have two: with other entries first, or under another Python.
+    Equal datasets may have different ones, for instance under another version of Python.
     """
-    told = [
+    content = [
         (
             *(d.dataset_id, d.dataset_uid, d.has_records, d.data_visible, d.features, d.metas),
             [(f.name, f.type, f.label, f.description) for f in d.fields],
         )
-        for d in sorted(found, key=lambda item: item.dataset_id)
+        for d in sorted(datasets, key=lambda item: item.dataset_id)
         if not d.refused
     ]
-    # The second version, for the later ones depend on what else a value is used for.
-    return hashlib.sha256(marshal.dumps(told, 2)).hexdigest()[:32]
+    # Version 2: later ones depend on how many references a value has.
+    return hashlib.sha256(marshal.dumps(content, 2)).hexdigest()[:32]
 
 
-def as_table(found: Iterable[Dataset]) -> pa.Table:
+def as_table(datasets: Iterable[Dataset]) -> pa.Table:
     """The catalog as a table, one row per dataset, in the order of the identifiers.
 
     Args:
-        found: Datasets of one portal; those that are refused are left out.
+        datasets: Of one portal; those that are refused are left out.
 
     Returns:
         A table of `SCHEMA`; `metas` holds all metadata templates as JSON text.
     """
-    good = [dataset for dataset in found if not dataset.refused]
-    with _all_stay():
+    good = [dataset for dataset in datasets if not dataset.refused]
+    with _without_gc():
         rows = [_row(dataset) for dataset in sorted(good, key=lambda item: item.dataset_id)]
         return pa.Table.from_pylist(rows, SCHEMA)
 

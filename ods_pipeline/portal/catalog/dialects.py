@@ -1,7 +1,7 @@
-"""Portals that speak another dialect than the Explore API v2.1: which one, in one sentence.
+"""Portals that speak another API than Explore v2.1: which one, in one sentence.
 
-Asked only once the v2.1 catalog has failed, and with little: at most three requests here, and one
-for a look-alike. Nothing is read in these dialects; that is for people to decide.
+Asked only after the v2.1 catalog has failed, with at most three requests, and one more for an
+imitation. No data are read through these APIs.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _DEPRECATION = "ODS-Explore-API-Deprecation"
 
 
 class OtherDialect(NotAPortal):
-    """A portal answers, but in a dialect that is not read here; the message says which."""
+    """A portal answers, but with an API that is not supported; the message says which."""
 
 
 def _pages(body: Any) -> bool:
@@ -45,42 +45,42 @@ _OLDER: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
 
 
 def recognised(client: Client) -> OtherDialect | None:
-    """What a portal speaks that has no catalog of v2.1; None where it is none of what is known.
+    """The API of a portal that has no catalog of v2.1; None if it is unknown.
 
     Args:
-        client: The conversation with the portal.
+        client: The client of the portal.
     """
     base = client.address.base
     for name, path, speaks in _OLDER:
         if speaks(_document(client, base + path)):
-            place = path.partition("?")[0]
+            address = path.partition("?")[0]
             return OtherDialect(
-                f"{base} speaks the {name} of Opendatasoft alone, at {place}, and v2.1 is what is "
-                "read; ask those who run the portal to bring it up to date",
+                f"{base} speaks the {name} of Opendatasoft alone, at {address}, and only v2.1 is "
+                "read; ask those who run the portal to update it",
                 portal=client.slug,
             )
     return None
 
 
-def explained(client: Client, error: NotAPortal, landed: Iterable[str]) -> NotAPortal:
-    """A better word for a portal without a catalog, where there is one; else the same error.
+def better_error(client: Client, error: NotAPortal, landed: Iterable[str]) -> NotAPortal:
+    """An error that names what a portal without a catalog is, if that is known; else the same.
 
     Args:
-        client: The conversation with the portal.
-        error: What reading the catalog ended with.
-        landed: Datasets that were landed from there once; the first is asked for.
+        client: The client of the portal.
+        error: The error of reading the catalog.
+        landed: Datasets that were landed from there; the first is requested.
     """
-    known = next(iter(landed), "")
-    if not known or isinstance(error, OtherDialect):
+    dataset_id = next(iter(landed), "")
+    if not dataset_id or isinstance(error, OtherDialect):
         return error
-    return look_alike(client, known) or error
+    return look_alike(client, dataset_id) or error
 
 
 def look_alike(client: Client, dataset_id: str) -> OtherDialect | None:
-    """Whether a portal without a catalog still gives the records of a dataset that it once had.
+    """The error of a portal without a catalog that still gives the records of a dataset.
 
     Args:
-        client: The conversation with the portal.
+        client: The client of the portal.
         dataset_id: A dataset that was landed from there.
     """
     address = client.url(dataset_path(dataset_id, "/records"), {"limit": 0})
@@ -97,25 +97,25 @@ def look_alike(client: Client, dataset_id: str) -> OtherDialect | None:
 
 
 def deprecation(client: Client) -> str:
-    """What the portal says of the end of the API that is read, in its own words; mostly nothing.
+    """What the portal says of the end of its API, in its own words; mostly nothing.
 
     Raises:
         PortalError: The portal does not answer.
     """
-    said: list[str] = []
+    warnings: list[str] = []
 
     def opening(
         status: int, headers: Mapping[str, str], chunks: Iterator[bytes], where: dict[str, str]
     ) -> bytes:
-        said.append(headers.get(_DEPRECATION, ""))
+        warnings.append(headers.get(_DEPRECATION, ""))
         return replies.opening(status, headers, chunks, where)
 
     client.whole(client.url("/catalog/datasets", {"limit": 0}), opening, None, _MOST)
-    return plain(said[-1])
+    return plain(warnings[-1])
 
 
 def _document(client: Client, url: str) -> Any:
-    """A JSON document at an address of the portal; None where there is none."""
+    """A JSON document at an address of the portal; None if there is none."""
     with contextlib.suppress(OdsPipelineError, ValueError, RecursionError):
         return replies.document(client.whole(url, replies.opening, None, _MOST))
     return None

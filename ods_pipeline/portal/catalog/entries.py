@@ -1,7 +1,7 @@
 """The catalog's entries one by one: good datasets, and those that are refused by name.
 
-One bad entry must not cost the other datasets theirs. How the catalog is fetched is `catalog`'s
-work, what becomes of a refused dataset the verdict's.
+One bad entry must not keep the others from being read. Nothing is fetched here; what follows from
+a refusal is decided in `sync`.
 """
 
 from __future__ import annotations
@@ -19,45 +19,45 @@ from ods_pipeline.portal.http.limits import BOUNDS, require_number
 _SHOWN = 200
 _HOLDERS = frozenset({dict, list})
 _DESCRIBED = ("title", "description", "publisher", "license", "license_url", "attributions")
-# What an address, a file name or a terminal would make something else of.
+# Characters that URLs, file names or terminals would change or hide.
 _UNUSABLE = re.compile(
     r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]"
 )
 
 
 def read(portal: str, entries: Sequence[Any]) -> list[Dataset] | None:
-    """The datasets of a catalog, each once, in its order; None where it is no catalog.
+    """The datasets of a catalog, each once, in its order; None if it is not a catalog.
 
     Args:
         portal: Slug of the portal.
-        entries: The dataset objects as they came.
+        entries: The dataset objects as the portal gave them.
 
     Raises:
-        DataError: They are more than any honest catalog has.
+        DataError: There are more than any honest catalog has.
     """
     require_number("the catalog", len(entries), BOUNDS.datasets, "datasets")
     if entries and not any(_identifier(entry) is not None for entry in entries):
         return None
-    found: dict[str, Dataset] = {}
-    for place, entry in enumerate(entries, 1):
-        dataset = _one(portal, entry, place)
-        known = found.setdefault(dataset.dataset_id, dataset)
-        if known != dataset and not known.refused:
-            told = "the catalog lists it more than once, and not alike"
-            found[dataset.dataset_id] = _refused(portal, dataset.dataset_id, told)
-    return _told_apart(list(found.values()))
+    datasets: dict[str, Dataset] = {}
+    for number, entry in enumerate(entries, 1):
+        dataset = _one(portal, entry, number)
+        first = datasets.setdefault(dataset.dataset_id, dataset)
+        if first != dataset and not first.refused:
+            reason = "the catalog lists it more than once, and not alike"
+            datasets[dataset.dataset_id] = _refused(portal, dataset.dataset_id, reason)
+    return _without_shared_uids(list(datasets.values()))
 
 
-def _one(portal: str, entry: Any, place: int) -> Dataset:
+def _one(portal: str, entry: Any, number: int) -> Dataset:
     identifier = _identifier(entry)
     if identifier is None:
-        told = "the catalog has an entry without a dataset_id that is a text"
-        return _refused(portal, f"(entry {place} of the catalog)", told)
+        reason = "the catalog has an entry without a dataset_id that is a text"
+        return _refused(portal, f"(entry {number} of the catalog)", reason)
     try:
         problem = unusable(identifier) or _excess(entry)
         if not problem:
             sound = _sound(Dataset.from_api(portal, entry))
-            # An identity that cannot be written down is none.
+            # A dataset_uid that cannot be written down does not identify.
             odd = _UNUSABLE.search(sound.dataset_uid)
             return replace(sound, dataset_uid="") if odd else sound
     except (KeyError, TypeError, ValueError, AttributeError) as error:
@@ -69,19 +69,19 @@ def _one(portal: str, entry: Any, place: int) -> Dataset:
 
 def _identifier(entry: Any) -> str | None:
     inner = entry.get("dataset", entry) if isinstance(entry, dict) else None
-    found = inner.get("dataset_id") if isinstance(inner, dict) else None
-    return found if isinstance(found, str) else None
+    identifier = inner.get("dataset_id") if isinstance(inner, dict) else None
+    return identifier if isinstance(identifier, str) else None
 
 
 def unusable(dataset_id: str) -> str:
-    """Why an identifier cannot be asked for safely; empty where it can."""
+    """Why an identifier cannot be used safely; empty if it can."""
     if not dataset_id.strip():
         return "its dataset_id is empty"
     if len(dataset_id) > BOUNDS.identifier:
-        met = f"{len(dataset_id):,} characters"
-        return f"its dataset_id has {met}, and no more than {BOUNDS.identifier:,} are read"
+        length = f"{len(dataset_id):,} characters"
+        return f"its dataset_id has {length}, and no more than {BOUNDS.identifier:,} are read"
     if _UNUSABLE.search(dataset_id):
-        return "its dataset_id holds characters that nobody can see, or half ones"
+        return "its dataset_id holds invisible characters, or halves of characters"
     if leads_away(dataset_id):
         return "its dataset_id would lead to another path of the portal"
     return ""
@@ -112,7 +112,7 @@ def _too_deep(entry: dict[str, Any]) -> bool:
 
 
 def _sound(dataset: Dataset) -> Dataset:
-    """The dataset, if its texts and names are of a size that people write."""
+    """The dataset, if its texts and names are of a reasonable size."""
     for item in dataset.fields:
         if len(item.name) > BOUNDS.identifier:
             raise ValueError(f"it declares a field of {len(item.name):,} characters")
@@ -126,12 +126,13 @@ def _sound(dataset: Dataset) -> Dataset:
 
 def _refused(portal: str, dataset_id: str, reason: str) -> Dataset:
     name = plain(dataset_id, _SHOWN) or "(a dataset without a name)"
-    told = f"{plain(reason, 2 * _SHOWN)}; ask the publisher to correct it"
-    return Dataset(portal, name, refused=told)
+    return Dataset(
+        portal, name, refused=f"{plain(reason, 2 * _SHOWN)}; ask the publisher to correct it"
+    )
 
 
-def _told_apart(datasets: list[Dataset]) -> list[Dataset]:
-    """The same datasets; a dataset_uid that several have identifies none of them."""
+def _without_shared_uids(datasets: list[Dataset]) -> list[Dataset]:
+    """The same datasets; a dataset_uid that several have is removed from all of them."""
     times = Counter(dataset.dataset_uid for dataset in datasets)
     shared = {uid for uid, number in times.items() if uid and number > 1}
     return [replace(d, dataset_uid="") if d.dataset_uid in shared else d for d in datasets]

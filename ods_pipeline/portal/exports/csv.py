@@ -1,7 +1,7 @@
 """A CSV export as typed record batches, read in blocks that end where a record ends.
 
 The blocks are cut here, because a single record (a coastline, say) can be larger than any fixed
-block that a CSV reader is given. Splitting cells is left to Arrow.
+block that a CSV reader is given. Splitting cells is left to Arrow, typing them to `tables`.
 """
 
 from __future__ import annotations
@@ -10,21 +10,28 @@ import csv
 import io
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
-from ods_pipeline.errors import SchemaMismatch, Unproven
+from ods_pipeline.dataset import Dataset, Field
+from ods_pipeline.errors import PortalFailure, SchemaMismatch, Unproven
 from ods_pipeline.portal.exports.sniffing import require_csv
+from ods_pipeline.portal.http.address import dataset_path
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_size
+from ods_pipeline.portal.query import quoted_field
 from ods_pipeline.tables.batches import map_ahead
+from ods_pipeline.tables.columns import LIST_SEPARATOR, joiners
 
 DELIMITER = ";"
 _BLOCK = 1 << 20
 _NEAR = 1_000
+_SAMPLE = 100
 _BOM = b"\xef\xbb\xbf"
 
 
@@ -36,8 +43,8 @@ def read(
     Args:
         chunks: The body: UTF-8 with or without BOM, `;` between cells, `"` around those that need
             it, every record ended by a line break.
-        kinds: Types that columns may come in at once, without being texts first; they come as
-            texts all the same where Arrow cannot read one of them so.
+        kinds: Types that columns may be read as at once, instead of as texts first; they are read
+            as texts all the same where Arrow cannot read one of them so.
 
     Returns:
         A schema whose columns are all `string`, and the batches, in which those of `kinds` may be
@@ -85,7 +92,7 @@ class _Splitter:
 
     Args:
         texts: All columns as text.
-        kinds: Types that some may come in at once.
+        kinds: Types that some may be read as at once.
     """
 
     def __init__(self, texts: pa.Schema, kinds: Mapping[str, pa.DataType]) -> None:
@@ -95,19 +102,19 @@ class _Splitter:
 
     def __call__(self, block: bytes) -> pa.RecordBatch:
         if block.startswith(_BOM):
-            # A value's own: the header's is gone by now, and Arrow drops one from each block.
+            # Part of a value (the header's is gone by now), and Arrow drops one from each block.
             block = _BOM + block
         if self._kinds != self._texts:
             try:
                 return _split(block, self._kinds)
             except pa.ArrowInvalid:
-                # A writer that does so once does it again: not to be tried twice for each block.
+                # If one block has such texts others have them: do not try twice for each block.
                 self._kinds = self._texts
         try:
             return _split(block, self._texts)
         except pa.ArrowInvalid as error:
-            said = str(error).splitlines()[0][:200]
-            raise Unproven(f"the CSV export breaks its own structure: {said}") from error
+            reason = str(error).splitlines()[0][:200]
+            raise Unproven(f"the CSV export breaks its own structure: {reason}") from error
 
 
 def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:
@@ -159,23 +166,23 @@ def _end_of_record(block: bytes, seen: int = 0) -> int:
 
     Args:
         block: Text that begins with a record.
-        seen: Bytes at its beginning in which no record ends, as was seen before.
+        seen: Bytes at its beginning in which no record ends, as an earlier call showed.
     """
     quotes, upper = block.count(b'"'), len(block)
-    found = block.rfind(b"\n", seen)
+    newline = block.rfind(b"\n", seen)
     for _ in range(_NEAR):
-        if found < 0:
+        if newline < 0:
             return 0
-        end = found + 1
+        end = newline + 1
         quotes -= block.count(b'"', end, upper)
         if quotes % 2 == 0:
             return end
-        upper, found = end, block.rfind(b"\n", seen, found)
+        upper, newline = end, block.rfind(b"\n", seen, newline)
     return _far_end(block, seen, upper, quotes)
 
 
 def _far_end(block: bytes, seen: int, upper: int, quotes: int) -> int:
-    """The same where a cell holds very many line breaks; looked at by the million."""
+    """The same where a cell holds very many line breaks; searched a megabyte at a time."""
     for stop in range(upper, seen, -_BLOCK):
         start = max(seen, stop - _BLOCK)
         piece = np.frombuffer(block, np.uint8, stop - start, start)
@@ -187,3 +194,56 @@ def _far_end(block: bytes, seen: int, upper: int, quotes: int) -> int:
         if ends.size:
             return start + int(ends[-1]) + 1
     return 0
+
+
+def check_lists(
+    raw: Iterator[pa.RecordBatch], client: Client, dataset: Dataset, lists: Sequence[Field]
+) -> Iterator[pa.RecordBatch]:
+    """The same batches; after the last one, check that the portal used our separator of lists.
+
+    Portals join the values of a list without escaping, so a separator is requested that text does
+    not hold. A portal that ignores it gives `a,b` for two values and for one. Where that is
+    possible some records are read by the API, in which lists are lists.
+
+    Args:
+        raw: A CSV export as text.
+        client: The client of the portal.
+        dataset: The dataset.
+        lists: Its multivalued fields.
+
+    Raises:
+        Unproven: The portal ignored the separator.
+    """
+    separated: set[str] = set()
+    doubtful: set[str] = set()
+    for batch in raw:
+        for field in lists:
+            column = batch.column(field.name)
+            if pc.any(pc.match_substring(column, LIST_SEPARATOR)).as_py():
+                separated.add(field.name)
+            elif any(pc.any(pc.match_substring(column, text)).as_py() for text in joiners(field)):
+                doubtful.add(field.name)
+        yield batch
+    for name in sorted(doubtful - separated):
+        if _holds_several(client, dataset, name):
+            raise Unproven(
+                f"the portal joins the values of field {name!r} with text that they may hold "
+                "themselves, and ignores the separator that was requested",
+                portal=client.slug,
+                dataset=dataset.dataset_id,
+            )
+
+
+def _holds_several(client: Client, dataset: Dataset, name: str) -> bool:
+    field = quoted_field(name)
+    query = {"select": field, "where": f"{field} is not null", "limit": _SAMPLE}
+    body = client.json(dataset_path(dataset.dataset_id, "/records"), query)
+    results = body.get("results") if isinstance(body, dict) else None
+    if not isinstance(results, list):
+        raise PortalFailure(
+            "the portal gives no records to compare its lists with",
+            portal=client.slug,
+            dataset=dataset.dataset_id,
+        )
+    values = [record.get(name) for record in results if isinstance(record, dict)]
+    return any(isinstance(value, list) and len(value) > 1 for value in values)

@@ -1,7 +1,7 @@
 """Bulk exports: the records of a dataset as one stream of batches of the declared types.
 
-Parquet and CSV end in the same Arrow table. Proving that it is whole is `proof`'s work, keeping it
-`lake`'s.
+Parquet and CSV give the same Arrow table. Whether it is complete is not checked here; storing it
+belongs to `lake`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ import pyarrow as pa
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import ConfigurationError, SchemaMismatch
 from ods_pipeline.portal.exports import csv, parquet
-from ods_pipeline.portal.exports.csv_lists import watched
 from ods_pipeline.portal.exports.sniffing import opening_of_csv
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import dataset_path
@@ -38,14 +37,14 @@ from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
 
-# Not whole numbers: Arrow takes hexadecimal ones, which no field holds.
+# Not integers: Arrow would read hexadecimal ones, which no field holds.
 _AT_ONCE: Mapping[str, pa.DataType] = {
     "double": pa.float64(),
     "date": pa.date32(),
     "datetime": pa.timestamp("us", "UTC"),
 }
 
-# Asked for explicitly, so that no portal's own defaults change the columns or their separators.
+# Requested explicitly, so that no portal's defaults change the columns or their separators.
 _FIXED: Mapping[Format, Mapping[str, object]] = {
     "parquet": {"parquet_compression": "snappy"},
     "csv": {
@@ -63,13 +62,12 @@ class Export:
     """An export that is being read.
 
     Attributes:
-        format: The export that it is; CSV where Parquet was asked for and joins lists; GML for
-            features.
+        format: Its format: CSV also where Parquet was requested and joins lists; GML for features.
         url: Its address.
         schema: Columns in the order of the fields, with field metadata.
         batches: The rows in bounded memory, to be read once, inside the `with` block.
-        notes: What was decided on the way and the reader should know, a sentence each; complete
-            once the batches have been read.
+        notes: Decisions that the reader should know of, a sentence each; complete once the
+            batches have been read.
     """
 
     format: Format | Literal["gml"]
@@ -80,25 +78,25 @@ class Export:
 
 
 @contextlib.contextmanager
-def opened(
+def open_export(
     client: Client,
     dataset: Dataset,
     format: Format = "parquet",
     query: Query = ALL,
     *,
-    spool: Path | None = None,
-    received: Callable[[int], object] = lambda size: None,
+    staging_dir: Path | None = None,
+    on_bytes: Callable[[int], object] = lambda size: None,
 ) -> Iterator[Export]:
-    """Ask for the records of a dataset, typed by the catalog's declarations.
+    """Request the records of a dataset, typed by the catalog's declarations.
 
     Args:
-        client: The conversation with the portal.
+        client: The client of the portal.
         dataset: The dataset, with its fields.
         format: The export to read. Where Parquet joins the values of a list with a separator that
             they hold themselves, CSV is read instead, with a separator of ours.
         query: Which records.
-        spool: Folder for temporary files.
-        received: Told the size of each piece that arrives, in bytes.
+        staging_dir: Folder for temporary files.
+        on_bytes: Called with the size of each piece that arrives.
 
     Yields:
         The export.
@@ -107,30 +105,32 @@ def opened(
         ConfigurationError: There is no such format.
         SchemaMismatch: The export's columns are not the declared fields.
         TypeMismatch: A value is not of its field's type.
-        Unproven: The body is not whole.
-        DataError: It is larger than any honest one; see `bounds`.
-        PortalError: The portal did not answer as it should.
+        Unproven: The body is not complete.
+        DataError: It is larger than any honest one; see `http.limits`.
+        PortalError: The portal's reply is not an export.
     """
     if format not in FORMATS:
         raise ConfigurationError(f"{format!r} is no export to land; choose parquet or csv")
     with contextlib.ExitStack() as stack:
-        body = stack.enter_context(_body(client, dataset, format, query, received))
+        body = stack.enter_context(_body(client, dataset, format, query, on_bytes))
         if format == "csv":
-            came, raw = csv.read(body, {} if query.reshapes else _kinds(dataset))
+            schema, raw = csv.read(body, {} if query.reshapes else _kinds(dataset))
         else:
-            file = stack.enter_context(parquet.spooled(body, spool))
+            file = stack.enter_context(parquet.spooled(body, staging_dir))
             require_rows(file.rows, dataset.records_count, "the Parquet export's footer")
             if _joins_lists(file, dataset):
                 stack.close()
-                other = opened(client, dataset, "csv", query, spool=spool, received=received)
+                other = open_export(
+                    client, dataset, "csv", query, staging_dir=staging_dir, on_bytes=on_bytes
+                )
                 yield stack.enter_context(other)
                 return
-            came, raw = file.schema, file.batches()
-        columns = _columns(came, dataset, query)
+            schema, raw = file.schema, file.batches()
+        columns = _columns(schema, dataset, query)
         lists = [field for _, field in columns if field and pa.types.is_list(arrow_type(field))]
         if format == "csv" and lists:
-            raw = watched(raw, client, dataset, lists)
-        batches = _typed(_few(raw, dataset), columns, _dialect(client, dataset, format))
+            raw = csv.check_lists(raw, client, dataset, lists)
+        batches = _typed(raw, dataset, columns, _dialect(client, dataset, format))
         yield Export(
             format,
             client.url(dataset_path(dataset.dataset_id, f"/exports/{format}")),
@@ -145,27 +145,18 @@ def _body(
     dataset: Dataset,
     format: Format,
     query: Query,
-    received: Callable[[int], object],
+    on_bytes: Callable[[int], object],
 ) -> Iterator[Iterator[bytes]]:
     path = dataset_path(dataset.dataset_id, f"/exports/{format}")
     url = client.url(path, {**query.parameters(), **_FIXED[format]})
     opening = opening_of_csv if format == "csv" else replies.opening
     with client.exchange(url, opening) as chunks:
         most = export_bytes(dataset.records_count)
-        yield _counted(bounded(chunks, f"the {format} export", most), received)
-
-
-def _few(raw: Iterator[pa.RecordBatch], dataset: Dataset) -> Iterator[pa.RecordBatch]:
-    """The same batches, unless they are far more than the portal counts."""
-    rows = 0
-    for batch in raw:
-        rows += batch.num_rows
-        require_rows(rows, dataset.records_count)
-        yield batch
+        yield _counted(bounded(chunks, f"the {format} export", most), on_bytes)
 
 
 def _joins_lists(file: parquet.Spooled, dataset: Dataset) -> bool:
-    """Whether a column of lists came as text in which the values cannot be told apart."""
+    """Whether a column of lists was joined into text that cannot be split again."""
     lists = [field for field in dataset.fields if pa.types.is_list(arrow_type(field))]
     texts = [field for field in lists if field.name in file.schema.names]
     texts = [f for f in texts if not pa.types.is_list(file.schema.field(f.name).type)]
@@ -187,7 +178,7 @@ _Columns = list[tuple[pa.Field, Field | None]]
 
 
 def _typed(
-    raw: Iterator[pa.RecordBatch], columns: _Columns, dialect: Dialect
+    raw: Iterator[pa.RecordBatch], dataset: Dataset, columns: _Columns, dialect: Dialect
 ) -> Generator[pa.RecordBatch, None, None]:
     schema = pa.schema([target for target, _ in columns])
 
@@ -201,21 +192,24 @@ def _typed(
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=schema)
 
-    return map_ahead(work, _numbered(raw))
+    return map_ahead(work, _numbered(raw, dataset))
 
 
-def _numbered(raw: Iterator[pa.RecordBatch]) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Each batch with the number of its first record."""
+def _numbered(
+    raw: Iterator[pa.RecordBatch], dataset: Dataset
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Each batch with the number of its first record; refuses far more than the portal counts."""
     row = 1
     for batch in raw:
+        require_rows(row - 1 + batch.num_rows, dataset.records_count)
         yield row, batch
         row += batch.num_rows
 
 
-def _columns(came: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
-    """Each column to give: as Arrow, and the declared field that it is typed by, if any."""
-    require_number("the export", len(came.names), BOUNDS.columns, "columns")
-    repeated = [name for name, times in Counter(came.names).items() if times > 1]
+def _columns(schema: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
+    """Each column of the result: its Arrow field, and the declared field that it is typed by."""
+    require_number("the export", len(schema.names), BOUNDS.columns, "columns")
+    repeated = [name for name, times in Counter(schema.names).items() if times > 1]
     if repeated:
         raise SchemaMismatch(f"the export has the column {repeated[0]!r} more than once")
     declared = {field.name: field for field in dataset.fields}
@@ -224,11 +218,11 @@ def _columns(came: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
             (arrow_field(declared[item.name]), declared[item.name])
             if item.name in declared and query.keeps(item.name)
             else (item, None)
-            for item in came
+            for item in schema
         ]
-    there = set(came.names)
+    there = set(schema.names)
     missing = [name for name in declared if name not in there]
-    surplus = [name for name in came.names if name not in declared]
+    surplus = [name for name in schema.names if name not in declared]
     if missing or surplus:
         raise SchemaMismatch(_difference(missing, surplus), dataset=dataset.dataset_id)
     return list(zip(arrow_schema(dataset.fields), dataset.fields, strict=True))
@@ -253,7 +247,7 @@ def _dialect(client: Client, dataset: Dataset, format: Format) -> Dialect:
     )
 
 
-def _counted(body: Iterable[bytes], received: Callable[[int], object]) -> Iterator[bytes]:
+def _counted(body: Iterable[bytes], on_bytes: Callable[[int], object]) -> Iterator[bytes]:
     for chunk in body:
-        received(len(chunk))
+        on_bytes(len(chunk))
         yield chunk

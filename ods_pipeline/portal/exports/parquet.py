@@ -1,7 +1,7 @@
-"""A Parquet export as record batches: spooled to disk first, for its footer comes last.
+"""A Parquet export as record batches: written to disk first, since its footer comes last.
 
-Footer and page headers are looked at before anything is unpacked: a few kilobytes can claim, or
-stand for, more than a machine holds.
+Footer and page headers are checked before anything is unpacked: a few kilobytes can claim, or
+unpack to, more than a machine holds. Page headers are read in a file of their own.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from ods_pipeline.portal.http.limits import (
 )
 from ods_pipeline.tables.batches import BYTES_PER_BATCH, ROWS_PER_BATCH
 
-# What a batch may come to at worst before the lengths of its values are looked up, and after.
+# The most bytes of a batch before the lengths of its values are known, and after.
 _UNSEEN, _SEEN = 256 << 20, 64 << 20
 _NUMBER = 8
 
@@ -51,18 +51,18 @@ class Spooled:
             Unproven: A page cannot be read.
             DataError: A value is larger than any honest one.
         """
-        with explained():
+        with parquet_errors():
             for number in range(self._parquet.num_row_groups):
                 rows = self._rows_at_once(self._parquet.metadata.row_group(number))
                 for batch in self._parquet.iter_batches(
                     rows, row_groups=[number], columns=columns, use_threads=False
                 ):
-                    # Reading takes any bytes for text, and any number for a place in a list.
+                    # The reader accepts any bytes as text, and any number as an offset of a list.
                     batch.validate(full=True)
                     yield from self._written_out(batch)
 
     def _written_out(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
-        """The same rows with the values that dictionaries repeat, in pieces that stay small."""
+        """The same rows without dictionaries, in pieces that stay small."""
         longest = sum(map(_longest, batch.columns))
         rows = max(1, _SEEN // longest) if longest else max(1, batch.num_rows)
         schema = pa.schema([self.schema.field(name) for name in batch.schema.names])
@@ -75,9 +75,9 @@ class Spooled:
             yield pa.RecordBatch.from_arrays(columns, schema=schema)
 
     def _rows_at_once(self, group: pq.RowGroupMetaData) -> int:
-        """So many rows that a batch stays small."""
+        """How many rows to read at once, so that a batch stays small."""
         rows = max(1, min(ROWS_PER_BATCH, BYTES_PER_BATCH // self._width(group)))
-        # Each value may repeat most of the one before, in next to no bytes.
+        # Each value may repeat most of the one before, in almost no bytes.
         prefixed = sum(
             min(int(chunk.total_uncompressed_size), BOUNDS.record)
             for chunk in _risky(group, rows)
@@ -86,7 +86,7 @@ class Spooled:
         return max(1, min(rows, _SEEN // prefixed)) if prefixed else rows
 
     def _width(self, group: pq.RowGroupMetaData) -> int:
-        """Bytes of an average row, unpacked: nulls take room as well."""
+        """Bytes of an average row, unpacked; nulls count as well."""
         footer = self._parquet.metadata
         leaves = [footer.schema.column(place) for place in range(footer.num_columns)]
         values = sum(group.column(place).num_values for place in range(footer.num_columns))
@@ -101,17 +101,17 @@ def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
 
     Args:
         chunks: The body.
-        folder: Where the temporary file lies; the system's own place without it.
+        folder: Folder of the temporary file; the system's own without it.
 
     Raises:
-        Unproven: The body is no whole Parquet file, or its footer contradicts itself.
+        Unproven: The body is not a complete Parquet file, or its footer contradicts itself.
         DataError: It claims more than any honest export holds.
     """
     with tempfile.TemporaryFile(dir=folder, prefix="export.") as file:
         for chunk in require_parquet(chunks):
             file.write(chunk)
         file.flush()
-        with explained():
+        with parquet_errors():
             plain = _opened(file)
             _require_sound(plain.metadata)
             require_sound_pages(file, plain.metadata)
@@ -166,13 +166,13 @@ def _require_sound_group(group: pq.RowGroupMetaData, leaves: list[pq.ColumnSchem
 
 
 def _risky(group: pq.RowGroupMetaData, rows: int) -> list[pq.ColumnChunkMetaData]:
-    """The columns of which so many rows may come to far more than is written of them."""
+    """The columns of which so many rows may unpack to far more than the footer says."""
     chunks = [group.column(place) for place in range(group.num_columns)]
     return [chunk for chunk in chunks if chunk.total_uncompressed_size * rows > _UNSEEN]
 
 
 def _repeating(footer: pq.FileMetaData) -> list[str]:
-    """The columns to be read as dictionaries, before their values are written out."""
+    """The columns to read as dictionaries first, since their values repeat."""
     groups = [footer.row_group(number) for number in range(footer.num_row_groups)]
     return sorted(
         {
@@ -196,10 +196,10 @@ def _longest(column: pa.Array) -> int:
 
 
 @contextlib.contextmanager
-def explained() -> Iterator[None]:
-    """Turn what Parquet's reader says of a damaged file into one sentence."""
+def parquet_errors() -> Iterator[None]:
+    """Turn errors of the Parquet reader into one sentence."""
     try:
         yield
     except (pa.ArrowException, OSError, MemoryError) as error:
-        said = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise Unproven(f"the Parquet export cannot be read whole: {said}") from error
+        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
+        raise Unproven(f"the Parquet export cannot be read whole: {reason}") from error

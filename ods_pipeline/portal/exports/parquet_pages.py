@@ -1,8 +1,8 @@
 """The page headers of a Parquet file: what each page claims to unpack to, before any is unpacked.
 
-A footer can be modest and the pages behind it not: whoever reads them makes room for what a page's
-own header says. The headers are Thrift in its compact protocol, of which this reads two numbers
-and skips the rest. Pages of snappy that are too small to matter are left alone.
+A footer can claim little and the pages much, and readers allocate what a page's header says. The
+headers are Thrift in its compact protocol, of which this reads two numbers and skips the rest.
+Snappy pages that are too small to matter are not checked. No values are read here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _DEPTH = 16
 
 
 def require_sound_pages(file: BinaryIO, footer: pq.FileMetaData) -> None:
-    """Refuse a file with a page that claims to unpack to more than data do.
+    """Refuse a file with a page that claims to unpack to more than real data do.
 
     Args:
         file: The whole file; its position is moved.
@@ -33,7 +33,7 @@ def require_sound_pages(file: BinaryIO, footer: pq.FileMetaData) -> None:
 
     Raises:
         Unproven: Pages and footer contradict each other.
-        DataError: A page is packed tighter than any data.
+        DataError: A page is packed tighter than any real data.
     """
     for number in range(footer.num_row_groups):
         group = footer.row_group(number)
@@ -63,13 +63,13 @@ def _require_sound(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> None:
 
 
 def _pages(file: BinaryIO, chunk: pq.ColumnChunkMetaData) -> Iterator[tuple[int, int]]:
-    """Bytes of each page of a column, unpacked and packed, as far as they can be told.
+    """Bytes of each page of a column, unpacked and packed, as far as its headers can be read.
 
-    A header that makes no sense here makes none to whoever reads the page, and is theirs to refuse.
+    A header that makes no sense ends it: the reader of the pages will refuse that one.
     """
     begin = chunk.data_page_offset
     first = chunk.dictionary_page_offset if chunk.has_dictionary_page else 0
-    # A column without values can have a dictionary alone.
+    # A column without values can have a dictionary and nothing else.
     if first and (not begin or first < begin):
         begin = first
     end = begin + chunk.total_compressed_size

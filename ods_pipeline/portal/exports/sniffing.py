@@ -1,7 +1,7 @@
 """What a body is, by its headers and first bytes: an export, or something else in its place.
 
-Proxies and portals in trouble answer with pages and error texts under the status and the type of
-data. Whether the rest is whole is the readers' to find out.
+Proxies and failing portals answer with pages and error texts under the status and content type of
+data. Whether the rest is complete is checked while it is read, not here.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _PARQUET = b"PAR1"
 _BINARY = {
     _PARQUET: "a Parquet file",
     b"PK\x03\x04": "a ZIP archive",
-    b"\x1f\x8b": "gzip that nobody announced",
+    b"\x1f\x8b": "gzip that no header announced",
     b"\xff\xfe": "UTF-16",
     b"\xfe\xff": "UTF-16",
 }
@@ -33,11 +33,11 @@ _BINARY = {
 def opening_of_csv(
     status: int, headers: Mapping[str, str], chunks: Iterator[bytes], where: dict[str, str]
 ) -> bytes:
-    """Tell a CSV export from errors by its headers; see `replies.opening`.
+    """Distinguish a CSV export from an error by its headers; see `replies.opening`.
 
     Raises:
         PortalError: The reply is an error, or a web page.
-        DataError: It says that it is in another charset than UTF-8.
+        DataError: Its headers name another charset than UTF-8.
     """
     head = replies.opening(status, headers, chunks, where)
     charset = _CHARSET.search(headers.get("Content-Type", ""))
@@ -51,10 +51,10 @@ def opening_of_csv(
 
 
 def require_csv(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same body, unless its first bytes are no CSV's.
+    """The same body, if its first bytes may begin a CSV file.
 
     Raises:
-        Unproven: It begins as a page, an error or another format does.
+        Unproven: It begins like a page, an error or another format.
     """
     body = iter(chunks)
     kept = _first(body)
@@ -63,10 +63,10 @@ def require_csv(chunks: Iterable[bytes]) -> Iterator[bytes]:
 
 
 def require_parquet(chunks: Iterable[bytes]) -> Iterator[bytes]:
-    """The same body, unless its first bytes are no Parquet's.
+    """The same body, if its first bytes begin a Parquet file.
 
     Raises:
-        Unproven: They are not.
+        Unproven: They do not.
     """
     body = iter(chunks)
     kept = _first(body)
@@ -87,26 +87,28 @@ def _first(body: Iterator[bytes]) -> list[bytes]:
 
 
 def _require(head: bytes, format: str, binary: Mapping[bytes, str]) -> None:
-    shown = head.removeprefix(b"\xef\xbb\xbf")[:_LOOKED_AT]
-    markup = _MARKUP.match(shown)
-    found = next((name for magic, name in binary.items() if shown.startswith(magic)), "")
+    start = head.removeprefix(b"\xef\xbb\xbf")[:_LOOKED_AT]
+    markup = _MARKUP.match(start)
+    kind = next((name for magic, name in binary.items() if start.startswith(magic)), "")
     if markup:
         page = markup[1].decode().lower().startswith(_PAGES)
-        found = "a web page" if page else "XML"
-    elif _JSON.match(shown):
-        found = _told(shown)
-    if found:
+        kind = "a web page" if page else "XML"
+    elif _JSON.match(start):
+        kind = _json_error(start)
+    if kind:
         advice = "it may pass: run again, or open the dataset's page on the portal to see"
-        raise Unproven(f"{found} came instead of the {format} export, with status 200; {advice}")
+        raise Unproven(f"{kind} came instead of the {format} export, with status 200; {advice}")
 
 
-def _told(head: bytes) -> str:
-    """What a JSON document that came instead says, if it is an error's envelope."""
+def _json_error(head: bytes) -> str:
+    """What a JSON document that came instead is: an error with its message, if it has one."""
     try:
-        said = json.loads(head)
+        document = json.loads(head)
     except (ValueError, RecursionError):
         return "JSON"
-    words = said.get("message") or said.get("error") if isinstance(said, dict) else ""
-    code = said.get("error_code") or "" if isinstance(said, dict) else ""
+    if not isinstance(document, dict):
+        return "JSON"
+    words = document.get("message") or document.get("error")
+    code = document.get("error_code") or ""
     text = str(words or code)[:300].rstrip(".")
     return f"an error ({text})" if text else "JSON"

@@ -13,7 +13,7 @@ from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import RequestRefused, Unproven
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
-from ods_pipeline.portal.odsql import quoted_field
+from ods_pipeline.portal.query import quoted_field
 
 # With so many names, the URL has a few kilobytes, which every server accepts.
 _AT_ONCE = 50

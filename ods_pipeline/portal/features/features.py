@@ -29,9 +29,8 @@ from ods_pipeline.portal.features.columns import FeatureColumns
 from ods_pipeline.portal.features.empty_fields import require_empty
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
-from ods_pipeline.portal.odsql import quoted_field
 from ods_pipeline.portal.proof import Proof, live_count
-from ods_pipeline.portal.query import Query
+from ods_pipeline.portal.query import Query, quoted_field
 from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.layer_reader import CAPPED, LayerReader, LayerRequest
 from ods_pipeline.portal.wfs.operations import Bounds

@@ -15,10 +15,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ods_pipeline.dataset import Dataset, Field
-from ods_pipeline.portal.exports import export as exports
+from ods_pipeline.portal.exports.export import open_export
 from ods_pipeline.portal.http.client import Client
-from ods_pipeline.portal.odsql import quoted_field
-from ods_pipeline.portal.query import Query
+from ods_pipeline.portal.query import Query, quoted_field
 from ods_pipeline.tables.columns import JoinedLists, joiners
 
 _MOST = 1_000_000
@@ -81,7 +80,7 @@ class Lists:
         """Every list in the records, from an export of this field."""
         lists: set[tuple[str, ...]] = set()
         query = Query(select=[quoted_field(field.name)])
-        with exports.opened(self._client, self._dataset, "csv", query) as export:
+        with open_export(self._client, self._dataset, "csv", query) as export:
             for batch in export.batches:
                 lists.update(tuple(values) for values in batch.column(0).to_pylist() if values)
                 if len(lists) > _MOST:

@@ -97,7 +97,7 @@ class Client:
         self._proven = False
         self.cancelled = threading.Event()
         self._budget = Budget(
-            self.slug, self.signer.payer, most=most, now=now, cancelled=self.cancelled
+            self.slug, self.signer.quota_owner, most=most, now=now, cancelled=self.cancelled
         )
         timeouts = (connect_timeout, read_timeout)
         self._sender = Sender(self.address, self.signer, timeouts, self._budget)
@@ -253,7 +253,7 @@ class Client:
 
     def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
         def tick() -> None:
-            self._budget.beat()
+            self._budget.heartbeat()
             if self.cancelled.is_set():
                 raise PortalFailure("stopped on request", portal=self.slug, url=url)
 

@@ -138,13 +138,13 @@ class Sender:
                 allow_redirects=False,
             )
         except BaseException as error:  # Whatever it is: nobody waits for this reply any more.
-            self._budget.lost(counted, late=isinstance(error, requests.Timeout))
+            self._budget.on_no_response(counted, late=isinstance(error, requests.Timeout))
             told = self._unasked(error)
             if told is None:
                 raise
             raise told from error
         waited = time.monotonic() - started
-        self._budget.heard(counted, response.status_code, response.headers, waited)
+        self._budget.on_response(counted, response.status_code, response.headers, waited)
         self._note_quota(response.headers)
         return response
 

@@ -4,23 +4,33 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from hashlib import sha256
+from typing import NoReturn
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import requests
 
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
-from ods_pipeline.portal.http.sealed import Sealed
+
+
+class Sealed:
+    """Holds a secret, so it refuses to be pickled or copied: no file gets it by mistake."""
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(
+            f"{type(self).__name__} holds a secret and is not pickled; "
+            "make it anew in the other process, from its environment"
+        )
 
 
 class Signer(Sealed, ABC):
     """Signs the requests to one portal. Threads may share it.
 
     Attributes:
-        payer: Whose quota the requests count against, without secrets: part of a file's name.
+        quota_owner: Whose quota the requests count against, without secrets: part of a file's name.
     """
 
-    payer: str
+    quota_owner: str
 
     @abstractmethod
     def secret(self) -> str:
@@ -86,7 +96,7 @@ class Credentials(Sealed, ABC):
 class Anonymous(Signer):
     """Nothing to show: what a portal gives to everybody."""
 
-    payer = "anonymous"
+    quota_owner = "anonymous"
 
     def secret(self) -> str:
         """Nothing."""
@@ -107,8 +117,8 @@ class Anonymous(Signer):
         return "a private portal needs ODS_API_KEY, or ODS_CLIENT_ID and `ods-pipeline login`"
 
 
-def payer_of(kind: str, text: str) -> str:
-    """A name for a payer that tells two of them apart, and gives neither away."""
+def quota_owner_of(kind: str, text: str) -> str:
+    """A name for the owner of a quota that tells two owners apart, and gives neither away."""
     return f"{kind}-{sha256(text.encode()).hexdigest()[:12]}"
 
 

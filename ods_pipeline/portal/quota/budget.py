@@ -1,6 +1,6 @@
-"""One budget for all who share a portal's quota on this host: waits, raises, and hears replies.
+"""One budget for all who share a portal's quota on this host: waits, raises, and takes in replies.
 
-What may be asked is decided in `decisions`, and kept by `shelf`.
+Sending belongs to `http`.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ from typing import TypeVar
 from urllib.parse import unquote
 
 from ods_pipeline.errors import PortalFailure, QuotaExhausted
-from ods_pipeline.portal.quota import holders, rules
+from ods_pipeline.portal.quota import rules
 from ods_pipeline.portal.quota.headers import Refusal, windows
 from ods_pipeline.portal.quota.messages import exhausted, refusal_of
 from ods_pipeline.portal.quota.rules import Full, Spent
-from ods_pipeline.portal.quota.state import State
-from ods_pipeline.portal.quota.state_file import Shelf
+from ods_pipeline.portal.quota.state import State, is_alive, new_lease, thread_name
+from ods_pipeline.portal.quota.state_file import StateFile
 
 #: Seconds between two signs of life in a long download.
 _BEAT = 60
@@ -56,18 +56,18 @@ class _Held(threading.local):
 _HELD = _Held()
 _NOTHING = _Own()
 # Who waits for a place: one thread at a time looks for it, those that came first before others.
-_DOORS: dict[str, threading.Lock] = {}
-# A child has none of the threads that could open a door again.
-os.register_at_fork(after_in_child=_DOORS.clear)
+_ADMISSION_LOCKS: dict[str, threading.Lock] = {}
+# A child has none of the threads that could release such a lock.
+os.register_at_fork(after_in_child=_ADMISSION_LOCKS.clear)
 
 
 class Budget:
-    """The budget of a portal and of whoever's quota it is. Threads and processes share it."""
+    """The budget of a portal and one owner of a quota. Threads and processes share it."""
 
     def __init__(
         self,
         slug: str,
-        payer: str,
+        quota_owner: str,
         *,
         most: int = 8,
         now: Callable[[], float] = time.time,
@@ -77,17 +77,17 @@ class Budget:
 
         Args:
             slug: The portal.
-            payer: Whose quota it is, without secrets.
+            quota_owner: Name of the owner of the quota, without secrets.
             most: Datasets at once, over all processes of this host.
             now: Seconds since 1970.
             cancelled: Ends all waiting.
         """
         self._slug, self._most, self._now = slug, most, now
         self._cancelled = cancelled or threading.Event()
-        name = f"{slug}--{payer}"
+        name = f"{slug}--{quota_owner}"
         if len(name) > _LONGEST_NAME:
             name = f"{name[:_LONGEST_NAME]}-{sha256(name.encode()).hexdigest()[:16]}"
-        self._name, self._shelf = name, Shelf(name)
+        self._name, self._state_file = name, StateFile(name)
 
     @contextmanager
     def reserved(self, requests: int, dataset_id: str, max_wait: float) -> Iterator[None]:
@@ -107,7 +107,7 @@ class Budget:
         if self._held():
             yield
             return
-        name = holders.name()
+        name = thread_name()
         try:
             self._admitted(name, max(requests, 1), dataset_id, max_wait)
             _HELD.of[self._name] = _Own(name, dataset_id, time.monotonic())
@@ -140,7 +140,7 @@ class Budget:
 
     def _retaken(self, own: _Own) -> None:
         def change(state: State, now: float) -> tuple[State, Full | None]:
-            hold = holders.hold(now, 0, own.dataset, place=True)
+            hold = new_lease(now, 0, own.dataset, place=True)
             known = state.holds.get(own.name)
             left = known.left if known else 0
             return rules.placed(state, own.name, replace(hold, left=left), self._most)
@@ -150,11 +150,11 @@ class Budget:
 
     def _held(self) -> bool:
         """Whether the calling thread has reserved; a fork has not."""
-        return _HELD.of.get(self._name, _NOTHING).name == holders.name()
+        return _HELD.of.get(self._name, _NOTHING).name == thread_name()
 
     def _admitted(self, name: str, requests: int, dataset: str, max_wait: float) -> None:
         def change(state: State, now: float) -> tuple[State, Spent | Full | None]:
-            hold = holders.hold(now, requests, dataset, place=True)
+            hold = new_lease(now, requests, dataset, place=True)
             return rules.admitted(state, name, hold, self._most)
 
         while (verdict := self._let_in(change)) is not None:
@@ -166,7 +166,7 @@ class Budget:
     def _let_in(self, change: Callable[[State, float], tuple[State, _T | Full]]) -> _T:
         """Wait while all places are taken."""
         pause = _SHORTEST
-        with _DOORS.setdefault(self._name, threading.Lock()):
+        with _ADMISSION_LOCKS.setdefault(self._name, threading.Lock()):
             while isinstance(verdict := self._change(change), Full):
                 pause = min(pause * 2, _LONGEST)
                 self._wait(pause * random.uniform(0.5, 1))  # noqa: S311
@@ -183,22 +183,22 @@ class Budget:
             url: What will be asked.
 
         Returns:
-            The request's number, and the dataset that it is for: for `heard` or `lost`.
+            The request's number and its dataset, for `on_response` or `on_no_response`.
 
         Raises:
             QuotaExhausted: Nothing at all is left until a known time. Nothing was asked.
         """
-        name, named = holders.name(), _dataset(url)
+        name, named = thread_name(), _dataset(url)
 
         def change(state: State, now: float) -> tuple[State, Request | Spent]:
-            return rules.sending(state, name, holders.hold(now), named)
+            return rules.sending(state, name, new_lease(now), named)
 
         verdict = self._change(change)
         if isinstance(verdict, Spent):
             raise exhausted(verdict, self._slug, 1, verdict.dataset, url)
         return verdict
 
-    def heard(
+    def on_response(
         self, request: Request, status: int, headers: Mapping[str, str], seconds: float
     ) -> None:
         """Take in a reply.
@@ -209,25 +209,25 @@ class Budget:
             headers: Its headers.
             seconds: Until its first byte.
         """
-        name, (number, dataset) = holders.name(), request
+        name, (number, dataset) = thread_name(), request
         stated = windows(headers)
 
         def change(state: State, now: float) -> tuple[State, None]:
             state = rules.landed(state, name)
-            state = rules.heard(state, number, dataset, stated, now)
+            state = rules.on_response(state, number, dataset, stated, now)
             most = self._most
             return rules.paced(state, number, most, status=status, seconds=seconds), None
 
         self._change(change)
 
-    def lost(self, request: Request, *, late: bool) -> None:
+    def on_no_response(self, request: Request, *, late: bool) -> None:
         """Hear that no reply came.
 
         Args:
             request: What `sending` gave.
             late: Whether it was waited for in vain.
         """
-        name = holders.name()
+        name = thread_name()
 
         def change(state: State, now: float) -> tuple[State, None]:
             state = rules.landed(state, name)
@@ -255,15 +255,15 @@ class Budget:
             return refusal.wait
         return error.reset.timestamp() - self._now() if error.reset else None
 
-    def beat(self) -> None:
-        """Say that this thread is still at its dataset; cheap enough for every piece of a body."""
+    def heartbeat(self) -> None:
+        """Extend this thread's lease; cheap enough to be called for every chunk of a body."""
         own = _HELD.of.get(self._name, _NOTHING)
         if time.monotonic() - own.beaten < _BEAT or not self._held():
             return
         own.beaten = time.monotonic()
 
         def change(state: State, now: float) -> tuple[State, None]:
-            hold = holders.hold(now, 0, own.dataset, place=own.placed)
+            hold = new_lease(now, 0, own.dataset, place=own.placed)
             known = state.holds.get(own.name)
             kept = replace(known, until=hold.until) if known else hold
             return replace(state, holds={**state.holds, own.name: kept}), None
@@ -272,7 +272,9 @@ class Budget:
 
     def _change(self, change: Callable[[State, float], tuple[State, _T]]) -> _T:
         now = self._now()
-        return self._shelf.update(lambda state: change(rules.swept(state, now, holders.lives), now))
+        return self._state_file.update(
+            lambda state: change(rules.expire(state, now, is_alive), now)
+        )
 
 
 def _dataset(url: str) -> str:

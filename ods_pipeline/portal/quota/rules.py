@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from ods_pipeline.portal.quota import pace
 from ods_pipeline.portal.quota.headers import Refusal, Window, believed
-from ods_pipeline.portal.quota.state import Closed, Hold, Known, State
+from ods_pipeline.portal.quota.state import Closed, Known, Lease, State
 
 #: A quota that does not say when it starts anew is believed for so long.
 _UNDATED = 3600
@@ -58,7 +58,7 @@ def margin(limit: int | None) -> int:
     return min(max(limit // _PART, _SMALLEST), _LARGEST, limit // 2)
 
 
-def swept(state: State, now: float, lives: Callable[[Hold], bool]) -> State:
+def expire(state: State, now: float, lives: Callable[[Lease], bool]) -> State:
     """The state without what is over: windows, closures, and holds of those who are gone."""
     window = state.window if state.window and state.window.until > now else None
     datasets, closed, holds = state.datasets, state.closed, state.holds
@@ -72,7 +72,7 @@ def swept(state: State, now: float, lives: Callable[[Hold], bool]) -> State:
     return replace(state, window=window, datasets=datasets, closed=closed, holds=holds)
 
 
-def admitted(state: State, name: str, hold: Hold, most: int) -> tuple[State, Spent | Full | None]:
+def admitted(state: State, name: str, hold: Lease, most: int) -> tuple[State, Spent | Full | None]:
     """Set requests aside for a dataset and take a place, where quota and portal allow it.
 
     Args:
@@ -88,7 +88,7 @@ def admitted(state: State, name: str, hold: Hold, most: int) -> tuple[State, Spe
     return placed(state, name, hold, most)
 
 
-def placed(state: State, name: str, hold: Hold, most: int) -> tuple[State, Full | None]:
+def placed(state: State, name: str, hold: Lease, most: int) -> tuple[State, Full | None]:
     """Take a place, where the portal allows it.
 
     Args:
@@ -136,7 +136,7 @@ def _short(state: State, dataset: str, wanted: int) -> Spent | None:
 
 
 def sending(
-    state: State, name: str, hold: Hold, dataset: str
+    state: State, name: str, hold: Lease, dataset: str
 ) -> tuple[State, tuple[int, str] | Spent]:
     """Count a request about to be sent; nothing is sent where nothing at all is left.
 
@@ -199,7 +199,7 @@ def landed(state: State, name: str) -> State:
     return replace(state, holds=holds)
 
 
-def heard(
+def on_response(
     state: State, number: int, dataset: str, stated: tuple[Window | None, Window | None], now: float
 ) -> State:
     """Take in what a reply states of the quotas.

@@ -1,17 +1,23 @@
-"""What all who share a quota know together, and how it is written down.
+"""What all processes that share a quota know of it, and the JSON form of that.
 
-What follows from it is `decisions`' to say, where it is kept `shelf`'s.
+Requests and replies belong to `http`.
 """
 
 from __future__ import annotations
 
 import json
 import math
+import os
+import platform
+import threading
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, TypeVar
 
 from ods_pipeline.portal.quota.pace import Pace
 
+#: Seconds after which a lease without a heartbeat counts as lost.
+LEASE_SECONDS = 900
 _FORM = 1
 _MOST = 2**63
 _T = TypeVar("_T")
@@ -46,7 +52,7 @@ class Closed:
 
 
 @dataclass(frozen=True)
-class Hold:
+class Lease:
     """What one thread has set aside for a dataset, or has just asked.
 
     Attributes:
@@ -85,7 +91,7 @@ class State:
     window: Known | None = None
     datasets: dict[str, Known] = field(default_factory=dict)
     closed: dict[str, Closed] = field(default_factory=dict)
-    holds: dict[str, Hold] = field(default_factory=dict)
+    holds: dict[str, Lease] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
 
 
@@ -105,7 +111,7 @@ def parse(text: bytes) -> State:
             _made(Known, raw["window"]) if raw["window"] is not None else None,
             _all(Known, raw["datasets"]),
             _all(Closed, raw["closed"]),
-            _all(Hold, raw["holds"]),
+            _all(Lease, raw["holds"]),
             _made(Pace, raw["pace"]),
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -141,3 +147,42 @@ def _made(kind: type[_T], raw: dict[str, Any]) -> _T:
         if isinstance(value, int | float) and not (math.isfinite(value) and abs(value) <= _MOST):
             raise ValueError
     return kind(**raw)
+
+
+def thread_name() -> str:
+    """Name of the calling thread, unique over processes and hosts."""
+    return f"{_host()}:{os.getpid()}:{threading.get_ident()}"
+
+
+def new_lease(now: float, left: int = 0, dataset: str = "", *, place: bool = False) -> Lease:
+    """A lease of the calling thread, from now on.
+
+    Args:
+        now: The time.
+        left: Requests set aside.
+        dataset: The dataset.
+        place: Whether it takes one of the portal's places.
+    """
+    return Lease(_host(), os.getpid(), now + LEASE_SECONDS, dataset, left, place=place)
+
+
+def is_alive(lease: Lease) -> bool:
+    """Whether the process may still run; always true for other hosts and containers."""
+    if lease.host != _host() or lease.process == os.getpid():
+        return True
+    try:
+        os.kill(lease.process, 0)
+    except ProcessLookupError:
+        return False
+    except (OSError, OverflowError):
+        return lease.process > 0
+    return True
+
+
+@cache
+def _host() -> str:
+    # Containers may share a name and a folder, but not the numbers of their processes.
+    try:
+        return f"{platform.node()}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return platform.node()

@@ -37,7 +37,7 @@ _OURS: dict[str, State] = {}
 os.register_at_fork(after_in_child=_TURNS.clear)
 
 
-class Shelf:
+class StateFile:
     """Keeps one state; its threads and processes change it one after the other."""
 
     def __init__(self, name: str) -> None:
@@ -143,7 +143,7 @@ def _locked(path: Path) -> Iterator[int]:
             time.sleep(_POLL)
         yield handle
     finally:
-        # Said aloud, since a process forked in this moment keeps the handle open.
+        # Unlock explicitly: a forked child may hold the descriptor.
         fcntl.flock(handle, fcntl.LOCK_UN)
         os.close(handle)
 

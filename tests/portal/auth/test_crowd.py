@@ -6,6 +6,8 @@ from ods_pipeline.emulator import Fault
 from tests.portal.auth.crowd import RIGHT, Crowd, crowd
 from tests.portal.auth.world import TOKEN, World
 
+pytestmark = pytest.mark.slow
+
 PROCESSES, THREADS, ROUNDS = 16, 8, 16
 SLOW = Fault.late(0.03)
 

@@ -16,10 +16,10 @@ from ods_pipeline.portal.auth.grant import Grant
 @pytest.fixture(scope="module", autouse=True)
 def nothing_learnt() -> Iterator[None]:
     """Hypothesis tries words of ours as tokens, which then would be missing in other messages."""
-    before = list(redaction._PASSING)
+    before = list(redaction._TEMPORARY)
     yield
-    redaction._PASSING.clear()
-    redaction._PASSING.update(dict.fromkeys(before))
+    redaction._TEMPORARY.clear()
+    redaction._TEMPORARY.update(dict.fromkeys(before))
 
 
 TEXT = st.text(min_size=8)

@@ -140,6 +140,7 @@ def test_a_renewal_is_written_into_room_reserved_before_it_began(
     assert kept.load() == login(1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("size", [10, 8192])
 def test_a_disk_without_room_for_the_outcome_is_found_out_before_a_renewal(
     kept: FileStore, path: Path, size: int

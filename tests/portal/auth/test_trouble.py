@@ -29,6 +29,8 @@ from ods_pipeline.portal.http.client import Client
 from tests.portal.auth.crowd import ROOT
 from tests.portal.auth.world import TOKEN, Making, World, seen
 
+pytestmark = pytest.mark.slow
+
 BOTH = ["private-towns", "public-towns"]
 HOUR = 3600.0
 

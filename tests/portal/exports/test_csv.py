@@ -108,7 +108,7 @@ def test_a_file_that_is_cut_is_unproven_or_visibly_short(end: int) -> None:
         (b"\xef\xbb\xbf <html>\n<body>\n</html>\n", "a web page came instead"),
         (b"<?xml version='1.0'?>\n<ows:ExceptionReport/>\n", "XML came instead of the CSV export"),
         (b"PAR1\x15\x04\n", "a Parquet file came instead of the CSV export"),
-        (b"\x1f\x8b\x08\x00\n", "gzip that nobody announced came instead"),
+        (b"\x1f\x8b\x08\x00\n", "gzip that no header announced came instead"),
         (SMALL + b'{\n  "error_code": "InternalError"\n}', "middle of a record"),
         (SMALL + b'{\n  "error_code": "InternalError"\n}\n', "Expected 2 columns, got 1"),
         (b"a;b\r\n1;2;3\r\n", "Expected 2 columns, got 3"),

@@ -110,7 +110,7 @@ def test_a_charset_that_is_not_utf_8_is_refused_in_one_sentence() -> None:
         client = Client(url)
         with (
             pytest.raises(DataError, match="its CSV export is in ISO-8859-1, and only UTF-8"),
-            exports.opened(client, of_fields("a"), "csv"),
+            exports.open_export(client, of_fields("a"), "csv"),
         ):
             raise AssertionError("it was read")
 
@@ -120,7 +120,7 @@ def test_a_charset_that_utf_8_covers_is_read(charset: str) -> None:
     body = b"a\r\nx\r\n"
     with answering(200, body, Content_Type=f"text/csv; charset={charset}") as (url, _):
         client = Client(url)
-        with exports.opened(client, of_fields("a"), "csv") as export:
+        with exports.open_export(client, of_fields("a"), "csv") as export:
             assert sum(batch.num_rows for batch in export.batches) == 1
 
 
@@ -141,7 +141,7 @@ def test_something_else_than_the_export_is_called_what_it_is(
         client = Client(url)
         with (
             pytest.raises(Unproven, match=said),
-            exports.opened(client, of_fields("a"), format),
+            exports.open_export(client, of_fields("a"), format),
         ):
             raise AssertionError("it was read")
 
@@ -154,7 +154,7 @@ def test_far_more_rows_than_the_portal_counts_are_refused(format: Any) -> None:
         client = Client(served.url)
         with (
             pytest.raises(DataError, match=r"rows where the portal counts 10"),
-            exports.opened(client, of_fields("a", count=10), format) as export,
+            exports.open_export(client, of_fields("a", count=10), format) as export,
         ):
             list(export.batches)
         assert not issubclass(DataError, Unproven)
@@ -163,7 +163,7 @@ def test_far_more_rows_than_the_portal_counts_are_refused(format: Any) -> None:
 def test_columns_in_another_order_land_in_the_order_of_the_fields() -> None:
     with portal_of(lambda path, query: (200, b"b;a\r\n2;1\r\n")) as served:
         client = Client(served.url)
-        with exports.opened(client, of_fields("a", "b"), "csv") as export:
+        with exports.open_export(client, of_fields("a", "b"), "csv") as export:
             (batch,) = [batch for batch in export.batches if batch.num_rows]
     assert batch.to_pylist() == [{"a": "1", "b": "2"}]
 
@@ -348,6 +348,7 @@ except DataError:
 """
 
 
+@pytest.mark.slow
 def test_bombs_of_gigabytes_are_read_or_refused_in_the_memory_of_a_few_records() -> None:
     ran = subprocess.run([sys.executable, "-c", CHILD], capture_output=True, text=True, check=True)
     before, after = map(int, ran.stdout.split())
@@ -377,7 +378,7 @@ def test_a_gzip_that_unpacks_to_nothing_but_zeros_is_refused_before_its_end(
 
         with (
             pytest.raises(DataError, match=said),
-            exports.opened(client, of_fields("a", count=1), format, received=count) as export,
+            exports.open_export(client, of_fields("a", count=1), format, on_bytes=count) as export,
         ):
             list(export.batches)
     assert taken < 13 << 20
@@ -404,6 +405,6 @@ def test_a_name_that_comes_twice_is_refused_in_either_format(tmp_path: Path) -> 
             client = Client(url)
             with (
                 pytest.raises(SchemaMismatch, match="'a' more than once"),
-                exports.opened(client, of_fields("a"), format, spool=tmp_path),  # type: ignore[arg-type]
+                exports.open_export(client, of_fields("a"), format, staging_dir=tmp_path),  # type: ignore[arg-type]
             ):
                 raise AssertionError("it was read")

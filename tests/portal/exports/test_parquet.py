@@ -88,7 +88,7 @@ def test_columns_that_are_not_the_declared_fields_are_refused_by_name(
         dataset = Dataset(client.slug, "d", fields=declared)
         with (
             pytest.raises(SchemaMismatch, match=said),
-            exports.opened(client, dataset, format) as export,  # type: ignore[arg-type]
+            exports.open_export(client, dataset, format) as export,  # type: ignore[arg-type]
         ):
             list(export.batches)
 

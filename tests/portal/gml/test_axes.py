@@ -81,6 +81,7 @@ def test_crs84_has_the_longitude_first_in_every_form(name: str) -> None:
     assert (srs(name).crs, point(name)) == ("OGC:CRS84", (1, 2))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "code", [*NORTH_FIRST, *EAST_FIRST, "5514", "2053", "32661", "3031", "4937"]
 )
@@ -256,6 +257,7 @@ def test_a_compound_crs_keeps_its_height() -> None:
     assert srs(name).crs == "EPSG:4326+5773"
 
 
+@pytest.mark.slow
 @given(st.lists(st.tuples(st.floats(-4, 8), st.floats(42, 51)), min_size=1, max_size=5))
 def test_geometry_is_brought_to_longitude_and_latitude(places: list[tuple[float, float]]) -> None:
     projected = pyproj.Transformer.from_crs("OGC:CRS84", "EPSG:2154", always_xy=True)

@@ -62,6 +62,7 @@ def test_links_that_multiply_are_refused_at_once() -> None:
     assert time.monotonic() - begun < 20
 
 
+@pytest.mark.slow
 def test_many_links_to_one_large_geometry_are_refused() -> None:
     held = '<ods:l><gml:LineString gml:id="l">' + "<gml:pos>1 2</gml:pos>" * 5000
     links = "".join(f'<ods:a{n} xlink:href="#l"/>' for n in range(100))
@@ -170,6 +171,7 @@ def test_an_extent_that_is_none_is_one_sentence(extent: Any, asked: bool) -> Non
         list(Collection(chunked(body), extent=(lambda: extent) if asked else extent))
 
 
+@pytest.mark.slow
 def test_many_properties_make_small_batches() -> None:
     names = [f"n{number}" for number in range(3000)]
     features = [Feature("x.0", dict.fromkeys(names, "a")), *([Feature("x", {"n7": "b"})] * 5000)]

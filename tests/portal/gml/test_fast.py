@@ -88,6 +88,7 @@ def assert_same(body: bytes, block: int, **options: Any) -> Any:
     return exact
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(
     st.lists(FEATURES, min_size=2, max_size=4),
@@ -102,6 +103,7 @@ def test_the_fast_reader_reads_what_the_parser_reads(
     assert_same(document(features, style), block)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(
     st.lists(FEATURES, min_size=1, max_size=3),
@@ -120,6 +122,7 @@ def test_the_fast_reader_notices_all_that_the_parser_notices(
     assert_same(body[:start] + piece + body[start + gone :], block)
 
 
+@pytest.mark.slow
 @settings(max_examples=100)
 @given(st.lists(FEATURES, min_size=1, max_size=3), st.sampled_from(STYLES), st.data())
 def test_a_thing_that_hides_between_tags_is_found_by_both(

@@ -67,6 +67,7 @@ ENDLESS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ENDLESS)
 def test_what_never_ends_is_refused_with_little_of_it_kept(kind: str) -> None:
     head, piece, says = ENDLESS[kind]
@@ -144,6 +145,7 @@ print(kilobytes(), kilobytes() - before)
 """
 
 
+@pytest.mark.slow
 def test_memory_does_not_grow_with_the_document() -> None:
     ran = subprocess.run([sys.executable, "-c", LAYER], capture_output=True, text=True, check=True)
     most, grown = map(int, ran.stdout.split())

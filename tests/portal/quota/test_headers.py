@@ -20,7 +20,7 @@ from ods_pipeline.portal.quota.headers import (
     windows,
 )
 from ods_pipeline.portal.quota.pace import Pace
-from ods_pipeline.portal.quota.state import Closed, Hold, Known, State, dump, parse
+from ods_pipeline.portal.quota.state import Closed, Known, Lease, State, dump, parse
 
 NOW = datetime(2026, 8, 17, 12, tzinfo=UTC).timestamp()
 MIDNIGHT = datetime(2026, 8, 18, tzinfo=UTC).timestamp()
@@ -180,7 +180,7 @@ WHOLE = State(
     Known(3, 6, NOW, 100, NOW),
     {"é": Known(UNLIMITED, 2, NOW + 0.5)},
     {"": Closed(NOW, 10, "day")},
-    {"host:1:2": Hold("host", 1, NOW, "d", 4, 6, True)},
+    {"host:1:2": Lease("host", 1, NOW, "d", 4, 6, True)},
     Pace(2, 3, 0.25, 5),
 )
 

@@ -20,7 +20,7 @@ from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.http.body import Slowest, TooSlow, pieces
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.quota.state import State
-from ods_pipeline.portal.quota.state_file import Shelf
+from ods_pipeline.portal.quota.state_file import StateFile
 from tests.portal.answers import answering
 
 DATASETS = "/catalog/datasets"
@@ -43,7 +43,7 @@ def client_of(emulator: Emulator, **options: Any) -> Client:
 
 
 def state_of(client: Client) -> State:
-    return client._budget._shelf.update(lambda state: (state, state))
+    return client._budget._state_file.update(lambda state: (state, state))
 
 
 def started(*arguments: object) -> "subprocess.Popen[str]":
@@ -116,6 +116,7 @@ def test_a_dataset_that_needs_more_than_any_day_gives_has_its_turn_with_a_whole_
         pass
 
 
+@pytest.mark.slow
 def test_two_processes_never_send_more_than_the_quota_and_never_meet_its_end(
     emulator: Emulator,
 ) -> None:
@@ -130,6 +131,7 @@ def test_two_processes_never_send_more_than_the_quota_and_never_meet_its_end(
         assert "of 100 requests" in end
 
 
+@pytest.mark.slow
 def test_what_a_killed_process_had_set_aside_is_free_again(emulator: Emulator) -> None:
     emulator.quota_clock.jump(time.time() - emulator.quota_clock())
     emulator.ration(100, "month")
@@ -145,6 +147,7 @@ def test_what_a_killed_process_had_set_aside_is_free_again(emulator: Emulator) -
         assert len(state_of(client).holds) == 1
 
 
+@pytest.mark.slow
 def test_a_429_for_next_month_is_not_asked_again_by_another_process(emulator: Emulator) -> None:
     reset = (datetime.now(UTC) + timedelta(days=20)).isoformat()
     emulator.fail(".", Fault.quota(reset, unit="month"), times=None)
@@ -352,13 +355,13 @@ def test_each_payer_has_a_budget_of_their_own(emulator: Emulator, own_state: Pat
         assert "secret" not in path.name + path.read_text()
         assert path.stat().st_mode & 0o77 == 0
     login = client_of(emulator, credentials=OAuth2("app", "its-secret"))
-    assert login.signer.payer.startswith("application-")
+    assert login.signer.quota_owner.startswith("application-")
 
 
 def test_a_damaged_file_is_begun_anew(emulator: Emulator) -> None:
     client = client_of(emulator)
     client.json(DATASETS)
-    path = client._budget._shelf.path
+    path = client._budget._state_file.path
     assert path
     for text in (b"", b"{", b"\0" * 500, b"[1]", b'{"form": 9}'):
         path.write_bytes(text)
@@ -374,7 +377,7 @@ def test_where_no_home_can_be_written_the_budget_is_among_passing_files(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "passing"))
     client = client_of(emulator)
     client.json(DATASETS)
-    path = client._budget._shelf.path
+    path = client._budget._state_file.path
     assert path
     assert path.is_relative_to(tmp_path / "passing")
     assert [found.name for found in tmp_path.iterdir()] == ["passing"]
@@ -443,11 +446,11 @@ def test_another_one_who_keeps_the_file_locked_is_not_waited_for_long(
     monkeypatch.setattr("ods_pipeline.portal.quota.state_file._PATIENCE", 0.05)
     client = client_of(emulator)
     client.json(DATASETS)
-    stuck = Shelf(client._budget._name)
+    stuck = StateFile(client._budget._name)
 
     def meanwhile(state: State) -> tuple[State, None]:
         # As another process would find it, this thread's turn aside.
-        shelf = client._budget._shelf
+        shelf = client._budget._state_file
         with pytest.raises(TimeoutError):
             shelf._update_file(lambda found: (found, None))
         return state, None

@@ -23,6 +23,8 @@ from ods_pipeline.sync.outcome import Outcome, exit_status
 from ods_pipeline.sync.run import Run
 from tests.desk import FIELDS, rows
 
+pytestmark = pytest.mark.slow
+
 # Export, count, and the dataset once more: what landing costs where all goes well.
 PER_DATASET = 3
 DEFERRED = 3

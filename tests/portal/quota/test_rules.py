@@ -9,18 +9,18 @@ from hypothesis import strategies as st
 from ods_pipeline.portal.quota import rules
 from ods_pipeline.portal.quota.headers import Refusal, Window
 from ods_pipeline.portal.quota.rules import Full, Spent, margin
-from ods_pipeline.portal.quota.state import Hold, Known, State
+from ods_pipeline.portal.quota.state import Known, Lease, State
 
 NOW = 1_000_000.0
 RESET = NOW + 3600
 THREADS = 4
 
 
-def hold(left: int = 0, dataset: str = "", *, process: int = 1, place: bool = False) -> Hold:
-    return Hold("host", process, NOW + 900, dataset, left, place=place)
+def hold(left: int = 0, dataset: str = "", *, process: int = 1, place: bool = False) -> Lease:
+    return Lease("host", process, NOW + 900, dataset, left, place=place)
 
 
-def everyone(_: Hold) -> bool:
+def everyone(_: Lease) -> bool:
     return True
 
 
@@ -54,7 +54,7 @@ def test_no_more_is_believed_to_be_left_than_there_is(limit: int, steps: list[st
             number, window = asked.pop(thread), Window(stated.pop(thread), limit, RESET)
             state = rules.landed(state, thread)
             if window.remaining >= 0:
-                state = rules.heard(state, number, "", (window, None), NOW)
+                state = rules.on_response(state, number, "", (window, None), NOW)
         if state.window:
             # Off by as many replies as can overtake each other; the margin is wider.
             assert state.window.remaining <= max(limit - state.sent, 0) + THREADS
@@ -63,20 +63,20 @@ def test_no_more_is_believed_to_be_left_than_there_is(limit: int, steps: list[st
 
 def test_a_reply_that_was_overtaken_changes_nothing() -> None:
     state = State(sent=9)
-    state = rules.heard(state, 9, "", (Window(50, 100, RESET), None), NOW)
-    assert rules.heard(state, 3, "", (Window(56, 100, RESET), None), NOW) == state
+    state = rules.on_response(state, 9, "", (Window(50, 100, RESET), None), NOW)
+    assert rules.on_response(state, 3, "", (Window(56, 100, RESET), None), NOW) == state
 
 
 def test_a_reply_of_yesterday_says_nothing_of_today() -> None:
     today = State(sent=9, window=Known(99, 8, RESET, 100, RESET))
     yesterday = Window(0, 100, NOW - 5)
-    assert rules.heard(today, 9, "", (yesterday, None), NOW) == today
-    assert rules.heard(State(sent=1), 1, "", (yesterday, None), NOW).window is None
+    assert rules.on_response(today, 9, "", (yesterday, None), NOW) == today
+    assert rules.on_response(State(sent=1), 1, "", (yesterday, None), NOW).window is None
 
 
 def test_the_next_window_counts_at_once() -> None:
     known = State(sent=9, window=Known(0, 9, RESET, 100, RESET))
-    found = rules.heard(known, 8, "", (Window(99, 100, RESET + 86_400), None), NOW).window
+    found = rules.on_response(known, 8, "", (Window(99, 100, RESET + 86_400), None), NOW).window
     assert found
     assert found.remaining == 98
 
@@ -90,10 +90,10 @@ def test_what_is_over_is_swept_away() -> None:
         {"dead": hold(process=2), "late": replace(hold(), until=NOW), "here": hold()},
     )
     state = rules.refused(state, Refusal(reset=NOW + 1), "d", NOW)
-    found = rules.swept(state, NOW + 1, lambda one: one.process == 1)
+    found = rules.expire(state, NOW + 1, lambda one: one.process == 1)
     assert (found.window, found.datasets, found.closed) == (None, {}, {})
     assert set(found.holds) == {"here"}
-    again = rules.swept(state, NOW, everyone)
+    again = rules.expire(state, NOW, everyone)
     assert (set(again.datasets), set(again.closed)) == ({"e"}, {"d"})
 
 
@@ -129,5 +129,5 @@ def test_only_so_many_datasets_are_remembered_those_with_least_left() -> None:
     state = State(sent=500)
     for number in range(300):
         stated = Window(1000 - number, 1000, RESET)
-        state = rules.heard(state, number, f"d{number}", (None, stated), NOW)
+        state = rules.on_response(state, number, f"d{number}", (None, stated), NOW)
     assert set(state.datasets) == {f"d{number}" for number in range(200, 300)}

@@ -72,6 +72,7 @@ def test_records_that_are_the_same_may_be_named_alike_in_one_answer() -> None:
         assert len(Portal(emulator.url).features("d", "2.0.0")) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "quirks",
     [
@@ -109,6 +110,7 @@ def test_a_layer_that_would_take_thousands_of_boxes_is_not_begun() -> None:
         assert not asked_with(emulator, "bbox")
 
 
+@pytest.mark.slow
 def test_boxes_stop_at_the_number_of_requests_that_is_named(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -122,6 +124,7 @@ def test_boxes_stop_at_the_number_of_requests_that_is_named(
         assert 100 <= len(wfs) <= 110
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", [Fault.html(), Fault.status(403), Fault.exception_report()])
 def test_capabilities_that_are_not_to_be_had_leave_the_catalogs_extent(fault: Fault) -> None:
     with portal_of(WfsQuirks(cap=40), scattered(100)) as emulator:
@@ -147,6 +150,7 @@ def test_features_beyond_the_extent_that_the_portal_states_are_found_too() -> No
         assert len(Portal(emulator.url).features("d", "2.0.0")) == 105
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("quirks", "records"),
     [
@@ -208,6 +212,7 @@ def test_pages_that_never_end_are_refused_after_a_few(counts: str) -> None:
         assert len(emulator.requests) < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", ["1.1.0", "2.0.0"])
 @pytest.mark.parametrize("srs", ["short_latlon", "none_latlon", "short_lonlat", "none_lonlat"])
 def test_without_an_extent_in_the_catalog_the_records_settle_an_open_order(
