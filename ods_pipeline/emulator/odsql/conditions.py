@@ -1,4 +1,7 @@
-"""ODSQL conditions compiled to SQL that is true or false, never null; operands live next door."""
+"""Compiles ODSQL conditions to SQL that is true or false, never null.
+
+The expressions that conditions compare do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +11,7 @@ from ods_pipeline.emulator.errors import incompatible_types
 from ods_pipeline.emulator.model import Column
 from ods_pipeline.emulator.odsql import times
 from ods_pipeline.emulator.odsql.expressions import Expressions
-from ods_pipeline.emulator.odsql.predicates import NAMES, predicate, words
+from ods_pipeline.emulator.odsql.predicates import NAMES, predicate, row_text, words
 from ods_pipeline.emulator.odsql.scanner import Unreadable
 from ods_pipeline.emulator.odsql.scope import NUMBERS, TIMES
 
@@ -75,20 +78,11 @@ class Conditions(Expressions):
 
     def _alone(self, operand: Column) -> str:
         if operand.type == "text" and operand.label == "literal":
-            return words(self.visible(), operand.name)
+            return words(row_text(self.scope.columns), operand.name)
         if operand.type not in ("boolean", "unknown"):
             self.scanner.wrong(f"Field {operand.name} is not a boolean field.")
             return "false"
         return f"coalesce({operand.sql}, false)"
-
-    def visible(self) -> str:
-        """SQL for all the words of a row."""
-        texts = [
-            f"array_to_string({c.sql}, ' ')" if c.multivalued else f"({c.sql})::VARCHAR"
-            for c in self.scope.columns
-            if not c.type.startswith("geo")
-        ]
-        return f"concat_ws(' ', {', '.join(texts) or repr('')})"
 
     def _is(self, left: Column) -> str:
         negated = "NOT " if self.scanner.word("not") else ""

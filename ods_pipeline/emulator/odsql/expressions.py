@@ -1,12 +1,16 @@
-"""ODSQL expressions compiled to typed SQL by recursive descent; conditions live next door."""
+"""Compiles ODSQL expressions, aggregate functions included, to typed SQL by recursive descent.
+
+Conditions and whole clauses do not belong here, nor does anything that runs the SQL.
+"""
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 from ods_pipeline.emulator.geometry import literal, written
 from ods_pipeline.emulator.model import Column
-from ods_pipeline.emulator.odsql import aggregates, functions, times
+from ods_pipeline.emulator.odsql import functions, times
 from ods_pipeline.emulator.odsql.scanner import (
     BACKQUOTED,
     DATE,
@@ -20,6 +24,9 @@ from ods_pipeline.emulator.odsql.scope import NUMBERS, TIMES, UNKNOWN, Scope
 from ods_pipeline.emulator.rendering import quoted
 
 SCALARS = ("length", "lower", "upper", "ifnull", "now", "date_format", "json_format", "distance")
+AGGREGATES = ("count", "avg", "sum", "min", "max", "median", "percentile", "envelope", "bbox")
+DOTTED = re.compile(r"(?:\.[A-Za-z0-9_-]+)+")
+GEO = ("geo_point_2d", "geo_shape")
 
 
 class Expressions:
@@ -115,28 +122,28 @@ class Expressions:
             raise Unreadable
         name = at.group()
         self.scanner.take(WORD)
-        if self.scope.prefix and (rest := self.scanner.take(aggregates.DOTTED)):
+        if self.scope.prefix and (rest := self.scanner.take(DOTTED)):
             name += rest.group()
         return name
 
     def _call(self) -> Column | None:
         start = self.scanner.position
-        name = self.scanner.word(*SCALARS, *functions.DATE_PARTS, *aggregates.NAMES)
+        name = self.scanner.word(*SCALARS, *functions.DATE_PARTS, *AGGREGATES)
         if not name:
             return None
         if not self.scanner.symbol("("):
             self.scanner.position = start
             return None
-        if name in aggregates.NAMES and not self.aggregates:
+        if name in AGGREGATES and not self.aggregates:
             raise Unreadable
         made = self._made(name)
         self.scanner.need(")")
         return made
 
     def _made(self, name: str) -> Column:
-        if name in aggregates.NAMES:
+        if name in AGGREGATES:
             self.aggregated = True
-            return aggregates.aggregate(name, self)
+            return _aggregate(name, self)
         if name == "now":
             return self._now()
         first = self.expression()
@@ -212,3 +219,49 @@ class Expressions:
         """Complain when a function is given a type that it has no answer for."""
         if column.type not in (*types, "unknown") or column.multivalued:
             self.scanner.wrong(f"Function {name}() can not be applied to type {column.type}.")
+
+
+def _aggregate(name: str, reader: Expressions) -> Column:
+    """One aggregate call, read after its opening parenthesis."""
+    if name == "count":
+        return _count(reader)
+    column = reader.expression()
+    if name in ("envelope", "bbox"):
+        return _outline(name, column, reader)
+    types = (*NUMBERS, *TIMES) if name in ("min", "max") else NUMBERS
+    reader.require(column, types, name)
+    if name in ("min", "max"):
+        sql = f"{name}({column.sql})"
+        return Column("", column.type, sql, precision=column.precision)
+    if name == "percentile":
+        return _percentile(column, reader)
+    if name == "sum" and column.type == "int":
+        return Column("", "int", f"sum({column.sql})::BIGINT")
+    return Column("", "double", f"{name}({column.sql})::DOUBLE")
+
+
+def _count(reader: Expressions) -> Column:
+    distinct = reader.scanner.word("distinct")
+    if reader.scanner.symbol("*"):
+        sql = "count(DISTINCT r)" if distinct else "count(*)"
+        return Column("", "int", sql)
+    column = reader.expression()
+    return Column("", "int", f"count({'DISTINCT ' if distinct else ''}{column.sql})")
+
+
+def _outline(name: str, column: Column, reader: Expressions) -> Column:
+    reader.require(column, GEO, name)
+    text = f"geo_text({column.sql})" if column.type == "geo_point_2d" else column.sql
+    function = "geo_hull" if name == "envelope" else "geo_box"
+    return Column("", "geo_shape", f"{function}(list({text}))")
+
+
+def _percentile(column: Column, reader: Expressions) -> Column:
+    reader.scanner.need(",")
+    rank = reader.scanner.number()
+    if rank is None:
+        raise Unreadable
+    if not 0 <= rank <= 100:
+        reader.scanner.wrong("Percentile must be a decimal value between 0 and 100.")
+        rank = 0
+    return Column("", "double", f"quantile_cont({column.sql}, {rank / 100})::DOUBLE")

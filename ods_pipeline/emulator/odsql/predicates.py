@@ -1,17 +1,18 @@
-"""The filter functions of ODSQL, full text and geography, as SQL; no comparisons here."""
+"""Compiles the filter functions of ODSQL, for full text and for geography, to SQL.
+
+Comparisons and logical operators do not belong here.
+"""
 
 from __future__ import annotations
 
 import re
 import unicodedata
-from typing import TYPE_CHECKING
+from collections.abc import Iterable
 
 from ods_pipeline.emulator.model import Column
+from ods_pipeline.emulator.odsql.expressions import Expressions
 from ods_pipeline.emulator.odsql.scanner import QUANTITY, Unreadable
 from ods_pipeline.emulator.rendering import quoted
-
-if TYPE_CHECKING:
-    from ods_pipeline.emulator.odsql.conditions import Conditions
 
 TEXT = ("search", "suggest", "startswith")
 SHAPES = ("intersects", "disjoint", "within", "geometry")
@@ -27,7 +28,7 @@ METRES = {
 }
 
 
-def predicate(name: str, reader: Conditions) -> str:
+def predicate(name: str, reader: Expressions) -> str:
     """SQL for a filter function, read after its opening parenthesis."""
     if name in TEXT:
         made = _full_text(name, reader)
@@ -54,7 +55,19 @@ def words(sql: str, text: str) -> str:
     return f"coalesce({' AND '.join(found) or 'false'}, false)"
 
 
-def _full_text(name: str, reader: Conditions) -> str:
+def row_text(columns: Iterable[Column]) -> str:
+    """SQL for all the words of a row; geometries have none."""
+    texts = [_as_text(c) for c in columns if not c.type.startswith("geo")]
+    return f"concat_ws(' ', {', '.join(texts) or repr('')})"
+
+
+def _as_text(column: Column) -> str:
+    if column.multivalued:
+        return f"array_to_string({column.sql}, ' ')"
+    return f"({column.sql})::VARCHAR"
+
+
+def _full_text(name: str, reader: Expressions) -> str:
     targets, text = [], None
     if reader.scanner.symbol("*"):
         reader.scanner.need(",")
@@ -66,10 +79,7 @@ def _full_text(name: str, reader: Conditions) -> str:
         reader.scanner.need(",")
     if name == "startswith":
         return _starts(targets or [c for c in reader.scope.columns if c.type == "text"], text)
-    texts = [
-        f"array_to_string({c.sql}, ' ')" if c.multivalued else f"({c.sql})::VARCHAR"
-        for c in targets
-    ] or [reader.visible()]
+    texts = [_as_text(c) for c in targets] or [row_text(reader.scope.columns)]
     match = _suggested if name == "suggest" else _searched
     return " OR ".join(f"coalesce({match(sql, terms(text))}, false)" for sql in texts)
 
@@ -105,7 +115,7 @@ def _searched(sql: str, searched: list[str]) -> str:
     return " AND ".join(tests) or "false"
 
 
-def _geo_field(reader: Conditions, *types: str) -> Column:
+def _geo_field(reader: Expressions, *types: str) -> Column:
     column = reader.field()
     if column.type not in (*types, "unknown"):
         reader.scanner.wrong(f"Field {column.name} is not a geo field.")
@@ -116,7 +126,7 @@ def _text(column: Column) -> str:
     return f"geo_text({column.sql})" if column.type == "geo_point_2d" else column.sql
 
 
-def _shapes(name: str, reader: Conditions) -> str:
+def _shapes(name: str, reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d", "geo_shape")
     reader.scanner.need(",")
     shape = reader.literal()
@@ -134,7 +144,7 @@ def _shapes(name: str, reader: Conditions) -> str:
     return f"({text} IS NOT NULL AND geo_{mode}({text}, {shape.sql}))"
 
 
-def _in_bbox(reader: Conditions) -> str:
+def _in_bbox(reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d", "geo_shape")
     corners = []
     for _ in range(4):
@@ -153,7 +163,7 @@ def _in_bbox(reader: Conditions) -> str:
     return f"({column.sql} IS NOT NULL AND geo_within({column.sql}, {box}))"
 
 
-def _within_distance(reader: Conditions) -> str:
+def _within_distance(reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d")
     reader.scanner.need(",")
     centre = reader.literal()
