@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-from threading import Thread
 from types import TracebackType
 from typing import Any
 
@@ -46,7 +45,6 @@ class Emulator(AccessVerbs):
         except OSError:
             self.state.store.close()
             raise
-        self._thread: Thread | None = None
 
     @property
     def url(self) -> str:
@@ -63,14 +61,12 @@ class Emulator(AccessVerbs):
 
     def start(self) -> Emulator:
         """Serve in the background."""
-        self._thread = self._server.start()
+        self._server.start()
         return self
 
     def close(self) -> None:
         """Stop serving and forget everything."""
-        if self._thread:
-            self._server.shutdown()
-            self._thread.join()
+        self._server.stop()
         self._server.server_close()
         self.state.store.close()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import selectors
 import socket
 import sys
 import threading
@@ -160,11 +161,14 @@ class Server(ThreadingHTTPServer):
     daemon_threads = True
     allow_reuse_address = True
     request_queue_size = 128
+    # For handle_request: it is called when a connection waits, and must not wait for another.
+    timeout = 0
 
     def __init__(self, host: str, port: int, front: Front):
         """Bind at once: the port is known when this returns."""
         self.front = front
         self._open: dict[socket.socket, threading.Thread] = {}
+        self._thread: threading.Thread | None = None
         super().__init__((host, port), Handler)
         self.address = f"{host}:{self.server_address[1]}"
 
@@ -190,10 +194,23 @@ class Server(ThreadingHTTPServer):
         if not isinstance(error, (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
-    def start(self) -> threading.Thread:
-        """Serve in the background."""
-        thread = threading.Thread(
-            target=self.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
-        )
-        thread.start()
-        return thread
+    def start(self) -> None:
+        """Serve in the background until ``stop``."""
+        self._stopper, stopped = socket.socketpair()
+        self._thread = threading.Thread(target=self._serve_until, args=(stopped,), daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop serving in the background at once, without the wait of a polling loop."""
+        if self._thread:
+            self._stopper.close()
+            self._thread.join()
+            self._thread = None
+
+    def _serve_until(self, stopped: socket.socket) -> None:
+        """Accept connections until the other end of a socket pair is closed."""
+        with stopped, selectors.DefaultSelector() as selector:
+            selector.register(self, selectors.EVENT_READ)
+            selector.register(stopped, selectors.EVENT_READ)
+            while all(key.fileobj is self for key, _ in selector.select()):
+                self.handle_request()

@@ -203,3 +203,13 @@ def test_the_verbs_can_be_called_with_curl(portal: Emulator) -> None:
         == 405
     )
     assert not any(r.path.startswith("/_emulator") for r in portal.requests)
+
+
+def test_two_portals_of_one_process_share_no_rows() -> None:
+    fields = [{"name": "n", "type": "int"}]
+    with Emulator(sample=False) as one, Emulator(sample=False) as other:
+        one.publish("same", fields=fields, records=[{"n": 1}])
+        other.publish("same", fields=fields, records=[{"n": 2}, {"n": 3}])
+        assert (count(one, "same"), count(other, "same")) == (1, 2)
+        other.close()
+        assert count(one, "same") == 1
