@@ -203,7 +203,7 @@ def test_a_command_broken_off_amid_a_renewal_keeps_what_the_portal_gave(
         import threading
 
         import click
-        from ods_pipeline.cli.main import main
+        from ods_pipeline.cli import main as cli
         from ods_pipeline.portal.auth import OAuth2
         from ods_pipeline.portal.http.client import Client
 
@@ -219,7 +219,7 @@ def test_a_command_broken_off_amid_a_renewal_keeps_what_the_portal_gave(
             ask()
 
         cli.cli = command
-        main()
+        cli.main()
     """
     run = subprocess.Popen(
         [sys.executable, "-c", textwrap.dedent(program)],
