@@ -1,6 +1,6 @@
-"""Which credentials the user of the command line gave, and which command is to show what.
+"""The credentials that the user of the command line gave.
 
-What credentials do is `portal.auth`'s business. Dagster's resources take theirs otherwise.
+What they do belongs to `portal`; Dagster's resources take theirs in `dagster`.
 """
 
 from __future__ import annotations
@@ -87,9 +87,9 @@ class Access:
         from ods_pipeline.portal.auth.store import default_file
 
         if not self.client_id:
-            told = "ODS_CLIENT_SECRET is set, but " if self.client_secret else ""
+            lead = "ODS_CLIENT_SECRET is set, but " if self.client_secret else ""
             raise ConfigurationError(
-                f"{told}ODS_CLIENT_ID is not set: give the client ID of an application that is "
+                f"{lead}ODS_CLIENT_ID is not set: give the client ID of an application that is "
                 f"registered on your account page at {address.base}"
             )
         return OAuth2(

@@ -1,6 +1,6 @@
-"""Who a portal takes the user for: which credentials, until when, and what they open.
+"""Whom a portal takes the user for: which credentials, until when, and what they open.
 
-Two small requests. Nothing is renewed here that a request would not renew anyway.
+Two small requests. Logins are renewed in `portal`, as by any request.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ class Opened:
 
 @dataclass(frozen=True)
 class Login:
-    """A login that is kept; what may be told of it.
+    """What may be shown of a stored login.
 
     Attributes:
         kept_in: File, or server and table.
@@ -59,7 +59,7 @@ class Login:
 
     @classmethod
     def of(cls, grant: Grant, kept_in: str) -> Login:
-        """What may be told of a grant: no token is among it."""
+        """What may be shown of a login: none of its tokens."""
         return cls(
             kept_in,
             _moment(grant.logged_in_at),
@@ -97,13 +97,13 @@ class Identity:
 
     def as_dict(self) -> dict[str, Any]:
         """For programs: flat, with times in ISO 8601."""
-        told: dict[str, Any] = {"portal": self.portal, "credentials": "api_key"}
+        entries: dict[str, Any] = {"portal": self.portal, "credentials": "api_key"}
         if isinstance(self.credentials, OAuth2):
-            told |= {"credentials": "oauth2", "client_id": self.credentials.client_id}
-        told |= asdict(self.opened) | (asdict(self.login) if self.login else {})
+            entries |= {"credentials": "oauth2", "client_id": self.credentials.client_id}
+        entries |= asdict(self.opened) | (asdict(self.login) if self.login else {})
         return {
             key: value.isoformat() if isinstance(value, datetime) else value
-            for key, value in told.items()
+            for key, value in entries.items()
         }
 
     def __str__(self) -> str:

@@ -58,13 +58,13 @@ class Portal:
             lang: Language of the metadata asked for.
             connect_timeout: Seconds for a connection.
             read_timeout: Seconds of silence before giving up; never a bound on a whole transfer.
-            max_wait: Seconds to wait at most for a spent quota to start anew.
+            max_wait: Seconds to wait at most for a spent quota to be full again.
             attempts: How often a request is sent at most.
             pause: Seconds to wait before the second attempt, about; twice as many before each next.
-            now: The clock by which quotas start anew, in seconds since 1970.
+            now: The clock for quotas, in seconds since 1970.
 
         Raises:
-            ConfigurationError: The address is none, or credentials would go there unprotected.
+            ConfigurationError: The address is unusable, or credentials would be sent unprotected.
         """
         self.client = Client(
             address,
@@ -106,7 +106,7 @@ class Portal:
         """One dataset's metadata and fields, as they are now.
 
         Raises:
-            DatasetNotFound: The portal has none of this identifier.
+            DatasetNotFound: The portal has no dataset of this identifier.
         """
         body = self.client.json(dataset_path(dataset_id))
         try:
@@ -213,8 +213,8 @@ class Portal:
 
         dataset = self.dataset(dataset_id)
         if not dataset.geographic:
-            told = f"{dataset_id} has no geographic field, so WFS has no layer of it"
-            raise NothingToLand(told, portal=self.slug, dataset=dataset_id)
+            message = f"{dataset_id} has no geographic field, so WFS has no layer of it"
+            raise NothingToLand(message, portal=self.slug, dataset=dataset_id)
         with features.opened(
             self.client, dataset, version=version, select=select, axis_order=axis_order
         ) as export:

@@ -1,7 +1,7 @@
 """What a user shows to a portal: an API key, or the bearer token of an OAuth2 login.
 
-Credentials sign requests and know how they are renewed; they send nothing but what the portal's
-own token endpoint is to know. Requests to the portal itself are `client`'s.
+Credentials sign requests and know how they are renewed. They send nothing except to the portal's
+token endpoint; all other requests belong to `portal/http`.
 """
 
 from ods_pipeline.portal.auth import log_filters

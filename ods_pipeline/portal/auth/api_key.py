@@ -1,4 +1,7 @@
-"""API keys: one secret, made on the portal's account page, with the rights of its user."""
+"""API keys: one secret, made on the portal's account page, with the rights of its user.
+
+Logins of people belong to the other files of this folder.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class ApiKey(Credentials):
     """
 
     def __init__(self, key: str, *, in_query: bool = False) -> None:
-        """Take a key; spaces around it are nobody's intention.
+        """Take a key, without spaces around it.
 
         Args:
             key: The key.

@@ -73,11 +73,11 @@ class Consent:
         try:
             answer = exchange(self._session, self._address, self._application, code)
         except LoginNeeded as error:
-            told = (
+            advice = (
                 "the code was used already, has run out, or belongs to another redirection URL "
                 f"than {self.redirect_uri}; run `ods-pipeline login` once more"
             )
-            raise AccessDenied(f"{error.message}: {told}", portal=self._address.slug) from error
+            raise AccessDenied(f"{error.message}: {advice}", portal=self._address.slug) from error
         grant = granted(answer, self._nothing_yet(asked_at), asked_at)
         self._store.save(grant)
         return grant
@@ -120,7 +120,7 @@ class Consent:
 
     def _denied(self, name: str, detail: str) -> AccessDenied:
         if name == "access_denied":
-            told = "the consent was denied; no login was made"
+            message = "the consent was denied; no login was made"
         else:
-            told = f"the portal refuses the login ({name}{f': {detail}' if detail else ''})"
-        return AccessDenied(told, portal=self._address.slug)
+            message = f"the portal refuses the login ({name}{f': {detail}' if detail else ''})"
+        return AccessDenied(message, portal=self._address.slug)

@@ -1,6 +1,6 @@
-"""The portal's token endpoint: codes and refresh tokens go in, tokens come out, or one sentence.
+"""The portal's token endpoint: exchanges codes and refresh tokens for tokens, or raises one error.
 
-Built on requests-oauthlib. What the answer means for the login that is kept is `renewal`'s.
+Built on requests-oauthlib. What follows from an answer for a stored login is not decided here.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class Application(Sealed):
 
     @property
     def proof(self) -> dict[str, str]:
-        """The secret as a parameter; none where there is none, for an empty one is a wrong one."""
+        """The secret as a parameter, left out if there is none: an empty one would be wrong."""
         return {"client_secret": self.client_secret} if self.client_secret else {}
 
 
@@ -142,7 +142,7 @@ def refresh(address: Address, application: Application, refresh_token: str) -> M
         NotSent: Nothing is spent.
         LoginNeeded: The portal refuses the refresh token.
         AccessDenied: The portal refuses the application; nothing is spent.
-        PortalFailure: No answer, or none that says anything: whether it is spent, nobody knows.
+        PortalFailure: No usable answer: the token may have been used up or not.
     """
     proof: dict[str, Any] = {"client_id": application.client_id, **application.proof}
     if application.client_auth == "basic":

@@ -1,7 +1,7 @@
 """The token store in a file: one login, for all threads and processes of one machine.
 
-Readers take no lock: the file under its name is whole, always. Several machines share a login in
-PostgreSQL; when it is renewed is `renewal`'s to say.
+Readers take no lock: the file under its name is always complete. When a login is renewed is not
+decided here.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _PATIENCE = 120
 #: Reserved for the record to come; one of the usual size takes a sixtieth of it.
 _ROOM = 64 * 1024
 _LARGEST = 1024 * 1024
-# Of every record that was ever written: a file that begins otherwise is somebody's key, perhaps.
+# Every record begins so. A file that begins otherwise may be a key of the user's.
 _BEGINNING = b'{"portal": '
 _ELSEWHERE = "give another ODS_TOKEN_FILE"
 _AGAIN = "run `ods-pipeline login` to replace it"
@@ -72,10 +72,10 @@ class FileStore:
         return str(self._path)
 
     def load(self) -> Grant | None:
-        """What is kept; None where nobody has logged in.
+        """The stored login; None if there is none.
 
         Raises:
-            TokenStoreError: It cannot be read, is not safe from others, or somebody else's login.
+            TokenStoreError: It cannot be read, is not safe from others, or is another user's login.
         """
         with self._told("read"):
             text = self._text()
@@ -108,7 +108,7 @@ class FileStore:
             _reserve(self._spare, _ROOM)
 
     def save(self, grant: Grant) -> None:
-        """Keep a new login, even in place of a damaged one, but never of somebody else's.
+        """Store a new login, also over a damaged one, but never over another user's.
 
         Raises:
             TokenStoreError: It cannot be kept; what was kept before still is.
@@ -137,7 +137,7 @@ class FileStore:
         """Keep nothing; False where nothing was kept.
 
         Raises:
-            TokenStoreError: It cannot be taken away, or is somebody else's.
+            TokenStoreError: It cannot be removed, or is another user's.
         """
         with suppress(_Damaged):
             if self.load() is None:
@@ -152,7 +152,7 @@ class FileStore:
 
     @contextmanager
     def exclusive(self, max_wait: float) -> Iterator[None]:
-        """Hold the lock; the kernel takes it from whoever dies.
+        """Hold the lock; the kernel releases it if this process dies.
 
         Args:
             max_wait: Seconds to wait for another holder at most.

@@ -1,6 +1,6 @@
-"""What a login came to: its tokens, until when they serve, and how a renewal of them stands.
+"""A login as a value: its tokens, how long they are valid, and the state of its renewal.
 
-A value and pure questions about it; keeping it is the stores' work, renewing it `renewal`'s.
+Pure functions of it; storing and renewing it are done elsewhere in this folder.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Grant(Sealed):
         client_auth: How the application proves itself: `body` or `basic`.
         generation: How many tokens there were before.
         logged_in_at: When a person consented, in seconds since 1970.
-        pending: When a renewal was begun whose end nobody has seen; None without one.
+        pending: When a renewal was begun whose end is unknown; None without one.
         pending_by: Which process began it, and where.
         refused: Why a person is needed; empty while the login is good.
     """
@@ -92,7 +92,7 @@ class Grant(Sealed):
         """Read what `dump` wrote; what a later version added is left out.
 
         Raises:
-            ValueError: It is none.
+            ValueError: It is not a login.
         """
         grant = _read(cls, text)
         if grant is None:

@@ -1,6 +1,6 @@
-"""Keeps secrets out of the logs of the libraries that carry them.
+"""Keeps secrets out of the logs of libraries: urllib3 logs URLs, requests-oauthlib logs tokens.
 
-urllib3 logs each address asked, requests-oauthlib each token that it gets: both at DEBUG.
+Both do so at level DEBUG. Our own messages are redacted in `redaction`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from ods_pipeline.redaction import redacted
 
 #: Log addresses, in which a key or token may stand.
 _ADDRESSES = ("urllib3.connectionpool", "urllib3.util.retry")
-#: Log whole requests and replies of a token endpoint, when nobody can know the tokens yet.
+#: Log whole requests and replies of a token endpoint, with tokens that are not yet known to us.
 _TOKENS = ("requests_oauthlib.oauth2_session", "requests_oauthlib.oauth2_auth")
 
 

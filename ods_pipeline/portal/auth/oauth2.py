@@ -1,4 +1,7 @@
-"""OAuth2: an application acts for a person who has consented once, for as long as they let it."""
+"""OAuth2: an application acts for a person who has consented once, until the consent is withdrawn.
+
+The steps of a login and of its renewal are in files of their own.
+"""
 
 from __future__ import annotations
 
@@ -180,7 +183,7 @@ class _Bearer(Signer):
             return None
         if rejected == self._given != self._taken:
             # It answered a refusal and was never taken: another renewal would give no better one,
-            # unless somebody else has renewed it since.
+            # unless another process has renewed it since.
             with self._turn():
                 kept = self._credentials.renewal(self._address).kept()
                 if not kept.serves(self._clock(), rejected=rejected):
@@ -263,7 +266,7 @@ class _Bearer(Signer):
             return held
 
     def _turn(self) -> threading.Lock:
-        # A forked process has none of the threads that could give the lock back.
+        # A forked process has none of the threads that could release the lock.
         if self._process != os.getpid():
             self._process, self._lock = os.getpid(), threading.Lock()
         return self._lock

@@ -71,7 +71,7 @@ class PostgresStore(Sealed):
         return self._where
 
     def load(self) -> Grant | None:
-        """What is kept; None where nobody has logged in.
+        """The stored login; None if there is none.
 
         Raises:
             TokenStoreError: The server does not give it, or it is no record of a login.
@@ -114,7 +114,7 @@ class PostgresStore(Sealed):
         """
         values: dict[str, Any] = {"old": old.refresh_token, **_columns(new)}
         if new.pending is not None and not new.refused:
-            # Before a renewal nothing is lost yet, and nobody needs to wait.
+            # Before a renewal nothing is lost yet, and no process needs to wait.
             values |= {"holder": self._holder, "lease": self._lease}
             return self._did("kept", statements.BEGIN, (), **values)
         return self._did("kept", statements.SWAP, _LONG_PAUSES, **values)
@@ -229,7 +229,7 @@ def _columns(grant: Grant) -> dict[str, Any]:
 
 
 def _hang_up(number: int) -> None:
-    # Of a copy, for closing is the connection's own business.
+    # A copy of the descriptor: the connection closes its own.
     with suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
         connection.shutdown(socket.SHUT_RDWR)
 

@@ -1,8 +1,9 @@
-"""The renewal of a login whose refresh tokens serve once, by one of many who need it.
+"""Renews a login with refresh tokens that are valid once, by one of many processes that need it.
 
-The order matters: what is about to be spent is noted first, what came of it is on disk before
-anybody uses it. So a process that dies in between costs nothing, except between the portal's
-answer and the disk: then the next one is refused, and can say why.
+The order matters: the token that is about to be used is noted first, and the new one is stored
+before it is used. So a process that dies in between loses nothing, except between the portal's
+answer and the store: then the next process is refused, and can say why. How a login is stored is
+not known here.
 """
 
 from __future__ import annotations
@@ -77,10 +78,10 @@ class Renewal:
             return kept
 
     def kept(self) -> Grant:
-        """The login as it is kept, whoever renewed it; the portal is not asked.
+        """The login as it is stored; the portal is not asked.
 
         Raises:
-            LoginNeeded: There is none, or it serves no more.
+            LoginNeeded: There is none, or it is no longer valid.
             TokenStoreError: It cannot be read.
         """
         kept = self._store.load()
@@ -102,9 +103,9 @@ class Renewal:
             return self._others(rejected)
         if time.monotonic() - noted_at > _PROMPTLY:
             # Stopped for so long, this process may have lost its turn to another one.
-            told = "this process was stopped amid the renewal of its login; try again"
-            raise PortalFailure(told, portal=self._address.slug)
-        # From here on, whoever presses Ctrl-C waits for the end: in between, the login is nowhere.
+            message = "this process was stopped amid the renewal of its login; try again"
+            raise PortalFailure(message, portal=self._address.slug)
+        # From here on Ctrl-C waits for the end: in between, no valid login is stored.
         return unbroken(lambda: self._spent(kept, begun, rejected))
 
     def _spent(self, kept: Grant, begun: Grant, rejected: str | None) -> Grant:
@@ -122,7 +123,7 @@ class Renewal:
         else:
             before = replace(kept, generation=kept.generation + 1)
             renewed = granted(answer, before, begun.pending or self._clock())
-            # Whoever logged in anew meanwhile has the better login.
+            # If a person has logged in again meanwhile, that login is the better one.
             return renewed if self._store.swap(begun, renewed) else self._others(rejected)
         raise unsent
 
@@ -146,8 +147,8 @@ class Renewal:
         """What another one has kept meanwhile."""
         kept = self.kept()
         if not kept.serves(self._clock(), rejected=rejected, leeway=False):
-            told = "the login was taken over by another process amid its renewal; try again"
-            raise PortalFailure(told, portal=self._address.slug)
+            message = "the login was taken over by another process amid its renewal; try again"
+            raise PortalFailure(message, portal=self._address.slug)
         return kept
 
     def _needed(self, why: str) -> LoginNeeded:

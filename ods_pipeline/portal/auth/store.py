@@ -1,4 +1,7 @@
-"""Where a login is kept between runs, for all processes that share it."""
+"""The interface of token stores, which keep a login between runs for all processes that share it.
+
+Files and PostgreSQL implement it; nothing here opens either.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,7 @@ _POSTGRES = frozenset({"postgresql", "postgres"})
 class TokenStore(Protocol):
     """Keeps one grant: the one of a portal and an application.
 
-    A refresh token serves once, so whoever spends it must be alone (`exclusive`), and what came of
+    A refresh token is valid once, so only one may use it at a time (`exclusive`), and what came of
     it must be on disk before it is used (`swap`).
     """
 
@@ -27,7 +30,7 @@ class TokenStore(Protocol):
         """The place for people, without secrets."""
 
     def load(self) -> Grant | None:
-        """What is kept; None where nobody has logged in. Takes no lock.
+        """The stored login; None if there is none. Takes no lock.
 
         Raises:
             TokenStoreError: It cannot be read, or is not safe from others.

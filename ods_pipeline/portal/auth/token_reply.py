@@ -1,6 +1,6 @@
 """What a token endpoint's reply means: tokens, or one of our errors. Pure functions of a reply.
 
-Asking is `endpoint`'s work; what an error means for the login that is kept is `renewal`'s.
+Nothing is sent here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def tokens(
         LoginNeeded: The portal refuses the code or the refresh token.
         AccessDenied: It refuses the application or the request; nothing is spent.
         QuotaExhausted: It has been asked too often; nothing is spent.
-        PortalFailure: It failed, and nobody knows what is spent.
+        PortalFailure: It failed, and the token may have been used up or not.
     """
     where = {"portal": address.slug, "url": address.base + endpoint}
     said = _document(reply.content)
@@ -55,21 +55,23 @@ def tokens(
         raise _redirected(reply, where)
     if reply.status_code == _TOO_MANY:
         raise replies.quota(reply.headers, said, **where)
-    told = _told(name or f"status {reply.status_code}", said)
+    reason = _reason(name or f"status {reply.status_code}", said)
     if name == "invalid_grant":
-        raise LoginNeeded(f"the portal takes this login no more ({told})", **where)
+        raise LoginNeeded(f"the portal takes this login no more ({reason})", **where)
     if name in {"invalid_client", "unauthorized_client"}:
         raise AccessDenied(
-            f"the portal does not take the application {client_id} or its secret ({told}); "
+            f"the portal does not take the application {client_id} or its secret ({reason}); "
             "check ODS_CLIENT_ID and ODS_CLIENT_SECRET against the portal's account page",
             **where,
         )
     refused = 400 <= reply.status_code < 500 and reply.status_code not in _TROUBLES
     if reply.status_code in _NO_ENDPOINT and not name:
-        raise AccessDenied(f"there is no token endpoint there ({told}); check ODS_PORTAL", **where)
+        raise AccessDenied(
+            f"there is no token endpoint there ({reason}); check ODS_PORTAL", **where
+        )
     if name not in _LATER and (name or refused):
-        raise AccessDenied(f"the token endpoint refuses the request ({told})", **where)
-    raise PortalFailure(f"the token endpoint gave no tokens ({told}); try later", **where)
+        raise AccessDenied(f"the token endpoint refuses the request ({reason})", **where)
+    raise PortalFailure(f"the token endpoint gave no tokens ({reason}); try later", **where)
 
 
 _TOKENS = ("access_token", "refresh_token")
@@ -102,6 +104,6 @@ def _bearer(said: Mapping[str, Any]) -> bool:
     return kinds and bearer and carried and bool(said.get("access_token"))
 
 
-def _told(what: str, said: Mapping[str, Any]) -> str:
+def _reason(what: str, said: Mapping[str, Any]) -> str:
     detail = str(said.get("error_description") or said.get("message") or "").rstrip(".")
     return f"{what}: {detail}" if detail else what

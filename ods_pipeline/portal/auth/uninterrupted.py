@@ -1,4 +1,7 @@
-"""Work that must not be broken off between two steps, though the program may be asked to end."""
+"""Work that must not be interrupted between two steps, even if the program is asked to end.
+
+What the work is is not known here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Where a portal is: what people type for it, its base URL, and its name on disk."""
+"""Addresses of portals: what people type, the base URL, and the name of its folder on disk.
+
+Nothing is requested here.
+"""
 
 from __future__ import annotations
 
@@ -9,7 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 from ods_pipeline.errors import ConfigurationError
 
-#: This machine's own names: the one place where plain http shows a secret to nobody.
+#: This machine's own names, the only ones to which plain http is safe for secrets.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
@@ -33,7 +36,7 @@ class Address:
 
     @property
     def private(self) -> bool:
-        """Whether nobody on the way can read along: https, or this machine."""
+        """Whether nothing between can read the traffic: https, or this machine."""
         return self.base.startswith("https://") or self.local
 
     @classmethod
@@ -76,8 +79,9 @@ def dataset_path(dataset_id: str, tail: str = "") -> str:
         ConfigurationError: It would lead to another path.
     """
     if leads_away(dataset_id):
-        told = f"{dataset_id!r} names no dataset: it would lead to another path of the portal"
-        raise ConfigurationError(told)
+        raise ConfigurationError(
+            f"{dataset_id!r} names no dataset: it would lead to another path of the portal"
+        )
     return f"/catalog/datasets/{quote(dataset_id, safe='')}{tail}"
 
 

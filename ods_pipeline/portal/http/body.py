@@ -1,6 +1,6 @@
-"""The body of a reply, piece by piece as it comes, and given up where it comes far too slowly.
+"""The body of a reply, piece by piece; reading ends with an error if it comes far too slowly.
 
-What it means is not looked at here, nor what a broken one costs.
+What the body means is not known here.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def pieces(
         piece = _read(response)
         now = time.monotonic()
         tick()
-        # Waiting alone counts: whoever takes the pieces may be slow as well.
+        # Only waiting counts: the code that takes the pieces may be slow as well.
         waited += now - started
         if waited >= slowest.seconds:
             came = response.raw.tell() - seen

@@ -1,7 +1,7 @@
-"""One conversation with one portal: requests that are bounded, repeated where it helps, counted.
+"""The client of one portal: requests with limits, repeated where that helps, and counted.
 
-Everything that crosses the wire goes through `Client`. What the replies mean as datasets and
-records is for the modules beside it.
+Everything on the wire goes through `Client`. What replies mean as datasets, records or features
+belongs to the other folders of `portal`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ class Client:
 
         Args:
             address: Domain or base URL.
-            credentials: Shown to this portal with each request, and to nobody else.
+            credentials: Sent to this portal with each request, and nowhere else.
             lang: Language of labels and messages; sent always, or the portal's own default counts.
             timezone: Zone of datetimes; sent always, because it changes the Parquet types.
             connect_timeout: Seconds for a connection.
@@ -84,10 +84,10 @@ class Client:
             pause: Seconds before the second attempt at most; doubled for each one after it.
             most: Datasets at once at most, over all processes of this host.
             slowest: How slowly a body may come.
-            now: Seconds since 1970, by which quotas start anew.
+            now: The clock for quotas, in seconds since 1970.
 
         Raises:
-            ConfigurationError: The address is none, or credentials would go there unprotected.
+            ConfigurationError: The address is unusable, or credentials would be sent unprotected.
         """
         self.address = Address.parse(address)
         self._common = {"lang": lang, "timezone": timezone}
@@ -139,7 +139,7 @@ class Client:
         return self._budget.reserved(requests, dataset_id, self._patience)
 
     def placed(self) -> AbstractContextManager[None]:
-        """Have the place that `reserved` took for a block alone, the download; or one anew."""
+        """Use the slot that `reserved` took only until the end of this block; else take one."""
         return self._budget.placed()
 
     def url(self, path: str, parameters: Parameters | None = None) -> str:
@@ -168,10 +168,10 @@ class Client:
         return found
 
     def _garbled(self, body: bytes, url: str) -> Garbled:
-        told = "the reply is not JSON, so this is no Explore API v2.1"
+        message = "the reply is not JSON, so this is no Explore API v2.1"
         if self._proven or body.lstrip()[:1] in {b"[", b"{"}:
-            told = "the reply should be JSON, but it breaks off, or goes on after its end"
-        return Garbled(told, portal=self.slug, url=url)
+            message = "the reply should be JSON, but it breaks off, or goes on after its end"
+        return Garbled(message, portal=self.slug, url=url)
 
     def stream(
         self, path: str, parameters: Parameters | None = None
@@ -185,7 +185,7 @@ class Client:
     ) -> Iterator[Iterator[bytes]]:
         """Ask any address of the portal and hand the reply's bytes over as they come.
 
-        Only the opening is repeated on failure: what a broken body costs to fetch anew is for the
+        Only the opening is repeated on failure: whether to fetch a broken body again is for the
         caller to weigh.
 
         Args:
@@ -224,9 +224,12 @@ class Client:
             chunks = self._chunks(response, url)
             head = self._opened(opening, response, chunks, where)
             if body is not None and response.request.method != "POST":
-                told = f"the portal passes POST requests on to {response.url}, where they are lost"
-                raise RequestRefused(f"{told}; give that address, or use GET", **where)
-        except BaseException:  # Whatever it is: a reply that nobody reads holds its connection.
+                raise RequestRefused(
+                    f"the portal passes POST requests on to {response.url}, where they are lost; "
+                    "give that address, or use GET",
+                    **where,
+                )
+        except BaseException:  # Of any kind: a reply that is not read keeps its connection.
             response.close()
             raise
         return Begun(response, itertools.chain([head] if head else [], chunks))
@@ -248,8 +251,8 @@ class Client:
         except WebPage as error:
             raise replies.page(login=self.signer.at_a_login_page(), **where) from error
         except AccessDenied as error:
-            told = self.signer.refusal(status, error.said)
-            raise AccessDenied(told, said=error.said, **where) from error
+            message = self.signer.refusal(status, error.said)
+            raise AccessDenied(message, said=error.said, **where) from error
 
     def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
         def tick() -> None:
@@ -261,8 +264,8 @@ class Client:
             yield from bodies.pieces(response, self._slowest, tick)
             return
         except bodies.TooSlow as slow:
-            told = f"the portal sends too slowly, {slow}; try later"
-            broken: PortalError = PortalFailure(told, portal=self.slug, url=url)
+            message = f"the portal sends too slowly, {slow}; try later"
+            broken: PortalError = PortalFailure(message, portal=self.slug, url=url)
         except requests.RequestException as error:
             broken = self._broken(error, url)
         raise broken
@@ -280,7 +283,7 @@ class Client:
             except (PortalFailure, PortalUnreachable, QuotaExhausted) as error:
                 problem = error
             except (Garbled, WebPage) as error:
-                # A portal that was one a moment ago still is; whoever never was will not become it.
+                # A portal that answered before still is one; another server will not become one.
                 if not self._proven:
                     raise
                 problem = error

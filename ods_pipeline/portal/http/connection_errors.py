@@ -1,6 +1,6 @@
-"""What a broken connection means, as one sentence. Pure functions of what `requests` raised.
+"""What a failed connection means, as one sentence. Pure functions of what `requests` raised.
 
-Replies that did arrive are judged in `replies`; repeating requests is `client`'s work.
+Replies that did arrive are not judged here, and nothing is repeated.
 """
 
 from __future__ import annotations
@@ -65,12 +65,12 @@ def _problem(error: requests.RequestException, host: str, where: dict[str, str])
         )
     if untrusted(error):
         return PortalUnreachable(f"{host} has no certificate that this machine trusts", **where)
-    for kind, told in _UNREACHED.items():
+    for kind, message in _UNREACHED.items():
         if isinstance(error, kind):
-            return PortalUnreachable(told.format(host=host), **where)
-    for kind, told in _FAILED.items():
+            return PortalUnreachable(message.format(host=host), **where)
+    for kind, message in _FAILED.items():
         if isinstance(error, kind):
-            return PortalFailure(told, **where)
+            return PortalFailure(message, **where)
     return PortalFailure(f"the request failed: {type(error).__name__}", **where)
 
 
@@ -90,7 +90,7 @@ def untrusted(error: BaseException | None) -> bool:
 
 
 def unknown_host(error: BaseException | None) -> bool:
-    """Whether the reason, however deep, is a name that nobody knows."""
+    """Whether the reason, however deep, is an unknown host name."""
     return any(isinstance(reason, NameResolutionError) for reason in _reasons(error))
 
 

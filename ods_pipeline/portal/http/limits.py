@@ -1,7 +1,7 @@
-"""How large the parts of an honest portal's replies may be; beyond, they are refused by name.
+"""Limits of size for the parts of a portal's replies; what exceeds them is refused with its name.
 
-Every bound is far above what real portals hold, so that none of them ever meets one: they keep a
-hostile or broken reply from filling memory or disk. Those of GML are `gml.limits`'.
+Every limit is far above what real portals send. They keep a hostile or broken reply from filling
+memory or disk. Limits of GML documents are in `portal/gml`.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Where a reply passes a request on to, and whether it is followed. Pure functions of the reply.
+"""Redirects: where a reply leads, and whether it is followed. Pure functions of the reply.
 
-A portal's own host is followed, since that is who was asked. Any other is named and not asked:
-whoever stands there is not the portal that the user chose, and gets neither questions nor keys.
+Only redirects to the portal's own host are followed. Another host is not what the user chose: it
+is named in an error, and gets neither requests nor credentials.
 """
 
 from __future__ import annotations
@@ -41,9 +41,9 @@ def step(response: requests.Response, address: Address, url: str) -> str | None:
     if within(target, address):
         return target
     elsewhere = shown(target)
-    told = f"to {elsewhere}, where nothing is asked" if elsewhere else "to what is no address"
+    target = f"to {elsewhere}, where nothing is asked" if elsewhere else "to what is no address"
     raise NotAPortal(
-        f"{address.base} passes requests on {told}; "
+        f"{address.base} passes requests on {target}; "
         "if the portal has moved, set ODS_PORTAL to its new address",
         portal=address.slug,
         url=url,

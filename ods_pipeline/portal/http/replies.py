@@ -1,7 +1,7 @@
 """What a portal's reply means: data, a quota, or one of our errors. Pure functions of a reply.
 
-The envelopes are those that real portals were recorded to send: `error_code` and `message` on most
-errors, `errorcode` and `error` on a spent quota. Sending and repeating requests is `client`'s work.
+The error bodies are those that real portals were recorded to send: `error_code` and `message` for
+most errors, `errorcode` and `error` for a spent quota. Nothing is sent or repeated here.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _ERROR_BYTES = 65_536
 def opening(
     status: int, headers: Mapping[str, str], chunks: Iterator[bytes], where: dict[str, str]
 ) -> bytes:
-    """Tell data of the Explore API from errors; data is told by its headers alone.
+    """Distinguish data of the Explore API from errors, by the headers alone.
 
     Args:
         status: HTTP status.
@@ -77,7 +77,7 @@ def document(body: bytes) -> Any:
 
 
 def envelope(body: bytes) -> Mapping[str, Any]:
-    """The JSON object of an error reply; empty when it is none."""
+    """The JSON object of an error reply; empty if it is not one."""
     try:
         parsed = document(body)
     except (ValueError, RecursionError):
@@ -121,7 +121,7 @@ def failure(
 def quota(
     headers: Mapping[str, str], said: Mapping[str, Any], *, portal: str, url: str
 ) -> QuotaExhausted:
-    """The error of a spent quota, with the time at which the portal says it starts anew."""
+    """The error of a spent quota, with the time of its reset, if the portal states it."""
     return refused(refusal(headers, said), time.time(), portal, url)
 
 

@@ -1,6 +1,6 @@
-"""One request to a portal, signed, followed on the portal's own host, and counted.
+"""One request to a portal: signed, redirected on the portal's own host, and counted.
 
-What a reply means, and whether to ask again, is `client`'s to decide.
+What the reply means, and whether to repeat the request, is not decided here.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Sender:
             requests.RequestException: There is no reply.
             PortalError: It leads to another host, no login serves, or the quota is known to be
                 spent.
-            ConfigurationError: The address is none.
+            ConfigurationError: The address is unusable.
         """
         secret = self._signer.secret()
         response = self._followed(url, body, secret)
@@ -116,8 +116,8 @@ class Sender:
         def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
             # The last look before anything is sent, at the address that will be asked.
             if not redirects.within(request.url or "", self._address):
-                told = f"the address is not the portal's own, {self._address.base}"
-                raise ConfigurationError(told, portal=self._address.slug, url=url)
+                message = f"the address is not the portal's own, {self._address.base}"
+                raise ConfigurationError(message, portal=self._address.slug, url=url)
             self._signer.show(request, secret)
             return request
 
@@ -137,19 +137,19 @@ class Sender:
                 auth=signed,
                 allow_redirects=False,
             )
-        except BaseException as error:  # Whatever it is: nobody waits for this reply any more.
+        except BaseException as error:  # Of any kind: this reply is not waited for any more.
             self._budget.on_no_response(counted, late=isinstance(error, requests.Timeout))
-            told = self._unasked(error)
-            if told is None:
+            unasked = self._unasked(error)
+            if unasked is None:
                 raise
-            raise told from error
+            raise unasked from error
         waited = time.monotonic() - started
         self._budget.on_response(counted, response.status_code, response.headers, waited)
         self._note_quota(response.headers)
         return response
 
     def _unasked(self, error: BaseException) -> ConfigurationError | None:
-        """What a user is told who could never have had a reply; None for all other failures."""
+        """The error of a request that was never sent; None for all other failures."""
         if isinstance(error, LocationValueError):
             return ConfigurationError(f"{self._address.base} is no address of a host")
         if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
@@ -200,7 +200,7 @@ class _Straight(requests.Session):
 def _closed_on_failure(response: requests.Response) -> Iterator[None]:
     try:
         yield
-    except BaseException:  # Whatever it is: a reply that nobody reads holds its connection.
+    except BaseException:  # Of any kind: a reply that is not read keeps its connection.
         response.close()
         raise
 

@@ -1,4 +1,7 @@
-"""What all credentials have in common: they are shown to one portal, and never written down."""
+"""What all credentials have in common: they are sent to one portal, and never written down.
+
+The kinds of credentials belong to `portal/auth`.
+"""
 
 from __future__ import annotations
 
@@ -37,7 +40,7 @@ class Signer(Sealed, ABC):
         """What to show now; a token that has run out is renewed first.
 
         Raises:
-            LoginNeeded: There is none to show.
+            LoginNeeded: There is no login.
             PortalError: It cannot be renewed now.
             TokenStoreError: It cannot be read.
         """
@@ -66,7 +69,7 @@ class Signer(Sealed, ABC):
 
     @abstractmethod
     def refusal(self, status: int, said: str) -> str:
-        """What a user is told and can do where the portal refuses.
+        """What to tell a user, with what to do, if the portal refuses.
 
         Args:
             status: 401 or 403.
@@ -128,7 +131,7 @@ def quoted(said: str) -> str:
 
 
 def require_private(address: Address) -> None:
-    """See that nobody on the way to a portal can read what is shown to it.
+    """Refuse to send credentials where others could read them on the way.
 
     Raises:
         ConfigurationError: The portal is asked by plain http.

@@ -1,6 +1,7 @@
-"""One budget for all who share a portal's quota on this host: waits, raises, and takes in replies.
+"""The budget of a portal's quota, shared by all processes of a user on this host.
 
-Sending belongs to `http`.
+Waits for the quota, raises if it is spent for long, and takes in what replies say. Sending belongs
+to `portal/http`.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class Budget:
         Args:
             requests: How many it will need at most, as a rule.
             dataset_id: The dataset.
-            max_wait: Seconds to wait at most for a quota to start anew.
+            max_wait: Seconds to wait at most for a quota to be full again.
 
         Raises:
             QuotaExhausted: Not as many are left. Nothing was asked.
@@ -222,7 +223,7 @@ class Budget:
 
         Args:
             request: What `sending` gave.
-            late: Whether it was waited for in vain.
+            late: Whether waiting for it timed out.
         """
         name = thread_name()
 
@@ -235,7 +236,7 @@ class Budget:
         self._change(change)
 
     def refused(self, error: QuotaExhausted, url: str) -> None:
-        """Take in a 429: until the time that it states nobody on this host asks again.
+        """Take in a 429: no process of this host asks again before the time that it states.
 
         Args:
             error: What it says.
@@ -246,7 +247,7 @@ class Budget:
         self._change(lambda state, now: (rules.refused(state, refusal, dataset, now), None))
 
     def wait_of(self, error: QuotaExhausted) -> float | None:
-        """Seconds until a quota starts anew, as far as that is known."""
+        """Seconds until a quota is full again, as far as that is known."""
         refusal = refusal_of(error)
         if refusal and refusal.wait is not None:
             return refusal.wait
@@ -275,6 +276,6 @@ class Budget:
 
 
 def _dataset(url: str) -> str:
-    """The dataset in an address; that of the WFS is known to whoever reserved alone."""
+    """The dataset in an address; in one of the WFS only the reservation names it."""
     found = _DATASET.search(url)
     return unquote(found[1]) if found else ""

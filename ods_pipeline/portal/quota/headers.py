@@ -1,7 +1,6 @@
 """What replies say of the quota: headers, the bodies of a 429, times to wait. Pure functions.
 
-Nothing here raises, and nothing is made up: what cannot be read is not stated. What follows from
-it for all who share the quota is `decisions`' to say.
+Nothing is raised or assumed here: what cannot be read counts as not stated.
 """
 
 from __future__ import annotations
@@ -36,7 +35,7 @@ class Window:
     Attributes:
         remaining: Requests left; never negative.
         limit: Requests allowed.
-        reset: When it starts anew, in seconds since 1970, whether or not that can be believed.
+        reset: When it is full again, in seconds since 1970, whether plausible or not.
     """
 
     remaining: int
@@ -49,7 +48,7 @@ class Refusal:
     """What a 429 says.
 
     Attributes:
-        reset: When it starts anew, in seconds since 1970.
+        reset: When it is full again, in seconds since 1970.
         wait: Seconds to wait, where it says that instead.
         limit: Requests allowed.
         unit: Per `day`, `month` or what else it says.
@@ -65,21 +64,23 @@ class Refusal:
     of_portal: bool = False
 
     def until(self, now: float) -> float | None:
-        """When it starts anew, however it was said; None where that cannot be believed."""
+        """When it is full again, however it was stated; None if that is not plausible."""
         return believed(now + self.wait if self.wait is not None else self.reset, now)
 
 
 def windows(headers: Mapping[str, str]) -> tuple[Window | None, Window | None]:
     """The quota of the portal and that of the dataset, as far as headers state them."""
-    told = {name.lower(): value for name, value in headers.items()}
-    return _window(told, "x-ratelimit-"), _window(told, "x-ratelimit-dataset-")
+    lower = {name.lower(): value for name, value in headers.items()}
+    return _window(lower, "x-ratelimit-"), _window(lower, "x-ratelimit-dataset-")
 
 
-def _window(told: Mapping[str, str], prefix: str) -> Window | None:
-    remaining = count(told.get(f"{prefix}remaining"))
+def _window(lower: Mapping[str, str], prefix: str) -> Window | None:
+    remaining = count(lower.get(f"{prefix}remaining"))
     if remaining is None:
         return None
-    return Window(remaining, count(told.get(f"{prefix}limit")), moment(told.get(f"{prefix}reset")))
+    return Window(
+        remaining, count(lower.get(f"{prefix}limit")), moment(lower.get(f"{prefix}reset"))
+    )
 
 
 def refusal(headers: Mapping[str, str], said: Mapping[str, Any]) -> Refusal:
@@ -89,13 +90,13 @@ def refusal(headers: Mapping[str, str], said: Mapping[str, Any]) -> Refusal:
         headers: Its headers.
         said: The object in its body.
     """
-    told = {name.lower(): value for name, value in headers.items()}
-    after = told.get("retry-after", "").strip()
+    lower = {name.lower(): value for name, value in headers.items()}
+    after = lower.get("retry-after", "").strip()
     portal, dataset = windows(headers)
     spent = dataset is not None and not dataset.remaining and not (portal and not portal.remaining)
     of_portal = str(said.get("errorcode")) in _OF_THE_PORTAL
     of_dataset = spent and not of_portal
-    header = told.get("x-ratelimit-dataset-reset" if of_dataset else "x-ratelimit-reset")
+    header = lower.get("x-ratelimit-dataset-reset" if of_dataset else "x-ratelimit-reset")
     body = moment(said.get("reset_time"))
     unit = said.get("limit_time_unit")
     return Refusal(

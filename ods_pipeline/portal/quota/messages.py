@@ -1,4 +1,7 @@
-"""What a user is told who must not ask now: how much is left, until when, and what to do."""
+"""Messages for users when a quota is spent: how much is left, until when, and what to do.
+
+When a quota is spent is decided in `rules`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from ods_pipeline.errors import QuotaExhausted
 from ods_pipeline.portal.quota.headers import Refusal, shown
 from ods_pipeline.portal.quota.rules import Spent
 
-# Users are told in words; only the budget has a use for the numbers.
+# Users get words; the numbers are for the budget.
 _REFUSAL = "_refusal"
 _ADVICE = "run again then, or use an API key with a larger quota"
 
@@ -66,15 +69,15 @@ def exhausted(spent: Spent, portal: str, wanted: int, dataset: str, url: str) ->
         of = f" of {spent.limit}" if spent.limit is not None else ""
         kept = f", of which {spent.margin} are kept back" if spent.margin else ""
         promised = f" and {spent.promised} are promised to others" if spent.promised else ""
-        told = (
+        message = (
             f"{spent.left}{of} requests to {whose} are left{kept}{promised}, but {wanted} are "
             f"wanted; the request quota {again}"
         )
     else:
         of = f" of {spent.limit} requests{unit}" if spent.limit is not None else ""
-        told = f"the request quota{of} of {whose} is spent and {again}"
+        message = f"the request quota{of} of {whose} is spent and {again}"
     error = QuotaExhausted(
-        f"{told}; nothing was asked: {_ADVICE}",
+        f"{message}; nothing was asked: {_ADVICE}",
         reset=shown(spent.reset) if spent.reset else None,
         portal=portal,
         url=url,

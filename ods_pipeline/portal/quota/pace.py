@@ -1,6 +1,6 @@
 """How many datasets of one portal are fetched at once. Pure functions.
 
-The portal's trouble halves it, a run of good replies adds one. It is kept with the budget.
+Failures of the portal halve the number, a series of good replies adds one. Nothing is stored here.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""What may be asked, given what all who share a quota know. Pure functions of that and the time.
+"""The rules of a shared quota: what may be requested now. Pure functions of the state and the time.
 
-Each takes the state and gives the next one; waiting and raising are `budget`'s.
+Each takes a state and returns the next one. Nothing waits or raises here.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from ods_pipeline.portal.quota import pace
 from ods_pipeline.portal.quota.headers import Refusal, Window, believed
 from ods_pipeline.portal.quota.state import Closed, Known, Lease, State
 
-#: A quota that does not say when it starts anew is believed for so long.
+#: A quota that does not say when it is full again is believed for so many seconds.
 _UNDATED = 3600
 #: A reset as little past as this is the portal's clock being behind ours: its window is over.
 _SKEW = 600
@@ -52,7 +52,7 @@ class Full:
 
 
 def margin(limit: int | None) -> int:
-    """Requests kept back for people, and for proofs under way; none of an unknown quota."""
+    """Requests kept back for people, and for proofs under way; none if the quota is unknown."""
     if limit is None:
         return 0
     return min(max(limit // _PART, _SMALLEST), _LARGEST, limit // 2)
@@ -62,7 +62,7 @@ def expire(state: State, now: float, lives: Callable[[Lease], bool]) -> State:
     """The state without what is over: windows, closures, and holds of those who are gone."""
     window = state.window if state.window and state.window.until > now else None
     datasets, closed, holds = state.datasets, state.closed, state.holds
-    # A dictionary that stays is not made anew: this is done at each request.
+    # An unchanged dictionary is not copied: this runs for each request.
     if any(known.until <= now for known in datasets.values()):
         datasets = {name: known for name, known in datasets.items() if known.until > now}
     if any(shut.until <= now for shut in closed.values()):
@@ -255,7 +255,7 @@ def _remembered(datasets: dict[str, Known], dataset: str, known: Known | None) -
 
 
 def refused(state: State, refusal: Refusal, dataset: str, now: float) -> State:
-    """Take in a 429: nobody asks again before the time that it states, if that is to be believed.
+    """Take in a 429: no process asks again before the time that it states, if that is plausible.
 
     Args:
         state: The state.
@@ -268,7 +268,7 @@ def refused(state: State, refusal: Refusal, dataset: str, now: float) -> State:
     of_dataset = refusal.of_dataset or (not refusal.of_portal and its and not its.remaining)
     if until is None or (of_dataset and not dataset):
         return state
-    # A proxy may state a year: nobody could ask whether that still holds.
+    # A proxy may state a year, and then no request could show that it no longer holds.
     farthest = _MONTH if refusal.unit == "month" else _DAY
     closed = Closed(min(until, now + farthest), refusal.limit, refusal.unit)
     return replace(state, closed={**state.closed, dataset if of_dataset else "": closed})

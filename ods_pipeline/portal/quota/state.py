@@ -1,6 +1,6 @@
-"""What all processes that share a quota know of it, and the JSON form of that.
+"""The state of a quota that all processes share, and its JSON form.
 
-Requests and replies belong to `http`.
+Requests and replies belong to `portal/http`.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Known:
         remaining: Requests left, those sent meanwhile taken off.
         number: Number of the request whose reply stated it.
         limit: Requests allowed.
-        reset: When it starts anew, where that was said and can be believed.
+        reset: When it is full again, if that was stated and is plausible.
         until: When this is forgotten.
     """
 

@@ -1,7 +1,7 @@
-"""Where the state lies: a small file for all processes of a user on this host, under a lock.
+"""The file of a quota's state, for all processes of a user on this host, under a lock.
 
-A budget is a help and no proof: where it cannot be kept it is this process's own, and whatever is
-damaged counts as empty. What stands in it is `state`'s knowledge.
+A budget helps and proves nothing: where no file can be written each process has its own, and a
+damaged file counts as empty. What the entries mean is not known here.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class StateFile:
 
     @property
     def path(self) -> Path | None:
-        """The file; None where there is none, or none yet."""
+        """The file; None if there is none, or not yet."""
         return self._folder / f"{self._name}.json" if self._folder else None
 
     def update(self, change: Change[_T]) -> _T:
@@ -66,21 +66,21 @@ class StateFile:
                 except OSError:
                     self._alone = True
                     _OURS.setdefault(self._name, self._seen[1])
-            _OURS[self._name], told = change(_OURS[self._name])
-            return told
+            _OURS[self._name], answer = change(_OURS[self._name])
+            return answer
 
     def _update_file(self, change: Change[_T]) -> _T:
         with _locked(self._settled() / f"{self._name}.json") as file:
             text = os.pread(file, _LARGEST, 0)
-            # Most often nobody else was here since, and it need not be read anew.
+            # Mostly no other process has written since, and it need not be parsed again.
             state = self._seen[1] if text == self._seen[0] else parse(text)
-            new, told = change(state)
+            new, answer = change(state)
             if new != state:
                 # One write, and no shorter than before: a process that is killed leaves no half.
                 text = dump(new).ljust(len(text))
                 os.pwrite(file, text, 0)
             self._seen = text, new
-            return told
+            return answer
 
     def _settled(self) -> Path:
         if self._folder is None:
@@ -114,7 +114,7 @@ def _private(folder: Path) -> Path:
 
 
 def _tidy(folder: Path) -> None:
-    """Take away what nobody has asked for in so long that it says nothing any more."""
+    """Remove states of portals that were not asked for a long time."""
     with suppress(FileNotFoundError):  # Another process may be at it as well.
         for path in folder.glob("*.json"):
             if path.stat().st_mtime < time.time() - _OLD:
@@ -123,7 +123,7 @@ def _tidy(folder: Path) -> None:
 
 @contextmanager
 def _locked(path: Path) -> Iterator[int]:
-    """Open a file for this process alone; the kernel unlocks it for whoever dies.
+    """Open a file for this process alone; the kernel unlocks it if the process dies.
 
     Not by the package for locks: it does ten times as much at each turn, and there are two turns
     to a request.
