@@ -5,6 +5,7 @@ What a query means, in ODSQL or as a URL, does not belong here.
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import threading
@@ -42,6 +43,9 @@ def _engine(process: int) -> duckdb.DuckDBPyConnection:
     engine.execute("SET memory_limit = '1GB'")
     engine.execute(MACROS)
     geometry.register(engine)
+    # Let go of it at the end of the process, or the binding reports a leak on stderr.
+    atexit.register(_engine.cache_clear)
+    atexit.register(_file_view.cache_clear)
     return engine
 
 
