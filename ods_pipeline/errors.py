@@ -38,6 +38,7 @@ Decisions, retries and output do not belong here.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from ods_pipeline.dataset import plain
 from ods_pipeline.redaction import redacted
@@ -65,12 +66,24 @@ class OdsPipelineError(Exception):
         self.dataset = dataset
         self.url = redacted(url)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Let an error be pickled whatever its constructor takes: steps of a job hand it on."""
+        return _restored, (type(self), self.args, vars(self))
+
     def __str__(self) -> str:
         """The sentence, with the dataset before it and the URL after it where they are known."""
         dataset = plain(self.dataset, _LONGEST)
         lead = "" if self.message.startswith(dataset) else f"{dataset}: "
         tail = f" ({self.url})" if self.url and self.url not in self.message else ""
         return f"{lead}{self.message}{tail}"
+
+
+def _restored(
+    kind: type[OdsPipelineError], args: tuple[Any, ...], attributes: dict[str, Any]
+) -> OdsPipelineError:
+    error = kind.__new__(kind, *args)
+    vars(error).update(attributes)
+    return error
 
 
 class ConfigurationError(OdsPipelineError):
@@ -239,12 +252,13 @@ class HeldBack(DataError):
     """The new rows may be a mistake: the old rows stay until a person accepts the new ones.
 
     Attributes:
-        verdict: `emptied`, `shrunk` or `frozen`.
+        verdict: `emptied`, `shrunk`, `frozen` or `quarantined`.
+        change: How the columns differ, for people; empty if they are not the reason.
     """
 
-    def __init__(self, verdict: str, message: str, **context: str) -> None:
+    def __init__(self, verdict: str, message: str, *, change: str = "", **context: str) -> None:
         super().__init__(message, **context)
-        self.verdict = verdict
+        self.verdict, self.change = verdict, change
 
 
 class TokenStoreError(OdsPipelineError):

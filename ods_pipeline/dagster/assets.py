@@ -183,8 +183,9 @@ def update_all(
 
     def update(name: str) -> Updated:
         result = update_dataset(work, by_name[name])
-        if result.difference_error:
-            raise result.difference_error
+        different = result.difference_error
+        if different:
+            raise different
         return Updated.of(by_name[name], result, base)
 
     updated, failed = for_each_partition(by_name, update)

@@ -247,7 +247,7 @@ def _load_tables(
     """Load what moved, and what the warehouse lacks or has as it was before."""
     lake, tables = lake_of(context, settings), warehouse.loaded(settings.slug)
     unmoved = landed_steps(lake, extractor, fetched.unmoved)
-    behind = [name for name, step in unmoved.items() if not is_loaded(tables, step, step.landed)]
+    behind = [name for name, step in unmoved.items() if not is_loaded(tables, step)]
     landed, table = settings.keys(extractor)
     verdicts = {
         name: verdict_of(context.instance, landed, name) for name in [*fetched.moved, *behind]

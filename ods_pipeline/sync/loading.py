@@ -17,7 +17,6 @@ import pyarrow as pa
 from ods_pipeline.errors import HeldBack, OdsPipelineError, WarehouseLocked
 from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds
 from ods_pipeline.lake.lake import Lake, receipt
-from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.options import Options
 from ods_pipeline.sync.outcome import SOUND, Outcome, held_outcome
@@ -63,18 +62,19 @@ def load_dataset(
     )
     if load.action == "quarantined":
         reason = load.quarantine(ACCEPT_WITH)
-        raise HeldBack(str(Kind.QUARANTINED), reason, dataset=planned.dataset_id)
+        name, change = planned.dataset_id, str(load.change)
+        raise HeldBack(str(Kind.QUARANTINED), reason, change=change, dataset=name)
     return load
 
 
-def is_loaded(tables: Mapping[str, LoadedTable], planned: Planned, landed: Receipt | None) -> bool:
+def is_loaded(tables: Mapping[str, LoadedTable], planned: Planned) -> bool:
     """Whether a table is exactly as its partition is landed.
 
     Args:
         tables: What the warehouse says is loaded.
         planned: The dataset.
-        landed: Receipt of its partition.
     """
+    landed = planned.landed
     table = tables.get(table_name(planned.dataset_id, planned.extractor.kind))
     return bool(table and landed and table.version == landed.version)
 
@@ -149,7 +149,7 @@ class Loader:
 
     def has(self, planned: Planned) -> bool:
         """Whether the warehouse had a dataset exactly as it is landed when the run began."""
-        return is_loaded(self._tables, planned, planned.landed)
+        return is_loaded(self._tables, planned)
 
     def add(self, planned: Planned, outcome: Outcome) -> None:
         """Load a partition in the next session, which may begin now."""
@@ -228,7 +228,7 @@ class Loader:
         try:
             load = load_dataset(warehouse, self._lake, self._options, planned, outcome.verdict)
         except HeldBack as error:
-            outcome = replace(outcome, loaded=str(Kind.QUARANTINED))
+            outcome = replace(outcome, loaded=error.verdict, change=error.change)
             sound = outcome.action in SOUND
             return held_outcome(outcome, Kind.QUARANTINED, error.message) if sound else outcome
         except OdsPipelineError as error:

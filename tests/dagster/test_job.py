@@ -1,18 +1,45 @@
 """The job for those who prefer a clock: the whole portal, incrementally, in one run."""
 
+import pickle
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from ods_pipeline.dagster.attributes import Selection
 from ods_pipeline.emulator import Emulator, Fault
+from ods_pipeline.errors import (
+    HeldBack,
+    Miscounted,
+    OdsPipelineError,
+    QuotaExhausted,
+    ServiceException,
+    TypeMismatch,
+)
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, value, world
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster's own call, whenever a resource has one inside; goes when it no longer warns.
     "ignore:InitResourceContext.dagster_run is deprecated:DeprecationWarning"
 )
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        HeldBack("shrunk", "it shrank", change="added note", dataset="trees"),
+        TypeMismatch("people", 7, "x", "int"),
+        Miscounted("too few", rows=1, counted=2),
+        QuotaExhausted("spent", reset=datetime(2999, 1, 1, tzinfo=UTC), portal="p"),
+        ServiceException("Code", "where", "text"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_an_error_is_the_same_after_its_way_from_step_to_step(error: OdsPipelineError) -> None:
+    again = pickle.loads(pickle.dumps(error))
+    assert type(again) is type(error)
+    assert (str(again), vars(again)) == (str(error), vars(error))
 
 
 @pytest.fixture

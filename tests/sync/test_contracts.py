@@ -72,6 +72,7 @@ def test_in_quarantine_the_data_land_and_the_table_stays_until_a_person_accepts(
         outcomes = desk.sync(rules=QUARANTINE)
         assert desk.exported == fetched
         assert (outcomes["one"].action, outcomes["one"].verdict) == ("held", "quarantined")
+        assert outcomes["one"].change.startswith("added ")
         assert "added extra" in outcomes["one"].reason
         assert exit_status(outcomes.values()) == 1
     assert pq.read_metadata(desk.lake.partition("records", "one")).num_rows == 6
