@@ -43,7 +43,7 @@ from typing import Any
 from ods_pipeline.dataset import plain
 from ods_pipeline.redaction import redacted
 
-_LONGEST = 1500
+_LONGEST, _LONGEST_VALUE = 1500, 80
 
 
 class OdsPipelineError(Exception):
@@ -76,6 +76,12 @@ class OdsPipelineError(Exception):
         lead = "" if self.message.startswith(dataset) else f"{dataset}: "
         tail = f" ({self.url})" if self.url and self.url not in self.message else ""
         return f"{lead}{self.message}{tail}"
+
+
+def shown(value: object) -> str:
+    """A value of a portal for a message: without secrets, and cut where it is long."""
+    text = redacted(repr(value))
+    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}…"
 
 
 def _restored(
@@ -193,22 +199,25 @@ class DataError(OdsPipelineError):
 
 
 class TypeMismatch(DataError):
-    """A value is not of the type that the portal declares for its field.
+    """Values are not of the types that the portal declares for their fields.
 
     Attributes:
-        field: Technical name of the field.
-        row: Number of the record in the export, the first being 1.
-        value: The value in the export.
+        field: Technical name of the first field concerned.
+        row: Number of its first such record in the export, the first being 1.
+        value: The value in the export, as text without secrets.
+        further: How many other such values there are, with examples; empty for none.
     """
 
-    def __init__(self, field: str, row: int, value: object, expected: str) -> None:
-        text = repr(value)
-        text = text if len(text) <= 80 else text[:77] + "…"
+    def __init__(
+        self, field: str, row: int, value: object, expected: str, further: str = ""
+    ) -> None:
+        holds = f"{shown(value)}; and {further}" if further else shown(value)
         super().__init__(
-            f"field {field!r} is declared as {expected}, but record {row} holds {text}; "
+            f"field {field!r} is declared as {expected}, but record {row} holds {holds}; "
             "ask the publisher to correct the field's type"
         )
-        self.field, self.row, self.value = field, row, value
+        self.field, self.row, self.further = field, row, further
+        self.value = redacted(value if isinstance(value, str) else repr(value))
 
 
 class SchemaMismatch(DataError):

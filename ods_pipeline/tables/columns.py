@@ -1,14 +1,15 @@
 """Converts a column of an export to the declared type of its field.
 
 CSV gives text; Parquet gives Arrow types that vary between portals and versions. Both become the
-same array, or an error that names field, record and value. How an export is fetched or split does
-not belong here.
+same array. Values that are not of their type become null and are counted; the caller decides what
+follows. How an export is fetched or split does not belong here.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date
 from functools import partial
 from typing import Any
 
@@ -16,14 +17,20 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from ods_pipeline.dataset import GEOGRAPHIC, Field
-from ods_pipeline.errors import SchemaMismatch, TypeMismatch
+from ods_pipeline.errors import SchemaMismatch
 from ods_pipeline.tables.geometry import wkb
+from ods_pipeline.tables.oddities import Oddities
 from ods_pipeline.tables.schema import arrow_type
-from ods_pipeline.tables.values import EXACT, ROUNDED, file_address
-
-# Requested between the values of a list in CSV: the portal does not escape its default `,`, which
-# occurs in values ("Parks, recreation, and pets" is one theme).
-LIST_SEPARATOR = "\x1f"
+from ods_pipeline.tables.values import (
+    EXACT,
+    LIST_SEPARATOR,
+    NO_NUMBER,
+    ROUNDED,
+    Reading,
+    file_address,
+    items,
+    json_text,
+)
 
 _JOINERS = (",", ";", "|")
 # Taken from an array: Arrow loads pandas to make a scalar of a Python value.
@@ -47,36 +54,71 @@ class Dialect:
     file_base: str = ""
 
 
-def typed(column: pa.Array, field: Field, row: int = 1, dialect: Dialect = Dialect()) -> pa.Array:
+def typed(
+    column: pa.Array,
+    field: Field,
+    row: int = 1,
+    dialect: Dialect = Dialect(),
+    oddities: Oddities | None = None,
+) -> pa.Array:
     """Convert a column to the declared type of its field.
 
     Args:
         column: The values as in the export.
         field: The declared field.
-        row: Number of the column's first record in the export, for messages.
+        row: Number of the column's first record in the export.
         dialect: How the export writes lists and files.
+        oddities: Takes the values that are not of the declared type, which become null, and those
+            that are read in an odd way.
 
     Returns:
         An array of `arrow_type(field)`. Empty text is null, because no export reliably
-        distinguishes the two; datetimes are cut to the millisecond.
+        distinguishes the two; datetimes are cut to the millisecond. NaN is null: Parquet has it
+        where CSV has an empty cell. The values of a list in a field of single texts are joined.
 
     Raises:
-        TypeMismatch: A value is not of the declared type.
+        TypeMismatch: A value is not of the declared type, and `oddities` is not given.
         JoinedLists: Values of a list were joined by a separator that may occur in them.
     """
-    column = _plain(column)
-    target = arrow_type(field)
+    found = Oddities() if oddities is None else oddities
+    array = _typed(_Column(field, row, found), _plain(column), dialect)
+    refusal = found.error() if oddities is None else None
+    if refusal:
+        raise refusal
+    return array
+
+
+@dataclass(frozen=True)
+class _Column:
+    """Which column is read, and where what is odd about it is noted."""
+
+    field: Field
+    row: int
+    oddities: Oddities
+
+    def reject(self, offset: int, value: object) -> None:
+        self.oddities.reject(self.field, self.row + offset, value)
+
+    def note(self, reading: str, times: int = 1) -> None:
+        self.oddities.note(self.field, reading, times)
+
+
+def _typed(of: _Column, column: pa.Array, dialect: Dialect) -> pa.Array:
+    field, target = of.field, arrow_type(of.field)
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), target)
     if pa.types.is_string(column.type):
         column = _without_empty(column)
     if field.type in GEOGRAPHIC:
-        return wkb(column, field, row)
+        return wkb(column, field, of.row, of.oddities)
     if pa.types.is_list(target):
-        return _lists(column, field, row, dialect.list_separator)
+        return _lists(of, column, dialect.list_separator)
     if field.type == "file":
-        return _files(column, field, row, dialect.file_base)
-    return _parsed(column, field, target, row)
+        return _files(of, column, dialect.file_base)
+    try:
+        return _KERNELS.get(field.type, _texts)(of, column, target)
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
+        return _exact(of, column, target, EXACT.get(field.type, json_text))
 
 
 def _plain(column: pa.Array) -> pa.Array:
@@ -96,36 +138,56 @@ def _without_empty(column: pa.Array) -> pa.Array:
     return column if pc.all(filled).as_py() else pc.if_else(filled, column, _NO_TEXT)
 
 
-def _parsed(column: pa.Array, field: Field, target: pa.DataType, row: int) -> pa.Array:
-    try:
-        return _KERNELS[field.type](column, target)
-    except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _exact(column, field, target, row, EXACT[field.type])
-
-
 def _exact(
-    column: pa.Array, field: Field, target: pa.DataType, row: int, read: Callable[[Any], Any]
+    of: _Column, column: pa.Array, target: pa.DataType, read: Callable[[Any], Any]
 ) -> pa.Array:
     values: list[object] = []
     for offset, scalar in enumerate(column):
         value: object = scalar
+        result: object = None
         try:
             value = scalar.as_py()
-            values.append(None if value is None else read(value))
-        except (ValueError, TypeError, OverflowError, RecursionError) as error:
-            raise TypeMismatch(field.name, row + offset, value, field.type) from error
+            result = None if value is None else read(value)
+        except (ValueError, TypeError, OverflowError, RecursionError):
+            of.reject(offset, value)
+        if isinstance(result, Reading):
+            of.note(result.note)
+            result = result.value
+        values.append(None if result in ("", [], [""]) else result)
     return pa.array(values, target)
 
 
-def _integers(column: pa.Array, target: pa.DataType) -> pa.Array:
+def _texts(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+    """Text as it is, unless it holds the separator that we request between the values of a list."""
+    if not pa.types.is_string(column.type) or _mentions(column, LIST_SEPARATOR):
+        raise pa.ArrowInvalid("no plain text")
+    return column
+
+
+def _json(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+    if not pa.types.is_string(column.type) or any(
+        _mentions(column, word) for word in ("NaN", "Infinity")
+    ):
+        raise pa.ArrowInvalid("no plain JSON")
+    return column
+
+
+def _mentions(column: pa.Array, text: str) -> bool:
+    return bool(pc.any(pc.match_substring(column, text)).as_py())
+
+
+def _integers(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         # Arrow reads hexadecimal; no portal writes it, and `0x10` in an int field is a mistake.
         if _mentions_x(column):
             raise pa.ArrowInvalid("hexadecimal")
     elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise pa.ArrowInvalid("no number")
-    elif pa.types.is_floating(column.type) and _rounded(column):
-        raise pa.ArrowInvalid("rounded")
+    elif pa.types.is_floating(column.type):
+        if _rounded(column):
+            raise pa.ArrowInvalid("rounded")
+        whole = _numbers(column).cast(target)
+        return _noted(of, column, whole)
     return column.cast(target)
 
 
@@ -141,13 +203,31 @@ def _rounded(column: pa.Array) -> bool:
     return bool(pc.any(pc.greater_equal(pc.abs(column), ROUNDED)).as_py())
 
 
-def _floats(column: pa.Array, target: pa.DataType) -> pa.Array:
+def _numbers(column: pa.Array) -> pa.Array:
+    """Floats with null in place of NaN."""
+    missing = pc.is_nan(column)
+    if not pc.any(missing).as_py():
+        return column
+    return pc.if_else(missing, pa.nulls(1, column.type)[0], column)
+
+
+def _noted(of: _Column, column: pa.Array, numbers: pa.Array) -> pa.Array:
+    """The same numbers, after a note of how many values of the column they lack."""
+    if numbers.null_count > column.null_count:
+        of.note(NO_NUMBER, numbers.null_count - column.null_count)
+    return numbers
+
+
+def _floats(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
         raise pa.ArrowInvalid("no number")
-    return pc.cast(column, target, safe=pa.types.is_string(column.type))
+    numbers = _numbers(pc.cast(column, target, safe=pa.types.is_string(column.type)))
+    if pa.types.is_float16(column.type) or pa.types.is_float32(column.type):
+        of.note(_NARROW, len(numbers) - numbers.null_count)
+    return _noted(of, column, numbers)
 
 
-def _instants(column: pa.Array, target: pa.DataType) -> pa.Array:
+def _instants(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         column = column.cast(pa.timestamp("us", tz="UTC"))
     if not pa.types.is_timestamp(column.type):
@@ -155,46 +235,70 @@ def _instants(column: pa.Array, target: pa.DataType) -> pa.Array:
     if column.type.unit in {"us", "ns"}:
         naive = column.cast(pa.timestamp(column.type.unit))
         column = pc.floor_temporal(naive, unit="millisecond")
-    return column.cast(pa.timestamp("ms", column.type.tz)).cast(target)
+    moments = column.cast(pa.timestamp("ms", column.type.tz)).cast(target)
+    return _within(of, moments, pa.int64(), _MOMENTS)
 
 
-def _cast(*accepted: Callable[[pa.DataType], bool]) -> Callable[[pa.Array, pa.DataType], pa.Array]:
-    """A kernel that casts columns of the accepted types."""
-
-    def cast(column: pa.Array, target: pa.DataType) -> pa.Array:
-        if not any(accepts(column.type) for accepts in accepted):
-            raise pa.ArrowInvalid("another type")
-        return column.cast(target)
-
-    return cast
+def _days(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+    if not (pa.types.is_date32(column.type) or pa.types.is_string(column.type)):
+        raise pa.ArrowInvalid("another type")
+    return _within(of, column.cast(target), pa.int32(), _DAYS)
 
 
-_KERNELS: dict[str, Callable[[pa.Array, pa.DataType], pa.Array]] = {
-    "text": _cast(pa.types.is_string),
-    "json_blob": _cast(pa.types.is_string),
+def _within(
+    of: _Column, column: pa.Array, storage: pa.DataType, years: tuple[int, int]
+) -> pa.Array:
+    """The same array without what is before the year 1 or after 9999, which no reader takes."""
+    first, last = years
+    numbers = column.view(storage)
+    outside = pc.or_(pc.less(numbers, first), pc.greater(numbers, last))
+    if not pc.any(outside).as_py():
+        return column
+    for offset in pc.indices_nonzero(outside).to_pylist():
+        of.reject(offset, f"{numbers[offset].as_py()} {_UNITS[storage]} after 1970")
+    return pc.if_else(outside, pa.nulls(1, column.type)[0], column)
+
+
+def _truths(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+    if not (pa.types.is_boolean(column.type) or pa.types.is_string(column.type)):
+        raise pa.ArrowInvalid("another type")
+    return column.cast(target)
+
+
+_NARROW = "the export has single precision where double is declared; digits may be missing"
+_DAYS = ((date.min - date(1970, 1, 1)).days, (date.max - date(1970, 1, 1)).days)
+_MOMENTS = (_DAYS[0] * 86_400_000, (_DAYS[1] + 1) * 86_400_000 - 1)
+_UNITS = {pa.int32(): "days", pa.int64(): "milliseconds"}
+_KERNELS: dict[str, Callable[[_Column, pa.Array, pa.DataType], pa.Array]] = {
+    "text": _texts,
+    "json_blob": _json,
     "int": _integers,
     "double": _floats,
-    "date": _cast(pa.types.is_date32, pa.types.is_string),
+    "date": _days,
     "datetime": _instants,
-    "boolean": _cast(pa.types.is_boolean, pa.types.is_string),
+    "boolean": _truths,
 }
 
 
-def _files(column: pa.Array, field: Field, row: int, base: str) -> pa.Array:
-    if pa.types.is_string(column.type) and not pc.any(pc.starts_with(column, "{")).as_py():
-        return column
-    return _exact(column, field, pa.string(), row, partial(file_address, base=base))
-
-
-def _lists(column: pa.Array, field: Field, row: int, separator: str) -> pa.Array:
-    if pa.types.is_list(column.type):
-        return pa.array([_list(value) for value in column.to_pylist()], pa.list_(pa.string()))
-    if not pa.types.is_string(column.type):
-        return _exact(column, field, pa.list_(pa.string()), row, _refuse)
-    if not separator and any(
-        pc.any(pc.match_substring(column, candidate)).as_py() for candidate in joiners(field)
+def _files(of: _Column, column: pa.Array, base: str) -> pa.Array:
+    nested = ("{", "[", " ")
+    if (
+        pa.types.is_string(column.type)
+        and not any(pc.any(pc.starts_with(column, first)).as_py() for first in nested)
+        and not _mentions(column, LIST_SEPARATOR)
     ):
-        raise JoinedLists(f"the values of field {field.name!r} came joined into one text")
+        return column
+    return _exact(of, column, pa.string(), partial(file_address, base=base))
+
+
+def _lists(of: _Column, column: pa.Array, separator: str) -> pa.Array:
+    of_texts = pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type)
+    if of_texts and not _mentions(column.flatten(), LIST_SEPARATOR):
+        return pa.array([_kept(value) for value in column.to_pylist()], arrow_type(of.field))
+    if not pa.types.is_string(column.type):
+        return _exact(of, column, arrow_type(of.field), _list)
+    if not separator and any(_mentions(column, candidate) for candidate in joiners(of.field)):
+        raise JoinedLists(f"the values of field {of.field.name!r} came joined into one text")
     return pc.split_pattern(column, separator or LIST_SEPARATOR)
 
 
@@ -203,11 +307,13 @@ def joiners(field: Field) -> set[str]:
     return {*_JOINERS, field.separator} - {""}
 
 
-def _list(values: list[object] | None) -> list[str] | None:
+def _kept(values: list[str | None] | None) -> list[str] | None:
     # CSV cannot distinguish no list, an empty list and a list of one empty value.
-    kept = ["" if value is None else str(value) for value in values or ()]
+    kept = ["" if value is None else value for value in values or ()]
     return None if kept in ([], [""]) else kept
 
 
-def _refuse(value: object) -> object:
-    raise ValueError(value)
+def _list(values: object) -> list[str]:
+    if not isinstance(values, list):
+        raise ValueError(values)
+    return [item for value in values for item in items(value)]

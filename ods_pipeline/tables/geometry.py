@@ -1,12 +1,14 @@
 """Converts geometries of exports to WKB in longitude and latitude.
 
-Geometries are not corrected: an invalid ring stays as the publisher drew it. GML does not belong
-here.
+Geometries are not corrected: an invalid ring stays as the publisher drew it. What GEOS cannot even
+construct is read by `tables.geometry_repair`. GML does not belong here.
 """
 
 from __future__ import annotations
 
 import json
+import re
+import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -16,41 +18,46 @@ import pyarrow.compute as pc
 import shapely
 
 from ods_pipeline.dataset import GEOGRAPHIC, Field
-from ods_pipeline.errors import TypeMismatch
+from ods_pipeline.tables.geometry_repair import Repair
+from ods_pipeline.tables.oddities import Oddities
 
 _POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
 LITTLE_ENDIAN, _POINT_TYPE = 1, 1
 _NO_INDEX = pa.nulls(1, pa.int32())[0]
 
+# The one prefix of PostGIS that says what the portal says: longitude and latitude.
+_SRID = re.compile(r"^SRID=4326;", re.IGNORECASE)
+
 # RuntimeError is JSON nested too deeply, and shapely's refusal of curves.
-_UNREADABLE = (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, RuntimeError)
+_UNREADABLE = (
+    *(shapely.errors.ShapelyError, struct.error),
+    *(ValueError, TypeError, KeyError, IndexError, RuntimeError),
+)
 
 
-def wkb(column: pa.Array, field: Field, row: int = 1) -> pa.Array:
+def wkb(column: pa.Array, field: Field, row: int, oddities: Oddities) -> pa.Array:
     """Convert geometries to little-endian ISO WKB, longitude before latitude.
 
     Args:
         column: Text (`lat, lon` of a geo_point_2d in CSV, GeoJSON of a geo_shape), WKB (Parquet)
             or a struct of `lon` and `lat`.
         field: The declared field.
-        row: Number of the column's first record in the export, for messages.
+        row: Number of the column's first record in the export.
+        oddities: Takes what is no geometry, which becomes null, and what had to be mended.
 
     Returns:
-        A `binary` array.
-
-    Raises:
-        TypeMismatch: A value is not a geometry.
+        A `binary` array, in which empty geometries are null.
     """
     try:
-        if pa.types.is_struct(column.type):
-            return _one_by_one(column, field, row)
         if pa.types.is_string(column.type):
             if field.type == "geo_point_2d":
                 return _from_lat_lon(column)
             return _to_wkb(shapely.from_geojson(objects(column)))
-        return _canonical(column)
+        if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
+            return _canonical(column)
     except _UNREADABLE:
-        return _one_by_one(column, field, row)
+        pass
+    return _one_by_one(column, field, row, oddities)
 
 
 def _from_lat_lon(column: pa.Array) -> pa.Array:
@@ -61,6 +68,7 @@ def _from_lat_lon(column: pa.Array) -> pa.Array:
     if not pairs == present == len(column) - column.null_count:
         raise ValueError("not two coordinates")
     numbers = _values(pc.ascii_trim_whitespace(parts.flatten()).cast(pa.float64()))
+    _require_finite(numbers)
     points = _points(numbers[1::2], numbers[0::2])
     if len(points) == len(column):
         return points
@@ -86,9 +94,19 @@ def _points(lon: np.ndarray[Any, Any], lat: np.ndarray[Any, Any]) -> pa.Array:
 
 def _canonical(column: pa.Array) -> pa.Array:
     column = column.cast(pa.binary())
-    if packed_points(column) is not None:
+    points = packed_points(column)
+    if points is not None:
+        _require_finite(points["lon"], points["lat"])
         return column
-    return _to_wkb(shapely.from_wkb(objects(column)))
+    shapes = shapely.from_wkb(objects(column))
+    if (shapely.get_srid(shapes) > 0).any():
+        raise ValueError("a reference system of its own")
+    return _to_wkb(shapes)
+
+
+def _require_finite(*numbers: np.ndarray[Any, Any]) -> None:
+    if not all(np.isfinite(some).all() for some in numbers):
+        raise ValueError("an empty point, or one that is nowhere")
 
 
 def packed_points(column: pa.Array) -> np.ndarray[Any, Any] | None:
@@ -112,40 +130,87 @@ def objects(column: pa.Array) -> np.ndarray[Any, Any]:
 
 
 def _to_wkb(geometries: Iterable[Any]) -> pa.Array:
-    encoded = shapely.to_wkb(
-        np.asarray(geometries, object), byte_order=LITTLE_ENDIAN, flavor="iso", include_srid=False
-    )
+    shapes = np.asarray(geometries, object)
+    empty = shapely.is_empty(shapes)
+    if empty.any():
+        shapes = shapes.copy()
+        shapes[empty] = None
+    encoded = shapely.to_wkb(shapes, byte_order=LITTLE_ENDIAN, flavor="iso", include_srid=False)
     return pa.array(encoded, pa.binary())
 
 
-def _one_by_one(column: pa.Array, field: Field, row: int) -> pa.Array:
-    geometries: list[Any] = []
+def _one_by_one(column: pa.Array, field: Field, row: int, oddities: Oddities) -> pa.Array:
+    geometries = np.empty(len(column), object)
     for offset, value in enumerate(column.to_pylist()):
+        repair = Repair()
         try:
-            geometries.append(None if value is None else _geometry(value))
-        except _UNREADABLE as error:
-            raise TypeMismatch(field.name, row + offset, value, field.type) from error
-    return _to_wkb(np.array(geometries, object))
+            geometries[offset] = _geometry(value, repair)
+        except _UNREADABLE:
+            oddities.reject(field, row + offset, value)
+        for note in repair.notes:
+            oddities.note(field, note)
+    return _to_wkb(geometries)
 
 
-def _geometry(value: Any) -> Any:
+def _geometry(value: Any, repair: Repair) -> Any:
     """A geometry in any form seen in exports, alone or in a Feature."""
+    if isinstance(value, str):
+        text = value.strip()
+        if text.startswith(("{", "[", "null")):
+            return _geometry(json.loads(text), repair)
+        return _from_text(text, repair)
+    if value is None or value in (b"", {}, []):
+        return None
     if isinstance(value, bytes):
-        return shapely.from_wkb(value)
-    if isinstance(value, str) and value.lstrip().startswith(("{", "null")):
-        value = json.loads(value)
-        if value is None:
-            return None
-    if isinstance(value, dict):
-        if value.get("type") == "Feature":
-            value = value["geometry"]
-        if value is None:
-            return None
-        if "lon" in value and "lat" in value:
-            return shapely.Point(float(value["lon"]), float(value["lat"]))
-        return shapely.from_geojson(json.dumps(value))
-    lat, lon = (float(part) for part in str(value).split(","))
-    return shapely.Point(lon, lat)
+        return _from_wkb(value, repair)
+    match value:
+        case {"type": "Feature", "geometry": geometry}:
+            return _geometry(geometry, repair)
+        case {"lon": lon, "lat": lat}:
+            return None if lon is None or lat is None else _point(lat, lon)
+        case {"type": _}:
+            return _from_geojson(value, repair)
+        case [lat, lon]:
+            # As the older APIs write a point.
+            return _point(lat, lon)
+    raise ValueError(value)
+
+
+def _from_geojson(shape: dict[str, Any], repair: Repair) -> Any:
+    try:
+        return shapely.from_geojson(json.dumps(shape))
+    except (shapely.errors.ShapelyError, ValueError):
+        return repair.geojson(shape)
+
+
+def _from_text(text: str, repair: Repair) -> Any:
+    """A point as `lat, lon`, or a geometry as WKT or as hexadecimal digits of WKB."""
+    if text[:2] in {"00", "01"} and "," not in text:
+        return _from_wkb(bytes.fromhex(text), repair)
+    if text[:1].isalpha():
+        return _lonlat(shapely.from_wkt(_SRID.sub("", text)))
+    lat, lon = (float(part) for part in text.split(","))
+    return _point(lat, lon)
+
+
+def _from_wkb(data: bytes, repair: Repair) -> Any:
+    try:
+        return _lonlat(shapely.from_wkb(data))
+    except (shapely.errors.ShapelyError, RuntimeError):
+        return repair.wkb(data)
+
+
+def _lonlat(geometry: Any) -> Any:
+    if shapely.get_srid(geometry) not in {0, 4326}:
+        raise ValueError("another reference system than longitude and latitude")
+    return geometry
+
+
+def _point(lat: Any, lon: Any) -> Any:
+    point = shapely.Point(float(lon), float(lat))
+    if not np.isfinite(shapely.get_coordinates(point)).all():
+        raise ValueError("a coordinate that is not finite")
+    return point
 
 
 def geometry_columns(schema: pa.Schema) -> list[str]:

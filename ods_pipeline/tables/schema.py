@@ -34,18 +34,21 @@ def arrow_type(field: Field) -> pa.DataType:
 
     Args:
         field: A declared field. Geometry is WKB in `binary`; several values make a
-            `list<string>`.
-
-    Raises:
-        SchemaMismatch: The portal declares a type that the API does not document.
+            `list<string>`; a type that the API does not document is text, or JSON where nested.
     """
-    if field.type not in _ARROW:
-        raise SchemaMismatch(
-            f"field {field.name!r} has the type {field.type!r}, which this version does not know"
-        )
     if field.type == "text" and field.multivalued:
         return pa.list_(pa.string())
-    return _ARROW[field.type]
+    return _ARROW.get(field.type, pa.string())
+
+
+def unknown_types(fields: Iterable[Field]) -> list[str]:
+    """A sentence for each field of a type that this version does not know."""
+    return [
+        f"field {field.name!r} has the type {field.type!r}, which this version does not know: it "
+        "is text, or JSON where it is nested"
+        for field in fields
+        if field.type not in _ARROW
+    ]
 
 
 def arrow_field(field: Field) -> pa.Field:
@@ -95,7 +98,7 @@ def arrow_schema(fields: Iterable[Field]) -> pa.Schema:
     """The Arrow schema of some fields, in their order.
 
     Raises:
-        SchemaMismatch: A type is unknown, or two fields have the same name.
+        SchemaMismatch: Two fields have the same name.
     """
     schema = pa.schema([arrow_field(field) for field in fields])
     repeated = sorted({name for name in schema.names if schema.names.count(name) > 1})

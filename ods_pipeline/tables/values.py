@@ -1,17 +1,26 @@
 """Converts one value of an export to its declared type: the slow, exact rules.
 
 Whole columns are read with Arrow's kernels first. Where these refuse, the functions here decide
-what is accepted; each raises ValueError for other values. Fields and records are not known here.
+what is accepted, whichever export the value came through; each raises ValueError for other values.
+Fields and records are not known here.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import re
+import uuid
 from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime, time
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any
+from typing import Any, NamedTuple
+
+#: Requested between the values of a list in CSV: the portal does not escape its default `,`, which
+#: occurs in values ("Parks, recreation, and pets" is one theme).
+LIST_SEPARATOR = "\x1f"
+#: Between the values of a list that has to become one text; a portal's own exports have it there.
+JOINER = ","
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
 _NUMBER = re.compile(
@@ -21,9 +30,26 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 #: From here on a float can stand for several whole numbers.
 ROUNDED = 2.0**53
+_QUARTER = timedelta(minutes=15)
+# The offsets of the world's time zones end at -12:00 and +14:00.
+_SAME_DAY, _NEXT_DAY = timedelta(hours=10), timedelta(hours=12)
 
 
-def integer(value: Any) -> int:
+class Reading(NamedTuple):
+    """A value that was read in a way that has to be explained, and the explanation."""
+
+    value: Any
+    note: str
+
+
+NO_NUMBER = "NaN stands for a missing number, so it is null"
+LISTED = "a list, though the field is not declared multivalued; it is joined by commas"
+LOCAL_DAY = "a moment that is midnight in one time zone alone; it is that zone's day"
+COARSE = "a year or a month where a moment is declared; it is the first moment of it"
+INVALID_JSON = "JSON with NaN or Infinity, which JSON does not have; these are null"
+
+
+def integer(value: Any) -> int | Reading:
     """A 64-bit integer; `12.0` is one, `12.5` is not, nor is a float that may be rounded."""
     if isinstance(value, bool) or (isinstance(value, float) and abs(value) >= ROUNDED):
         raise ValueError(value)
@@ -31,83 +57,209 @@ def integer(value: Any) -> int:
         number = Decimal(_number(value)) if isinstance(value, str) else Decimal(value)
     except (InvalidOperation, TypeError) as error:
         raise ValueError(value) from error
+    if number.is_nan():
+        return Reading(None, NO_NUMBER)
     # Bounds first: `1e999999999` as a Python integer would take a gigabyte and hours.
     if not (number.is_finite() and _SMALLEST <= number <= _LARGEST and number == int(number)):
         raise ValueError(value)
     return int(number)
 
 
-def floating(value: Any) -> float:
+def floating(value: Any) -> float | Reading:
     """A 64-bit float."""
     if isinstance(value, bool):
         raise ValueError(value)
-    return float(_number(value) if isinstance(value, str) else value)
+    number = float(_number(value) if isinstance(value, str) else value)
+    return Reading(None, NO_NUMBER) if math.isnan(number) else number
 
 
 def boolean(value: Any) -> bool:
     """`true`, `false`, `1` or `0`, in any case."""
-    truth = _TRUTH.get(str(value).strip().lower())
+    truth = _TRUTH.get(str(value).strip().lower()) if isinstance(value, str | int) else None
     if truth is None:
         raise ValueError(value)
     return truth
 
 
-def day(value: Any) -> date:
+def day(value: Any) -> date | Reading:
     """A date; the first day where the precision is a year or a month.
 
-    Year-precision fields come as `1977`, `1977-01-01` or a midnight, depending on the portal.
+    Year-precision fields come as `1977`, `1977-01-01` or a midnight, depending on the portal. A
+    moment without an offset of its own is the midnight of a place where it can be only one day's.
     """
     if isinstance(value, datetime):
-        if value.timetz().replace(tzinfo=None) != time.min:
-            raise ValueError(value)
-        return value.date()
+        return _day_of(value)
     if isinstance(value, date):
         return value
-    match = _DATE.fullmatch(str(value).strip())
-    if match:
-        year, month, number = match.groups()
-        return date(int(year), int(month or 1), int(number or 1))
-    return day(datetime.fromisoformat(str(value).strip()))
+    written = _written(value)
+    return _first_day(written) or day(datetime.fromisoformat(written))
 
 
-def instant(value: Any) -> datetime:
+def _day_of(moment: datetime) -> date | Reading:
+    into = timedelta(
+        hours=moment.hour,
+        minutes=moment.minute,
+        seconds=moment.second,
+        microseconds=moment.microsecond,
+    )
+    if not into:
+        return moment.date()
+    ambiguous = _SAME_DAY <= into <= _NEXT_DAY or into % _QUARTER
+    if ambiguous or moment.utcoffset() != timedelta():
+        raise ValueError(moment)
+    return Reading(moment.date() + timedelta(days=into > _NEXT_DAY), LOCAL_DAY)
+
+
+def instant(value: Any) -> datetime | Reading:
     """An instant, cut to the millisecond; without an offset it is UTC, the requested zone."""
-    if isinstance(value, date) and not isinstance(value, datetime):
-        value = datetime.combine(value, time.min)
-    moment = value
-    if not isinstance(moment, datetime):
-        moment = datetime.fromisoformat(str(value).strip())
+    if isinstance(value, datetime):
+        return _cut(value)
+    if isinstance(value, date):
+        return _cut(datetime.combine(value, time.min))
+    written = _written(value)
+    match = _DATE.fullmatch(written)
+    if match and not match[3]:
+        first = _first_day(written)
+        assert first is not None  # noqa: S101 - it matches
+        return Reading(_cut(datetime.combine(first, time.min)), COARSE)
+    return _cut(datetime.fromisoformat(written))
+
+
+def _cut(moment: datetime) -> datetime:
     aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     return aware.astimezone(UTC).replace(microsecond=aware.microsecond // 1000 * 1000)
 
 
-def json_text(value: Any) -> str:
-    """JSON as text: text as it is, other values serialized."""
+def _written(value: Any) -> str:
+    """A date as text; a number can only be a year, written without quotes."""
+    if isinstance(value, int) and not isinstance(value, bool) and 1000 <= value <= 9999:
+        return str(value)
+    if not isinstance(value, str):
+        raise ValueError(value)
+    return value.strip()
+
+
+def _first_day(written: str) -> date | None:
+    match = _DATE.fullmatch(written)
+    if not match:
+        return None
+    year, month, number = match.groups()
+    return date(int(year), int(month or 1), int(number or 1))
+
+
+def json_text(value: Any) -> str | Reading:
+    """JSON as text: text as it is, other values written as JSON.
+
+    Text is only rewritten where it holds NaN or Infinity, which Python's JSON has and no other.
+    """
     if isinstance(value, bytes):
-        return value.decode()
-    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
+        value = value.decode()
+    if not isinstance(value, str):
+        return _json(value)
+    if "NaN" not in value and "Infinity" not in value:
+        return value
+    constants: list[str] = []
+    try:
+        parsed = json.loads(value, parse_constant=constants.append)
+    except ValueError:
+        return value
+    return Reading(_json(parsed), INVALID_JSON) if constants else value
 
 
-def file_address(value: Any, base: str = "") -> str:
-    """A file's URL.
+def _json(value: Any) -> str | Reading:
+    plain = _plain(value)
+    text = json.dumps(plain.value, ensure_ascii=False)
+    return Reading(text, plain.note) if plain.note else text
+
+
+def _plain(value: Any) -> Reading:
+    """A value of Arrow as one of JSON, and a note if something had to be left out."""
+    match value:
+        case float() if not math.isfinite(value):
+            return Reading(None, INVALID_JSON)
+        case Mapping():
+            names, parts = map(str, value), [_plain(part) for part in value.values()]
+            members = dict(zip(names, (part.value for part in parts), strict=True))
+            return Reading(members, _noted(parts))
+        case [*items] if items and all(isinstance(item, tuple) for item in items):
+            return _plain(dict(items))  # A map of Arrow, as its list of pairs.
+        case [*items]:
+            parts = [_plain(item) for item in items]
+            return Reading([part.value for part in parts], _noted(parts))
+    return Reading(_scalar(value), "")
+
+
+def _scalar(value: Any) -> str | float | None:
+    match value:
+        case None | bool() | int() | str() | float():
+            return value
+        case Decimal():
+            number = float(value)
+            return number if Decimal(repr(number)) == value else str(value)
+        case datetime() if value.utcoffset() == timedelta():
+            return f"{value.replace(tzinfo=None).isoformat()}Z"
+        case date() | time():
+            return value.isoformat()
+        case uuid.UUID():
+            return str(value)
+        case bytes():
+            return value.decode()
+    raise ValueError(value)
+
+
+def _noted(parts: list[Reading]) -> str:
+    return next((part.note for part in parts if part.note), "")
+
+
+def text(value: Any) -> str | Reading:
+    """Text, decoded or as JSON where it is nested; the values of a list are joined.
+
+    A number alone is refused: in a text field it may have lost leading zeros.
+    """
+    if isinstance(value, list):
+        return Reading(JOINER.join(item for part in value for item in items(part)), LISTED)
+    if isinstance(value, str) and LIST_SEPARATOR in value:
+        return Reading(value.replace(LIST_SEPARATOR, JOINER), LISTED)
+    if not isinstance(value, str | bytes | Mapping):
+        raise ValueError(value)
+    return value if isinstance(value, str) else json_text(value)
+
+
+def items(value: Any) -> list[str]:
+    """What one element of a list stands for: texts, or JSON where it is nested."""
+    if value is None:
+        return [""]
+    written = json_text(value)
+    plain: str = written.value if isinstance(written, Reading) else written
+    if isinstance(value, float) and math.isnan(value):
+        return [""]
+    return plain.split(LIST_SEPARATOR) if isinstance(value, str) else [plain]
+
+
+def file_address(value: Any, base: str = "") -> str | Reading:
+    """A file's URL; several are joined by commas.
 
     CSV gives the URL. Other exports may give an object: then it is the object's `url`, or its `id`
     below `base`, or the object as JSON text.
     """
-    if isinstance(value, str) and value.startswith("{"):
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         value = json.loads(value)
+    if isinstance(value, list) and value and all(isinstance(item, tuple) for item in value):
+        value = dict(value)  # A map of Arrow, as its list of pairs.
+    if isinstance(value, list):
+        parts = [file_address(item, base) for item in value if item not in (None, "")]
+        addresses = [part.value if isinstance(part, Reading) else part for part in parts]
+        joined = JOINER.join(addresses)
+        return Reading(joined, LISTED) if len(addresses) > 1 else joined
+    if isinstance(value, str):
+        return text(value)
     if not isinstance(value, Mapping):
-        return str(value)
+        raise ValueError(value)
     if value.get("url"):
         return str(value["url"])
     return f"{base}/{value['id']}" if base and value.get("id") else json_text(value)
-
-
-def text(value: Any) -> str:
-    """Text and nothing else: a number in a text field may have lost leading zeros."""
-    if not isinstance(value, str):
-        raise ValueError(value)
-    return value
 
 
 def _number(text: str) -> str:

@@ -104,7 +104,9 @@ def test_other_arrow_types_of_a_parquet_file_are_read_as_the_declared_type(
 
 REFUSED = [
     ("text", pa.array([1, 2]), 1),
-    ("text", pa.array([b"a"]), b"a"),
+    ("text", pa.array([b"\xff"]), b"\xff"),
+    ("date", pa.array([2**31 - 1], pa.date32()), "2147483647 days after 1970"),
+    ("datetime", pa.array([2**62], pa.timestamp("ms")), "4611686018427387904 milli"),
     ("int", pa.array(["1", "x"]), "x"),
     ("int", pa.array(["12.5"]), "12.5"),
     ("int", pa.array([str(LARGEST + 1)]), str(LARGEST + 1)),
@@ -179,7 +181,8 @@ def test_a_datetime_with_an_offset_is_that_instant_to_the_millisecond(moment: da
 @settings(deadline=None)
 @given(st.lists(st.text()))
 def test_text_is_never_guessed_at(values: list[str]) -> None:
-    assert read(pa.array(values, pa.string()), "text") == [value or None for value in values]
+    expected = [value.replace("\x1f", ",") or None for value in values]
+    assert read(pa.array(values, pa.string()), "text") == expected
 
 
 def test_lists_come_as_lists_whatever_the_export_makes_of_them() -> None:
@@ -239,9 +242,8 @@ def test_fields_carry_what_the_publisher_says_of_them() -> None:
     assert schema.field("plain").metadata == {b"ods_type": b"text"}
 
 
-def test_a_type_that_no_document_knows_is_refused_by_name() -> None:
-    with pytest.raises(SchemaMismatch, match="'f' has the type 'hologram'"):
-        arrow_schema([Field("f", "hologram")])
+def test_a_type_that_no_document_knows_is_text() -> None:
+    assert arrow_schema([Field("f", "hologram")]).types == [pa.string()]
 
 
 def test_a_field_that_is_declared_twice_is_refused_by_name() -> None:

@@ -19,14 +19,15 @@ import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 
 from ods_pipeline.dataset import Dataset, Field
-from ods_pipeline.errors import PortalFailure, SchemaMismatch, Unproven
+from ods_pipeline.errors import SchemaMismatch, Unproven
 from ods_pipeline.portal.exports.sniffing import require_csv
-from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_size
 from ods_pipeline.portal.query import quoted_field
+from ods_pipeline.portal.sample import sample
 from ods_pipeline.tables.batches import map_ahead
-from ods_pipeline.tables.columns import LIST_SEPARATOR, joiners
+from ods_pipeline.tables.columns import joiners
+from ods_pipeline.tables.values import LIST_SEPARATOR
 
 DELIMITER = ";"
 _BLOCK = 1 << 20
@@ -197,7 +198,10 @@ def _far_end(block: bytes, seen: int, upper: int, quotes: int) -> int:
 
 
 def check_lists(
-    raw: Iterator[pa.RecordBatch], client: Client, dataset: Dataset, lists: Sequence[Field]
+    raw: Iterator[pa.RecordBatch],
+    client: Client,
+    dataset: Dataset,
+    lists: Sequence[tuple[str, Field]],
 ) -> Iterator[pa.RecordBatch]:
     """The same batches; after the last one, check that the portal used our separator of lists.
 
@@ -209,7 +213,7 @@ def check_lists(
         raw: A CSV export as text.
         client: The client of the portal.
         dataset: The dataset.
-        lists: Its multivalued fields.
+        lists: Its multivalued fields, each after its column's name.
 
     Raises:
         Unproven: The portal ignored the separator.
@@ -217,8 +221,8 @@ def check_lists(
     separated: set[str] = set()
     doubtful: set[str] = set()
     for batch in raw:
-        for field in lists:
-            column = batch.column(field.name)
+        for name, field in lists:
+            column = batch.column(name)
             if pc.any(pc.match_substring(column, LIST_SEPARATOR)).as_py():
                 separated.add(field.name)
             elif any(pc.any(pc.match_substring(column, text)).as_py() for text in joiners(field)):
@@ -237,13 +241,5 @@ def check_lists(
 def _holds_several(client: Client, dataset: Dataset, name: str) -> bool:
     field = quoted_field(name)
     query = {"select": field, "where": f"{field} is not null", "limit": _SAMPLE}
-    body = client.json(dataset_path(dataset.dataset_id, "/records"), query)
-    results = body.get("results") if isinstance(body, dict) else None
-    if not isinstance(results, list):
-        raise PortalFailure(
-            "the portal gives no records to compare its lists with",
-            portal=client.slug,
-            dataset=dataset.dataset_id,
-        )
-    values = [record.get(name) for record in results if isinstance(record, dict)]
+    values = [record.get(name) for record in sample(client, dataset, query)]
     return any(isinstance(value, list) and len(value) > 1 for value in values)

@@ -7,32 +7,38 @@ belongs to `lake`.
 from __future__ import annotations
 
 import contextlib
-from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Literal
 
 import pyarrow as pa
 
-from ods_pipeline.dataset import Dataset, Field
-from ods_pipeline.errors import ConfigurationError, SchemaMismatch
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.exports import csv, parquet
-from ods_pipeline.portal.exports.sniffing import opening_of_csv
+from ods_pipeline.portal.exports.columns import Columns, OnBad, Typing
+from ods_pipeline.portal.exports.sniffing import (
+    made_at,
+    opening_of_csv,
+    require_newer,
+    require_of_dataset,
+)
+from ods_pipeline.portal.field_names import listed
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.limits import (
-    BOUNDS,
     bounded,
     export_bytes,
-    require_number,
     require_rows,
 )
 from ods_pipeline.portal.query import ALL, Query
-from ods_pipeline.tables.batches import map_ahead
-from ods_pipeline.tables.columns import LIST_SEPARATOR, Dialect, JoinedLists, typed
-from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
+from ods_pipeline.tables.columns import Dialect, JoinedLists, typed
+from ods_pipeline.tables.oddities import Oddities
+from ods_pipeline.tables.schema import unknown_types
+from ods_pipeline.tables.values import LIST_SEPARATOR
 
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
@@ -44,10 +50,12 @@ _AT_ONCE: Mapping[str, pa.DataType] = {
     "datetime": pa.timestamp("us", "UTC"),
 }
 
-# Requested explicitly, so that no portal's defaults change the columns or their separators.
+# Requested explicitly, so that no portal's defaults change the columns, their separators or the
+# coordinates.
 _FIXED: Mapping[Format, Mapping[str, object]] = {
-    "parquet": {"parquet_compression": "snappy"},
+    "parquet": {"parquet_compression": "snappy", "epsg": 4326},
     "csv": {
+        "epsg": 4326,
         "delimiter": csv.DELIMITER,
         "list_separator": LIST_SEPARATOR,
         "quote_all": False,
@@ -62,12 +70,14 @@ class Export:
     """An export that is being read.
 
     Attributes:
-        format: Its format: CSV also where Parquet was requested and joins lists; GML for features.
+        format: Its format: CSV also where Parquet was requested and cannot say all; GML for
+            features.
         url: Its address.
         schema: Columns in the order of the fields, with field metadata.
         batches: The rows in bounded memory, to be read once, inside the `with` block.
         notes: Decisions that the reader should know of, a sentence each; complete once the
             batches have been read.
+        made_at: When the portal made it, by its own clock; None if it does not say.
     """
 
     format: Format | Literal["gml"]
@@ -75,6 +85,7 @@ class Export:
     schema: pa.Schema
     batches: Iterator[pa.RecordBatch]
     notes: Sequence[str] = ()
+    made_at: datetime | None = None
 
 
 @contextlib.contextmanager
@@ -86,6 +97,7 @@ def open_export(
     *,
     staging_dir: Path | None = None,
     on_bytes: Callable[[int], object] = lambda size: None,
+    on_bad: OnBad | None = None,
 ) -> Iterator[Export]:
     """Request the records of a dataset, typed by the catalog's declarations.
 
@@ -93,151 +105,106 @@ def open_export(
         client: The client of the portal.
         dataset: The dataset, with its fields.
         format: The export to read. Where Parquet joins the values of a list with a separator that
-            they hold themselves, CSV is read instead, with a separator of ours.
+            they hold themselves, or lacks a field, CSV is read instead.
         query: Which records.
         staging_dir: Folder for temporary files.
         on_bytes: Called with the size of each piece that arrives.
+        on_bad: Takes the values of a batch that are not of their fields' types, which become null.
+            Without it they are counted to the end of the export and refused.
 
     Yields:
         The export.
 
     Raises:
         ConfigurationError: There is no such format.
-        SchemaMismatch: The export's columns are not the declared fields.
-        TypeMismatch: A value is not of its field's type.
-        Unproven: The body is not complete.
-        DataError: It is larger than any honest one; see `http.limits`.
+        SchemaMismatch: The export lacks a field, in either format.
+        TypeMismatch: Values are not of their fields' types; raised after the last batch.
+        Unproven: The body is not complete, or older than the data.
+        DataError: It is larger than any honest one (see `http.limits`), or its coordinates are not
+            longitude and latitude.
         PortalError: The portal's reply is not an export.
     """
     if format not in FORMATS:
         raise ConfigurationError(f"{format!r} is no export to land; choose parquet or csv")
+    notes: list[str] = []
     with contextlib.ExitStack() as stack:
-        body = stack.enter_context(_body(client, dataset, format, query, on_bytes))
-        if format == "csv":
-            schema, raw = csv.read(body, {} if query.reshapes else _kinds(dataset))
-        else:
+        if format == "parquet":
+            body, made = stack.enter_context(_sent(client, dataset, "parquet", query, on_bytes))
             file = stack.enter_context(parquet.spooled(body, staging_dir))
             require_rows(file.rows, dataset.records_count, "the Parquet export's footer")
-            if _joins_lists(file, dataset):
-                stack.close()
-                other = open_export(
-                    client, dataset, "csv", query, staging_dir=staging_dir, on_bytes=on_bytes
-                )
-                yield stack.enter_context(other)
-                return
+            columns = Columns.of(file.schema, dataset, query)
+            why = _why_not_parquet(file, columns)
             schema, raw = file.schema, file.batches()
-        columns = _columns(schema, dataset, query)
-        lists = [field for _, field in columns if field and pa.types.is_list(arrow_type(field))]
-        if format == "csv" and lists:
-            raw = csv.check_lists(raw, client, dataset, lists)
-        batches = _typed(raw, dataset, columns, _dialect(client, dataset, format))
+            if why:
+                stack.close()
+                notes.append(f"read as csv: {why}")
+                format = "csv"
+        if format == "csv":
+            body, made = stack.enter_context(_sent(client, dataset, "csv", query, on_bytes))
+            schema, raw = csv.read(body, {} if query.reshapes else _kinds(dataset))
+            columns = Columns.of(schema, dataset, query)
+            if columns.lists:
+                raw = csv.check_lists(raw, client, dataset, columns.lists)
+        columns.require_all(dataset)
+        notes += [*columns.notes, *unknown_types(columns.fields)]
+        typing = Typing(columns, dataset, _dialect(client, dataset, format), notes, on_bad)
         yield Export(
             format,
             client.url(dataset_path(dataset.dataset_id, f"/exports/{format}")),
-            pa.schema([target for target, _ in columns]),
-            stack.enter_context(contextlib.closing(batches)),
+            columns.schema,
+            stack.enter_context(contextlib.closing(typing.batches(raw))),
+            notes,
+            made,
         )
 
 
 @contextlib.contextmanager
-def _body(
+def _sent(
     client: Client,
     dataset: Dataset,
     format: Format,
     query: Query,
     on_bytes: Callable[[int], object],
-) -> Iterator[Iterator[bytes]]:
+) -> Iterator[tuple[Iterator[bytes], datetime | None]]:
+    """The body of an export, and when the portal made it."""
     path = dataset_path(dataset.dataset_id, f"/exports/{format}")
     url = client.url(path, {**query.parameters(), **_FIXED[format]})
-    opening = opening_of_csv if format == "csv" else replies.opening
+    first = opening_of_csv if format == "csv" else replies.opening
+    made: list[datetime | None] = []
+
+    def opening(
+        status: int, headers: Mapping[str, str], chunks: Iterator[bytes], where: dict[str, str]
+    ) -> bytes:
+        head = first(status, headers, chunks, where)
+        require_of_dataset(headers, dataset.dataset_id)
+        made.append(made_at(headers))
+        require_newer(made[-1], dataset.data_processed)
+        return head
+
     with client.exchange(url, opening) as chunks:
         most = export_bytes(dataset.records_count)
-        yield _counted(bounded(chunks, f"the {format} export", most), on_bytes)
+        yield _counted(bounded(chunks, f"the {format} export", most), on_bytes), made[-1]
 
 
-def _joins_lists(file: parquet.Spooled, dataset: Dataset) -> bool:
-    """Whether a column of lists was joined into text that cannot be split again."""
-    lists = [field for field in dataset.fields if pa.types.is_list(arrow_type(field))]
-    texts = [field for field in lists if field.name in file.schema.names]
-    texts = [f for f in texts if not pa.types.is_list(file.schema.field(f.name).type)]
+def _why_not_parquet(file: parquet.Spooled, columns: Columns) -> str:
+    """Why CSV has to be read instead; empty if Parquet can be."""
+    if columns.missing:
+        return f"the Parquet export lacks {listed(columns.missing)}"
+    texts = [
+        item for item in columns.lists if not pa.types.is_list(file.schema.field(item[0]).type)
+    ]
     try:
-        for batch in file.batches([field.name for field in texts]) if texts else ():
-            for field in texts:
-                typed(batch.column(field.name), field)
+        for batch in file.batches([name for name, _ in texts]) if texts else ():
+            for name, field in texts:
+                typed(batch.column(name), field, 1, Dialect(), Oddities())
     except JoinedLists:
-        return True
-    return False
+        return "parquet joins its lists"
+    return ""
 
 
 def _kinds(dataset: Dataset) -> dict[str, pa.DataType]:
     """The types in which Arrow reads the texts of columns as `typed` does."""
     return {field.name: _AT_ONCE[field.type] for field in dataset.fields if field.type in _AT_ONCE}
-
-
-_Columns = list[tuple[pa.Field, Field | None]]
-
-
-def _typed(
-    raw: Iterator[pa.RecordBatch], dataset: Dataset, columns: _Columns, dialect: Dialect
-) -> Generator[pa.RecordBatch, None, None]:
-    schema = pa.schema([target for target, _ in columns])
-
-    def work(numbered: tuple[int, pa.RecordBatch]) -> pa.RecordBatch:
-        row, batch = numbered
-        arrays = [
-            typed(batch.column(target.name), field, row, dialect)
-            if field
-            else batch.column(target.name)
-            for target, field in columns
-        ]
-        return pa.RecordBatch.from_arrays(arrays, schema=schema)
-
-    return map_ahead(work, _numbered(raw, dataset))
-
-
-def _numbered(
-    raw: Iterator[pa.RecordBatch], dataset: Dataset
-) -> Iterator[tuple[int, pa.RecordBatch]]:
-    """Each batch with the number of its first record; refuses far more than the portal counts."""
-    row = 1
-    for batch in raw:
-        require_rows(row - 1 + batch.num_rows, dataset.records_count)
-        yield row, batch
-        row += batch.num_rows
-
-
-def _columns(schema: pa.Schema, dataset: Dataset, query: Query) -> _Columns:
-    """Each column of the result: its Arrow field, and the declared field that it is typed by."""
-    require_number("the export", len(schema.names), BOUNDS.columns, "columns")
-    repeated = [name for name, times in Counter(schema.names).items() if times > 1]
-    if repeated:
-        raise SchemaMismatch(f"the export has the column {repeated[0]!r} more than once")
-    declared = {field.name: field for field in dataset.fields}
-    if query.reshapes:
-        return [
-            (arrow_field(declared[item.name]), declared[item.name])
-            if item.name in declared and query.keeps(item.name)
-            else (item, None)
-            for item in schema
-        ]
-    there = set(schema.names)
-    missing = [name for name in declared if name not in there]
-    surplus = [name for name in schema.names if name not in declared]
-    if missing or surplus:
-        raise SchemaMismatch(_difference(missing, surplus), dataset=dataset.dataset_id)
-    return list(zip(arrow_schema(dataset.fields), dataset.fields, strict=True))
-
-
-def _difference(missing: list[str], surplus: list[str]) -> str:
-    parts = [
-        f"{what} {', '.join(map(repr, names[:5]))}{' …' if len(names) > 5 else ''}"
-        for what, names in (("lacks", missing), ("adds", surplus))
-        if names
-    ]
-    return (
-        f"the export {' and '.join(parts)} compared with the fields that the catalog declares; "
-        "it was probably edited this minute: run again"
-    )
 
 
 def _dialect(client: Client, dataset: Dataset, format: Format) -> Dialect:

@@ -10,7 +10,11 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.message import Message
+from email.utils import parsedate_to_datetime
 
+from ods_pipeline.dataset import instant
 from ods_pipeline.errors import DataError, Unproven
 from ods_pipeline.portal.http import replies
 
@@ -20,6 +24,8 @@ _UTF8 = {"utf-8", "utf8", "utf-8-sig", "us-ascii", "ascii"}
 _JSON = re.compile(rb"\s*[{\[]")
 _MARKUP = re.compile(rb"\s*<\s*([!?]?\s*[A-Za-z][\w:.-]*)")
 _PAGES = ("!doctype", "html", "head", "body")
+# Names of files that say nothing of the dataset.
+_GENERAL = {"data", "dataset", "datasets", "download", "export", "file", "records"}
 _PARQUET = b"PAR1"
 _BINARY = {
     _PARQUET: "a Parquet file",
@@ -48,6 +54,49 @@ def opening_of_csv(
             **where,
         )
     return head
+
+
+def made_at(headers: Mapping[str, str]) -> datetime | None:
+    """When the portal made a reply, by its own clock: a cache may have kept it since."""
+    try:
+        sent = parsedate_to_datetime(headers.get("Date", ""))
+        age = max(0, int(headers.get("Age") or 0))
+        return sent.astimezone(UTC) - timedelta(seconds=age)
+    except (ValueError, TypeError, OverflowError):
+        return None
+
+
+def require_newer(made: datetime | None, data_processed: str) -> None:
+    """Refuse an export that was made before the data that it should hold.
+
+    Raises:
+        Unproven: A cache on the way kept it since.
+    """
+    processed = instant(data_processed)
+    # The header has whole seconds.
+    if made and processed and made + timedelta(seconds=1) < processed:
+        raise Unproven(
+            f"the export was made at {made:%Y-%m-%d %H:%M:%S} UTC, before the data of "
+            f"{processed:%Y-%m-%d %H:%M:%S}: a cache on the way keeps old ones"
+        )
+
+
+def require_of_dataset(headers: Mapping[str, str], dataset_id: str) -> None:
+    """Refuse an export whose headers name another dataset; no name, or a general one, will do.
+
+    Raises:
+        Unproven: The file is called like another dataset.
+    """
+    message = Message()
+    message["Content-Disposition"] = headers.get("Content-Disposition", "")
+    stem = _letters((message.get_filename() or "").rpartition(".")[0])
+    own = _letters(dataset_id)
+    if stem and stem not in _GENERAL and stem not in own and own not in stem:
+        raise Unproven(f"the export came as {message.get_filename()!r}: of another dataset")
+
+
+def _letters(name: str) -> str:
+    return "".join(filter(str.isalnum, name.casefold()))
 
 
 def require_csv(chunks: Iterable[bytes]) -> Iterator[bytes]:

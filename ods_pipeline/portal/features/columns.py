@@ -15,11 +15,14 @@ import pyarrow.compute as pc
 
 from ods_pipeline.dataset import GEOGRAPHIC, Dataset, Field
 from ods_pipeline.errors import SchemaMismatch
+from ods_pipeline.portal.exports.columns import OnBad
 from ods_pipeline.portal.features.lists import Lists, literal
+from ods_pipeline.portal.field_names import match
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.tables.columns import Dialect, typed
-from ods_pipeline.tables.schema import arrow_type
+from ods_pipeline.tables.oddities import Oddities
+from ods_pipeline.tables.schema import arrow_type, unknown_types
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.gml import FeatureBatch
@@ -32,7 +35,12 @@ class FeatureColumns:
     """Types the features of one dataset, batch by batch."""
 
     def __init__(
-        self, client: Client, dataset: Dataset, fields: Sequence[Field], schema: pa.Schema
+        self,
+        client: Client,
+        dataset: Dataset,
+        fields: Sequence[Field],
+        schema: pa.Schema,
+        on_bad: OnBad | None = None,
     ) -> None:
         """Prepare to type features.
 
@@ -41,6 +49,7 @@ class FeatureColumns:
             dataset: The dataset.
             fields: The fields that are read.
             schema: The resulting columns: the identifier, then the fields.
+            on_bad: Takes the bad values of each batch; without it they are refused in the end.
         """
         self._dataset, self._fields, self._schema = dataset, fields, schema
         self._lists = Lists(client, dataset)
@@ -48,6 +57,9 @@ class FeatureColumns:
         self._dialect = Dialect(file_base=files)
         self._row = 1
         self._empty = {field.name for field in fields}
+        self._oddities = Oddities()
+        self._names: dict[str, None] = {}
+        self._on_bad = on_bad
 
     @property
     def empty_fields(self) -> list[Field]:
@@ -57,34 +69,45 @@ class FeatureColumns:
         return [field for field in self._fields if field.name in self._empty]
 
     def typed(self, batch: FeatureBatch) -> pa.RecordBatch:
-        """One batch of features.
+        """One batch of features; values that are not of their field's type are null.
 
         Raises:
-            SchemaMismatch: They have a property that is not a field, or an unexpected geometry.
-            TypeMismatch: A value is not of its field's type.
+            SchemaMismatch: A field has both geometries and text, or geometries and another type.
         """
-        self._require_declared({*batch.texts, *batch.geometries})
-        columns = [self._column(batch, field) for field in self._fields]
+        declared = [field.name for field in self._dataset.fields]
+        came = {*batch.texts, *batch.geometries} - (_OF_GML - {*declared})
+        matched = match(sorted(came), declared)
+        self._names.update(dict.fromkeys(matched.notes))
+        oddities = Oddities()
+        columns = [
+            self._column(batch, field, matched.columns.get(field.name, ""), oddities)
+            for field in self._fields
+        ]
         self._empty -= {
             field.name
             for field, column in zip(self._fields, columns, strict=True)
             if column.null_count < len(column)
         }
         self._row += batch.rows
+        self._oddities.add(oddities)
+        if self._on_bad and oddities.bad:
+            self._on_bad(oddities.bad)
         return pa.RecordBatch.from_arrays([batch.ids, *columns], schema=self._schema)
 
-    def _require_declared(self, came: set[str]) -> None:
-        surplus = sorted(came - {field.name for field in self._dataset.fields} - _OF_GML)
-        if surplus:
-            raise SchemaMismatch(
-                f"the features have the property {surplus[0]!r}, which is not a field that the "
-                "catalog declares; it was probably edited this minute: run again",
-                dataset=self._dataset.dataset_id,
-            )
+    def ended(self) -> list[str]:
+        """What a reader should know of the features, after the last one; a sentence each.
 
-    def _column(self, batch: FeatureBatch, field: Field) -> pa.Array:
-        column = _non_empty(batch.texts, field.name)
-        shapes = batch.geometries.get(field.name)
+        Raises:
+            TypeMismatch: There were bad values, and nothing took them.
+        """
+        refusal = None if self._on_bad else self._oddities.error()
+        if refusal:
+            raise refusal
+        return [*self._names, *unknown_types(self._fields), *self._oddities.notes]
+
+    def _column(self, batch: FeatureBatch, field: Field, name: str, oddities: Oddities) -> pa.Array:
+        column = _non_empty(batch.texts, name)
+        shapes = batch.geometries.get(name)
         if shapes is not None and shapes.wkb.null_count < batch.rows:
             if field.type not in GEOGRAPHIC or column is not None:
                 raise SchemaMismatch(
@@ -92,14 +115,14 @@ class FeatureColumns:
                     f"{'geometries and text' if field.type in GEOGRAPHIC else 'geometries'} in it",
                     dataset=self._dataset.dataset_id,
                 )
-            return shapes.wkb
+            return typed(shapes.wkb, field, self._row, self._dialect, oddities)
         if column is None:
             return pa.nulls(batch.rows, arrow_type(field))
         if pa.types.is_list(arrow_type(field)):
             column = self._lists.read(column, field)
         elif field.type == "file" and pa.types.is_string(column.type):
             column = _as_json(column)
-        return typed(column, field, self._row, self._dialect)
+        return typed(column, field, self._row, self._dialect, oddities)
 
 
 def _non_empty(texts: Mapping[str, pa.Array], name: str) -> pa.Array | None:
@@ -114,11 +137,11 @@ def _non_empty(texts: Mapping[str, pa.Array], name: str) -> pa.Array | None:
 
 def _as_json(column: pa.Array) -> pa.Array:
     """Objects in Python's notation, `{'id': 'x'}`, as the JSON that exports have."""
-    if not pc.any(pc.starts_with(column, "{")).as_py():
+    if not any(pc.any(pc.starts_with(column, first)).as_py() for first in ("{", "[")):
         return column
     return pa.array([_object(text) for text in column.to_pylist()], pa.string())
 
 
 def _object(text: str | None) -> str | None:
-    value = literal(text) if text and text.startswith("{") else None
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict) else text
+    value = literal(text) if text and text.startswith(("{", "[")) else None
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else text

@@ -11,9 +11,9 @@ from typing import Any
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import RequestRefused, Unproven
-from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.query import quoted_field
+from ods_pipeline.portal.sample import sample
 
 # With so many names, the URL has a few kilobytes, which every server accepts.
 _AT_ONCE = 50
@@ -58,11 +58,9 @@ def _sample(
     filled = " or ".join(f"{name} is not null" for name in names)
     query = {"select": ", ".join(names), "where": f"({filled}) and ({where})", "limit": _SAMPLE}
     try:
-        body = client.json(dataset_path(dataset.dataset_id, "/records"), query)
+        return sample(client, dataset, query)
     except RequestRefused:
         return None
-    records = body.get("results") if isinstance(body, dict) else None
-    return [record for record in records or () if isinstance(record, dict)]
 
 
 def _filled(value: object) -> bool:

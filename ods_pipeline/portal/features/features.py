@@ -24,17 +24,19 @@ from ods_pipeline.errors import (
     ServiceException,
     TypeMismatch,
 )
+from ods_pipeline.portal.exports.columns import OnBad
 from ods_pipeline.portal.exports.export import Export
 from ods_pipeline.portal.features.columns import FeatureColumns
 from ods_pipeline.portal.features.empty_fields import require_empty
-from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.proof import Proof, live_count
 from ods_pipeline.portal.query import Query, quoted_field
+from ods_pipeline.portal.sample import sample
 from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.layer_reader import CAPPED, LayerReader, LayerRequest
 from ods_pipeline.portal.wfs.operations import Bounds
-from ods_pipeline.tables.geometry import primary, wkb
+from ods_pipeline.tables.columns import typed
+from ods_pipeline.tables.geometry import primary
 from ods_pipeline.tables.schema import arrow_schema, pandas_type
 
 if TYPE_CHECKING:
@@ -86,6 +88,7 @@ def opened(
     received: Callable[[int], object] = lambda size: None,
     axis_order: AxisOrder = "auto",
     select: Sequence[str] = (),
+    on_bad: OnBad | None = None,
 ) -> Iterator[Export]:
     """Request the features of a dataset, typed as declared in the catalog.
 
@@ -98,6 +101,8 @@ def opened(
         axis_order: Order of coordinates if their reference system leaves it open; `auto` decides
             by the dataset's extent, and notes it.
         select: Names of the fields to read; all without it.
+        on_bad: Takes the values of a batch that are not of their fields' types, which become null.
+            Without it they are counted to the end of the features and refused.
 
     Yields:
         The features as an export; the other errors are raised while they are read.
@@ -124,7 +129,7 @@ def opened(
     )
     reader = LayerReader(wfs, request)
     url = wfs.url(dataset.dataset_id, names)
-    typing = FeatureColumns(client, dataset, fields, columns)
+    typing = FeatureColumns(client, dataset, fields, columns, on_bad)
     with contextlib.closing(_batches(reader, typing, client, dataset, url)) as batches:
         yield Export("gml", url, columns, batches, reader.notes)
 
@@ -136,6 +141,7 @@ def _batches(
         for batch in reader.batches():
             if batch.rows:
                 yield typing.typed(batch)
+        reader.notes.extend(typing.ended())
         require_empty(client, dataset, typing.empty_fields, _has_geometry(dataset))
     except OdsPipelineError as error:
         error.url = error.url or url
@@ -170,11 +176,9 @@ def sample_extent(client: Client, dataset: Dataset) -> Bounds | None:
     field = min(dataset.geographic, key=lambda item: item.type != "geo_point_2d")
     name = quoted_field(field.name)
     query = {"select": name, "where": f"{name} is not null", "limit": 100}
-    path = dataset_path(dataset.dataset_id, "/records")
-    body = client.json(path, query)
-    texts = [json.dumps(record.get(field.name)) for record in body.get("results", ())]
+    texts = [json.dumps(record.get(field.name)) for record in sample(client, dataset, query)]
     try:
-        shapes = shapely.from_wkb(wkb(pa.array(texts, pa.string()), field).to_pylist())
+        shapes = shapely.from_wkb(typed(pa.array(texts, pa.string()), field).to_pylist())
     except TypeMismatch:
         return None
     west, south, east, north = map(float, shapely.total_bounds(shapes))

@@ -14,10 +14,10 @@ import pyarrow.compute as pc
 from ods_pipeline.errors import GmlRefused
 from ods_pipeline.portal.gml import limits
 from ods_pipeline.portal.gml.geometry.batch import GeometryBatch
-from ods_pipeline.portal.gml.geometry.coordinates import Unreadable
 from ods_pipeline.portal.gml.geometry.markup import blank, is_gml, local
 from ods_pipeline.portal.gml.geometry.plans import Plan, UnparsedGeometries, concatenated, from_list
 from ods_pipeline.portal.gml.names import NameEscaper
+from ods_pipeline.tables.curves import Unreadable
 
 Text = str | list[str | None] | None
 

@@ -13,7 +13,6 @@ from ods_pipeline.portal.gml import containers, decoding, limits
 from ods_pipeline.portal.gml.columns import Column, Columns, Texts, feature_label
 from ods_pipeline.portal.gml.containers import Container, Declared, FeatureTypeFilter
 from ods_pipeline.portal.gml.exception_report import REPORTS
-from ods_pipeline.portal.gml.geometry.coordinates import Unreadable
 from ods_pipeline.portal.gml.geometry.markup import (
     XLINK_HREF,
     XSI_NIL,
@@ -34,6 +33,7 @@ from ods_pipeline.portal.gml.handlers import (
     reported,
 )
 from ods_pipeline.portal.gml.names import NameEscaper
+from ods_pipeline.tables.curves import Unreadable
 
 _TRUE = frozenset({"true", "1"})
 

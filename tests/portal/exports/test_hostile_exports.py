@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import DataError, SchemaMismatch, Unproven
-from ods_pipeline.portal.exports import csv, parquet, parquet_pages
+from ods_pipeline.portal.exports import columns, csv, parquet, parquet_pages
 from ods_pipeline.portal.exports import export as exports
 from ods_pipeline.portal.http import limits
 from ods_pipeline.portal.http.client import Client
@@ -35,7 +35,7 @@ SMALL = replace(
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Bounds that a test reaches in no time."""
-    for module in (limits, csv, exports, parquet, parquet_pages):
+    for module in (limits, csv, columns, parquet, parquet_pages):
         monkeypatch.setattr(module, "BOUNDS", SMALL)
 
 

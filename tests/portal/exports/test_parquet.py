@@ -3,7 +3,7 @@
 import contextlib
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from ods_pipeline.portal.exports import parquet
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
 
+UNDECLARED = "which the catalog does not declare"
 Write = Callable[[pa.Table], bytes]
 
 
@@ -70,27 +71,65 @@ def test_a_spoiled_file_ends_in_rows_or_in_one_of_our_errors(write: Write, tmp_p
 @pytest.mark.parametrize(
     ("names", "said"),
     [
-        (["a"], "lacks 'b'"),
-        (["a", "b", "c"], "adds 'c'"),
-        (["a", "c"], "lacks 'b' and adds 'c'"),
+        (["a"], "lacks the column 'b', which the catalog declares"),
+        (["a", "c"], "lacks the column 'b', which the catalog declares"),
+        (["c", "d"], "lacks the columns 'a', 'b', which"),
         (["a", "b", "b"], "column 'b' more than once"),
+        (["a", "bb"], "lacks the column 'b'"),
     ],
 )
-def test_columns_that_are_not_the_declared_fields_are_refused_by_name(
+def test_f9_an_export_that_lacks_a_declared_field_is_refused_by_name(
     emulator: Emulator, names: list[str], said: str
 ) -> None:
-    fields = [{"name": f"f{n}", "type": "int"} for n in range(len(names))]
-    emulator.publish("d", fields=fields, records=[dict.fromkeys((f["name"] for f in fields), 1)])
-    emulator.lie("d", fields=_renamed(emulator, names))
-    declared = (Field("a", "int"), Field("b", "int"))
-    client = Client(emulator.url)
     for format in ("parquet", "csv"):
-        dataset = Dataset(client.slug, "d", fields=declared)
-        with (
-            pytest.raises(SchemaMismatch, match=said),
-            exports.open_export(client, dataset, format) as export,  # type: ignore[arg-type]
-        ):
+        with pytest.raises(SchemaMismatch, match=said), _opened(emulator, names, format) as export:
             list(export.batches)
+
+
+@pytest.mark.parametrize(
+    ("names", "notes"),
+    [
+        (["a", "b", "c"], [f"left out the column 'c', {UNDECLARED}"]),
+        (["b", "a", "c", "d"], [f"left out the columns 'c', 'd', {UNDECLARED}"]),
+        (["A", "b"], ["column 'A' was read as the field 'a'"]),
+        (["b", "A", "B"], ["column 'A' was read as the field 'a'",
+                           f"left out the column 'B', {UNDECLARED}"]),
+        (["\ufeffa", "b"], []),
+    ],
+)  # fmt: skip
+def test_f8_f9_another_spelling_or_a_column_more_is_read_and_noted(
+    emulator: Emulator, names: list[str], notes: list[str]
+) -> None:
+    for format in ("parquet", "csv"):
+        with _opened(emulator, names, format) as export:
+            (batch,) = export.batches
+        assert batch.schema.names == ["a", "b"]
+        assert batch.to_pylist() == [{"a": names.index(_spelt("a", names)), "b": names.index("b")}]
+        assert list(export.notes) == notes
+
+
+def _spelt(name: str, names: list[str]) -> str:
+    return next(item for item in names if item.strip("\ufeff").lower() == name)
+
+
+@contextlib.contextmanager
+def _opened(emulator: Emulator, names: list[str], format: str) -> Iterator[exports.Export]:
+    """An export of two fields, a and b, whose columns have these names."""
+    fields = [{"name": f"f{n}", "type": "int"} for n in range(len(names))]
+    emulator.publish("d", fields=fields, records=[{f"f{n}": n for n in range(len(names))}])
+    emulator.lie("d", fields=_renamed(emulator, names))
+    client = Client(emulator.url)
+    dataset = Dataset(client.slug, "d", fields=(Field("a", "int"), Field("b", "int")))
+    with exports.open_export(client, dataset, format) as export:  # type: ignore[arg-type]
+        yield export
+
+
+def test_f8_a_byte_order_mark_in_a_declared_name_is_no_other_name(emulator: Emulator) -> None:
+    fields = [{"name": "\ufeffnom", "type": "text"}, {"name": "n", "type": "int"}]
+    emulator.publish("d", fields=fields, records=[{"\ufeffnom": "x", "n": 1}])
+    for format in ("parquet", "csv"):
+        table = Portal(emulator.url).records("d", format)  # type: ignore[arg-type]
+        assert table.to_pylist() == [{"\ufeffnom": "x", "n": 1}]
 
 
 def _renamed(emulator: Emulator, names: list[str]) -> tuple[object, ...]:

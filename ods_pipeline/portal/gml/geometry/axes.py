@@ -14,8 +14,8 @@ from typing import Literal, get_args
 import numpy as np
 
 from ods_pipeline.errors import ConfigurationError, Unproven
-from ods_pipeline.portal.gml.geometry.coordinates import Numbers
 from ods_pipeline.portal.gml.geometry.srs import Srs, to_crs84
+from ods_pipeline.tables.curves import Numbers
 
 AxisOrder = Literal["auto", "latlon", "lonlat"]
 Extent = tuple[float, float, float, float]

@@ -14,17 +14,12 @@ import pyarrow.compute as pc
 
 from ods_pipeline.errors import GmlRefused
 from ods_pipeline.portal.gml.geometry.axes import AxisOrderResolver
-from ods_pipeline.portal.gml.geometry.coordinates import (
-    Integers,
-    Numbers,
-    Truths,
-    Unreadable,
-    are_pairs,
-)
+from ods_pipeline.portal.gml.geometry.coordinates import Integers, Truths, are_pairs
 from ods_pipeline.portal.gml.geometry.groups import Group, grouped
 from ods_pipeline.portal.gml.geometry.plans import Plan, UnparsedGeometries
 from ods_pipeline.portal.gml.geometry.shapes import LINE, POINT, POLYGON, FilledShape, fill, wkb
 from ods_pipeline.portal.gml.geometry.srs import SAME_AS_CRS84, Srs, to_crs84
+from ods_pipeline.tables.curves import Numbers, Unreadable
 
 FeatureName = Callable[[int], str]
 

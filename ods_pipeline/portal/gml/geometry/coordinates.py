@@ -15,7 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-Numbers = np.ndarray[Any, np.dtype[np.float64]]
+from ods_pipeline.tables.curves import Numbers, Unreadable
+
 Integers = np.ndarray[Any, np.dtype[np.int64]]
 Truths = np.ndarray[Any, np.dtype[np.bool_]]
 
@@ -23,10 +24,6 @@ _NUMERIC = re.compile(r"[\d+\-.eE\s]*", re.ASCII)
 # For Arrow's engine, which does not backtrack.
 _PAIRS = r"^[\s\v]*[^\s\v,]+,[^\s\v,]+([\s\v]+[^\s\v,]+,[^\s\v,]+)*[\s\v]*$"
 _SPACES = r"[\s\v]+"
-
-
-class Unreadable(ValueError):
-    """What is wrong with a geometry; the caller adds the feature and the property."""
 
 
 @dataclass(frozen=True)

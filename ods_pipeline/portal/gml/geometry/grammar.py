@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from ods_pipeline.portal.gml.geometry.coordinates import Coordinates, Unreadable
+from ods_pipeline.portal.gml.geometry.coordinates import Coordinates
 from ods_pipeline.portal.gml.geometry.markup import Node, small
 from ods_pipeline.portal.gml.geometry.shapes import (
     COLLECTION,
@@ -23,6 +23,7 @@ from ods_pipeline.portal.gml.geometry.shapes import (
     Segment,
     Shape,
 )
+from ods_pipeline.tables.curves import Unreadable
 
 _POSITIONS = ("pos", "posList", "coordinates", "coord", "pointProperty", "pointRep")
 _LINEAR = frozenset({"LineString", "LineStringSegment", "LinearRing", "GeodesicString", "Geodesic"})

@@ -14,10 +14,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from ods_pipeline.portal.gml.geometry.coordinates import Integers, Numbers, Truths, parse_all
+from ods_pipeline.portal.gml.geometry.coordinates import Integers, Truths, parse_all
 from ods_pipeline.portal.gml.geometry.plans import BulkPlan, Plan, sizes, spread
 from ods_pipeline.portal.gml.geometry.shapes import POINT, POLYGON
 from ods_pipeline.portal.gml.geometry.srs import Srs
+from ods_pipeline.tables.curves import Numbers
 
 _POINT = np.dtype([("head", "V5"), ("point", "<f8", 2)])
 _HIGH_POINT = np.dtype([("head", "V5"), ("point", "<f8", 3)])

@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ods_pipeline.portal.gml.geometry.coordinates import Unreadable
+from ods_pipeline.tables.curves import Unreadable
 
 #: Marks besides element names and attributes: here is a text, here an element ends.
 TEXT, END = 0, 1

@@ -13,10 +13,11 @@ import numpy as np
 import pyarrow as pa
 
 from ods_pipeline.portal.gml.geometry import grammar
-from ods_pipeline.portal.gml.geometry.coordinates import Coordinates, Integers, Unreadable
+from ods_pipeline.portal.gml.geometry.coordinates import Coordinates, Integers
 from ods_pipeline.portal.gml.geometry.markup import TEXT, Context, Mark, Node, tree
 from ods_pipeline.portal.gml.geometry.shapes import POINT, Path, Segment, Shape, wkb_headers
 from ods_pipeline.portal.gml.geometry.srs import Srs, srs
+from ods_pipeline.tables.curves import Unreadable
 
 # With more marks, a kind rarely occurs again and its key would be large.
 _KEPT_MARKS = 512

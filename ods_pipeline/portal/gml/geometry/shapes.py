@@ -12,14 +12,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ods_pipeline.portal.gml.geometry import curves
-from ods_pipeline.portal.gml.geometry.coordinates import (
-    Coordinates,
-    Numbers,
-    Unreadable,
-    points,
-    scalar,
-)
+from ods_pipeline.portal.gml.geometry.coordinates import Coordinates, points, scalar
+from ods_pipeline.tables import curves
+from ods_pipeline.tables.curves import Numbers, Unreadable
 
 POINT, LINE, POLYGON = 1, 2, 3
 MULTI_POINT, MULTI_LINE, MULTI_POLYGON, COLLECTION = 4, 5, 6, 7

@@ -1,19 +1,24 @@
 """Turns arcs and circles into lines, with a vertex at least every four degrees.
 
 A chord is then at most 0.06 % of the radius away from its arc, as with GDAL. Other curves are not
-handled, because their tolerance would have to be guessed. Nothing here reads GML.
+handled, because their tolerance would have to be guessed. Nothing here reads a format.
 """
 
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ods_pipeline.portal.gml.geometry.coordinates import Numbers, Unreadable
+Numbers = np.ndarray[Any, np.dtype[np.float64]]
 
 #: Largest angle between two vertices of an arc.
 STEP = math.radians(4)
+
+
+class Unreadable(ValueError):
+    """What is wrong with a geometry; the caller adds where it stands."""
 
 
 def arc_string(points: Numbers) -> Numbers:

@@ -1,0 +1,161 @@
+"""The columns of an export: which declared field each one is, and their values typed by it.
+
+Requesting an export and splitting it into columns do not belong here, nor does one value.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Generator, Iterator, Sequence
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from ods_pipeline.dataset import Dataset, Field
+from ods_pipeline.errors import SchemaMismatch
+from ods_pipeline.portal.field_names import listed, match
+from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_rows
+from ods_pipeline.portal.query import Query
+from ods_pipeline.tables.batches import map_ahead
+from ods_pipeline.tables.columns import Dialect, typed
+from ods_pipeline.tables.oddities import BadValue, Oddities
+from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
+
+#: Takes the bad values of a batch.
+OnBad = Callable[[list[BadValue]], object]
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which column of an export becomes which of the result.
+
+    Attributes:
+        parts: For each column of the result its name in the export, its Arrow field, and the
+            declared field that it is typed by; None for expressions of a query.
+        missing: Declared fields that the export lacks.
+        notes: What a reader should know of the names.
+    """
+
+    parts: Sequence[tuple[str, pa.Field, Field | None]]
+    missing: Sequence[str] = ()
+    notes: Sequence[str] = ()
+
+    @classmethod
+    def of(cls, schema: pa.Schema, dataset: Dataset, query: Query) -> Columns:
+        """Match the columns of an export with the fields of its dataset.
+
+        Raises:
+            SchemaMismatch: Two columns, or two fields, have the same name.
+        """
+        require_number("the export", len(schema.names), BOUNDS.columns, "columns")
+        repeated = [name for name, times in Counter(schema.names).items() if times > 1]
+        if repeated:
+            raise SchemaMismatch(f"the export has the column {repeated[0]!r} more than once")
+        declared = {field.name: field for field in dataset.fields}
+        if query.reshapes:
+            return cls(
+                [
+                    (item.name, arrow_field(declared[item.name]), declared[item.name])
+                    if item.name in declared and query.keeps(item.name)
+                    else (item.name, item, None)
+                    for item in schema
+                ]
+            )
+        arrow_schema(dataset.fields)
+        matched = match(schema.names, declared)
+        parts = [
+            (matched.columns[name], arrow_field(field), field)
+            for name, field in declared.items()
+            if name in matched.columns
+        ]
+        return cls(parts, matched.missing, matched.notes)
+
+    @property
+    def fields(self) -> list[Field]:
+        """The declared fields that it has."""
+        return [field for _, _, field in self.parts if field]
+
+    @property
+    def schema(self) -> pa.Schema:
+        """The columns of the result."""
+        return pa.schema([target for _, target, _ in self.parts])
+
+    @property
+    def lists(self) -> list[tuple[str, Field]]:
+        """The columns that hold lists, each with its field."""
+        return [
+            (name, field)
+            for name, _, field in self.parts
+            if field and pa.types.is_list(arrow_type(field))
+        ]
+
+    def require_all(self, dataset: Dataset) -> None:
+        """Refuse an export that lacks a field.
+
+        Raises:
+            SchemaMismatch: It does.
+        """
+        if self.missing:
+            raise SchemaMismatch(
+                f"the export lacks {listed(self.missing)}, which the catalog declares",
+                portal=dataset.portal,
+                dataset=dataset.dataset_id,
+            )
+
+
+@dataclass(frozen=True)
+class Typing:
+    """Types the batches of an export; what is odd about them is noted after the last one.
+
+    Attributes:
+        columns: Which columns it has.
+        dataset: The dataset.
+        dialect: How it writes lists and files.
+        notes: Takes the notes.
+        on_bad: Takes the bad values of each batch; without it they are refused after the last one.
+    """
+
+    columns: Columns
+    dataset: Dataset
+    dialect: Dialect
+    notes: list[str]
+    on_bad: OnBad | None
+
+    def batches(self, raw: Iterator[pa.RecordBatch]) -> Generator[pa.RecordBatch, None, None]:
+        """The batches of an export as its result has them.
+
+        Raises:
+            TypeMismatch: There are bad values, and nothing takes them.
+        """
+        total = Oddities()
+        for batch, oddities in map_ahead(self._typed, _numbered(raw, self.dataset)):
+            total.add(oddities)
+            if self.on_bad and oddities.bad:
+                self.on_bad(oddities.bad)
+            yield batch
+        refusal = None if self.on_bad else total.error()
+        if refusal:
+            raise refusal
+        self.notes.extend(total.notes)
+
+    def _typed(self, numbered: tuple[int, pa.RecordBatch]) -> tuple[pa.RecordBatch, Oddities]:
+        row, batch = numbered
+        oddities = Oddities()
+        arrays = [
+            typed(batch.column(name), field, row, self.dialect, oddities)
+            if field
+            else batch.column(name)
+            for name, _, field in self.columns.parts
+        ]
+        return pa.RecordBatch.from_arrays(arrays, schema=self.columns.schema), oddities
+
+
+def _numbered(
+    raw: Iterator[pa.RecordBatch], dataset: Dataset
+) -> Iterator[tuple[int, pa.RecordBatch]]:
+    """Each batch with the number of its first record; refuses far more than the portal counts."""
+    row = 1
+    for batch in raw:
+        require_rows(row - 1 + batch.num_rows, dataset.records_count)
+        yield row, batch
+        row += batch.num_rows

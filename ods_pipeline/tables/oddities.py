@@ -1,0 +1,112 @@
+"""Counts what an export's values are besides their declared type: bad ones, and odd ones.
+
+Bad values are in no way of their type. Odd ones are read all the same, in a way that a person
+should know of. What is done about either is decided by the caller.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from ods_pipeline.dataset import Field
+from ods_pipeline.errors import TypeMismatch, shown
+
+# Bad values of a field that a message shows.
+_SHOWN = 3
+
+
+class BadValue(NamedTuple):
+    """A value that is not of its field's declared type.
+
+    Attributes:
+        field: Technical name of the field.
+        declared: Its declared type.
+        row: Number of the record in the export, the first being 1.
+        value: The value in the export.
+    """
+
+    field: str
+    declared: str
+    row: int
+    value: object
+
+
+@dataclass
+class Oddities:
+    """The bad and the odd values of a batch, or of a whole export.
+
+    Attributes:
+        bad: The first bad values of each field, in the order of the records; of a batch all.
+        counts: How many bad values each field has.
+        readings: How often values of a field were read in a way that has to be explained.
+    """
+
+    bad: list[BadValue] = field(default_factory=list)
+    counts: Counter[str] = field(default_factory=Counter)
+    readings: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def reject(self, declared: Field, row: int, value: object) -> None:
+        """Note a bad value."""
+        self.bad.append(BadValue(declared.name, declared.type, row, value))
+        self.counts[declared.name] += 1
+
+    def note(self, declared: Field, reading: str, times: int = 1) -> None:
+        """Note that values of a field were read in an odd way, and which."""
+        if times:
+            self.readings[declared.name, reading] += times
+
+    def add(self, batch: Oddities) -> None:
+        """Take over the oddities of the next batch, of whose bad values only the first are kept."""
+        kept = Counter(value.field for value in self.bad)
+        for value in batch.bad:
+            if kept[value.field] < _SHOWN:
+                kept[value.field] += 1
+                self.bad.append(value)
+        self.counts.update(batch.counts)
+        self.readings.update(batch.readings)
+
+    @property
+    def notes(self) -> list[str]:
+        """A sentence for each odd way in which values were read."""
+        return [
+            f"{times:,} value{'s' if times > 1 else ''} of {name!r}: {reading}"
+            for (name, reading), times in sorted(self.readings.items())
+        ]
+
+    def error(self) -> TypeMismatch | None:
+        """The refusal of the bad values; None where there are none."""
+        if not self.bad:
+            return None
+        first = self.bad[0]
+        return TypeMismatch(
+            first.field, first.row, first.value, first.declared, ", ".join(self._further())
+        )
+
+    def _further(self) -> Iterator[str]:
+        first = self.bad[0]
+        more = self.counts[first.field] - 1
+        if more:
+            others = [bad for bad in self.bad[1:] if bad.field == first.field][: _SHOWN - 1]
+            examples = ", ".join(f"record {bad.row} {shown(bad.value)}" for bad in others)
+            yield f"{more:,} more record{'s' if more > 1 else ''} of it too ({examples})"
+        for name in sorted(self.counts.keys() - {first.field}):
+            example = next(bad for bad in self.bad if bad.field == name)
+            yield (
+                f"{self.counts[name]:,} of {name!r} ({example.declared}; record {example.row} "
+                f"{shown(example.value)})"
+            )
+
+
+def text_of(value: object) -> str:
+    """A value of an export as text: JSON where it is nested, hexadecimal digits for bytes."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bytes):
+        return value.hex()
+    if isinstance(value, dict | list | tuple):
+        return json.dumps(value, ensure_ascii=False, default=text_of)
+    return str(value)

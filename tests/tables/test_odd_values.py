@@ -1,0 +1,316 @@
+"""Values as real portals have them, each kind of the field reports by its number."""
+
+import json
+import struct
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+from typing import Any
+
+import pyarrow as pa
+import pytest
+import shapely
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ods_pipeline.dataset import Field
+from ods_pipeline.errors import TypeMismatch
+from ods_pipeline.tables.columns import Dialect, typed
+from ods_pipeline.tables.oddities import Oddities
+
+MULTIVALUED = {"multivalued": ","}
+TEXT, TAGS = Field("f", "text"), Field("f", "text", annotations=MULTIVALUED)
+FILE, BLOB = Field("f", "file"), Field("f", "json_blob")
+INT, DOUBLE, DAY, MOMENT = (Field("f", kind) for kind in ("int", "double", "date", "datetime"))
+POINT, SHAPE = Field("f", "geo_point_2d"), Field("f", "geo_shape")
+BASE = "https://portal.test/files"
+OPEN_RING = [[0.0, 0.0], [1.0, 0.0], [1.0, 1.0], [0.0, 1.0]]
+SQUARE = shapely.box(0, 0, 1, 1)
+
+
+def read(column: pa.Array | list[Any], field: Field) -> tuple[list[Any], list[str]]:
+    """The values that land, and the notes about them; bad ones fail the test."""
+    values = column if isinstance(column, pa.Array) else pa.array(column)
+    oddities = Oddities()
+    landed = typed(values, field, 1, Dialect(file_base=BASE), oddities)
+    landed.validate(full=True)
+    assert not oddities.bad
+    return landed.to_pylist(), oddities.notes
+
+
+PAIRS = pa.array([[("a", 1)], None], pa.map_(pa.string(), pa.int64()))
+CONTAINERS = [
+    (FILE, [[{"id": "a", "url": "http://x/1"}]], ["http://x/1"]),
+    (FILE, [[{"id": "a"}, {"id": "b"}], []], [f"{BASE}/a,{BASE}/b", None]),
+    (FILE, ['[{"id": "a"}]', "http://x/1"], [f"{BASE}/a", "http://x/1"]),
+    (FILE, [b"http://x/1"], ["http://x/1"]),
+    (TAGS, [[{"a": 1}], [{"a": None}]], [['{"a": 1}'], ['{"a": null}']]),
+    (TAGS, [[["a", "b"]]], [['["a", "b"]']]),
+    (TAGS, [[b"ab", None]], [["ab", ""]]),
+    (TAGS, [[True, False]], [["true", "false"]]),
+    (TAGS, [[datetime(2024, 3, 1, 5, tzinfo=UTC)]], [["\"2024-03-01T05:00:00Z\""]]),
+    (TAGS, [[float("nan"), 1.5]], [["", "1.5"]]),
+    (TEXT, [b"ab", None], ["ab", None]),
+    (TEXT, [{"a": [1], "b": True}], ['{"a": [1], "b": true}']),
+    (BLOB, PAIRS, ['{"a": 1}', None]),
+    (BLOB, [{"d": date(2024, 3, 1), "t": time(5, 30), "n": Decimal("1.25"), "b": b"x"}],
+     ['{"d": "2024-03-01", "t": "05:30:00", "n": 1.25, "b": "x"}']),
+    (Field("f", "vector"), [[0.5, 1.0]], ["[0.5, 1.0]"]),
+    (Field("f", "vector"), ["0.5 1"], ["0.5 1"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("field", "values", "expected"), CONTAINERS)
+def test_f2_d2_a_container_lands_as_addresses_json_or_decoded_text(
+    field: Field, values: Any, expected: list[Any]
+) -> None:
+    assert read(values, field)[0] == expected
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (TEXT, [[1.5]][0][0]),
+        (TEXT, b"\xff"),
+        (TAGS, [b"\xff"]),
+        (FILE, 5),
+        (FILE, b"\xff"),
+        (Field("f", "boolean"), [True]),
+        (BLOB, {"b": b"\xff"}),
+        (INT, ["1", "2"]),
+        (DAY, {"year": 2024}),
+    ],
+)
+def test_f2_what_has_no_one_reading_is_a_clear_mismatch(field: Field, value: Any) -> None:
+    with pytest.raises(TypeMismatch, match=f"'f' is declared as {field.type}, but record 2"):
+        typed(pa.array([None, value]), field)
+
+
+def test_f3_a_list_in_a_field_of_single_texts_is_the_same_text_from_every_export() -> None:
+    expected = ["108798950,108 798 950", "alone", None]
+    for column in (
+        pa.array([["108798950", "108 798 950"], ["alone"], []]),
+        pa.array(["108798950\x1f108 798 950", "alone", ""]),
+        pa.array(["108798950,108 798 950", "alone", None]),
+    ):
+        landed, notes = read(column, TEXT)
+        assert landed == expected
+    assert not notes
+    assert read(["a\x1fb"], TEXT)[1] == [
+        "1 value of 'f': a list, though the field is not declared multivalued; it is joined by "
+        "commas"
+    ]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.text(alphabet="ab,\x1f ;"), max_size=3), max_size=4))
+def test_f3_our_own_separator_never_lands(values: list[list[str]]) -> None:
+    lists = pa.array(values, pa.list_(pa.string()))
+    for field in (TEXT, TAGS):
+        assert "\\x1f" not in repr(read(lists, field)[0])
+
+
+def test_f5_nan_is_a_missing_number_in_every_export() -> None:
+    for column in ([1.0, float("nan")], ["1", "NaN"], ["1.0", " nan "]):
+        assert read(column, INT)[0] == [1, None]
+        landed, notes = read(column, DOUBLE)
+        assert landed == [1.0, None]
+        assert notes == ["1 value of 'f': NaN stands for a missing number, so it is null"]
+    assert read(pa.array([float("nan")], pa.float32()), DOUBLE)[0] == [None]
+
+
+@pytest.mark.parametrize("value", [{"a": float("nan")}, '{"a": NaN}', '{"a": -Infinity}'])
+def test_f5_json_is_what_a_reader_of_json_takes(value: Any) -> None:
+    (landed,), notes = read([value], BLOB)
+    assert json.loads(landed) == {"a": None}
+    assert notes
+    assert read(['{"a": "NaN"}', "no JSON with NaN"], BLOB)[0] == [
+        '{"a": "NaN"}', "no JSON with NaN",
+    ]  # fmt: skip
+
+
+EMPTY_POINT = struct.pack("<BIdd", 1, 1, float("nan"), float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        (SHAPE, b""),
+        (POINT, b""),
+        (POINT, EMPTY_POINT),
+        (SHAPE, EMPTY_POINT),
+        (POINT, "POINT EMPTY"),
+        (SHAPE, '{"type": "Polygon", "coordinates": []}'),
+        (SHAPE, '{"type": "Point", "coordinates": []}'),
+        (SHAPE, shapely.from_wkt("MULTIPOLYGON EMPTY").wkb),
+        (SHAPE, struct.pack("<BII", 1, 8, 0)),
+        (POINT, "[]"),
+        (POINT, {"lon": None, "lat": None}),
+    ],
+)
+def test_f6_an_empty_geometry_is_null(field: Field, value: Any) -> None:
+    assert read([value], field)[0] == [None]
+    full = struct.pack("<BIdd", 1, 1, 2, 48)
+    if isinstance(value, bytes):
+        assert read([value, full], field)[0] == [None, full]
+
+
+def ring(points: list[list[float]]) -> bytes:
+    return struct.pack("<BIII", 1, 3, 1, len(points)) + b"".join(
+        struct.pack("<dd", *point) for point in points
+    )
+
+
+def curve(kind: int, *points: tuple[float, float]) -> bytes:
+    packed = b"".join(struct.pack("<dd", *point) for point in points)
+    return struct.pack("<BII", 1, kind, len(points)) + packed
+
+
+def drawn(value: Any) -> tuple[Any, list[str]]:
+    (landed,), notes = read([value], SHAPE)
+    return landed and shapely.from_wkb(landed), notes
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        json.dumps({"type": "Polygon", "coordinates": [OPEN_RING]}),
+        json.dumps(
+            {"type": "Feature", "geometry": {"type": "Polygon", "coordinates": [OPEN_RING]}}
+        ),
+        ring(OPEN_RING),
+        struct.pack("<BIIBIII", 1, 6, 1, 1, 3, 1, 4) + ring(OPEN_RING)[13:],
+    ],
+)
+def test_f7_an_open_ring_is_closed(value: Any) -> None:
+    shape, notes = drawn(value)
+    assert shape.equals(SQUARE)
+    assert notes == ["1 value of 'f': a ring that does not end where it begins; it is closed"]
+
+
+def test_f7_what_has_too_few_points_is_null_and_counted() -> None:
+    one = '{"type": "LineString", "coordinates": [[1, 2]]}'
+    two = '{"type": "Polygon", "coordinates": [[[1, 2], [3, 4]]]}'
+    for values in ([one, two], [curve(2, (1, 2)), ring([[1, 2], [3, 4]])]):
+        landed, notes = read(values, SHAPE)
+        assert landed == [None, None]
+        assert "2 values of 'f': a geometry of too few points to be drawn; it is left out" in notes
+    both = '{"type": "MultiLineString", "coordinates": [[[1, 2]], [[0, 0], [1, 1]]]}'
+    assert drawn(both)[0] == shapely.MultiLineString([[(0, 0), (1, 1)]])
+
+
+def test_f7_a_position_of_four_numbers_is_read_to_its_height() -> None:
+    lines = '{"type": "LineString", "coordinates": [[1, 2, 3, 9], [4, 5, 6, 9]]}'
+    assert drawn(lines)[0] == shapely.LineString([(1, 2, 3), (4, 5, 6)])
+    assert drawn('{"type": "Point", "coordinates": [1, 2, 3, 4]}')[0] == shapely.Point(1, 2, 3)
+
+
+def test_f7_a_curve_is_a_line_as_in_gml() -> None:
+    arc, notes = drawn(curve(8, (0, 0), (1, 1), (2, 0)))
+    assert arc.geom_type == "LineString"
+    assert len(arc.coords) > 20
+    assert arc.length == pytest.approx(3.14159, rel=1e-3)
+    assert notes == [
+        "1 value of 'f': a curve; it is a line with a vertex at least every four degrees"
+    ]
+    circle = curve(8, (0, 0), (2, 0), (0, 0))
+    disc, _ = drawn(struct.pack("<BII", 1, 10, 1) + circle)
+    assert disc.area == pytest.approx(3.14159, rel=5e-3)
+    mixed = (
+        struct.pack("<BII", 1, 9, 2) + curve(2, (-1, 0), (0, 0)) + curve(8, (0, 0), (1, 1), (2, 0))
+    )
+    assert drawn(mixed)[0].length == pytest.approx(1 + 3.14159, rel=1e-3)
+
+
+@settings(deadline=None)
+@given(st.binary(max_size=80))
+def test_f7_any_bytes_are_a_geometry_nothing_or_a_mismatch(data: bytes) -> None:
+    oddities = Oddities()
+    for kind in range(18):
+        typed(pa.array([struct.pack("<BI", 1, kind) + data]), SHAPE, 1, Dialect(), oddities)
+
+
+def test_f11_wkb_with_a_reference_system_of_its_own_is_not_taken_for_degrees() -> None:
+    lambert = struct.pack("<BIIdd", 1, 0x20000001, 2154, 652000.0, 6862000.0)
+    with pytest.raises(TypeMismatch):
+        typed(pa.array([lambert]), SHAPE)
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("2024-03-01T22:00:00Z", date(2024, 3, 2)),
+        ("2024-03-01T23:00:00+00:00", date(2024, 3, 2)),
+        ("2024-03-01T05:00:00Z", date(2024, 3, 1)),
+        ("2024-03-01T18:30:00Z", date(2024, 3, 2)),
+        ("2024-03-02T00:00:00+01:00", date(2024, 3, 2)),
+        ("2024-03-01T10:00:00Z", None),
+        ("2024-03-01T12:00:00Z", None),
+        ("2024-03-01T22:07:00Z", None),
+        ("2024-03-01T22:00:00+01:00", None),
+        ("2024-03-01T22:00:00", None),
+    ],
+)
+def test_d3_a_midnight_of_one_time_zone_alone_is_its_day(written: str, expected: Any) -> None:
+    if expected is None:
+        with pytest.raises(TypeMismatch):
+            typed(pa.array([written]), DAY)
+    else:
+        assert read([written], DAY)[0] == [expected]
+
+
+def test_d4_a_year_or_a_month_is_its_first_moment() -> None:
+    first = [datetime(2019, 1, 1, tzinfo=UTC), datetime(2019, 5, 1, tzinfo=UTC)]
+    landed, notes = read(["2019", "2019-05"], MOMENT)
+    assert landed == first
+    assert notes == [
+        "2 values of 'f': a year or a month where a moment is declared; "
+        "it is the first moment of it"
+    ]
+    assert read([2019], MOMENT)[0] == first[:1]
+    for number in (20190101, 1_700_000_000):
+        with pytest.raises(TypeMismatch):
+            typed(pa.array([number]), MOMENT)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[48.5, 2.25]",
+        [48.5, 2.25],
+        "POINT (2.25 48.5)",
+        "SRID=4326;POINT(2.25 48.5)",
+        struct.pack("<BIdd", 1, 1, 2.25, 48.5).hex(),
+        struct.pack(">BIdd", 0, 1, 2.25, 48.5).hex().upper(),
+    ],
+)
+def test_d6_a_point_is_read_in_every_form_that_has_one_reading(value: Any) -> None:
+    assert read([value], POINT)[0] == [struct.pack("<BIdd", 1, 1, 2.25, 48.5)]
+
+
+@pytest.mark.parametrize(
+    "value", ["SRID=2154;POINT(2 48)", "[48.5]", "[1, 2, 3]", "0101", "POINT (2"]
+)
+def test_d6_a_point_of_no_one_reading_is_refused(value: str) -> None:
+    with pytest.raises(TypeMismatch):
+        typed(pa.array([value]), POINT)
+
+
+def test_k15_digits_that_an_export_has_lost_are_noted() -> None:
+    landed, notes = read(pa.array([0.1, None], pa.float32()), DOUBLE)
+    assert landed == [0.10000000149011612, None]
+    assert "single precision" in notes[0]
+
+
+def test_d1_all_bad_values_are_counted_with_the_first_of_each_field() -> None:
+    total = Oddities()
+    for start in (1, 6):
+        batch = Oddities()
+        typed(pa.array(["1", "x", "2", "y", "z"]), INT, start, Dialect(), batch)
+        typed(pa.array(["a", "b", "c", "d", "no"]), Field("g", "date"), start, Dialect(), batch)
+        total.add(batch)
+    assert total.counts == {"f": 6, "g": 10}
+    assert str(total.error()) == (
+        "field 'f' is declared as int, but record 2 holds 'x'; and 5 more records of it too "
+        "(record 4 'y', record 5 'z'), 10 of 'g' (date; record 1 'a'); ask the publisher to "
+        "correct the field's type"
+    )
