@@ -24,7 +24,8 @@
     │   │   └── NoXml                 something else came instead of GML
     │   ├── HeldBack              new rows that a person has to accept first
     │   └── Unproven              rows, dates or structure contradict the portal
-    │       └── Miscounted        more or fewer rows than the portal counts
+    │       ├── Miscounted        more or fewer rows than the portal counts
+    │       └── Uncounted         no count of the rows can be had
     ├── TokenStoreError           a login cannot be stored or read safely (exit status 2)
     ├── LakeError                 a partition cannot be written, read or trusted
     │   ├── LakeUnwritable        the data folder cannot be written (exit status 2)
@@ -58,6 +59,8 @@ class OdsPipelineError(Exception):
 
     #: Exit status where this ends a whole run; a failed dataset among others makes it 1.
     exit_status = 1
+    #: Bytes that were fetched in vain.
+    received = 0
 
     def __init__(self, message: str, *, portal: str = "", dataset: str = "", url: str = "") -> None:
         self.message = plain(redacted(message), _LONGEST)
@@ -197,6 +200,9 @@ class ServiceFailure(ServiceException, PortalFailure):
 class DataError(OdsPipelineError):
     """The data arrived but cannot be trusted."""
 
+    #: Whether the same would come of the same data, so that they need not be fetched again.
+    lasting = True
+
 
 class TypeMismatch(DataError):
     """Values are not of the types that the portal declares for their fields.
@@ -227,6 +233,8 @@ class SchemaMismatch(DataError):
 class NothingToLand(DataError):
     """The dataset has no records, at most attachments or links."""
 
+    lasting = False
+
 
 class NothingToCompare(NothingToLand):
     """A comparison was asked for, and nothing of the dataset is landed."""
@@ -239,9 +247,13 @@ class GmlRefused(DataError):
 class NoXml(GmlRefused):
     """Something other than XML came instead of GML."""
 
+    lasting = False
+
 
 class Unproven(DataError):
     """Rows, dates or structure of the data contradict what the portal says."""
+
+    lasting = False
 
 
 class Miscounted(Unproven):
@@ -257,13 +269,27 @@ class Miscounted(Unproven):
         self.rows, self.counted = rows, counted
 
 
+class Uncounted(Unproven):
+    """The portal has no count that the rows could be compared with, or one that contradicts them.
+
+    Attributes:
+        rows: Rows that came.
+    """
+
+    def __init__(self, message: str, *, rows: int, **context: str) -> None:
+        super().__init__(message, **context)
+        self.rows = rows
+
+
 class HeldBack(DataError):
     """The new rows may be a mistake: the old rows stay until a person accepts the new ones.
 
     Attributes:
-        verdict: `emptied`, `shrunk`, `frozen` or `quarantined`.
+        verdict: `emptied`, `shrunk`, `frozen`, `quarantined` or `unproven`.
         change: How the columns differ, for people; empty if they are not the reason.
     """
+
+    lasting = False
 
     def __init__(self, verdict: str, message: str, *, change: str = "", **context: str) -> None:
         super().__init__(message, **context)

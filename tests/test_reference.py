@@ -181,7 +181,8 @@ def test_all_that_a_check_tells_is_on_the_page(updated: Updated) -> None:
         for result in checks.results([updated], failed):
             found.setdefault(str(result.check_name), set()).update(result.metadata or {})
     assert found == {
-        name: set(table(f"The check `{name}`")) for name in (checks.COMPLETE, checks.SCHEMA)
+        name: set(table(f"The check `{name}`"))
+        for name in (checks.COMPLETE, checks.SCHEMA, checks.VALUES)
     }
 
 

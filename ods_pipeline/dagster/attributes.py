@@ -3,13 +3,15 @@
 Plain values with their descriptions. What follows from them together is in `settings`.
 """
 
+from collections.abc import Mapping
+from glob import escape
 from typing import Literal
 
 import dagster as dg
 from pydantic import Field
 
 from ods_pipeline.dagster.credentials import ApiKeyAttribute, OAuth2Attribute
-from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.sync.rules import DEFAULT, BadValues, Rules, TableRules
 from ods_pipeline.warehouse.protocol import Contract
 
 
@@ -33,6 +35,38 @@ class Layers(dg.Model, dg.Resolvable):
         default="auto",
         description="Order of coordinates where the srsName leaves it open; auto decides.",
     )
+
+
+class TableAttributes(dg.Model, dg.Resolvable):
+    """What is decided for one dataset."""
+
+    bad_values: BadValues = Field(
+        default="refuse",
+        description="Values that are not of their field's type: refuse refuses the dataset, null "
+        "lands the others and keeps these in a file beside the partition.",
+    )
+    types: dict[str, str] = Field(
+        default={},
+        description="Types to read fields as instead of the declared ones: name of the field to "
+        "text, int, double, date, datetime, boolean, geo_point_2d, geo_shape, file or json_blob.",
+    )
+    drift: float | None = Field(
+        default=None,
+        ge=0,
+        le=100,
+        description="As `trust: drift`, for this dataset.",
+    )
+    schema_contract: Contract | None = Field(
+        default=None, description="As `trust: schema_contract`, for this dataset."
+    )
+
+    def rules(self) -> TableRules:
+        """The same as the engine has it.
+
+        Raises:
+            ConfigurationError: There is no such type.
+        """
+        return TableRules(self.bad_values, self.types, self.drift)
 
 
 class Trust(dg.Model, dg.Resolvable):
@@ -69,14 +103,23 @@ class Trust(dg.Model, dg.Resolvable):
         "contract; the last that matches counts.",
     )
 
-    def rules(self) -> Rules:
+    def rules(self, tables: Mapping[str, TableAttributes]) -> Rules:
         """The same as the engine has it.
+
+        Args:
+            tables: What is decided for single datasets.
 
         Raises:
             ConfigurationError: One of them is out of its range.
         """
-        contracts = (("*", self.schema_contract), *self.schema_exceptions.items())
-        return Rules(self.max_trust_days, self.max_shrink, self.drift, contracts)
+        own = {name: item.schema_contract for name, item in tables.items()}
+        contracts = (
+            ("*", self.schema_contract),
+            *self.schema_exceptions.items(),
+            *((escape(name), contract) for name, contract in own.items() if contract),
+        )
+        decided = {name: item.rules() for name, item in tables.items()}
+        return Rules(self.max_trust_days, self.max_shrink, self.drift, contracts, decided)
 
 
 class Watching(dg.Model, dg.Resolvable):
@@ -129,6 +172,9 @@ class PortalAttributes(dg.Model, dg.Resolvable):
     sensor: Watching = Field(default=Watching(), description="How the portal is watched.")
     trust: Trust = Field(
         default=Trust(), description="How far the portal is trusted without asking a person."
+    )
+    tables: dict[str, TableAttributes] = Field(
+        default={}, description="What is decided for single datasets, by identifier."
     )
     api_key: ApiKeyAttribute = None
     api_key_in_query: bool = Field(

@@ -17,6 +17,7 @@ from ods_pipeline.sync.verdict import Kind
 
 COMPLETE = "complete"
 SCHEMA = "schema_unchanged"
+VALUES = "values_kept"
 _LISTED = 50
 
 
@@ -29,7 +30,7 @@ def specs(records: dg.AssetKey) -> list[dg.AssetCheckSpec]:
             blocking=True,
             description="The rows are as many as the portal counts, of the declared types, and "
             "the portal's date of the data stood still while they were read; they are not "
-            "suspiciously fewer than before.",
+            "suspiciously fewer than before. `proven_by` names the count that was had.",
         ),
         dg.AssetCheckSpec(
             SCHEMA,
@@ -37,13 +38,19 @@ def specs(records: dg.AssetKey) -> list[dg.AssetCheckSpec]:
             description="The publisher added, removed and retyped no field since the dataset was "
             "landed before. The table follows by itself; what is built on it may not.",
         ),
+        dg.AssetCheckSpec(
+            VALUES,
+            asset=records,
+            description="No value landed as null because it is not of its field's type. Such "
+            "values are refused unless `bad_values: null` is set for the dataset.",
+        ),
     ]
 
 
 def results(
     done: Sequence[Updated], failed: Mapping[str, OdsPipelineError]
 ) -> Iterator[dg.AssetCheckResult]:
-    """The outcome of both checks over all datasets of a run; none where nothing could be read."""
+    """The outcome of the checks over all datasets of a run; none where nothing could be read."""
     wrong = {name: str(error) for name, error in failed.items() if isinstance(error, DataError)}
     frozen = {
         name: error.message
@@ -53,6 +60,7 @@ def results(
     if done or wrong:
         yield _completeness(done, wrong)
         yield _schema(done, frozen)
+        yield _values(done)
 
 
 def evaluations(
@@ -107,6 +115,7 @@ def proof_figures(receipt: Receipt) -> dict[str, Any]:
     stood = f"stood at {receipt.data_processed or 'nothing'}"
     return {
         "rows": receipt.rows,
+        **({"proven_by": receipt.proven_by} if receipt.proven_by else {}),
         **({"counted": int(receipt.counted)} if receipt.counted else {}),
         **({"data_processed": moved or stood} if receipt.counted or moved else {}),
         **({"drift_accepted": receipt.proof} if receipt.tolerance else {}),
@@ -123,6 +132,24 @@ def _schema(done: Sequence[Updated], frozen: Mapping[str, str]) -> dg.AssetCheck
         severity=dg.AssetCheckSeverity.WARN,
         metadata={"datasets": dg.MetadataValue.md(_list(dict([*moved.items()][:_LISTED])))},
         description="; ".join(f"{name}: {text}" for name, text in moved.items())[:500] or None,
+    )
+
+
+def _values(done: Sequence[Updated]) -> dg.AssetCheckResult:
+    lost = {
+        item.planned.dataset_id: f"{int(item.result.receipt.rejected):,} values"
+        for item in done
+        if item.result.receipt.rejected
+    }
+    return dg.AssetCheckResult(
+        check_name=VALUES,
+        passed=not lost,
+        severity=dg.AssetCheckSeverity.WARN,
+        metadata={
+            "rejected": sum(int(item.result.receipt.rejected or 0) for item in done),
+            "datasets": dg.MetadataValue.md(_list(dict([*lost.items()][:_LISTED]))),
+        },
+        description="; ".join(f"{name}: {text}" for name, text in lost.items())[:500] or None,
     )
 
 

@@ -76,6 +76,8 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
         "licence": receipt.license,
         "attribution": receipt.attribution,
         "proof": receipt.proof,
+        "proven_by": receipt.proven_by,
+        "rejected": receipt.rejected,
         "note": receipt.note,
         "format": receipt.format,
         "data_processed": receipt.data_processed,

@@ -119,7 +119,7 @@ def report(
     stamps = {
         name: version_of(dataset, rules, time)
         for name, dataset in catalog.items()
-        if loadable(dataset, known=name in existing)
+        if loadable(dataset)
     }
     digests = {name: _digest(text) for name, text in stamps.items()}
     changed = [

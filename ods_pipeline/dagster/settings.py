@@ -175,14 +175,13 @@ def _matches(dataset_id: str, selection: Selection | Layers) -> bool:
     return any_of(selection.include) and not any_of(selection.exclude)
 
 
-def loadable(dataset: Dataset, *, known: bool = False) -> bool:
-    """Whether a dataset has records that the portal shows.
+def loadable(dataset: Dataset) -> bool:
+    """Whether a dataset has records that the portal shows, though there may be none at present.
 
     Args:
         dataset: As the catalog has it.
-        known: Whether it had some before: then a count of 0 has to be looked at.
     """
-    return (known or dataset.records_count != 0) and not verdict(None, dataset).skips
+    return not verdict(None, dataset).skips
 
 
 def dagster_name(address: Address) -> str:
@@ -221,7 +220,7 @@ def settings_of(attributes: PortalAttributes) -> Settings:
         name,
         attributes,
         attributes.sensor.minimum_interval_seconds or (SECONDS if given else EMULATOR_SECONDS),
-        attributes.trust.rules(),
+        attributes.trust.rules(attributes.tables),
         api_key,
         oauth2,
     )

@@ -26,6 +26,7 @@ SCHEMA = pa.schema(
         "since": pa.timestamp("ms", "UTC"),
         "rows": pa.int64(),
         "stamp": pa.string(),
+        "by": pa.string(),
     }
 )
 
@@ -39,12 +40,13 @@ class Hold:
 
     Attributes:
         kind: `records` or `features`.
-        verdict: `withdrawn`, `restricted`, `no records`, `emptied`, `shrunk`, `frozen` or
-            `quarantined`.
+        verdict: `withdrawn`, `restricted`, `no records`, `emptied`, `shrunk`, `frozen`,
+            `quarantined`, `unproven` or `refused`.
         reason: The same in one sentence.
         since: When that was first seen, ISO 8601 in UTC.
         rows: Number of rows that stay.
         stamp: The dataset's stamp at that time; nothing is fetched before the stamp changes.
+        by: What a refusal depends on besides the stamp.
     """
 
     dataset_id: str
@@ -54,6 +56,7 @@ class Hold:
     since: str
     rows: int = 0
     stamp: str = ""
+    by: str = ""
 
     def applies_to(self, stamp: str) -> bool:
         """Whether it is about the dataset as it is now, with this stamp, and can be accepted."""

@@ -27,6 +27,9 @@ from ods_pipeline.lake.receipt import Receipt
 
 PartitionKind = Literal["records", "features"]
 
+#: What the name of a partition ends with that holds another one's rejected values.
+REJECTED = ".rejected"
+
 _LONGEST_NAME = 200
 # Names that Windows keeps for devices, whatever follows a dot: a lake may lie on a shared drive.
 _DEVICE = re.compile(r"(CON|PRN|AUX|NUL|COM[0-9]|LPT[0-9])([. ].*)?", re.IGNORECASE)
@@ -135,6 +138,9 @@ class Lake:
 def file_name(dataset_id: str) -> str:
     """A dataset's identifier as a file name: itself for every identifier seen in the wild."""
     name = quote(dataset_id, safe="@+,= ", errors="surrogatepass")
+    if name.endswith(REJECTED):
+        # The file of another dataset's rejected values.
+        name = f"{name.removesuffix(REJECTED)}%2E{REJECTED[1:]}"
     if name.startswith(".") or not name:
         name = f"%2E{name[1:]}" if name else "%"
     elif _DEVICE.fullmatch(name):

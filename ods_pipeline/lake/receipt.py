@@ -35,6 +35,10 @@ class Receipt:
         counted: The portal's count that the rows were compared with; empty where nothing could be
             counted, and in receipts that were written before this was an entry of its own.
         moved_to: The portal's date of the data after the rows were read, where it moved meanwhile.
+        proven_by: What kind of proof it is: `live count`, `catalog count` or `nothing`; empty in
+            receipts of before there was more than the first.
+        listed: The date that the catalog gave, where the dataset's own page had a later one.
+        rejected: How many values are null since they are not of their field's type.
         tolerance: Percent of rows that were allowed to differ from the count for that reason.
         note: Decisions made while landing, such as an order of axes that the portal left open.
         formerly: Identifiers that the dataset had before it was renamed, a JSON list, newest last.
@@ -65,6 +69,9 @@ class Receipt:
     proof: str = ""
     counted: str = ""
     moved_to: str = ""
+    proven_by: str = ""
+    listed: str = ""
+    rejected: str = ""
     tolerance: str = ""
     note: str = ""
     formerly: str = ""

@@ -19,6 +19,9 @@ _FORM = 1
 # Reading so few files is faster than writing the cache.
 _FEW = 100
 
+# Rejected values lie beside the partition that lacks them.
+_NO_PARTITION = ".rejected.parquet"
+
 _Signature = list[int]
 
 
@@ -58,7 +61,7 @@ def _signatures(folder: Path) -> dict[str, _Signature]:
     nothing = (FileNotFoundError, NotADirectoryError, PermissionError)
     with contextlib.suppress(*nothing), os.scandir(folder) as entries:
         for entry in entries:
-            if entry.name.endswith(".parquet"):
+            if entry.name.endswith(".parquet") and not entry.name.endswith(_NO_PARTITION):
                 # A file without a status, such as a link to itself, counts as lost.
                 with contextlib.suppress(OSError):
                     stat = entry.stat()

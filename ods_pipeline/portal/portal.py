@@ -17,7 +17,7 @@ from ods_pipeline.portal.exports.export import Format
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.signing import Credentials
-from ods_pipeline.portal.proof import prove
+from ods_pipeline.portal.proof import prove, prove_by_catalog
 from ods_pipeline.portal.query import ALL, Query
 
 if TYPE_CHECKING:
@@ -146,7 +146,8 @@ class Portal:
 
         Raises:
             TypeMismatch: A value is not of its field's declared type.
-            Unproven: The rows are not all that the portal counts.
+            Unproven: The rows are not all that the portal counts, or it counts none: see
+                `portal.proof`.
             PortalError: The portal does not give them.
         """
         query = Query(where, select, order_by, group_by, limit, tuple(refine), tuple(exclude))
@@ -182,7 +183,8 @@ class Portal:
         for batch in batches:
             rows += batch.num_rows
             yield batch
-        prove(self.client, dataset, rows, query)
+        if prove(self.client, dataset, rows, query) is None:
+            prove_by_catalog(self.dataset(dataset.dataset_id), rows, query)
 
     def features(
         self,
@@ -219,7 +221,10 @@ class Portal:
             self.client, dataset, version=version, select=select, axis_order=axis_order
         ) as export:
             table = pa.Table.from_batches(export.batches, export.schema)
-        proof = features.prove(self.client, dataset, table.num_rows, version)
+        rows = table.num_rows
+        proof = features.prove(self.client, dataset, rows, version) or prove_by_catalog(
+            self.dataset(dataset_id), rows
+        )
         layer = features.frame(table, dataset.fields)
         layer.attrs = {"proof": str(proof), "notes": list(export.notes)}
         return layer

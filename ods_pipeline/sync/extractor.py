@@ -18,6 +18,7 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import AccessDenied, DataError, NothingToLand
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.portal import proof
+from ods_pipeline.portal.exports.columns import OnBad
 from ods_pipeline.portal.exports.export import Export, Format, open_export
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.proof import Proof
@@ -50,6 +51,11 @@ class Extractor:
         return self.format if self.kind == "records" else "gml"
 
     @property
+    def way(self) -> str:
+        """How rows are fetched, in one text: what another way would make of them is open."""
+        return self.reads if self.kind == "records" else f"gml {self.version} {self.axis_order}"
+
+    @property
     def requests(self) -> int:
         """How many requests landing a dataset takes, if nothing goes wrong."""
         return 3 if self.kind == "records" else 5
@@ -62,7 +68,7 @@ class Extractor:
         """The columns of a dataset's partition.
 
         Raises:
-            SchemaMismatch: A declared type is unknown, or two fields have the same name.
+            SchemaMismatch: Two fields have the same name.
         """
         if self.kind == "records":
             return arrow_schema(dataset.fields)
@@ -76,11 +82,17 @@ class Extractor:
         dataset: Dataset,
         staging_dir: Path,
         on_bytes: Callable[[int], object],
+        on_bad: OnBad | None = None,
     ) -> AbstractContextManager[Export]:
         """Request all rows of a dataset; see `portal.exports` and `portal.features`."""
         if self.kind == "records":
             return open_export(
-                client, dataset, self.format, staging_dir=staging_dir, on_bytes=on_bytes
+                client,
+                dataset,
+                self.format,
+                staging_dir=staging_dir,
+                on_bytes=on_bytes,
+                on_bad=on_bad,
             )
         from ods_pipeline.portal.features import features
 
@@ -90,10 +102,14 @@ class Extractor:
             version=self.version,
             received=on_bytes,
             axis_order=self.axis_order,
+            on_bad=on_bad,
         )
 
-    def prove(self, client: Client, dataset: Dataset, rows: int) -> Proof:
+    def prove(self, client: Client, dataset: Dataset, rows: int) -> Proof | None:
         """Compare the rows that arrived with what the portal counts at this moment.
+
+        Returns:
+            None where it does not count for this caller.
 
         Raises:
             Unproven: The numbers differ.

@@ -19,7 +19,7 @@ from ods_pipeline.sync.verdict import ALARMING, COLUMN_HOLDS, Kind
 from ods_pipeline.warehouse.protocol import Warehouse
 
 # A request was needed to find these out: they are not asked for again before the portal changes.
-_COUNTED = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.NO_RECORDS})
+_COUNTED = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.NO_RECORDS, Kind.UNPROVEN})
 _HELD = _COUNTED | COLUMN_HOLDS | {Kind.WITHDRAWN, Kind.RESTRICTED, Kind.NO_GEOMETRY}
 
 #: Partitions to the hold that they have now; None for those that are no longer held.
@@ -29,34 +29,43 @@ HoldChanges = dict[PartitionKey, Hold | None]
 def hold_after(planned: Planned, outcome: Outcome, *, loaded: bool = True) -> HoldChanges:
     """The change of a dataset's hold by what came of it.
 
-    A dataset that failed or was put off keeps the hold that it has.
+    A dataset that failed or was put off keeps the hold that it has, unless its data were refused
+    for good: that is remembered.
 
     Args:
         planned: The dataset.
         outcome: What came of it.
         loaded: Whether its table has followed. A hold on columns ends when it has, not before.
     """
+    if outcome.refusal and planned.dataset:
+        return {planned.partition: _hold(planned, Kind.REFUSED, outcome.refusal)}
     if outcome.action in SOUND:
         waits = planned.hold is not None and _waits_for_load(planned, planned.hold)
         return {} if waits and not loaded else {planned.partition: None}
     counted = outcome.verdict == Kind.NO_RECORDS and planned.dataset and planned.dataset.has_records
     if outcome.action not in {"held", "skipped"} or outcome.verdict not in _HELD:
         return {}
-    if not (planned.landed or counted):
+    if not (planned.landed or counted or outcome.verdict == Kind.UNPROVEN):
         return {}
+    return {planned.partition: _hold(planned, Kind(outcome.verdict), outcome.reason)}
+
+
+def _hold(planned: Planned, kind: Kind, reason: str) -> Hold:
     before = planned.hold
-    since = before.since if before and before.verdict == outcome.verdict else ""
+    # A refusal is dated by its last fetch: after some days it is worth another.
+    same = before is not None and before.verdict == kind and kind is not Kind.REFUSED
+    since = before.since if before and same else ""
     stamp = planned.dataset.stamp if planned.dataset and planned.dataset.has_records else ""
-    hold = Hold(
+    return Hold(
         planned.dataset_id,
         planned.extractor.kind,
-        outcome.verdict,
-        outcome.reason,
+        kind,
+        reason,
         since or datetime.now(UTC).isoformat(timespec="seconds"),
         rows=planned.landed.rows if planned.landed else 0,
-        stamp=stamp if outcome.verdict in _COUNTED else "",
+        stamp=stamp if kind in {*_COUNTED, Kind.REFUSED} else "",
+        by=planned.way if kind is Kind.REFUSED else "",
     )
-    return {planned.partition: hold}
 
 
 def _waits_for_load(planned: Planned, hold: Hold) -> bool:

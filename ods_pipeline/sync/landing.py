@@ -12,29 +12,30 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from ods_pipeline.dataset import Dataset, same_moment
+from ods_pipeline.dataset import Dataset, instant, same_moment
 from ods_pipeline.errors import (
     HeldBack,
     Miscounted,
     NotAPortal,
-    NothingToLand,
     NoXml,
     OdsPipelineError,
     PortalFailure,
     PortalUnreachable,
     SchemaMismatch,
     ServiceException,
+    Uncounted,
     Unproven,
 )
 from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.lake.rejected import RejectedValues
 from ods_pipeline.lake.writer import PartitionWriter
 from ods_pipeline.portal.exports.export import Export
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.portal.proof import Proof, live_count
+from ods_pipeline.portal.proof import Proof, live_count, prove_by_catalog
 from ods_pipeline.sync.extractor import RECORDS, Extractor
 from ods_pipeline.sync.rules import ACCEPT_WITH, DEFAULT, Rules
 from ods_pipeline.tables.geometry import primary
@@ -52,6 +53,8 @@ _PASSING = (
     Unproven,
 )
 _ATTEMPTS = 2
+# After its data are processed a portal needs a moment until every export has them.
+_SETTLED = timedelta(seconds=5)
 # How many datasets may have rows in memory at once, whatever the number of threads: of those read
 # from the disk as many as there are processors, of those that come in a stream a few more.
 _READERS = threading.BoundedSemaphore(min(os.cpu_count() or 1, 4))
@@ -105,7 +108,7 @@ class LandingRequest:
         moved = self.previous and self.previous.schema_hash != self.dataset.schema_hash
         if contract != "freeze" or self.accept or not moved:
             return None
-        return self._held_back(
+        return self.held_back(
             "frozen",
             f"the publisher changed its fields just now; the contract is freeze: {_ACCEPT}",
         )
@@ -118,12 +121,13 @@ class LandingRequest:
             return None
         stay = f"where {before} are landed, which stay"
         if not rows:
-            return self._held_back("emptied", f"the portal now gives no rows {stay}; {_ACCEPT}")
+            return self.held_back("emptied", f"the portal now gives no rows {stay}; {_ACCEPT}")
         if self.rules.shrunk(before, rows):
-            return self._held_back("shrunk", f"the portal now gives {rows} rows {stay}; {_ACCEPT}")
+            return self.held_back("shrunk", f"the portal now gives {rows} rows {stay}; {_ACCEPT}")
         return None
 
-    def _held_back(self, verdict: str, message: str) -> HeldBack:
+    def held_back(self, verdict: str, message: str) -> HeldBack:
+        """The reason to keep what is landed, as an error."""
         where = {"portal": self.dataset.portal, "dataset": self.dataset.dataset_id}
         return HeldBack(verdict, message, **where)
 
@@ -161,15 +165,13 @@ def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
             receipt = _attempt(portal, counting, lake, last=attempt == _ATTEMPTS)
             break
         except OdsPipelineError as error:
+            error.received = total
             hopeless = attempt == _ATTEMPTS or getattr(error, "repeated", False)
             passing = isinstance(error, _PASSING) and not hopeless
             if not passing or portal.client.cancelled.is_set():
                 raise with_names(error, dataset) from error
-            dataset = portal.dataset(dataset.dataset_id)
-            counting = replace(counting, dataset=dataset)
-            frozen = counting.frozen()
-            if frozen:
-                raise frozen from error
+            counting = replace(counting, dataset=_again(portal, counting, error))
+            dataset = counting.dataset
     previous = request.previous
     same = previous is not None and (
         (previous.content_hash, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
@@ -177,33 +179,64 @@ def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
     return LandingResult(receipt, not same, total, time.monotonic() - started)
 
 
+def _again(portal: Portal, request: LandingRequest, error: OdsPipelineError) -> Dataset:
+    """The dataset as it is now, to fetch it once more.
+
+    Raises:
+        SchemaMismatch: Its columns contradict the catalog, and nothing was edited meanwhile.
+        HeldBack: Its fields changed, and the contract forbids that.
+    """
+    before = request.dataset
+    dataset = request.rules.retyped(portal.dataset(before.dataset_id))
+    if isinstance(error, SchemaMismatch) and before.stamp == dataset.stamp:
+        lasting = SchemaMismatch(
+            f"{error.message}; nothing was edited meanwhile, so export and catalog disagree: ask "
+            "the publisher to process the dataset again",
+            dataset=before.dataset_id,
+            portal=before.portal,
+        )
+        lasting.received = error.received
+        raise lasting from error
+    frozen = replace(request, dataset=dataset).frozen()
+    if frozen:
+        raise frozen from error
+    return dataset
+
+
 def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool) -> Receipt:
     dataset, extractor = request.dataset, request.extractor
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition(extractor.kind, dataset.dataset_id)
     _require_rows(portal, request)
-    with disk_errors(target), _received(portal, request, lake, target) as (export, writer):
-        proof = _proven(portal, request, writer.rows, last=last)
+    received = _received(portal, request, lake, target)
+    with disk_errors(target), received as (export, writer, rejected):
+        proof = _proven(portal, request, export, writer.rows, last=last)
         held = request.guarded(writer.rows)
         if held:
             raise held
+        notes = [*export.notes, rejected.note, proof.pop("note", "")]
         receipt = Receipt.of(
             dataset,
             extractor.kind,
             format=export.format,
             source_url=export.url,
             fetched_at=fetched_at,
-            note="; ".join(filter(None, [_note(export, extractor), proof.pop("note", "")])),
+            note="; ".join(filter(None, notes)),
             formerly=request.previous.formerly if request.previous else "",
-            **proof,
+            rejected=_digits(rejected.counts.total() or None),
         )
-        return writer.publish(receipt) if request.publish else writer.summary(receipt)
+        receipt = replace(receipt, **proof)
+        if not request.publish:
+            return writer.summary(receipt)
+        published = writer.publish(receipt)
+        rejected.publish(published)
+        return published
 
 
 @contextlib.contextmanager
 def _received(
     portal: Portal, request: LandingRequest, lake: Lake, target: Path
-) -> Iterator[tuple[Export, PartitionWriter]]:
+) -> Iterator[tuple[Export, PartitionWriter, RejectedValues]]:
     """All rows of a dataset, written to the disk: none are in memory while they are proven."""
     dataset, extractor = request.dataset, request.extractor
     with contextlib.ExitStack() as stack, contextlib.ExitStack() as room:
@@ -211,7 +244,15 @@ def _received(
         room.enter_context(portal.client.placed())
         if extractor.reads != "parquet":
             room.enter_context(_STREAMS)
-        opened = extractor.opened(portal.client, dataset, lake.staging_dir(), request.on_bytes)
+        rejected = stack.enter_context(RejectedValues(lake, target))
+        tolerant = request.rules.table(dataset.dataset_id).bad_values == "null"
+        opened = extractor.opened(
+            portal.client,
+            dataset,
+            lake.staging_dir(),
+            request.on_bytes,
+            rejected.add if tolerant else None,
+        )
         export = stack.enter_context(opened)
         writer = PartitionWriter(lake, target, export.schema, primary(dataset.fields))
         stack.enter_context(writer)
@@ -222,53 +263,48 @@ def _received(
             writer.write(batch)
         writer.content_hash()
         room.close()
-        yield export, writer
+        yield export, writer, rejected
 
 
 def _require_rows(portal: Portal, request: LandingRequest) -> None:
     """Save the download where the catalog counts hardly any rows, and the live count agrees."""
     dataset = request.dataset
     count = dataset.records_count
-    if (
-        request.accept
-        or not request.publish
-        or count is None
-        or (count and not request.guarded(count))
-    ):
+    if request.accept or not request.publish or count is None or not request.guarded(count):
         return
     live = live_count(portal.client, dataset.dataset_id)
-    held = request.guarded(live)
+    held = request.guarded(live) if live is not None else None
     if held:
         raise held
-    if not live:
-        message = f"{dataset.dataset_id} holds no records to land"
-        raise NothingToLand(message, portal=dataset.portal, dataset=dataset.dataset_id)
 
 
-def _proven(portal: Portal, request: LandingRequest, rows: int, *, last: bool) -> dict[str, str]:
+def _proven(
+    portal: Portal, request: LandingRequest, export: Export, rows: int, *, last: bool
+) -> dict[str, str]:
     """The entries of the receipt that say what the rows were compared with.
 
     Raises:
         Unproven: Rows are missing, or the publisher was at work while they were read.
+        HeldBack: No count can be had, so a person has to look at the rows.
     """
-    dataset, drift = request.dataset, request.rules.drift
+    dataset, name = request.dataset, request.dataset.dataset_id
     miscount: Miscounted | None = None
     proof: Proof | None = None
     try:
         proof = request.extractor.prove(portal.client, dataset, rows)
     except Miscounted as error:
         miscount = error
-    after = portal.dataset(dataset.dataset_id)
-    stood = same_moment(dataset.data_processed, after.data_processed)
+    after = request.rules.retyped(portal.dataset(name))
+    drift = request.rules.drift_of(name)
+    stood = _stood(dataset, after, export.made_at)
     if dataset.schema_hash != after.schema_hash or not (stood or (last and drift)):
         raise miscount or _moved(dataset, after)
-    if proof and stood:
-        sentence = f"{proof}; data_processed stood at {dataset.data_processed or 'nothing'}"
-        return {"proof": sentence, "counted": _digits(proof.counted)}
-    if miscount and stood:
+    if stood and miscount:
         raise miscount
+    if stood:
+        return _entries(proof or _by_catalog(request, after, rows), dataset, after)
     counted = miscount.counted if miscount else rows
-    if request.rules.drifted(rows, counted):
+    if request.rules.drifted(name, rows, counted):
         raise miscount or _moved(dataset, after)
     sentence = f"{rows} rows where the portal counts {counted}, within the tolerance of {drift:g} %"
     moving = f"{dataset.data_processed} → {after.data_processed}"
@@ -277,9 +313,54 @@ def _proven(portal: Portal, request: LandingRequest, rows: int, *, last: bool) -
         "proof": sentence,
         "note": note,
         "counted": str(counted),
+        "proven_by": "live count",
         "moved_to": after.data_processed,
         "tolerance": f"{drift:g}",
     }
+
+
+def _stood(before: Dataset, after: Dataset, made_at: datetime | None) -> bool:
+    """Whether the data stood while they were read.
+
+    The catalog's date may be an hour old, or come from the beginning of a long run. Where the
+    portal processed the data before it made the export, it stood as well.
+    """
+    if same_moment(before.data_processed, after.data_processed):
+        return True
+    processed = instant(after.data_processed)
+    return bool(processed and made_at and processed + _SETTLED <= made_at)
+
+
+def _by_catalog(request: LandingRequest, after: Dataset, rows: int) -> Proof:
+    """The next best proof, where the portal does not count; or none, where a person takes it.
+
+    Raises:
+        HeldBack: There is none.
+    """
+    try:
+        return prove_by_catalog(after, rows)
+    except Uncounted as error:
+        if request.accept or not request.publish:
+            return Proof(rows, None)
+        raise request.held_back("unproven", f"{error.message}; {_ACCEPT}") from error
+
+
+def _entries(proof: Proof, dataset: Dataset, after: Dataset) -> dict[str, str]:
+    date = after.data_processed
+    entries = {
+        "proof": f"{proof}; data_processed stood at {date or 'nothing'}",
+        "counted": _digits(proof.counted),
+        "proven_by": proof.by,
+    }
+    if not same_moment(date, dataset.data_processed):
+        count = _digits(after.records_count)
+        entries |= {"data_processed": date, "records_count": count}
+        entries["listed"] = dataset.data_processed
+    if proof.by == "catalog count":
+        entries["note"] = "the portal does not count its records: compared with its catalog's count"
+    elif proof.by == "nothing":
+        entries["note"] = "the portal has no count of its records: taken by name, without a proof"
+    return entries
 
 
 def _digits(count: int | None) -> str:
@@ -293,11 +374,6 @@ def _moved(before: Dataset, after: Dataset) -> Unproven:
         "the next run reads it again, and `--drift` sets a tolerance for datasets that always move",
         portal=before.portal,
     )
-
-
-def _note(export: Export, extractor: Extractor) -> str:
-    other = f"read as {export.format}: {extractor.reads} joins its lists"
-    return "; ".join([*export.notes, *([other] if export.format != extractor.reads else [])])
 
 
 def with_names(error: OdsPipelineError, dataset: Dataset) -> OdsPipelineError:

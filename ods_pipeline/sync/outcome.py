@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ods_pipeline.errors import (
     AccessDenied,
+    DataError,
     DatasetNotFound,
     HeldBack,
     NothingToCompare,
@@ -49,6 +50,7 @@ class Outcome:
         change: Fields added, removed or retyped, for people.
         note: Anything else the reader should know.
         kind: `records` or `features`.
+        refusal: Why its data were refused, where the same would come of fetching them again.
     """
 
     dataset_id: str
@@ -64,6 +66,7 @@ class Outcome:
     change: str = ""
     note: str = ""
     kind: PartitionKind = "records"
+    refusal: str = ""
 
     @property
     def name(self) -> str:
@@ -114,7 +117,7 @@ def outcome_of_error(planned: Planned, error: OdsPipelineError) -> Outcome:
     Where rows are landed and stay it is held. Where nothing is landed it is skipped, or failed if
     it was asked for by name.
     """
-    failed = outcome_of(planned, "failed", str(error))
+    failed = replace(outcome_of(planned, "failed", str(error)), bytes=error.received)
     decided = planned.verdict
     match error:
         case QuotaExhausted():
@@ -132,7 +135,9 @@ def outcome_of_error(planned: Planned, error: OdsPipelineError) -> Outcome:
     if isinstance(error, NothingToLand):
         action = "failed" if planned.named else "skipped"
         return replace(failed, action=action, verdict=str(Kind.NO_RECORDS))
-    return failed
+    lasting = isinstance(error, DataError) and error.lasting and decided.fetches
+    refused = replace(failed, verdict=str(Kind.REFUSED), refusal=error.message)
+    return refused if lasting else failed
 
 
 def held_outcome(outcome: Outcome, kind: Kind, reason: str) -> Outcome:

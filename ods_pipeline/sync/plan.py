@@ -20,7 +20,14 @@ from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.extractor import RECORDS, Extractor
 from ods_pipeline.sync.renames import renames
 from ods_pipeline.sync.rules import DEFAULT, Rules
-from ods_pipeline.sync.verdict import COLUMN_HOLDS, Kind, Verdict, under_contract, verdict
+from ods_pipeline.sync.verdict import (
+    COLUMN_HOLDS,
+    Kind,
+    Verdict,
+    refused_by,
+    under_contract,
+    verdict,
+)
 from ods_pipeline.tables.schema_diff import difference
 
 _FOR_EVER = 36_500
@@ -39,6 +46,7 @@ class Planned:
         formerly: The identifier that it had until now, where the portal has renamed it.
         hold: Why its last good rows stay, where they do.
         missing: The error to report of a dataset that the catalog leaves out by mistake.
+        way: What a refusal of its data depends on besides the dataset.
     """
 
     extractor: Extractor
@@ -50,6 +58,7 @@ class Planned:
     formerly: str = ""
     hold: Hold | None = None
     missing: OdsPipelineError | None = None
+    way: str = ""
 
     @property
     def present(self) -> Dataset:
@@ -136,7 +145,7 @@ def plan(
         accept: Whether a person accepts what is held.
         rules: How the portal is trusted.
     """
-    catalog = {dataset.dataset_id: dataset for dataset in datasets}
+    catalog = {dataset.dataset_id: rules.retyped(dataset) for dataset in datasets}
     receipts = landed.receipts
     renamed = renames(catalog, receipts)
     clashes = _clashes(catalog, receipts)
@@ -149,7 +158,10 @@ def plan(
         if extractor.kind == "features" and not (applies or receipt or (dataset and names)):
             continue
         hold = landed.holds.get((extractor.kind, name))
-        decided = verdict(receipt, dataset, full=full, accept=accept, hold=hold, rules=rules)
+        way = refused_by(extractor.way, rules.decided(name))
+        decided = verdict(
+            receipt, dataset, full=full, accept=accept, hold=hold, way=way, rules=rules
+        )
         if name in clashes:
             decided = Verdict(Kind.REFUSED, clashes[name])
         elif decided.kind is Kind.SCHEMA and dataset:
@@ -160,7 +172,9 @@ def plan(
             decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog, current)}")
         if dataset and not applies:
             decided = Verdict(Kind.NO_GEOMETRY, _without_geometry(receipt))
-        steps.append(Planned(extractor, name, dataset, receipt, decided, bool(names), old, hold))
+        steps.append(
+            Planned(extractor, name, dataset, receipt, decided, bool(names), old, hold, way=way)
+        )
     return steps if names or full else _spread(steps, rules)
 
 

@@ -6,18 +6,59 @@ Values with their defaults. Reading them from options or YAML belongs to `cli` a
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import get_args
+from typing import Literal, get_args
 
+from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.tables.schema import TYPES
 from ods_pipeline.warehouse.protocol import Contract
 
+BadValues = Literal["refuse", "null"]
+
 CONTRACTS: tuple[Contract, ...] = get_args(Contract)
+BAD_VALUES: tuple[BadValues, ...] = get_args(BadValues)
 
 _FEWEST_DEEP_CHECKS = 20
 _LONGEST_TRUST = 36_500
+
+
+@dataclass(frozen=True)
+class TableRules:
+    """What a user has decided for one dataset.
+
+    Attributes:
+        bad_values: What happens to values that are not of their field's type: `refuse` refuses the
+            dataset, `null` lands the others and keeps these in a file of their own.
+        types: Types to read fields as, instead of the declared ones, by the fields' names.
+        drift: As in `Rules`, for this dataset.
+    """
+
+    bad_values: BadValues = "refuse"
+    types: Mapping[str, str] = field(default_factory=dict)
+    drift: float | None = None
+
+    def __post_init__(self) -> None:
+        """Check the values.
+
+        Raises:
+            ConfigurationError: There is no such type or decision, or the number is out of range.
+        """
+        for name, kind in self.types.items():
+            if kind not in TYPES:
+                raise ConfigurationError(
+                    f"{kind!r} is no type for the field {name!r}: choose one of {', '.join(TYPES)}"
+                )
+        if self.bad_values not in BAD_VALUES:
+            raise ConfigurationError(
+                f"{self.bad_values!r} is no decision about bad values: choose one of "
+                f"{', '.join(BAD_VALUES)}"
+            )
+        if self.drift is not None and not 0 <= self.drift <= 100:
+            raise ConfigurationError(f"drift is {self.drift}: give a percentage, 0 to 100")
 
 
 @dataclass(frozen=True)
@@ -34,12 +75,14 @@ class Rules:
         contracts: What happens when fields are added, removed or retyped, by pattern of the
             dataset's identifier; the last that matches counts. `evolve` lets the table follow,
             `freeze` fetches nothing, `quarantine` lands the data and leaves the table.
+        tables: What was decided for single datasets, by identifier.
     """
 
     trust_days: int = 30
     shrink: float = 50.0
     drift: float = 0.0
     contracts: tuple[tuple[str, Contract], ...] = ()
+    tables: Mapping[str, TableRules] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -74,9 +117,35 @@ class Rules:
         """Whether a table would lose more of its rows than it may."""
         return now < before * (1 - self.shrink / 100)
 
-    def drifted(self, rows: int, counted: int) -> bool:
+    def table(self, dataset_id: str) -> TableRules:
+        """What was decided for a dataset."""
+        return self.tables.get(dataset_id, _UNDECIDED)
+
+    def drift_of(self, dataset_id: str) -> float:
+        """Percent of its rows by which a dataset may differ from the portal's count."""
+        own = self.table(dataset_id).drift
+        return self.drift if own is None else own
+
+    def drifted(self, dataset_id: str, rows: int, counted: int) -> bool:
         """Whether rows differ from a count by more than a moving dataset may."""
-        return abs(rows - counted) > counted * self.drift / 100
+        return abs(rows - counted) > counted * self.drift_of(dataset_id) / 100
+
+    def retyped(self, dataset: Dataset) -> Dataset:
+        """The dataset with its fields of the types that a user has decided for them."""
+        types = self.table(dataset.dataset_id).types
+        if not types:
+            return dataset
+        unknown = sorted(types.keys() - {item.name for item in dataset.fields})
+        if unknown and dataset.fields:
+            message = f"it has no field {unknown[0]!r}, which `types` names; correct the name there"
+            return replace(dataset, refused=dataset.refused or message)
+        fields = (replace(item, type=types.get(item.name, item.type)) for item in dataset.fields)
+        return replace(dataset, fields=tuple(fields))
+
+    def decided(self, dataset_id: str) -> str:
+        """What was decided that another decision about a refused dataset would change."""
+        table = self.table(dataset_id)
+        return f"{table.bad_values} {self.drift_of(dataset_id):g}"
 
     def deep_checks(self, landed: int) -> int:
         """How many datasets a run may compare by content alone.
@@ -89,6 +158,7 @@ class Rules:
         return max(_FEWEST_DEEP_CHECKS, 2 * math.ceil(landed / self.trust_days))
 
 
+_UNDECIDED = TableRules()
 DEFAULT = Rules()
 
 #: How a person accepts what is held, for messages.

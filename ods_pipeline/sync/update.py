@@ -35,7 +35,7 @@ from ods_pipeline.tables.schema_diff import Difference, difference
 # What a change of labels leaves as it was proven.
 _PROVEN = (
     *("source_url", "format", "fetched_at", "formerly", "note"),
-    *("proof", "counted", "moved_to", "tolerance"),
+    *("proof", "counted", "moved_to", "tolerance", "proven_by", "listed", "rejected"),
 )
 
 

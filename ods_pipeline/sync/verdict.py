@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 
+from ods_pipeline import __version__
 from ods_pipeline.dataset import Dataset, instant, same_moment
 from ods_pipeline.lake.holds import Hold
 from ods_pipeline.lake.receipt import Receipt
@@ -38,12 +39,13 @@ class Kind(StrEnum):
     SHRUNK = "shrunk"
     FROZEN = "frozen"
     QUARANTINED = "quarantined"
+    UNPROVEN = "unproven"
 
 
 _FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FULL, Kind.DEEP})
 _SETTLED = frozenset({Kind.METADATA, Kind.UNCHANGED})
 #: A person has to look, unless the portal changes again.
-ALARMING = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.FROZEN, Kind.QUARANTINED})
+ALARMING = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.FROZEN, Kind.QUARANTINED, Kind.UNPROVEN})
 
 
 #: Of these, the ones about columns: only they let a table's columns follow once accepted.
@@ -75,6 +77,7 @@ def verdict(
     full: bool = False,
     accept: bool = False,
     hold: Hold | None = None,
+    way: str = "",
     rules: Rules = DEFAULT,
     now: datetime | None = None,
 ) -> Verdict:
@@ -89,16 +92,20 @@ def verdict(
         dataset: The dataset in the catalog, or None when the catalog has it no more.
         full: Whether what is landed is to be ignored.
         accept: Whether a person accepts what is held.
-        hold: What is held of it.
+        hold: What is held of it, or was refused.
+        way: What a refusal depends on besides the dataset; see `refused_by`.
         rules: How the portal is trusted.
         now: The time; the clock's without it.
     """
+    now = now or datetime.now(UTC)
     if dataset is None and landed is None:
         return Verdict(Kind.UNKNOWN, "the catalog lists no such dataset, or not to you")
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
     accepted = hold if accept and hold and hold.applies_to(dataset.stamp) else None
     standing = _unavailable(dataset) or (None if accepted else _held(dataset, hold))
+    if not standing and not full:
+        standing = _refused(dataset, hold, way, rules, now)
     if standing:
         return standing
     if landed is None:
@@ -107,7 +114,7 @@ def verdict(
         _other_columns(landed, dataset)
         or _full(full, accepted)
         or _data(landed, dataset)
-        or _due(landed, rules, now or datetime.now(UTC))
+        or _due(landed, rules, now)
         or _metadata(landed, dataset)
     )
 
@@ -145,9 +152,37 @@ def _unavailable(dataset: Dataset) -> Verdict | None:
 
 def _held(dataset: Dataset, hold: Hold | None) -> Verdict | None:
     """What was held back is not fetched again before the portal's stamp of it changes."""
-    if hold is None or not hold.stamp or hold.stamp != dataset.stamp:
+    if hold is None or hold.verdict == Kind.REFUSED:
+        return None
+    if not hold.stamp or hold.stamp != dataset.stamp:
         return None
     return Verdict(Kind(hold.verdict), hold.reason)
+
+
+def refused_by(way: str, decided: str) -> str:
+    """What a refusal depends on besides the dataset: our version, the way it came, the rules.
+
+    Args:
+        way: How its rows were fetched.
+        decided: What a user has decided about it.
+    """
+    return f"{__version__} {way} {decided}"
+
+
+def _refused(
+    dataset: Dataset, hold: Hold | None, way: str, rules: Rules, now: datetime
+) -> Verdict | None:
+    """What was refused is not fetched again before something has changed that may help."""
+    if hold is None or hold.verdict != Kind.REFUSED or hold.by != way:
+        return None
+    since = instant(hold.since)
+    dated = dataset.data_processed or dataset.modified
+    if not dated or hold.stamp != dataset.stamp or not since or now - since >= rules.trust:
+        return None
+    return Verdict(
+        Kind.REFUSED,
+        f"still refused, and nothing has changed since {since:%Y-%m-%d}: {hold.reason}",
+    )
 
 
 def _full(full: bool, accepted: Hold | None) -> Verdict | None:
@@ -170,6 +205,8 @@ def _data(landed: Receipt, dataset: Dataset) -> Verdict | None:
         return Verdict(Kind.DATA, f"another dataset has its name now, {dataset.dataset_uid}")
     signal = "data_processed" if dataset.data_processed or landed.data_processed else "modified"
     before, now = getattr(landed, signal), getattr(dataset, signal)
+    if landed.listed and same_moment(landed.listed, now):
+        return None  # The catalog is still behind what was landed.
     if not now and not before:
         return Verdict(Kind.DATA, "the catalog gives no date to compare")
     if not same_moment(before, now):

@@ -29,6 +29,10 @@ _ARROW: dict[str, pa.DataType] = {
 }
 
 
+#: The types that a field can have.
+TYPES = tuple(_ARROW)
+
+
 def arrow_type(field: Field) -> pa.DataType:
     """The Arrow type of a field.
 

@@ -231,4 +231,5 @@ def _entry(partition: Partition, load: Load, verdict: str) -> LogEntry:
         change=str(load.change),
         version=receipt.version,
         dataset_uid=receipt.dataset_uid,
+        rejected=int(receipt.rejected or 0),
     )

@@ -15,8 +15,9 @@ from ods_pipeline.warehouse.protocol import LoadedTable
 _COLUMNS = """
     loaded_at TIMESTAMP WITH TIME ZONE, "table" VARCHAR, dataset_id VARCHAR, rows BIGINT,
     verdict VARCHAR, action VARCHAR, content_hash VARCHAR, data_processed VARCHAR,
-    change VARCHAR, seconds DOUBLE, version VARCHAR, dataset_uid VARCHAR
+    change VARCHAR, seconds DOUBLE, version VARCHAR, dataset_uid VARCHAR, rejected BIGINT
 """
+_NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(","))
 # A quarantined load leaves the table as it was.
 _CHANGED = "action <> 'quarantined'"
 
@@ -30,6 +31,8 @@ class LogEntry:
         dataset_id: The dataset's identifier at that time.
         dataset_uid: The dataset's identity, which no renaming changes.
         version: Identity of rows, columns and descriptions.
+        rejected: Values that are null since they are not of their field's type; None in entries
+            that load no rows.
     """
 
     table: str
@@ -43,6 +46,7 @@ class LogEntry:
     seconds: float = 0.0
     version: str = ""
     dataset_uid: str = ""
+    rejected: int | None = None
 
 
 class LoadLog:
@@ -56,10 +60,9 @@ class LoadLog:
         self._schema = schema
         self._loads = session.named(schema, LOADS)
         self._forget()
-        # For logs of before there was such a column.
-        session.run(
-            f"ALTER TABLE IF EXISTS {self._loads} ADD COLUMN IF NOT EXISTS dataset_uid VARCHAR"
-        )
+        # For logs of before there were such columns.
+        for column in ("dataset_uid VARCHAR", "rejected BIGINT"):
+            session.run(f"ALTER TABLE IF EXISTS {self._loads} ADD COLUMN IF NOT EXISTS {column}")
 
     def newest(self, table: str) -> dict[str, LogEntry]:
         """The newest entries of the tables of a name in any case, by their exact names."""
@@ -142,10 +145,12 @@ class LoadLog:
         """Add an entry."""
         self._make()
         self._session.run(
-            f"INSERT INTO {self._loads} VALUES (now(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO {self._loads} ({_NAMES}) VALUES "
+            "(now(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             *(entry.table, entry.dataset_id or None, entry.rows, entry.verdict or None),
             *(entry.action, entry.content_hash, entry.data_processed or None),
             *(entry.change or None, entry.seconds, entry.version, entry.dataset_uid or None),
+            entry.rejected,
         )
         self._wrote()
         self._there = True

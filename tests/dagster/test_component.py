@@ -33,6 +33,7 @@ assets
 checks
   data_test/records:complete blocking
   data_test/records:schema_unchanged
+  data_test/records:values_kept
 jobs
   data_test_sync: data_test_fetch data_test_load
 schedules

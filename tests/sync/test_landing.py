@@ -291,13 +291,12 @@ def test_a_count_of_none_that_is_stale_keeps_nothing_back(bench: Bench) -> None:
     assert bench.land(previous=landed.receipt).receipt.rows == 20
 
 
-def test_a_dataset_that_is_empty_costs_one_count_and_lands_nothing(bench: Bench) -> None:
+def test_a_dataset_that_is_empty_lands_as_a_typed_table_of_no_rows(bench: Bench) -> None:
     bench.emulator.publish("towns", records=[])
-    dataset = bench.dataset()
-    bench.emulator.requests.clear()
-    with pytest.raises(NothingToLand, match="towns holds no records to land"):
-        land(bench.portal, LandingRequest(dataset), bench.lake)
-    assert len(bench.emulator.requests) == 1
+    landed = bench.land()
+    assert landed.receipt.rows == 0
+    assert landed.receipt.proof.startswith("0 rows = live count 0")
+    assert pq.read_schema(bench.file).names == [item.name for item in bench.dataset().fields]
 
 
 class Publisher:

@@ -107,14 +107,18 @@ def test_datasets_without_visible_records_are_skipped_among_all_and_fail_by_name
     outcomes = desk.sync()
     kinds = {name: (o.action, o.verdict) for name, o in outcomes.items()}
     assert kinds["one"] == ("skipped", "restricted")
-    assert kinds["links"] == kinds["empty"] == ("skipped", "no records")
+    assert kinds["links"] == ("skipped", "no records")
+    assert kinds["empty"] == ("landed", "new")
     assert exit_status(outcomes.values()) == 0
-    assert set(desk.files()) == {"two", "three"}
+    assert set(desk.files()) == {"empty", "two", "three"}
     named = desk.sync("one", "links", "empty")
-    assert {o.action for o in named.values()} == {"failed"}
+    assert {name: o.action for name, o in named.items()} == {
+        "one": "failed",
+        "links": "failed",
+        "empty": "unchanged",
+    }
     assert "restricted" in named["one"].reason
-    assert "no records to land" in named["empty"].reason
-    assert len(desk.emulator.requests) == 1, "an empty dataset is counted once"
+    assert len(desk.emulator.requests) == 1, "an empty dataset that is landed costs nothing more"
     assert exit_status(named.values()) == 1
 
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import SchemaMismatch
-from ods_pipeline.portal.field_names import listed, match
+from ods_pipeline.portal.exports.field_names import listed, match
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_rows
 from ods_pipeline.portal.query import Query
 from ods_pipeline.tables.batches import map_ahead

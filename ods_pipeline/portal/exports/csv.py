@@ -20,11 +20,11 @@ import pyarrow.csv as pacsv
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import SchemaMismatch, Unproven
+from ods_pipeline.portal.exports.sample import sample
 from ods_pipeline.portal.exports.sniffing import require_csv
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_size
 from ods_pipeline.portal.query import quoted_field
-from ods_pipeline.portal.sample import sample
 from ods_pipeline.tables.batches import map_ahead
 from ods_pipeline.tables.columns import joiners
 from ods_pipeline.tables.values import LIST_SEPARATOR

@@ -19,13 +19,13 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.exports import csv, parquet
 from ods_pipeline.portal.exports.columns import Columns, OnBad, Typing
+from ods_pipeline.portal.exports.field_names import listed
 from ods_pipeline.portal.exports.sniffing import (
     made_at,
     opening_of_csv,
     require_newer,
     require_of_dataset,
 )
-from ods_pipeline.portal.field_names import listed
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client

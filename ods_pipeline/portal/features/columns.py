@@ -16,8 +16,8 @@ import pyarrow.compute as pc
 from ods_pipeline.dataset import GEOGRAPHIC, Dataset, Field
 from ods_pipeline.errors import SchemaMismatch
 from ods_pipeline.portal.exports.columns import OnBad
+from ods_pipeline.portal.exports.field_names import match
 from ods_pipeline.portal.features.lists import Lists, literal
-from ods_pipeline.portal.field_names import match
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.tables.columns import Dialect, typed

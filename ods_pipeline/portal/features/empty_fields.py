@@ -11,9 +11,9 @@ from typing import Any
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.errors import RequestRefused, Unproven
+from ods_pipeline.portal.exports.sample import sample
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.query import quoted_field
-from ods_pipeline.portal.sample import sample
 
 # With so many names, the URL has a few kilobytes, which every server accepts.
 _AT_ONCE = 50

@@ -26,12 +26,12 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.portal.exports.columns import OnBad
 from ods_pipeline.portal.exports.export import Export
+from ods_pipeline.portal.exports.sample import sample
 from ods_pipeline.portal.features.columns import FeatureColumns
 from ods_pipeline.portal.features.empty_fields import require_empty
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.proof import Proof, live_count
 from ods_pipeline.portal.query import Query, quoted_field
-from ods_pipeline.portal.sample import sample
 from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.layer_reader import CAPPED, LayerReader, LayerRequest
 from ods_pipeline.portal.wfs.operations import Bounds
@@ -193,7 +193,7 @@ class FeatureProof(Proof):
 
     Attributes:
         rows: Number of features that arrived.
-        live_count: Number of records that the portal counted afterwards.
+        live_count: Number of records that the portal counted afterwards; None for none.
         hits: The WFS's count for the same query; None without one.
         with_geometry: Number of records with a geometry, if only these are features.
     """
@@ -204,22 +204,28 @@ class FeatureProof(Proof):
     @property
     def counted(self) -> int | None:
         """The portal's count that the features were compared with."""
-        counts = (self.hits, self.with_geometry, self.live_count)
+        counts = (self.hits, self.with_geometry, super().counted)
         return next((count for count in counts if count is not None), None)
 
     def __str__(self) -> str:
         """The proof as a sentence, for people and for the receipt."""
         hits = "" if self.hits is None else f" = hits {self.hits}"
+        records = self.catalog_count if self.live_count is None else self.live_count
         if self.with_geometry is None:
-            return f"{self.rows} features{hits} = live count {self.live_count}"
+            return f"{self.rows} features{hits} = {self.by} {records}"
         return (
-            f"{self.rows} features{hits} = the {self.with_geometry} of {self.live_count} records "
+            f"{self.rows} features{hits} = the {self.with_geometry} of {records} records "
             "that have a geometry"
         )
 
 
-def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0") -> FeatureProof:
+def prove(
+    client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0"
+) -> FeatureProof | None:
     """Compare the number of features that arrived with what the portal counts now.
+
+    Returns:
+        None where the portal does not count its records for this caller.
 
     Raises:
         AccessDenied: None arrived although the dataset has records: they are restricted.
@@ -235,6 +241,8 @@ def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0
             **where,
         )
     records = live_count(client, dataset.dataset_id)
+    if records is None:
+        return None
     if rows == records == 0 and dataset.records_count:
         raise AccessDenied(
             f"the portal's WFS shows 0 of the {dataset.records_count} records that its catalog "
@@ -242,10 +250,10 @@ def prove(client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0
             **where,
         )
     if rows == records:
-        return FeatureProof(rows, records, hits)
+        return FeatureProof(rows, records, None, hits)
     with_geometry = live_count(client, dataset.dataset_id, Query(where=_has_geometry(dataset)))
     if rows == with_geometry:
-        return FeatureProof(rows, records, hits, with_geometry)
+        return FeatureProof(rows, records, None, hits, with_geometry)
     raise Miscounted(
         f"{rows} features came where the portal counts {records} records, {with_geometry} with "
         f"geometry; {_advice(rows, records, version)}",
