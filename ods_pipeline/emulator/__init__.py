@@ -5,9 +5,9 @@ demo and the command line import it.
 """
 
 from ods_pipeline.emulator.access.quirks import AccessQuirks
-from ods_pipeline.emulator.box import Emulator, serve
-from ods_pipeline.emulator.faults import Fault
-from ods_pipeline.emulator.state import Quirks
-from ods_pipeline.emulator.wfs.quirks import WfsQuirks
+from ods_pipeline.emulator.datasets.state import Quirks
+from ods_pipeline.emulator.emulator import Emulator, serve
+from ods_pipeline.emulator.faults.fault import Fault
+from ods_pipeline.emulator.quirks import WfsQuirks
 
 __all__ = ["AccessQuirks", "Emulator", "Fault", "Quirks", "WfsQuirks", "serve"]

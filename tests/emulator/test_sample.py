@@ -6,8 +6,8 @@ import csv
 import io
 
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.emulator.model import TYPES
-from ods_pipeline.emulator.sample import folder
+from ods_pipeline.emulator.datasets.dataset import TYPES
+from ods_pipeline.emulator.sample_portal import folder
 from tests.emulator.asking import ask, count, get
 
 

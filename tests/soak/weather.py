@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from ods_pipeline.emulator import Fault
-from ods_pipeline.emulator.faults import Faults
+from ods_pipeline.emulator.faults.fault import Faults
 
 # What nobody can notice in the rows alone, such as one row twice instead of another, is not here.
 KINDS: tuple[Fault, ...] = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hmac
 from dataclasses import dataclass, field, replace
 
-from ods_pipeline.emulator.quota import Quota
+from ods_pipeline.emulator.access.quota import Quota
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date, timedelta
 from typing import Any
 
-from ods_pipeline.emulator.access.verbs import AccessVerbs
+from ods_pipeline.emulator.admin_verbs import AccessVerbs
 
 USER, PASSWORD, KEY = "sample", "sample", "sample-key"
 APPLICATION, SECRET = "sample-application", "sample-secret"

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ods_pipeline.emulator.model import Dataset
-from ods_pipeline.emulator.request import Request
-from ods_pipeline.emulator.state import State
-from ods_pipeline.emulator.wfs.asked import Asked
-from ods_pipeline.emulator.wfs.dialect import DIALECTS, PATH, PROLOGUE, XSI, Dialect, namespace
-from ods_pipeline.emulator.wfs.layers import PREFIX, layers
-from ods_pipeline.emulator.wfs.quirks import WfsQuirks
-from ods_pipeline.emulator.wfs.refusals import invalid
-from ods_pipeline.emulator.wfs.shapes import SRS
+from ods_pipeline.emulator.datasets.dataset import Dataset
+from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.http.request import Request
+from ods_pipeline.emulator.quirks import WfsQuirks
+from ods_pipeline.emulator.wfs.exception_report import invalid
+from ods_pipeline.emulator.wfs.feature_types import PREFIX, layers
+from ods_pipeline.emulator.wfs.gml_geometries import SRS
+from ods_pipeline.emulator.wfs.operation_request import Asked
 from ods_pipeline.emulator.wfs.tags import tag, text
+from ods_pipeline.emulator.wfs.xml import DIALECTS, PATH, PROLOGUE, XSI, Dialect, namespace
 
 OPERATIONS = ("GetCapabilities", "DescribeFeatureType", "GetFeature")
 STORED = ("ListStoredQueries", "DescribeStoredQueries")

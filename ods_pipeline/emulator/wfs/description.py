@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from ods_pipeline.emulator.model import Dataset, Field
-from ods_pipeline.emulator.request import Request
-from ods_pipeline.emulator.state import State
-from ods_pipeline.emulator.wfs.asked import Asked
-from ods_pipeline.emulator.wfs.dialect import PROLOGUE, Dialect, namespace
-from ods_pipeline.emulator.wfs.layers import PREFIX, found, layers
+from ods_pipeline.emulator.datasets.dataset import Dataset, Field
+from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.http.request import Request
+from ods_pipeline.emulator.wfs.feature_types import PREFIX, found, layers
+from ods_pipeline.emulator.wfs.operation_request import Asked
 from ods_pipeline.emulator.wfs.tags import tag
+from ods_pipeline.emulator.wfs.xml import PROLOGUE, Dialect, namespace
 
 TYPES = {
     "text": "xsd:string",

@@ -5,12 +5,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
-from ods_pipeline.emulator.model import Dataset
-from ods_pipeline.emulator.records import record_id
-from ods_pipeline.emulator.rendering import quoted
-from ods_pipeline.emulator.wfs.layers import Layer
-from ods_pipeline.emulator.wfs.quirks import WfsQuirks
-from ods_pipeline.emulator.wfs.refusals import invalid
+from ods_pipeline.emulator.datasets.dataset import Dataset
+from ods_pipeline.emulator.datasets.formatting import quoted
+from ods_pipeline.emulator.explore.records import record_id
+from ods_pipeline.emulator.quirks import WfsQuirks
+from ods_pipeline.emulator.wfs.exception_report import invalid
+from ods_pipeline.emulator.wfs.feature_types import Layer
 
 LONGITUDE_FIRST = ("EPSG:4326", "urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84")
 LATITUDE_FIRST = (

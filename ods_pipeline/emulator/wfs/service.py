@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ods_pipeline.emulator.reply import COMMON, Piece, Reply
-from ods_pipeline.emulator.request import Request
-from ods_pipeline.emulator.state import State
-from ods_pipeline.emulator.wfs.asked import Asked, of_parameters
+from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.http.reply import COMMON, Piece, Reply
+from ods_pipeline.emulator.http.request import Request
 from ods_pipeline.emulator.wfs.capabilities import capabilities
-from ods_pipeline.emulator.wfs.collection import features
 from ods_pipeline.emulator.wfs.description import description
-from ods_pipeline.emulator.wfs.dialect import DIALECTS, LATEST, OLD, XML
-from ods_pipeline.emulator.wfs.posted import of_body
-from ods_pipeline.emulator.wfs.refusals import Refused, invalid
-from ods_pipeline.emulator.wfs.stored import by_id, described, listed
+from ods_pipeline.emulator.wfs.exception_report import Refused, invalid
+from ods_pipeline.emulator.wfs.get_feature import features
+from ods_pipeline.emulator.wfs.operation_request import Asked, of_parameters
+from ods_pipeline.emulator.wfs.post_body import of_body
+from ods_pipeline.emulator.wfs.stored_queries import by_id, described, listed
+from ods_pipeline.emulator.wfs.xml import DIALECTS, LATEST, OLD, XML
 
 Operation = Callable[[Request, State, Asked], Iterable[Piece]]
 OPERATIONS: dict[str, Operation] = {

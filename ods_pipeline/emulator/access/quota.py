@@ -1,0 +1,141 @@
+"""Requests counted by day or month, as the rate limit headers show them, on a clock of their own.
+
+Who pays from which quota is told in `access`.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from ods_pipeline.emulator.http.errors import DOMAIN, quota_spent
+
+#: Never recorded: portals have such quotas, and what they answer then is not known.
+DATASET = (10006, "Too many requests on the dataset.")
+UNITS = ("day", "month")
+
+
+class QuotaClock:
+    """Seconds since 1970, as real as the machine's until it is told to jump."""
+
+    def __init__(self) -> None:
+        """No jump yet."""
+        self._ahead = 0.0
+
+    def __call__(self) -> float:
+        """Now."""
+        return time.time() + self._ahead
+
+    def jump(self, seconds: float) -> None:
+        """Let time pass."""
+        self._ahead += seconds
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How many requests, in what time, and how replies say so.
+
+    ``unit``: they are back at midnight UTC of each ``day``, or on the first of each ``month``.
+    ``reset``: the time of that as ``text`` (recorded), ``iso``, ``epoch`` (documented), ``none``,
+    or any other text, verbatim.
+    ``headers``: whether replies that are no 429 say anything at all.
+    """
+
+    limit: int
+    unit: str = "day"
+    reset: str = "text"
+    headers: bool = True
+
+    def __post_init__(self) -> None:
+        """Refuse a unit that there is not."""
+        if self.unit not in UNITS:
+            raise ValueError(f"unit is one of {', '.join(UNITS)}")
+
+    def ends(self, now: float) -> datetime:
+        """When the window of a moment ends."""
+        today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
+        if self.unit == "day":
+            return today + timedelta(days=1)
+        return (today.replace(day=1) + timedelta(days=32)).replace(day=1)
+
+    def written(self, end: datetime) -> str:
+        """That time as the headers have it."""
+        kinds = {"text": str(end), "iso": _iso(end), "epoch": f"{end.timestamp():.0f}"}
+        return kinds.get(self.reset, self.reset)
+
+
+class Quota:
+    """A number of requests in a window of time, back in full at its end."""
+
+    def __init__(
+        self,
+        limit: int,
+        told: tuple[int, str] = DOMAIN,
+        clock: QuotaClock | None = None,
+        prefix: str = "x-ratelimit-",
+    ):
+        """Nothing is spent yet; ``told`` is the number and text of the 429 to come."""
+        self.terms = Terms(limit)
+        self.spent = 0
+        self._told, self._prefix = told, prefix
+        self._now = clock or QuotaClock()
+        self._end = self.terms.ends(self._now())
+        self._lock = threading.Lock()
+
+    @property
+    def limit(self) -> int:
+        """Requests allowed."""
+        return self.terms.limit
+
+    def agree(self, terms: Terms) -> None:
+        """Count by other terms from now on; what is spent stays spent."""
+        with self._lock:
+            self.terms, self._end = terms, terms.ends(self._now())
+
+    @property
+    def headers(self) -> tuple[tuple[str, str], ...]:
+        """What replies say of it."""
+        return tuple(self._headers()) if self.terms.headers else ()
+
+    def use_up(self, requests: int) -> None:
+        """Let somebody else send requests."""
+        with self._lock:
+            self._turn()
+            self.spent = min(self.spent + requests, self.limit)
+
+    def spend(self) -> tuple[tuple[str, str], ...]:
+        """Count one request; its headers, or the portal's 429."""
+        with self._lock:
+            self._turn()
+            if self.spent >= self.limit:
+                end = _iso(self._end)
+                raise quota_spent(self.limit, end, self.terms.unit, told=self._told)
+            self.spent += 1
+            return self.headers
+
+    def _turn(self) -> None:
+        now = self._now()
+        if now >= self._end.timestamp():
+            self._end, self.spent = self.terms.ends(now), 0
+
+    def _headers(self) -> list[tuple[str, str]]:
+        told = [
+            (f"{self._prefix}remaining", str(self.limit - self.spent)),
+            (f"{self._prefix}limit", str(self.limit)),
+        ]
+        if self.terms.reset != "none":
+            told.append((f"{self._prefix}reset", self.terms.written(self._end)))
+        return told
+
+
+def of_dataset(limit: int, unit: str, clock: QuotaClock) -> Quota:
+    """The quota of a dataset of its own."""
+    quota = Quota(limit, DATASET, clock, "x-ratelimit-dataset-")
+    quota.agree(Terms(limit, unit))
+    return quota
+
+
+def _iso(end: datetime) -> str:
+    return f"{end.replace(tzinfo=None).isoformat()}Z"

@@ -1,0 +1,99 @@
+"""The verbs over HTTP, for a person with curl: which there are and how they are called."""
+
+from __future__ import annotations
+
+import inspect
+from typing import Any
+
+from ods_pipeline.emulator.admin_verbs import AccessVerbs
+from ods_pipeline.emulator.datasets.dataset import Dataset
+from ods_pipeline.emulator.faults.fault import KINDS, Fault
+from ods_pipeline.emulator.http.errors import coded
+
+NAMES = (
+    "publish",
+    "republish",
+    "touch",
+    "describe",
+    "relabel",
+    "retype",
+    "withdraw",
+    "restrict",
+    "hide",
+    "rename",
+    "lie",
+    "make_big",
+    "ration_dataset",
+)
+# What the path names instead of a dataset.
+NAMED = {
+    "add_user": "name",
+    "add_key": "key",
+    "revoke_key": "key",
+    "expire_key": "key",
+    "add_application": "client_id",
+    "issue": "user",
+}
+PLAIN = (
+    "ration",
+    "pass_time",
+    "use_up",
+    "make_up",
+    "shut",
+    "expire_access_tokens",
+    "revoke_logins",
+)
+
+
+def call(portal: AccessVerbs, verb: str, dataset_id: str, arguments: dict[str, Any]) -> Any:
+    """Do what ``POST /_emulator/<verb>/<dataset_id>`` asks; without a verb, tell them all."""
+    if not verb:
+        return {"verbs": _told()}
+    if verb == "fail":
+        return _fail(portal, **arguments)
+    if verb in PLAIN:
+        getattr(portal, verb)(**arguments)
+        return {"done": verb}
+    if verb in NAMED:
+        made = getattr(portal, verb)(dataset_id, **arguments)
+        return {"done": verb, NAMED[verb]: dataset_id} | (made or {})
+    if verb not in NAMES:
+        known = ", ".join((*NAMES, *NAMED, *PLAIN, "fail"))
+        raise coded(404, "UnknownVerb", f"There is no verb {verb}; the verbs are {known}.")
+    made = getattr(portal, verb)(dataset_id, **arguments)
+    done = {"done": verb, "dataset_id": dataset_id}
+    return done | (_stamps(made) if isinstance(made, Dataset) else {})
+
+
+def _stamps(dataset: Dataset) -> dict[str, Any]:
+    default = dataset.metas["default"]
+    names = ("modified", "data_processed", "metadata_processed", "records_count")
+    return {"dataset_id": dataset.dataset_id, **{name: default[name] for name in names}}
+
+
+def _fail(
+    portal: AccessVerbs, match: str, fault: str, times: int | None = 1, **arguments: Any
+) -> dict[str, Any]:
+    if fault not in KINDS:
+        raise ValueError(f"there is no fault {fault}; the faults are {', '.join(KINDS)}")
+    portal.fail(match, getattr(Fault, fault)(**arguments), times)
+    return {"done": "fail", "match": match, "fault": fault, "times": times}
+
+
+def _told() -> dict[str, Any]:
+    told = {name: _described(name, "<dataset_id>") for name in NAMES}
+    told |= {name: _described(name, f"<{first}>") for name, first in NAMED.items()}
+    told |= {name: _described(name) for name in (*PLAIN, "fail")}
+    faults = {n: list(inspect.signature(getattr(Fault, n)).parameters) for n in KINDS}
+    told["fail"]["faults"] = faults
+    return told
+
+
+def _described(name: str, first: str = "") -> dict[str, Any]:
+    verb = getattr(AccessVerbs, name)
+    parameters = list(inspect.signature(verb).parameters)[1:]
+    return {
+        "call": f"POST /_emulator/{name}" + (f"/{first}" if first else ""),
+        "body": parameters[1:] if first else parameters,
+        "does": (verb.__doc__ or "").splitlines()[0],
+    }

@@ -1,0 +1,83 @@
+"""Values as text and JSON, the same in every reply: SQL that formats, Python that wraps."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from ods_pipeline.emulator.datasets.dataset import Column
+
+
+def quoted(text: str) -> str:
+    """A SQL string literal."""
+    return "'" + text.replace("'", "''") + "'"
+
+
+def moment(sql: str, timezone: str) -> str:
+    """SQL for a datetime in ISO 8601 with the zone's offset."""
+    if timezone == "UTC":
+        return f"clock_of({sql}) || '+00:00'"
+    return f"iso_of({sql}, {quoted(timezone)})"
+
+
+def day(sql: str, precision: str | None) -> str:
+    """SQL for a date, as short as its precision."""
+    shapes = {"year": "%Y", "month": "%Y-%m"}
+    if precision in shapes:
+        return f"strftime({sql}, '{shapes[precision]}')"
+    return f"{sql}::VARCHAR"
+
+
+def for_json(column: Column, timezone: str) -> str:
+    """SQL that brings a value as near to its JSON shape as SQL can."""
+    if column.type == "datetime":
+        return moment(column.sql, timezone)
+    if column.type == "date":
+        return day(column.sql, column.precision)
+    return column.sql
+
+
+def as_text(column: Column, timezone: str, list_separator: str = ",", files: str = "") -> str:
+    """SQL for a value as the text of a CSV cell, null where there is none."""
+    if column.multivalued:
+        return f"array_to_string({column.sql}, {quoted(list_separator)})"
+    if column.type == "boolean":
+        return f"CASE {column.sql} WHEN true THEN 'True' WHEN false THEN 'False' END"
+    if column.type == "geo_point_2d":
+        return f"({column.sql}).lat || ', ' || ({column.sql}).lon"
+    if column.type == "file":
+        return file_url(column.sql, files)
+    if column.type in ("int", "double"):
+        return f"{column.sql}::VARCHAR"
+    return for_json(column, timezone)
+
+
+def file_url(sql: str, files: str) -> str:
+    """SQL for the address of a file: its own where it has one, else under the dataset."""
+    own = f"json_extract_string({sql}, '$.url')"
+    return f"coalesce({own}, {quoted(files)} || json_extract_string({sql}, '$.id'))"
+
+
+def feature(geometry: Any) -> dict[str, Any]:
+    """A geometry as the API wraps it."""
+    return {"type": "Feature", "geometry": geometry, "properties": {}}
+
+
+def _shape(text: str | None) -> Any:
+    return None if text is None else feature(json.loads(text))
+
+
+def _unwrapped(text: str | None) -> Any:
+    """What the text holds; a text that is no JSON is itself (``json_format`` may give one)."""
+    try:
+        return None if text is None else json.loads(text)
+    except ValueError:
+        return text
+
+
+WRAP: Mapping[str, Callable[[Any], Any]] = {
+    "geo_shape": _shape,
+    "file": _unwrapped,
+    "json": _unwrapped,
+}

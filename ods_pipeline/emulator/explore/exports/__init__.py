@@ -1,0 +1,89 @@
+"""The ``exports`` endpoints of a dataset: which formats there are and who writes them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from ods_pipeline.emulator.datasets.dataset import Dataset
+from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.explore.exports import csv, json, parquet
+from ods_pipeline.emulator.explore.query import Query
+from ods_pipeline.emulator.explore.records import exported, over
+from ods_pipeline.emulator.faults.row_faults import changed, doubled, torn
+from ods_pipeline.emulator.http.errors import forbidden, unknown_uri
+from ods_pipeline.emulator.http.reply import JSON, Piece, Reply, of_document, of_file
+from ods_pipeline.emulator.http.request import Request
+
+FORMATS = {
+    "csv": "text/csv; charset=utf-8",
+    "json": JSON,
+    "jsonl": "application/jsonl; charset=utf-8",
+    "geojson": "application/geo+json; charset=utf-8",
+    "parquet": "application/vnd.apache.parquet",
+}
+
+
+def offered(dataset: Dataset) -> list[str]:
+    """The formats of a dataset: GeoJSON needs a geometry."""
+    geographic = any(field.type.startswith("geo_") for field in dataset.fields)
+    return [name for name in FORMATS if geographic or name != "geojson"]
+
+
+def links(request: Request, _: State, dataset: Dataset) -> Reply:
+    """GET …/exports."""
+    home = f"{request.root}/catalog/datasets/{dataset.dataset_id}"
+    found = [{"rel": "self", "href": f"{home}/exports"}, {"rel": "dataset", "href": home}]
+    found += [{"rel": name, "href": f"{home}/exports/{name}"} for name in offered(dataset)]
+    return of_document({"links": found})
+
+
+def export(request: Request, state: State, dataset: Dataset, name: str) -> Reply:
+    """GET …/exports/{format}."""
+    if name not in offered(dataset):
+        raise unknown_uri()
+    if not dataset.data_visible and name != "csv":
+        raise forbidden()
+    dataset = doubled(request.fault, state.store, torn(request, state.store, dataset))
+    query = exported(request, over(request, dataset))
+    query = replace(query, columns=changed(request.fault, query.columns))
+    if not dataset.data_visible:
+        # Seen on a real portal: 200 and a header, as if there were no rows.
+        query = replace(query, limit=0)
+    query = _shortened(request, state, query)
+    body = _body(request, state, dataset, query, name)
+    filename = f"{dataset.dataset_id}.{name}"
+    if request.flag("compressed", False):
+        packed = _gzipped(body)
+        return of_file(filename + ".gzip", "application/gzip", packed, zippable=False)
+    return of_file(filename, FORMATS[name], body, zippable=name != "parquet")
+
+
+def _shortened(request: Request, state: State, query: Query) -> Query:
+    withheld = request.fault.withheld
+    if withheld == 0:
+        return query
+    total = state.store.number(query.total())
+    rows = min(total, query.limit) if query.limit >= 0 else total
+    kept = 0 if withheld is None else max(0, rows - withheld)
+    return replace(query, limit=kept)
+
+
+def _body(
+    request: Request, state: State, dataset: Dataset, query: Query, name: str
+) -> Iterable[Piece]:
+    files = f"{request.root}/catalog/datasets/{dataset.dataset_id}/files/"
+    if name == "csv":
+        return csv.stream(state.store, query, request, files)
+    if name == "parquet":
+        return parquet.stream(state.store, query, request, state.quirks, files)
+    writers = {"json": json.array, "jsonl": json.lines, "geojson": json.features}
+    return writers[name](state.store, query, request)
+
+
+def _gzipped(body: Iterable[Piece]) -> Iterator[Piece]:
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    for piece in body:
+        yield packer.compress(piece)
+    yield packer.flush()

@@ -1,0 +1,83 @@
+"""What goes back: status, headers as recorded, and a body in one piece or in many."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+from urllib.parse import quote
+
+from ods_pipeline.emulator.http.errors import ApiError
+
+Piece = bytes | memoryview
+JSON = "application/json; charset=utf-8"
+EXPOSED = (
+    "ODS-Explore-API-Deprecation, Link, X-RateLimit-Remaining, X-RateLimit-Limit,"
+    " X-RateLimit-Reset, X-RateLimit-dataset-Remaining, X-RateLimit-dataset-Limit,"
+    " X-RateLimit-dataset-Reset"
+)
+ALLOWED = (
+    "Authorization, X-Requested-With, Origin, ODS-API-Analytics-App,"
+    " ODS-API-Analytics-Embed-Type, ODS-API-Analytics-Embed-Referrer, ODS-Widgets-Version, Accept"
+)
+COMMON = (
+    ("cache-control", "no-cache, no-store, max-age=0, must-revalidate"),
+    ("vary", "Accept-Language, Cookie, Host"),
+    ("content-language", "en-us"),
+    ("access-control-allow-origin", "*"),
+    ("access-control-allow-methods", "POST, GET, OPTIONS"),
+    ("access-control-max-age", "1000"),
+    ("access-control-allow-headers", ALLOWED),
+    ("access-control-expose-headers", EXPOSED),
+    ("strict-transport-security", "max-age=31536000;includeSubdomains"),
+    ("x-content-type-options", "nosniff"),
+    ("referrer-policy", "strict-origin-when-cross-origin"),
+    ("x-ua-compatible", "IE=edge"),
+    (
+        "permissions-policy",
+        "midi=(),microphone=(),camera=(),magnetometer=(),gyroscope=(),fullscreen=(self),payment=()",
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """A reply; ``whole`` bodies carry their length, the others are chunked."""
+
+    status: int
+    body: Iterable[Piece]
+    content_type: str = JSON
+    headers: tuple[tuple[str, str], ...] = field(default=COMMON)
+    whole: bool = False
+    zippable: bool = True
+
+
+def as_json(document: Any) -> bytes:
+    """JSON on one line, ASCII only, as the wire shows it."""
+    return json.dumps(document).encode()
+
+
+def of_document(document: Any) -> Reply:
+    """A JSON document."""
+    return Reply(200, [as_json(document)])
+
+
+def of_error(error: ApiError) -> Reply:
+    """An error: no charset, its length told, never compressed."""
+    headers: tuple[tuple[str, str], ...] = COMMON
+    if error.status == 400:
+        # Recorded so: a refused query says nothing about caching.
+        headers = tuple(header for header in COMMON if header[0] != "cache-control")
+    if error.retry_after is not None:
+        headers = (*COMMON, ("retry-after", str(error.retry_after)))
+    if error.challenge:
+        headers = (*headers, ("www-authenticate", error.challenge))
+    return Reply(error.status, [error.body()], "application/json", headers, True, False)
+
+
+def of_file(name: str, content_type: str, body: Iterable[Piece], *, zippable: bool = True) -> Reply:
+    """A download."""
+    told = f'filename="{name}"' if name.isascii() else f"filename*=UTF-8''{quote(name)}"
+    disposition = ("content-disposition", f"attachment; {told}")
+    return Reply(200, body, content_type, (disposition, *COMMON), zippable=zippable)

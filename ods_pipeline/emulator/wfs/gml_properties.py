@@ -1,0 +1,97 @@
+"""SQL that writes one field of a feature as XML; geometries are written elsewhere."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from ods_pipeline.emulator.datasets.dataset import Column, Field
+from ods_pipeline.emulator.datasets.formatting import as_text, day, quoted
+from ods_pipeline.emulator.quirks import WfsQuirks
+from ods_pipeline.emulator.wfs.gml_geometries import Shapes
+
+BOOLEANS = {"python": ("True", "False"), "lower": ("true", "false"), "number": ("1", "0")}
+NEEDS_CARE = ("text", "file", "json_blob")
+# XML has no way at all to write these.
+UNWRITABLE = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
+
+
+def escaped(sql: str) -> str:
+    """SQL for a text as XML, a carriage return as the reference that survives a parser."""
+    clean = f"regexp_replace({sql}, '{UNWRITABLE}', '', 'g')"
+    for letter, reference in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
+        clean = f"replace({clean}, '{letter}', '{reference}')"
+    return f"replace({clean}, chr(13), '&#13;')"
+
+
+@dataclass(frozen=True)
+class Properties:
+    """How one reply writes the properties of its features."""
+
+    quirks: WfsQuirks
+    files: str
+    nested: int = 0
+
+    def element(self, declared: Field, sql: str) -> str:
+        """SQL for the element, or elements, of one field."""
+        name = declared.name
+        column = Column.of(declared, sql)
+        if column.multivalued and self.quirks.lists == "repeated":
+            made = f"array_to_string(list_transform({sql}, lambda i: {_tagged(name, 'i')}), '')"
+            return f"coalesce(nullif({made}, ''), {self._nothing(name)})"
+        written = self._written(declared, column)
+        tagged = f"{quoted(f'<ods:{name}>')} || {written} || {quoted(f'</ods:{name}>')}"
+        return f"coalesce({tagged}, {self._nothing(name)})"
+
+    def _nothing(self, name: str) -> str:
+        forms = {"empty": f"<ods:{name}></ods:{name}>", "nil": f'<ods:{name} xsi:nil="true"/>'}
+        return quoted(forms.get(self.quirks.nulls, ""))
+
+    def _written(self, declared: Field, column: Column) -> str:
+        if column.multivalued:
+            return escaped(self._list(declared, column.sql))
+        match column.type:
+            case "geo_point_2d":
+                return Shapes(self.quirks).point(column.sql)
+            case "geo_shape":
+                return Shapes(self.quirks, self.nested).shape(column.sql)
+            case "datetime":
+                return self._datetime(column.sql)
+            case "date":
+                short = column.precision if self.quirks.short_dates == "short" else None
+                return day(column.sql, short)
+            case "boolean":
+                yes, no = BOOLEANS[self.quirks.booleans]
+                return f"CASE {column.sql} WHEN true THEN '{yes}' WHEN false THEN '{no}' END"
+        text = as_text(replace(column, precision=None), "UTC", files=self.files)
+        return escaped(f"({text})") if column.type in NEEDS_CARE else text
+
+    def _datetime(self, sql: str) -> str:
+        """As Python prints a datetime: a space, and six digits of fraction or none."""
+        moment = f"clock_of({sql}) || '+00:00'"
+        return moment if self.quirks.datetimes == "T" else f"replace({moment}, 'T', ' ')"
+
+    def _list(self, declared: Field, sql: str) -> str:
+        if self.quirks.lists == "joined":
+            return f"array_to_string({sql}, {quoted(separator(declared))})"
+        return f"'[' || array_to_string(list_transform({sql}, lambda i: {_repr('i')}), ', ') || ']'"
+
+
+def separator(declared: Field) -> str:
+    """What joins the values of a field: as declared, else a comma."""
+    value = declared.annotations.get("multivalued")
+    first = value[0] if isinstance(value, list) and value else value
+    return first if isinstance(first, str) and first else ","
+
+
+def _tagged(name: str, sql: str) -> str:
+    return f"{quoted(f'<ods:{name}>')} || {escaped(sql)} || {quoted(f'</ods:{name}>')}"
+
+
+def _repr(sql: str) -> str:
+    """SQL for a text as Python prints it in a list: double quotes only where they save escapes."""
+    safe = f"replace({sql}, '\\', '\\\\')"
+    for letter, written in (("chr(10)", "\\n"), ("chr(13)", "\\r"), ("chr(9)", "\\t")):
+        safe = f"replace({safe}, {letter}, '{written}')"
+    double = f"contains({sql}, '''') AND NOT contains({sql}, '\"')"
+    single = f"'''' || replace({safe}, '''', '\\''') || ''''"
+    return f"CASE WHEN {double} THEN '\"' || {safe} || '\"' ELSE {single} END"
