@@ -4,10 +4,8 @@ It shares no code with the client, so that a misreading cannot cancel itself out
 demo and the command line import it.
 """
 
-from ods_pipeline.emulator.access.quirks import AccessQuirks
-from ods_pipeline.emulator.datasets.state import Quirks
 from ods_pipeline.emulator.emulator import Emulator, serve
 from ods_pipeline.emulator.faults.fault import Fault
-from ods_pipeline.emulator.quirks import WfsQuirks
+from ods_pipeline.emulator.quirks import AccessQuirks, Quirks, WfsQuirks
 
 __all__ = ["AccessQuirks", "Emulator", "Fault", "Quirks", "WfsQuirks", "serve"]

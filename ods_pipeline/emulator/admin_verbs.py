@@ -1,4 +1,7 @@
-"""The verbs about people, keys, applications and what they may see; HTTP is elsewhere."""
+"""The verbs of a portal's administrator: accounts, keys, rights, quotas and the time they run on.
+
+What publishers do to datasets, and HTTP, are elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -8,25 +11,24 @@ from dataclasses import replace
 from typing import Any
 
 from ods_pipeline.emulator.access.accounts import Accounts, Application, Key, User
-from ods_pipeline.emulator.access.authentication import Gate
-from ods_pipeline.emulator.access.browser_sessions import Sessions
-from ods_pipeline.emulator.access.issued_tokens import Ledger, Renewal
-from ods_pipeline.emulator.access.login_routes import Doors
-from ods_pipeline.emulator.access.oauth2_endpoints import Endpoints
-from ods_pipeline.emulator.access.quota import Quota, QuotaClock, Terms, of_dataset
+from ods_pipeline.emulator.access.authentication import Authenticator
+from ods_pipeline.emulator.access.browser_sessions import BrowserSessions
+from ods_pipeline.emulator.access.issued_tokens import IssuedTokens, Renewal
+from ods_pipeline.emulator.access.oauth2_endpoints import LoginRoutes, OAuth2Endpoints
+from ods_pipeline.emulator.access.quota import Quota, QuotaClock, Terms, dataset_quota
 from ods_pipeline.emulator.datasets.dataset import Dataset
-from ods_pipeline.emulator.datasets.state import Quirks
-from ods_pipeline.emulator.http.errors import ANONYMOUS, DOMAIN
-from ods_pipeline.emulator.publisher_verbs import Verbs
+from ods_pipeline.emulator.http.errors import ANONYMOUS_QUOTA, DOMAIN_QUOTA
+from ods_pipeline.emulator.publisher_verbs import PublisherVerbs
+from ods_pipeline.emulator.quirks import Quirks
 
 
-class AccessVerbs(Verbs):
-    """What can be done about access, next to everything else.
+class AdminVerbs(PublisherVerbs):
+    """What the administrator of a portal can do, besides what its publishers can.
 
     Attributes:
         token_lifetime: Seconds that access tokens issued from now on live.
         now: The clock by which codes and tokens expire.
-        quota: What strangers share.
+        quota: What all anonymous callers share.
         quota_clock: The clock by which quotas start anew.
     """
 
@@ -35,19 +37,21 @@ class AccessVerbs(Verbs):
         super().__init__(quirks)
         self.token_lifetime: float = 3600
         self.now: Callable[[], float] = time.time
-        told = ANONYMOUS if quirks.access.anonymous_quota else DOMAIN
+        exceeded = ANONYMOUS_QUOTA if quirks.access.anonymous_quota else DOMAIN_QUOTA
         self.quota_clock = QuotaClock()
-        self.quota = Quota(quota, told, self.quota_clock)
-        self._rationed: dict[str, Quota] = {}
+        self.quota = Quota(quota, exceeded, self.quota_clock)
+        self._dataset_quotas: dict[str, Quota] = {}
         self._accounts = Accounts()
-        self._ledger = Ledger(self._moment)
-        sessions = Sessions(self._accounts)
-        self._endpoints = Endpoints(
-            self._accounts, self._ledger, quirks.access, lambda: self.token_lifetime
+        self._tokens = IssuedTokens(self._moment)
+        sessions = BrowserSessions(self._accounts)
+        self._oauth2 = OAuth2Endpoints(
+            self._accounts, self._tokens, quirks.access, lambda: self.token_lifetime
         )
-        self._gate = Gate(self._accounts, self._ledger, sessions, quirks.access, self.quota)
-        self._gate.rationed = self._rationed
-        self._doors = Doors(sessions, self._endpoints, quirks.access)
+        self._authenticator = Authenticator(
+            self._accounts, self._tokens, sessions, quirks.access, self.quota
+        )
+        self._authenticator.dataset_quotas = self._dataset_quotas
+        self._login_routes = LoginRoutes(sessions, self._oauth2, quirks.access)
 
     def _moment(self) -> float:
         return self.now()
@@ -55,7 +59,7 @@ class AccessVerbs(Verbs):
     @property
     def renewals(self) -> list[Renewal]:
         """Every refresh request that reached the token endpoint, in the order of its decision."""
-        return self._ledger.renewals
+        return self._tokens.renewals
 
     def hide(self, dataset_id: str, hidden: bool = True) -> Dataset:
         """Make a dataset private, or public again: those without the right do not find it."""
@@ -64,19 +68,19 @@ class AccessVerbs(Verbs):
 
     def shut(self, shut: bool = True) -> None:
         """Make the whole portal private, or public again."""
-        self._gate.shut = shut
+        self._authenticator.private = shut
 
     def add_user(self, name: str, password: str, datasets: Iterable[str] = ("*",)) -> None:
         """Add a person who may see the private datasets that match these globs."""
         globs = (datasets,) if isinstance(datasets, str) else tuple(datasets)
-        self._accounts.users[name] = User(name, password, globs, self._quota(self.quota.limit))
+        self._accounts.users[name] = User(name, password, globs, self._own_quota(self.quota.limit))
 
     def add_key(self, key: str, user: str, quota: int | None = None) -> None:
         """Give a person an API key with a quota of its own: the portal's, if none is told."""
         limit = self.quota.limit if quota is None else quota
-        self._accounts.keys[key] = Key(self._accounts.user(user).name, self._quota(limit))
+        self._accounts.keys[key] = Key(self._accounts.user(user).name, self._own_quota(limit))
 
-    def _quota(self, limit: int) -> Quota:
+    def _own_quota(self, limit: int) -> Quota:
         return Quota(limit, clock=self.quota_clock)
 
     def ration(
@@ -97,11 +101,11 @@ class AccessVerbs(Verbs):
             key: The key.
         """
         quota = self.quota if key is None else self._accounts.keys[key].quota
-        quota.agree(Terms(limit, unit, reset, headers))
+        quota.set_terms(Terms(limit, unit, reset, headers))
 
     def ration_dataset(self, dataset_id: str, limit: int, unit: str = "month") -> None:
         """Give a dataset a quota of its own, for its records and exports, whoever asks."""
-        self._rationed[dataset_id] = of_dataset(limit, unit, self.quota_clock)
+        self._dataset_quotas[dataset_id] = dataset_quota(limit, unit, self.quota_clock)
 
     def pass_time(self, days: float = 0, seconds: float = 0) -> None:
         """Let time pass for quotas, and for nothing else."""
@@ -109,15 +113,15 @@ class AccessVerbs(Verbs):
 
     def use_up(self, requests: int) -> None:
         """Let other people send requests from the quota of strangers."""
-        self.quota.use_up(requests)
+        self.quota.use(requests)
 
     def revoke_key(self, key: str) -> None:
         """Take an API key away."""
-        self._accounts.mark(key, "revoked")
+        self._accounts.set_key_state(key, "revoked")
 
     def expire_key(self, key: str) -> None:
         """Let an API key have expired."""
-        self._accounts.mark(key, "expired")
+        self._accounts.set_key_state(key, "expired")
 
     def add_application(
         self, client_id: str, client_secret: str, redirect_uri: str, public: bool = False
@@ -129,12 +133,12 @@ class AccessVerbs(Verbs):
     def issue(self, user: str, client_id: str) -> dict[str, Any]:
         """A token reply without a browser, as if the person had consented."""
         application = self._accounts.application(client_id)
-        return self._endpoints.issue(self._accounts.user(user), application)
+        return self._oauth2.issue(self._accounts.user(user), application)
 
     def expire_access_tokens(self) -> None:
         """Let every access token have expired; refresh tokens stay good."""
-        self._ledger.expire_access()
+        self._tokens.expire_access()
 
     def revoke_logins(self, user: str | None = None) -> None:
         """End all tokens of a person, or of everyone, at once."""
-        self._ledger.revoke(user)
+        self._tokens.revoke(user)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import inspect
 from typing import Any
 
-from ods_pipeline.emulator.admin_verbs import AccessVerbs
+from ods_pipeline.emulator.admin_verbs import AdminVerbs
 from ods_pipeline.emulator.datasets.dataset import Dataset
 from ods_pipeline.emulator.faults.fault import KINDS, Fault
-from ods_pipeline.emulator.http.errors import coded
+from ods_pipeline.emulator.http.errors import api_error
 
-NAMES = (
+ON_DATASETS = (
     "publish",
     "republish",
     "touch",
@@ -26,7 +26,7 @@ NAMES = (
     "ration_dataset",
 )
 # What the path names instead of a dataset.
-NAMED = {
+ON_OTHERS = {
     "add_user": "name",
     "add_key": "key",
     "revoke_key": "key",
@@ -34,7 +34,7 @@ NAMED = {
     "add_application": "client_id",
     "issue": "user",
 }
-PLAIN = (
+ON_PORTAL = (
     "ration",
     "pass_time",
     "use_up",
@@ -45,21 +45,21 @@ PLAIN = (
 )
 
 
-def call(portal: AccessVerbs, verb: str, dataset_id: str, arguments: dict[str, Any]) -> Any:
+def call(portal: AdminVerbs, verb: str, dataset_id: str, arguments: dict[str, Any]) -> Any:
     """Do what ``POST /_emulator/<verb>/<dataset_id>`` asks; without a verb, tell them all."""
     if not verb:
-        return {"verbs": _told()}
+        return {"verbs": _all_verbs()}
     if verb == "fail":
         return _fail(portal, **arguments)
-    if verb in PLAIN:
+    if verb in ON_PORTAL:
         getattr(portal, verb)(**arguments)
         return {"done": verb}
-    if verb in NAMED:
+    if verb in ON_OTHERS:
         made = getattr(portal, verb)(dataset_id, **arguments)
-        return {"done": verb, NAMED[verb]: dataset_id} | (made or {})
-    if verb not in NAMES:
-        known = ", ".join((*NAMES, *NAMED, *PLAIN, "fail"))
-        raise coded(404, "UnknownVerb", f"There is no verb {verb}; the verbs are {known}.")
+        return {"done": verb, ON_OTHERS[verb]: dataset_id} | (made or {})
+    if verb not in ON_DATASETS:
+        known = ", ".join((*ON_DATASETS, *ON_OTHERS, *ON_PORTAL, "fail"))
+        raise api_error(404, "UnknownVerb", f"There is no verb {verb}; the verbs are {known}.")
     made = getattr(portal, verb)(dataset_id, **arguments)
     done = {"done": verb, "dataset_id": dataset_id}
     return done | (_stamps(made) if isinstance(made, Dataset) else {})
@@ -72,7 +72,7 @@ def _stamps(dataset: Dataset) -> dict[str, Any]:
 
 
 def _fail(
-    portal: AccessVerbs, match: str, fault: str, times: int | None = 1, **arguments: Any
+    portal: AdminVerbs, match: str, fault: str, times: int | None = 1, **arguments: Any
 ) -> dict[str, Any]:
     if fault not in KINDS:
         raise ValueError(f"there is no fault {fault}; the faults are {', '.join(KINDS)}")
@@ -80,17 +80,17 @@ def _fail(
     return {"done": "fail", "match": match, "fault": fault, "times": times}
 
 
-def _told() -> dict[str, Any]:
-    told = {name: _described(name, "<dataset_id>") for name in NAMES}
-    told |= {name: _described(name, f"<{first}>") for name, first in NAMED.items()}
-    told |= {name: _described(name) for name in (*PLAIN, "fail")}
+def _all_verbs() -> dict[str, Any]:
+    told = {name: _description(name, "<dataset_id>") for name in ON_DATASETS}
+    told |= {name: _description(name, f"<{first}>") for name, first in ON_OTHERS.items()}
+    told |= {name: _description(name) for name in (*ON_PORTAL, "fail")}
     faults = {n: list(inspect.signature(getattr(Fault, n)).parameters) for n in KINDS}
     told["fail"]["faults"] = faults
     return told
 
 
-def _described(name: str, first: str = "") -> dict[str, Any]:
-    verb = getattr(AccessVerbs, name)
+def _description(name: str, first: str = "") -> dict[str, Any]:
+    verb = getattr(AdminVerbs, name)
     parameters = list(inspect.signature(verb).parameters)[1:]
     return {
         "call": f"POST /_emulator/{name}" + (f"/{first}" if first else ""),

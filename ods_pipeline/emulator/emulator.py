@@ -1,4 +1,10 @@
-"""A portal in a box: the verbs with an HTTP front, for tests, demo and the command line."""
+(
+    """The emulated portal as one object, with its HTTP server, for tests, demo and command line.
+
+What can be done to the portal is in the verbs; what it answers, in the folders of its APIs.
+"""
+    ""
+)
 
 from __future__ import annotations
 
@@ -7,14 +13,14 @@ from types import TracebackType
 from typing import Any
 
 from ods_pipeline.emulator import control_api, sample_portal
-from ods_pipeline.emulator.access import sample as private
-from ods_pipeline.emulator.access.visible_catalogs import Views
-from ods_pipeline.emulator.admin_verbs import AccessVerbs
-from ods_pipeline.emulator.datasets.state import Quirks
-from ods_pipeline.emulator.http.server import Front, Recorded, Server
+from ods_pipeline.emulator.admin_verbs import AdminVerbs
+from ods_pipeline.emulator.explore.catalog import VisibleCatalogs
+from ods_pipeline.emulator.http.server import ReceivedRequest, Server, ServerContext
+from ods_pipeline.emulator.quirks import Quirks
+from ods_pipeline.emulator.sample_portal import KEY, PRIVATE_DATASET
 
 
-class Emulator(AccessVerbs):
+class Emulator(AdminVerbs):
     """An Opendatasoft portal on loopback, serving in the background while in a ``with`` block."""
 
     def __init__(
@@ -32,16 +38,18 @@ class Emulator(AccessVerbs):
             sample: Begin with the sample portal; else empty.
             port: The port; 0 chooses a free one.
             host: The address to bind.
-            quota: Requests allowed a day to all who do not say who they are.
+            quota: Requests allowed a day to all anonymous callers together.
             quirks: Where real portals differ, or are not known.
         """
         super().__init__(quirks or Quirks(), quota)
         if sample:
-            _load(self)
-        views = Views(self.state)
-        front = Front(self._gate, self._doors, views, self.faults, self._control)
+            sample_portal.load(self)
+        catalogs = VisibleCatalogs(self.state)
+        context = ServerContext(
+            self._authenticator, self._login_routes, catalogs, self.faults, self._control
+        )
         try:
-            self._server = Server(host, port, front)
+            self._server = Server(host, port, context)
         except OSError:
             self.state.store.close()
             raise
@@ -52,9 +60,9 @@ class Emulator(AccessVerbs):
         return f"http://{self._server.address}"
 
     @property
-    def requests(self) -> list[Recorded]:
+    def requests(self) -> list[ReceivedRequest]:
         """The requests of the API so far; clear the list to begin anew."""
-        return self._server.front.requests
+        return self._server.context.requests
 
     def _control(self, verb: str, dataset_id: str, arguments: dict[str, Any]) -> Any:
         return control_api.call(self, verb, dataset_id, arguments)
@@ -65,7 +73,7 @@ class Emulator(AccessVerbs):
         return self
 
     def close(self) -> None:
-        """Stop serving and forget everything."""
+        """Stop serving and drop all data."""
         self._server.stop()
         self._server.server_close()
         self.state.store.close()
@@ -87,13 +95,8 @@ class Emulator(AccessVerbs):
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        """Stop."""
+        """Stop serving and drop all data."""
         self.close()
-
-
-def _load(portal: Emulator) -> None:
-    sample_portal.load(portal.state)
-    private.load(portal)
 
 
 def serve(port: int = 8765, *, host: str = "127.0.0.1", quiet: bool = False) -> None:
@@ -101,5 +104,5 @@ def serve(port: int = 8765, *, host: str = "127.0.0.1", quiet: bool = False) -> 
     portal = Emulator(port=port, host=host)
     if not quiet:
         print(f"Emulated portal at {portal.url} - Ctrl-C ends it")
-        print(f"Private there: {private.HIDDEN}, for the key {private.KEY}", flush=True)
+        print(f"Private there: {PRIVATE_DATASET}, for the key {KEY}", flush=True)
     portal.serve()

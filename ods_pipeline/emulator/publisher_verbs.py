@@ -10,20 +10,20 @@ import pyarrow as pa
 
 from ods_pipeline.emulator.datasets import generated
 from ods_pipeline.emulator.datasets.dataset import Dataset, Field
-from ods_pipeline.emulator.datasets.encoding import encode
-from ods_pipeline.emulator.datasets.metadata import draft, features, uid
-from ods_pipeline.emulator.datasets.retyping import redeclared, reencoded
-from ods_pipeline.emulator.datasets.state import Quirks, State
-from ods_pipeline.emulator.faults.fault import Fault, Faults
+from ods_pipeline.emulator.datasets.encoding import encode, values_of_other_type, with_other_type
+from ods_pipeline.emulator.datasets.metadata import feature_flags, new_dataset, new_uid
+from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.faults.fault import Fault, PendingFaults
+from ods_pipeline.emulator.quirks import Quirks
 
 
-class Verbs:
+class PublisherVerbs:
     """What can be done to a portal. The clock never gives the same instant twice."""
 
     def __init__(self, quirks: Quirks):
         """An empty portal."""
         self.state = State(quirks)
-        self.faults = Faults()
+        self.faults = PendingFaults()
 
     def publish(
         self,
@@ -48,15 +48,17 @@ class Verbs:
                 raise ValueError(f"the new dataset {dataset_id} needs fields")
             declared = old.fields if old and fields is None else tuple(map(Field.of, fields or ()))
             rows = encode(declared, records)
-            relation = self.state.store.keep(rows) if declared else "(SELECT 1 WHERE false)"
-            base = old or self._identified(draft(dataset_id, declared, relation))
-            base = replace(base, fields=declared, relation=relation, features=features(declared))
+            relation = self.state.store.create_table(rows) if declared else "(SELECT 1 WHERE false)"
+            base = old or self._identified(new_dataset(dataset_id, declared, relation))
+            base = replace(
+                base, fields=declared, relation=relation, features=feature_flags(declared)
+            )
             return self._processed(base, rows.num_rows, metas or {}, overrides)
 
     def _identified(self, dataset: Dataset) -> Dataset:
         """A new dataset with an identity of its own: its name may once have been another's."""
         taken = {known.dataset_uid for known in self.state.datasets()}
-        made = (uid(f"{dataset.dataset_id}{'~' * n}") for n in range(len(taken) + 1))
+        made = (new_uid(f"{dataset.dataset_id}{'~' * n}") for n in range(len(taken) + 1))
         return replace(dataset, dataset_uid=next(name for name in made if name not in taken))
 
     def _processed(
@@ -73,7 +75,7 @@ class Verbs:
         parts: dict[str, Any] = {
             k: tuple(v) if isinstance(v, list) else v for k, v in overrides.items()
         }
-        dataset = replace(dataset.with_default(**{**stamps, **metas}), **parts)
+        dataset = replace(dataset.with_metadata(**{**stamps, **metas}), **parts)
         self.state.put(dataset)
         return dataset
 
@@ -84,7 +86,7 @@ class Verbs:
             if shuffle:
                 order = f"hash(r, {self.state.version})"
                 sql = f"SELECT r.* FROM {dataset.relation} AS r ORDER BY {order}"
-                dataset = replace(dataset, relation=self.state.store.keep_select(sql))
+                dataset = replace(dataset, relation=self.state.store.create_table_as(sql))
             return self._processed(dataset, self.state.store.count(dataset.relation), {}, {})
 
     def touch(self, dataset_id: str) -> Dataset:
@@ -94,7 +96,7 @@ class Verbs:
     def describe(self, dataset_id: str, **metas: Any) -> Dataset:
         """Edit basic metadata."""
         with self.state.lock:
-            return self._saved(self.state.dataset(dataset_id).with_default(**metas))
+            return self._saved(self.state.dataset(dataset_id).with_metadata(**metas))
 
     def _saved(self, dataset: Dataset) -> Dataset:
         """Stamps after the metadata was saved."""
@@ -103,7 +105,7 @@ class Verbs:
         stamps = {"metadata_processed": moment}
         if default["modified_updates_on_metadata_change"]:
             stamps["modified"] = moment
-        dataset = dataset.with_default(**stamps)
+        dataset = dataset.with_metadata(**stamps)
         self.state.put(dataset)
         return dataset
 
@@ -113,22 +115,24 @@ class Verbs:
         """Change what a field is called or said to be; its name stays."""
         with self.state.lock:
             dataset = self.state.dataset(dataset_id)
-            place = _place(dataset, field)
+            place = _position(dataset, field)
             old = dataset.fields[place]
             new = replace(old, label=label or old.label, description=description or old.description)
-            return self._saved(replace(dataset, fields=_with(dataset.fields, place, new)))
+            return self._saved(replace(dataset, fields=_replaced(dataset.fields, place, new)))
 
     def retype(self, dataset_id: str, field: str, type: str) -> Dataset:
         """Change a field's declared type; values that do not fit become null."""
         with self.state.lock:
             dataset = self.state.dataset(dataset_id)
-            place = _place(dataset, field)
-            new = redeclared(dataset.fields[place], type)
-            sql = reencoded(dataset.columns()[place], type)
+            place = _position(dataset, field)
+            new = with_other_type(dataset.fields[place], type)
+            sql = values_of_other_type(dataset.columns()[place], type)
             select = f"SELECT r.* REPLACE ({sql} AS c{place}) FROM {dataset.relation} AS r"
-            fields = _with(dataset.fields, place, new)
-            relation = self.state.store.define(select)
-            dataset = replace(dataset, fields=fields, relation=relation, features=features(fields))
+            fields = _replaced(dataset.fields, place, new)
+            relation = self.state.store.create_view(select)
+            dataset = replace(
+                dataset, fields=fields, relation=relation, features=feature_flags(fields)
+            )
             return self._processed(dataset, self.state.store.count(relation), {}, {})
 
     def withdraw(self, dataset_id: str) -> None:
@@ -153,7 +157,7 @@ class Verbs:
             dataset = self.state.dataset(dataset_id)
             parts = {k: v for k, v in untrue.items() if k in Dataset.__dataclass_fields__}
             metas = {k: v for k, v in untrue.items() if k not in parts}
-            dataset = replace(dataset.with_default(**metas), **parts)
+            dataset = replace(dataset.with_metadata(**metas), **parts)
             self.state.put(dataset)
             return dataset
 
@@ -165,24 +169,24 @@ class Verbs:
         """Add so many small datasets, computed when read."""
         moment = self.state.clock.tick()
         for number in range(count):
-            self.state.put(generated.small(number, rows, moment))
+            self.state.put(generated.small_dataset(number, rows, moment))
 
     def make_big(self, dataset_id: str, rows: int = 5_000_000, vertices: int = 0) -> Dataset:
         """Add one dataset of many rows, computed when read; with polygons if they have vertices."""
-        relation = self.state.store.define(generated.big_relation(rows, vertices))
+        relation = self.state.store.create_view(generated.big_rows(rows, vertices))
         self.state.without_collections(relation)
         moment = self.state.clock.tick()
-        dataset = generated.big(dataset_id, relation, rows, moment, shapes=vertices > 0)
+        dataset = generated.big_dataset(dataset_id, relation, rows, moment, shapes=vertices > 0)
         self.state.put(dataset)
         return dataset
 
 
-def _place(dataset: Dataset, field: str) -> int:
+def _position(dataset: Dataset, field: str) -> int:
     for place, declared in enumerate(dataset.fields):
         if declared.name == field:
             return place
     raise ValueError(f"{dataset.dataset_id} has no field {field}")
 
 
-def _with(fields: tuple[Field, ...], place: int, new: Field) -> tuple[Field, ...]:
+def _replaced(fields: tuple[Field, ...], place: int, new: Field) -> tuple[Field, ...]:
     return (*fields[:place], new, *fields[place + 1 :])

@@ -1,8 +1,55 @@
-"""Where the WFS of real portals is not known: the choices; what they do is decided elsewhere."""
+"""Settings for what differs between real portals, or is not known of them.
+
+How a reply is broken on purpose is a fault, and no quirk.
+"""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+ACCESS_CHOICES: dict[str, tuple[object, ...]] = {
+    "hidden": ("404", "403"),
+    "private": ("401", "login"),
+    "wrong_key": ("401", "403", "anonymous"),
+    "expired": ("401", "login", "anonymous"),
+    "slash": ("redirect", "404"),
+    "invalid_grant_status": (400, 401),
+}
+WFS_CHOICES: dict[str, tuple[object, ...]] = {
+    "srs": (
+        "urn",
+        "x-urn",
+        "http",
+        "short_lonlat",
+        "short_latlon",
+        "gml_lonlat",
+        "crs84",
+        "none_lonlat",
+        "none_latlon",
+    ),
+    "positions": ("posList", "pos", "coordinates"),
+    "points": ("pos", "coordinates"),
+    "multi": ("simple", "curved"),
+    "members": ("one", "all"),
+    "ids": ("number", "record", "absent"),
+    "nulls": ("absent", "empty", "nil"),
+    "lists": ("repeated", "joined", "repr"),
+    "datetimes": ("space", "T"),
+    "booleans": ("python", "lower", "number"),
+    "short_dates": ("short", "whole"),
+    "counts": ("told", "absent", "unknown"),
+    "hits": ("told", "refused", "unknown"),
+    "cap_count": ("honest", "lying"),
+    "next_link": ("good", "loop", "endless", "overlap", "elsewhere", "missing"),
+    "version": ("", "1.1.0", "2.0.0"),
+}
+
+
+def _require_known(quirks: object, choices: Mapping[str, tuple[object, ...]]) -> None:
+    for name, known in choices.items():
+        if getattr(quirks, name) not in known:
+            raise ValueError(f"{name} is one of {', '.join(map(str, known))}")
 
 
 @dataclass(frozen=True)
@@ -65,36 +112,73 @@ class WfsQuirks:
 
     def __post_init__(self) -> None:
         """Refuse a choice that there is not."""
-        for name, choices in CHOICES.items():
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is one of {', '.join(choices)}")
+        _require_known(self, WFS_CHOICES)
 
 
-CHOICES = {
-    "srs": (
-        "urn",
-        "x-urn",
-        "http",
-        "short_lonlat",
-        "short_latlon",
-        "gml_lonlat",
-        "crs84",
-        "none_lonlat",
-        "none_latlon",
-    ),
-    "positions": ("posList", "pos", "coordinates"),
-    "points": ("pos", "coordinates"),
-    "multi": ("simple", "curved"),
-    "members": ("one", "all"),
-    "ids": ("number", "record", "absent"),
-    "nulls": ("absent", "empty", "nil"),
-    "lists": ("repeated", "joined", "repr"),
-    "datetimes": ("space", "T"),
-    "booleans": ("python", "lower", "number"),
-    "short_dates": ("short", "whole"),
-    "counts": ("told", "absent", "unknown"),
-    "hits": ("told", "refused", "unknown"),
-    "cap_count": ("honest", "lying"),
-    "next_link": ("good", "loop", "endless", "overlap", "elsewhere", "missing"),
-    "version": ("", "1.1.0", "2.0.0"),
-}
+@dataclass(frozen=True)
+class AccessQuirks:
+    """How this portal treats callers where neither documents nor recordings say.
+
+    Datasets and the portal.
+    ``hidden``: a private dataset asked for by its identifier answers ``404`` or ``403``.
+    ``private``: a private portal answers strangers ``401``, or sends them to the ``login`` page.
+
+    Keys.
+    ``wrong_key``: ``401``, ``403``, or the caller is taken for ``anonymous``.
+    ``tells``: whether the message says unknown, revoked or expired.
+    ``anonymous_quota``: strangers who spent theirs read the text about anonymous users.
+
+    OAuth2.
+    ``expired``: an expired or unknown bearer answers ``401``, with the ``login`` page (200), or
+    the caller is taken for ``anonymous``.
+    ``slash``: addresses without the trailing slash ``redirect`` or are ``404``.
+    ``echoes_state``: the token reply repeats the ``state`` of its request.
+    ``invalid_grant_status``: 400 or 401.
+    ``rotates``: each refresh gives a new refresh token; else the old one stays good.
+    ``revokes_old_access``: a refresh ends the access tokens of before.
+    ``reuse_revokes_family``: a spent refresh token shown again ends all of its grant.
+    """
+
+    hidden: str = "404"
+    private: str = "401"
+    wrong_key: str = "401"
+    tells: bool = False
+    anonymous_quota: bool = False
+    expired: str = "401"
+    slash: str = "redirect"
+    echoes_state: bool = True
+    invalid_grant_status: int = 400
+    rotates: bool = True
+    revokes_old_access: bool = False
+    reuse_revokes_family: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse a choice that there is not."""
+        _require_known(self, ACCESS_CHOICES)
+
+
+@dataclass(frozen=True)
+class Quirks:
+    """Where real portals differ, or are not known: how this one behaves.
+
+    ``multivalued``: ``joined`` strings or ``list`` in Parquet. ``files``: ``url`` or ``struct``
+    in Parquet. ``short_dates``: ``date`` or ``string`` for years and months in Parquet.
+    ``empty_row_group``: Parquet begins with a row group without rows. ``wfs``: those of the WFS.
+    ``access``: those of private datasets, keys and logins.
+    ``dialect``: empty for v2.1, else ``v2.0``, ``v1`` or ``look-alike`` alone.
+    ``deprecation``: what each reply's ``ODS-Explore-API-Deprecation`` says; none where empty.
+    """
+
+    multivalued: str = "joined"
+    files: str = "url"
+    short_dates: str = "date"
+    empty_row_group: bool = True
+    wfs: WfsQuirks = field(default_factory=WfsQuirks)
+    access: AccessQuirks = field(default_factory=AccessQuirks)
+    dialect: str = ""
+    deprecation: str = ""
+
+    def __post_init__(self) -> None:
+        """Refuse a dialect that there is not."""
+        if self.dialect not in {"", "v2.0", "v1", "look-alike"}:
+            raise ValueError("a dialect is v2.0, v1 or look-alike, or empty for v2.1")

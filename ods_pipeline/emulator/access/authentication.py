@@ -1,4 +1,7 @@
-"""Who asks: the credentials of a request, and the person behind them or the portal's refusal."""
+"""Finds out who sends a request: reads its credentials, and names its user and quota or refuses it.
+
+How tokens and sessions come to be is not decided here.
+"""
 
 from __future__ import annotations
 
@@ -9,50 +12,56 @@ from urllib.parse import unquote
 
 from ods_pipeline.emulator.access import html_pages
 from ods_pipeline.emulator.access.accounts import Accounts
-from ods_pipeline.emulator.access.browser_sessions import Sessions, form, target
-from ods_pipeline.emulator.access.issued_tokens import Ledger
-from ods_pipeline.emulator.access.quirks import AccessQuirks
+from ods_pipeline.emulator.access.browser_sessions import BrowserSessions, form, path_with_query
+from ods_pipeline.emulator.access.issued_tokens import IssuedTokens
 from ods_pipeline.emulator.access.quota import Quota
-from ods_pipeline.emulator.http.errors import ApiError, ambiguous, bad_bearer, bad_key, private
-from ods_pipeline.emulator.http.reply import Reply, of_error
+from ods_pipeline.emulator.http.errors import (
+    ApiError,
+    bad_access_token,
+    bad_key,
+    private_portal,
+    two_credentials,
+)
+from ods_pipeline.emulator.http.reply import Reply, error_reply
 from ods_pipeline.emulator.http.request import Request
+from ods_pipeline.emulator.quirks import AccessQuirks
 
 _OF_DATASET = re.compile(r"/catalog/datasets/([^/]+)/(?:records|exports)")
 
 
-class TurnedAway(Exception):
+class RefusedWithPage(Exception):
     """A request that is answered with a page instead of an error envelope."""
 
     def __init__(self, reply: Reply):
         """Keep the page."""
-        super().__init__("turned away")
+        super().__init__("refused with a page")
         self.reply = reply
 
 
-class Both:
-    """The portal's quota, and that of the dataset asked for."""
+class CombinedQuota:
+    """The quota of the caller together with that of the dataset requested."""
 
     def __init__(self, portal: Quota, dataset: Quota):
-        """Name them."""
+        """Combine the two."""
         self._portal, self._dataset = portal, dataset
 
     def spend(self) -> tuple[tuple[str, str], ...]:
-        """Count one request with both; the 429 of either says what is left of both."""
-        ours = self._portal.spend()
+        """Count one request in both; the 429 of either shows what is left of both."""
+        headers_of_portal = self._portal.spend()
         try:
-            return (*ours, *self._dataset.spend())
+            return (*headers_of_portal, *self._dataset.spend())
         except ApiError as error:
-            reply = of_error(error)
-            headers = (*ours, *self._dataset.headers, *reply.headers)
-            raise TurnedAway(replace(reply, headers=headers)) from error
+            reply = error_reply(error)
+            headers = (*headers_of_portal, *self._dataset.headers, *reply.headers)
+            raise RefusedWithPage(replace(reply, headers=headers)) from error
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Whoever asks: the private datasets that they may see, and the quota that pays."""
+    """Who sends a request: the private datasets they may see, as globs, and their quota."""
 
     datasets: tuple[str, ...]
-    quota: Quota | Both
+    quota: Quota | CombinedQuota
 
 
 def credentials(request: Request) -> list[tuple[str, str]]:
@@ -70,65 +79,70 @@ def credentials(request: Request) -> list[tuple[str, str]]:
 
 
 @dataclass
-class Gate:
-    """Lets callers in, or turns them away."""
+class Authenticator:
+    """Identifies the caller of a request, or refuses it."""
 
     accounts: Accounts
-    ledger: Ledger
-    sessions: Sessions
+    tokens: IssuedTokens
+    sessions: BrowserSessions
     quirks: AccessQuirks
     anonymous: Quota
-    shut: bool = False
-    rationed: Mapping[str, Quota] = field(default_factory=dict)
+    private: bool = False
+    dataset_quotas: Mapping[str, Quota] = field(default_factory=dict)
 
     def caller(self, request: Request) -> Caller:
-        """Whoever asks, or the refusal that they get."""
-        caller = self._let_in(request)
-        found = _OF_DATASET.search(request.path)
-        its = self.rationed.get(unquote(found[1])) if found else None
-        if its is None or isinstance(caller.quota, Both):
-            return caller
-        return replace(caller, quota=Both(caller.quota, its))
+        """The caller of a request.
 
-    def _let_in(self, request: Request) -> Caller:
+        Raises:
+            ApiError: The request is refused with an error envelope.
+            RefusedWithPage: It is refused with a page.
+        """
+        caller = self._admitted(request)
+        found = _OF_DATASET.search(request.path)
+        quota = self.dataset_quotas.get(unquote(found[1])) if found else None
+        if quota is None or isinstance(caller.quota, CombinedQuota):
+            return caller
+        return replace(caller, quota=CombinedQuota(caller.quota, quota))
+
+    def _admitted(self, request: Request) -> Caller:
         found = credentials(request)
         if len(found) > 1:
-            raise ambiguous()
-        caller = self._known(request, found)
+            raise two_credentials()
+        caller = self._identified(request, found)
         if caller:
             return caller
-        if self.shut:
+        if self.private:
             if self.quirks.private == "login":
-                raise TurnedAway(html_pages.to_login(target(request)))
-            raise private()
+                raise RefusedWithPage(html_pages.to_login(path_with_query(request)))
+            raise private_portal()
         return Caller((), self.anonymous)
 
-    def _known(self, request: Request, found: list[tuple[str, str]]) -> Caller | None:
+    def _identified(self, request: Request, found: list[tuple[str, str]]) -> Caller | None:
         if not found:
             session = self.sessions.of(request)
-            return self._person(session.user) if session else None
+            return self._user(session.user) if session else None
         kind, value = found[0]
         return self._of_key(value) if kind == "key" else self._of_bearer(request, value)
 
-    def _person(self, name: str, quota: Quota | None = None) -> Caller:
+    def _user(self, name: str, quota: Quota | None = None) -> Caller:
         user = self.accounts.users[name]
         return Caller(user.datasets, quota or user.quota)
 
     def _of_key(self, value: str) -> Caller | None:
         key = self.accounts.keys.get(value)
         if key and key.state == "good":
-            return self._person(key.user, key.quota)
+            return self._user(key.user, key.quota)
         if self.quirks.wrong_key == "anonymous":
             return None
         state = (key.state if key else "unknown") if self.quirks.tells else ""
         raise bad_key(int(self.quirks.wrong_key), state)
 
     def _of_bearer(self, request: Request, value: str) -> Caller | None:
-        name = self.ledger.holder(value)
+        name = self.tokens.user_of(value)
         if name is not None:
-            return self._person(name)
+            return self._user(name)
         if self.quirks.expired == "login":
-            raise TurnedAway(html_pages.login(target(request)))
+            raise RefusedWithPage(html_pages.login(path_with_query(request)))
         if self.quirks.expired == "401":
-            raise bad_bearer()
+            raise bad_access_token()
         return None

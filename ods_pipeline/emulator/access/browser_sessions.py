@@ -1,4 +1,7 @@
-"""Browsers that have logged in: a cookie for each, and the login form's other side."""
+"""Sessions of browsers that have logged in, each with a cookie, and the login form that opens them.
+
+API keys and tokens do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -21,15 +24,15 @@ WRONG = "Please enter a correct user name and password."
 
 @dataclass(frozen=True)
 class Session:
-    """One browser of one person, with the secret that its forms must carry."""
+    """A logged-in browser, with the CSRF token that its forms must carry."""
 
     user: str
     csrf: str = field(default_factory=generate_token, repr=False)
 
-    def sent(self, form: dict[str, str]) -> bool:
-        """Whether a form came from a page that this session was shown."""
-        shown = form.get("csrfmiddlewaretoken", "")
-        return hmac.compare_digest(self.csrf.encode(), shown.encode())
+    def has_sent(self, form: dict[str, str]) -> bool:
+        """Whether a form carries the CSRF token of this session."""
+        token = form.get("csrfmiddlewaretoken", "")
+        return hmac.compare_digest(self.csrf.encode(), token.encode())
 
 
 def form(request: Request) -> dict[str, str]:
@@ -40,20 +43,20 @@ def form(request: Request) -> dict[str, str]:
     return dict(parse_qsl(request.body.decode(errors="replace"), keep_blank_values=True))
 
 
-def target(request: Request) -> str:
+def path_with_query(request: Request) -> str:
     """Path and query of a request, as they came."""
     return f"{request.path}?{request.query}" if request.query else request.path
 
 
-def _local(address: str) -> str:
+def _local_address(address: str) -> str:
     """Where to go after the login: never to another host."""
     foreign = not address.startswith("/") or address[1:2] in ("/", "\\")
     printable = all(" " < c <= "~" for c in address)
     return "/" if foreign or not printable else address
 
 
-class Sessions:
-    """All browsers of one portal."""
+class BrowserSessions:
+    """All sessions of one portal."""
 
     def __init__(self, accounts: Accounts):
         """Nobody is logged in."""
@@ -71,13 +74,13 @@ class Sessions:
     def login(self, request: Request) -> Reply:
         """GET and POST /login/."""
         fields = form(request)
-        after = _local(fields.get("next") or request.one("next") or "/")
+        after = _local_address(fields.get("next") or request.one("next") or "/")
         if request.method != "POST":
             return html_pages.login(after)
         user = self._accounts.login(fields.get("username", ""), fields.get("password", ""))
         if user is None:
             return html_pages.login(after, WRONG)
-        number = generate_token()
-        self._open[number] = Session(user.name)
-        cookie = f"{COOKIE}={number}; Path=/; HttpOnly; SameSite=Lax"
+        session_id = generate_token()
+        self._open[session_id] = Session(user.name)
+        cookie = f"{COOKIE}={session_id}; Path=/; HttpOnly; SameSite=Lax"
         return html_pages.redirect(after, ("set-cookie", cookie))

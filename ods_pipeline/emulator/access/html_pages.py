@@ -1,4 +1,7 @@
-"""The pages that a person sees: login, consent, refusal; the ids in them stay as they are."""
+"""The HTML pages of login, consent and refusal, and redirects to them.
+
+What a form does is decided elsewhere. Tests find the parts of a page by their ids.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from html import escape
 from urllib.parse import quote
 
 from ods_pipeline.emulator.faults.fault import HTML
-from ods_pipeline.emulator.http.reply import COMMON, Reply
+from ods_pipeline.emulator.http.reply import COMMON_HEADERS, Reply
 
 LOGIN = "/login/"
 FRAME = (
@@ -18,24 +21,24 @@ FRAME = (
 def page(title: str, body: str, status: int = 200, *more: tuple[str, str]) -> Reply:
     """A page; the body is HTML already."""
     document = FRAME.format(title=escape(title), body=body)
-    return Reply(status, [document.encode()], HTML, (*more, *COMMON), True, False)
+    return Reply(status, [document.encode()], HTML, (*more, *COMMON_HEADERS), True, False)
 
 
 def redirect(address: str, *more: tuple[str, str], status: int = 302) -> Reply:
-    """On to another address."""
-    return Reply(status, [], HTML, (("location", address), *more, *COMMON), True, False)
+    """A redirect to another address."""
+    return Reply(status, [], HTML, (("location", address), *more, *COMMON_HEADERS), True, False)
 
 
 def to_login(target: str) -> Reply:
-    """To the login page, and from there back to a path with its query."""
+    """A redirect to the login page, which leads back to a path with its query."""
     return redirect(f"{LOGIN}?next={quote(target)}")
 
 
 def login(after: str, problem: str = "") -> Reply:
-    """The form; it says what was wrong the last time."""
-    told = f'<p id="problem" role="alert">{escape(problem)}</p>\n' if problem else ""
+    """The login form, with what was wrong the last time."""
+    message = f'<p id="problem" role="alert">{escape(problem)}</p>\n' if problem else ""
     body = (
-        f'{told}<form method="post" action="{LOGIN}">\n'
+        f'{message}<form method="post" action="{LOGIN}">\n'
         f'<input type="hidden" name="next" value="{escape(after)}">\n'
         '<label for="id_username">User name</label>'
         ' <input id="id_username" name="username" autocomplete="username" required autofocus>\n'
@@ -48,7 +51,7 @@ def login(after: str, problem: str = "") -> Reply:
 
 
 def consent(application: str, user: str, csrf: str) -> Reply:
-    """Asks whether the application may; the form goes back to the address that showed it."""
+    """Asks a user for consent; the form is sent to the address of this page."""
     body = (
         f'<p><strong id="application">{escape(application)}</strong> asks to see what'
         f' <span id="user">{escape(user)}</span> may see on this portal.</p>\n'
@@ -61,5 +64,5 @@ def consent(application: str, user: str, csrf: str) -> Reply:
 
 
 def refusal(problem: str, status: int = 400) -> Reply:
-    """Where there is no address to go back to."""
+    """An error page, where there is no application to redirect to."""
     return page("This cannot be done", f'<p id="problem">{escape(problem)}</p>', status)

@@ -1,4 +1,7 @@
-"""What was issued and what became of it: codes, access tokens, refresh tokens; no protocol here."""
+"""Codes, access tokens and refresh tokens that were issued, and whether they are still good.
+
+The OAuth2 protocol does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ class Renewal:
 
 @dataclass(frozen=True)
 class Grant:
-    """One consent; all tokens that come from it belong together."""
+    """One consent of a user to an application, to which all tokens issued for it belong."""
 
     number: int
     user: str
@@ -30,7 +33,7 @@ class Grant:
 
 
 @dataclass(frozen=True)
-class Code:
+class AuthorizationCode:
     """An authorization code with everything that its exchange must match."""
 
     user: str
@@ -42,7 +45,7 @@ class Code:
 
 
 @dataclass(frozen=True)
-class Access:
+class AccessToken:
     """An access token."""
 
     grant: Grant
@@ -50,68 +53,68 @@ class Access:
 
 
 @dataclass(frozen=True)
-class Refresh:
-    """A refresh token: it does not expire, but serves once."""
+class RefreshToken:
+    """A refresh token: it does not expire, but can be used once."""
 
     grant: Grant
     spent: bool = False
 
 
 @dataclass
-class Ledger:
-    """Everything issued on one portal. Whoever reads and then writes holds the lock between."""
+class IssuedTokens:
+    """Everything issued on one portal; hold ``lock`` while reading and then writing."""
 
     now: Callable[[], float]
-    codes: dict[str, Code] = field(default_factory=dict)
-    access: dict[str, Access] = field(default_factory=dict)
-    refresh: dict[str, Refresh] = field(default_factory=dict)
+    codes: dict[str, AuthorizationCode] = field(default_factory=dict)
+    access: dict[str, AccessToken] = field(default_factory=dict)
+    refresh: dict[str, RefreshToken] = field(default_factory=dict)
     renewals: list[Renewal] = field(default_factory=list)
     lock: threading.RLock = field(default_factory=threading.RLock)
-    _dead: set[int] = field(default_factory=set)
+    _revoked: set[int] = field(default_factory=set)
     _numbers: itertools.count[int] = field(default_factory=itertools.count)
 
-    def consented(self, user: str, client_id: str) -> Grant:
-        """A new grant."""
+    def new_grant(self, user: str, client_id: str) -> Grant:
+        """A new grant, for a consent just given."""
         return Grant(next(self._numbers), user, client_id)
 
-    def code(self, code: str) -> Code | None:
+    def code(self, code: str) -> AuthorizationCode | None:
         """A code that is still good."""
         found = self.codes.get(code)
         return found if found and found.expires_at > self.now() else None
 
-    def holder(self, access_token: str) -> str | None:
-        """The person for whom an access token is good at this moment."""
+    def user_of(self, access_token: str) -> str | None:
+        """The user of an access token, if it is good at this moment."""
         with self.lock:
             found = self.access.get(access_token)
-            if found is None or found.expires_at <= self.now() or not self.alive(found.grant):
+            if found is None or found.expires_at <= self.now() or not self.is_valid(found.grant):
                 return None
             return found.grant.user
 
-    def alive(self, grant: Grant) -> bool:
+    def is_valid(self, grant: Grant) -> bool:
         """Whether a grant was not revoked."""
-        return grant.number not in self._dead
+        return grant.number not in self._revoked
 
-    def end(self, grant: Grant) -> None:
-        """Revoke all that came of a consent."""
-        self._dead.add(grant.number)
+    def revoke_grant(self, grant: Grant) -> None:
+        """Revoke a grant with all its tokens."""
+        self._revoked.add(grant.number)
 
-    def spend(self, refresh_token: str) -> None:
-        """Let a refresh token have served."""
+    def mark_spent(self, refresh_token: str) -> None:
+        """Mark a refresh token as used."""
         self.refresh[refresh_token] = replace(self.refresh[refresh_token], spent=True)
 
-    def forget_access(self, grant: Grant) -> None:
-        """End the access tokens of a grant; its refresh token stays."""
+    def revoke_access(self, grant: Grant) -> None:
+        """Remove the access tokens of a grant; its refresh token stays."""
         self.access = {k: v for k, v in self.access.items() if v.grant != grant}
 
     def expire_access(self) -> None:
-        """Let every access token have expired."""
+        """Expire every access token."""
         with self.lock:
             self.access = {k: replace(v, expires_at=-math.inf) for k, v in self.access.items()}
 
     def revoke(self, user: str | None) -> None:
-        """End the grants of a person, or of all, and the codes not yet exchanged."""
+        """Revoke the grants of a user, or of all, and the codes not yet exchanged."""
         with self.lock:
             issued = {token.grant for token in self.access.values()}
             issued |= {token.grant for token in self.refresh.values()}
-            self._dead |= {grant.number for grant in issued if user in (None, grant.user)}
+            self._revoked |= {grant.number for grant in issued if user in (None, grant.user)}
             self.codes = {k: c for k, c in self.codes.items() if user not in (None, c.user)}

@@ -1,6 +1,6 @@
-"""Requests counted by day or month, as the rate limit headers show them, on a clock of their own.
+"""Request quotas by day or month, with their rate limit headers, on a clock of their own.
 
-Who pays from which quota is told in `access`.
+Which quota a request is counted against is decided by authentication.
 """
 
 from __future__ import annotations
@@ -10,15 +10,15 @@ import time
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from ods_pipeline.emulator.http.errors import DOMAIN, quota_spent
+from ods_pipeline.emulator.http.errors import DOMAIN_QUOTA, quota_exceeded
 
 #: Never recorded: portals have such quotas, and what they answer then is not known.
-DATASET = (10006, "Too many requests on the dataset.")
+DATASET_QUOTA = (10006, "Too many requests on the dataset.")
 UNITS = ("day", "month")
 
 
 class QuotaClock:
-    """Seconds since 1970, as real as the machine's until it is told to jump."""
+    """Seconds since 1970: the time of the machine, until a test moves it ahead."""
 
     def __init__(self) -> None:
         """No jump yet."""
@@ -29,7 +29,7 @@ class QuotaClock:
         return time.time() + self._ahead
 
     def jump(self, seconds: float) -> None:
-        """Let time pass."""
+        """Move the clock ahead."""
         self._ahead += seconds
 
 
@@ -49,19 +49,19 @@ class Terms:
     headers: bool = True
 
     def __post_init__(self) -> None:
-        """Refuse a unit that there is not."""
+        """Refuse an unknown unit."""
         if self.unit not in UNITS:
             raise ValueError(f"unit is one of {', '.join(UNITS)}")
 
     def ends(self, now: float) -> datetime:
-        """When the window of a moment ends."""
+        """When the day or month of a moment ends."""
         today = datetime.fromtimestamp(now, UTC).replace(hour=0, minute=0, second=0, microsecond=0)
         if self.unit == "day":
             return today + timedelta(days=1)
         return (today.replace(day=1) + timedelta(days=32)).replace(day=1)
 
     def written(self, end: datetime) -> str:
-        """That time as the headers have it."""
+        """That time as the headers show it."""
         kinds = {"text": str(end), "iso": _iso(end), "epoch": f"{end.timestamp():.0f}"}
         return kinds.get(self.reset, self.reset)
 
@@ -72,14 +72,14 @@ class Quota:
     def __init__(
         self,
         limit: int,
-        told: tuple[int, str] = DOMAIN,
+        exceeded: tuple[int, str] = DOMAIN_QUOTA,
         clock: QuotaClock | None = None,
         prefix: str = "x-ratelimit-",
     ):
-        """Nothing is spent yet; ``told`` is the number and text of the 429 to come."""
+        """Nothing is spent yet; ``exceeded`` is the number and text of the 429."""
         self.terms = Terms(limit)
         self.spent = 0
-        self._told, self._prefix = told, prefix
+        self._exceeded, self._prefix = exceeded, prefix
         self._now = clock or QuotaClock()
         self._end = self.terms.ends(self._now())
         self._lock = threading.Lock()
@@ -89,51 +89,51 @@ class Quota:
         """Requests allowed."""
         return self.terms.limit
 
-    def agree(self, terms: Terms) -> None:
+    def set_terms(self, terms: Terms) -> None:
         """Count by other terms from now on; what is spent stays spent."""
         with self._lock:
             self.terms, self._end = terms, terms.ends(self._now())
 
     @property
     def headers(self) -> tuple[tuple[str, str], ...]:
-        """What replies say of it."""
+        """The rate limit headers of a reply."""
         return tuple(self._headers()) if self.terms.headers else ()
 
-    def use_up(self, requests: int) -> None:
-        """Let somebody else send requests."""
+    def use(self, requests: int) -> None:
+        """Count requests of other callers."""
         with self._lock:
-            self._turn()
+            self._start_new_window()
             self.spent = min(self.spent + requests, self.limit)
 
     def spend(self) -> tuple[tuple[str, str], ...]:
         """Count one request; its headers, or the portal's 429."""
         with self._lock:
-            self._turn()
+            self._start_new_window()
             if self.spent >= self.limit:
                 end = _iso(self._end)
-                raise quota_spent(self.limit, end, self.terms.unit, told=self._told)
+                raise quota_exceeded(self.limit, end, self.terms.unit, exceeded=self._exceeded)
             self.spent += 1
             return self.headers
 
-    def _turn(self) -> None:
+    def _start_new_window(self) -> None:
         now = self._now()
         if now >= self._end.timestamp():
             self._end, self.spent = self.terms.ends(now), 0
 
     def _headers(self) -> list[tuple[str, str]]:
-        told = [
+        headers = [
             (f"{self._prefix}remaining", str(self.limit - self.spent)),
             (f"{self._prefix}limit", str(self.limit)),
         ]
         if self.terms.reset != "none":
-            told.append((f"{self._prefix}reset", self.terms.written(self._end)))
-        return told
+            headers.append((f"{self._prefix}reset", self.terms.written(self._end)))
+        return headers
 
 
-def of_dataset(limit: int, unit: str, clock: QuotaClock) -> Quota:
-    """The quota of a dataset of its own."""
-    quota = Quota(limit, DATASET, clock, "x-ratelimit-dataset-")
-    quota.agree(Terms(limit, unit))
+def dataset_quota(limit: int, unit: str, clock: QuotaClock) -> Quota:
+    """A quota for one dataset, which replies show beside the portal's."""
+    quota = Quota(limit, DATASET_QUOTA, clock, "x-ratelimit-dataset-")
+    quota.set_terms(Terms(limit, unit))
     return quota
 
 

@@ -89,7 +89,7 @@ class Column:
             declared.precision,
         )
 
-    def at(self, sql: str) -> Column:
+    def with_sql(self, sql: str) -> Column:
         """The same column, computed elsewhere."""
         return replace(self, sql=sql)
 
@@ -116,7 +116,7 @@ class Dataset:
         """Stored columns are named by position: field names may differ in case alone."""
         return tuple(Column.of(f, f"r.c{i}") for i, f in enumerate(self.fields))
 
-    def with_default(self, **values: Any) -> Dataset:
+    def with_metadata(self, **values: Any) -> Dataset:
         """The same dataset with other values in its basic metadata."""
         metas = {**self.metas, "default": {**self.metas["default"], **values}}
         return replace(self, metas=metas)

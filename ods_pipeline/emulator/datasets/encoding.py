@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
 
-from ods_pipeline.emulator.datasets.dataset import Field
+from ods_pipeline.emulator.datasets.dataset import TYPES, Column, Field
+from ods_pipeline.emulator.datasets.formatting import text_value
 
 POINT = pa.struct([("lon", pa.float64()), ("lat", pa.float64())])
-STORED: dict[str, pa.DataType] = {
+ARROW_TYPES: dict[str, pa.DataType] = {
     "text": pa.string(),
     "int": pa.int64(),
     "double": pa.float64(),
@@ -26,9 +28,9 @@ STORED: dict[str, pa.DataType] = {
 }
 
 
-def stored_type(field: Field) -> pa.DataType:
+def arrow_type(field: Field) -> pa.DataType:
     """The Arrow type under which a field is kept."""
-    return pa.list_(pa.string()) if field.multivalued else STORED[field.type]
+    return pa.list_(pa.string()) if field.multivalued else ARROW_TYPES[field.type]
 
 
 def encode(fields: Sequence[Field], records: Iterable[Mapping[str, Any]] | pa.Table) -> pa.Table:
@@ -42,7 +44,7 @@ def encode(fields: Sequence[Field], records: Iterable[Mapping[str, Any]] | pa.Ta
 
 
 def _column(field: Field, values: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array:
-    target = stored_type(field)
+    target = arrow_type(field)
     if pa.types.is_timestamp(values.type) and values.type.tz:
         return values.cast(pa.timestamp("us", "UTC")).cast(target)
     if pa.types.is_nested(values.type) or pa.types.is_binary(values.type):
@@ -51,10 +53,10 @@ def _column(field: Field, values: pa.ChunkedArray) -> pa.ChunkedArray | pa.Array
 
 
 def _array(field: Field, values: list[Any]) -> pa.Array:
-    convert = _CONVERT.get(field.type)
+    convert = _CONVERTERS.get(field.type)
     if convert:
         values = [None if value is None else convert(value) for value in values]
-    return pa.array(values, stored_type(field))
+    return pa.array(values, arrow_type(field))
 
 
 def _date(value: str | date) -> date:
@@ -94,7 +96,7 @@ def _json_text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)
 
 
-_CONVERT: dict[str, Any] = {
+_CONVERTERS: dict[str, Any] = {
     "date": _date,
     "datetime": _datetime,
     "geo_point_2d": _point,
@@ -102,3 +104,39 @@ _CONVERT: dict[str, Any] = {
     "file": _file,
     "json_blob": _json_text,
 }
+
+
+SQL_TYPES = {
+    "text": "VARCHAR",
+    "json_blob": "VARCHAR",
+    "int": "BIGINT",
+    "double": "DOUBLE",
+    "date": "DATE",
+    "datetime": "TIMESTAMP",
+    "boolean": "BOOLEAN",
+}
+
+# Within a family values are cast as they are, else through their text.
+CASTABLE = ({"int", "double", "boolean"}, {"date", "datetime"})
+
+
+def with_other_type(field: Field, kind: str) -> Field:
+    """The declaration with another type; annotations of the old type go."""
+    if kind not in TYPES:
+        raise ValueError(f"{kind!r} is no field type; choose from {TYPES}")
+    bound = ("multivalued", "timeserie_precision", "decimals", "unit")
+    kept = {k: v for k, v in field.annotations.items() if k not in bound}
+    return replace(field, type=kind, annotations=kept)
+
+
+def values_of_other_type(column: Column, kind: str) -> str:
+    """SQL for the values; what does not fit the new type becomes null."""
+    if kind == column.type and not column.multivalued:
+        return column.sql
+    if kind not in SQL_TYPES:
+        raise ValueError(f"values of type {column.type} can not become {kind}")
+    text = text_value(column, "UTC")
+    if kind in ("text", "json_blob"):
+        return text
+    alike = any({kind, column.type} <= family for family in CASTABLE)
+    return f"TRY_CAST({column.sql if alike else text} AS {SQL_TYPES[kind]})"

@@ -9,19 +9,19 @@ from typing import Any
 from ods_pipeline.emulator.datasets.dataset import Column
 
 
-def quoted(text: str) -> str:
+def sql_text(text: str) -> str:
     """A SQL string literal."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def moment(sql: str, timezone: str) -> str:
+def iso_datetime(sql: str, timezone: str) -> str:
     """SQL for a datetime in ISO 8601 with the zone's offset."""
     if timezone == "UTC":
         return f"clock_of({sql}) || '+00:00'"
-    return f"iso_of({sql}, {quoted(timezone)})"
+    return f"iso_of({sql}, {sql_text(timezone)})"
 
 
-def day(sql: str, precision: str | None) -> str:
+def iso_date(sql: str, precision: str | None) -> str:
     """SQL for a date, as short as its precision."""
     shapes = {"year": "%Y", "month": "%Y-%m"}
     if precision in shapes:
@@ -29,19 +29,19 @@ def day(sql: str, precision: str | None) -> str:
     return f"{sql}::VARCHAR"
 
 
-def for_json(column: Column, timezone: str) -> str:
+def json_value(column: Column, timezone: str) -> str:
     """SQL that brings a value as near to its JSON shape as SQL can."""
     if column.type == "datetime":
-        return moment(column.sql, timezone)
+        return iso_datetime(column.sql, timezone)
     if column.type == "date":
-        return day(column.sql, column.precision)
+        return iso_date(column.sql, column.precision)
     return column.sql
 
 
-def as_text(column: Column, timezone: str, list_separator: str = ",", files: str = "") -> str:
+def text_value(column: Column, timezone: str, list_separator: str = ",", files: str = "") -> str:
     """SQL for a value as the text of a CSV cell, null where there is none."""
     if column.multivalued:
-        return f"array_to_string({column.sql}, {quoted(list_separator)})"
+        return f"array_to_string({column.sql}, {sql_text(list_separator)})"
     if column.type == "boolean":
         return f"CASE {column.sql} WHEN true THEN 'True' WHEN false THEN 'False' END"
     if column.type == "geo_point_2d":
@@ -50,25 +50,25 @@ def as_text(column: Column, timezone: str, list_separator: str = ",", files: str
         return file_url(column.sql, files)
     if column.type in ("int", "double"):
         return f"{column.sql}::VARCHAR"
-    return for_json(column, timezone)
+    return json_value(column, timezone)
 
 
 def file_url(sql: str, files: str) -> str:
     """SQL for the address of a file: its own where it has one, else under the dataset."""
     own = f"json_extract_string({sql}, '$.url')"
-    return f"coalesce({own}, {quoted(files)} || json_extract_string({sql}, '$.id'))"
+    return f"coalesce({own}, {sql_text(files)} || json_extract_string({sql}, '$.id'))"
 
 
-def feature(geometry: Any) -> dict[str, Any]:
+def geojson_feature(geometry: Any) -> dict[str, Any]:
     """A geometry as the API wraps it."""
     return {"type": "Feature", "geometry": geometry, "properties": {}}
 
 
-def _shape(text: str | None) -> Any:
-    return None if text is None else feature(json.loads(text))
+def _parsed_shape(text: str | None) -> Any:
+    return None if text is None else geojson_feature(json.loads(text))
 
 
-def _unwrapped(text: str | None) -> Any:
+def _parsed_json(text: str | None) -> Any:
     """What the text holds; a text that is no JSON is itself (``json_format`` may give one)."""
     try:
         return None if text is None else json.loads(text)
@@ -76,8 +76,8 @@ def _unwrapped(text: str | None) -> Any:
         return text
 
 
-WRAP: Mapping[str, Callable[[Any], Any]] = {
-    "geo_shape": _shape,
-    "file": _unwrapped,
-    "json": _unwrapped,
+JSON_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
+    "geo_shape": _parsed_shape,
+    "file": _parsed_json,
+    "json": _parsed_json,
 }

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from ods_pipeline.emulator.datasets.dataset import Dataset, Field
-from ods_pipeline.emulator.datasets.metadata import DCAT, DEFAULT, features, uid
+from ods_pipeline.emulator.datasets.metadata import (
+    DCAT_METADATA,
+    DEFAULT_METADATA,
+    feature_flags,
+    new_uid,
+)
 
-SMALL = (
+SMALL_FIELDS = (
     Field("code", "text", "Code", "Five digits, leading zeros kept", {"facet": True}),
     Field("name", "text", "Name", None),
     Field("amount", "int", "Amount", None),
@@ -15,7 +20,7 @@ SMALL = (
     Field("active", "boolean", "Active", None),
     Field("location", "geo_point_2d", "Location", None),
 )
-BIG = (
+BIG_FIELDS = (
     Field("id", "int", "Identifier", None),
     Field("code", "text", "Code", "Six digits, leading zeros kept"),
     Field("comment", "text", "Comment", "Holds separators and quotes now and then"),
@@ -25,10 +30,10 @@ BIG = (
     Field("seen_at", "datetime", "Seen at", None),
     Field("location", "geo_point_2d", "Location", None),
 )
-SHAPE = Field("shape", "geo_shape", "Shape", None)
+SHAPE_FIELD = Field("shape", "geo_shape", "Shape", None)
 
 
-def small_relation(number: int, rows: int) -> str:
+def small_rows(number: int, rows: int) -> str:
     """The rows of one made-up dataset, as a subquery."""
     i = f"(i + {number})"
     return (
@@ -40,7 +45,7 @@ def small_relation(number: int, rows: int) -> str:
     )
 
 
-def big_relation(rows: int, vertices: int = 0) -> str:
+def big_rows(rows: int, vertices: int = 0) -> str:
     """Millions of rows, never held anywhere."""
     return (
         "SELECT i AS c0, lpad((i % 999983)::VARCHAR, 6, '0') AS c1,"
@@ -50,11 +55,11 @@ def big_relation(rows: int, vertices: int = 0) -> str:
         " DATE '2000-01-01' + (i % 9000)::INT AS c5,"
         " TIMESTAMP '2020-01-01' + to_seconds(i * 13) AS c6,"
         " {'lon': -5 + (i % 12007) / 1000.0::DOUBLE, 'lat': 42 + (i % 8009) / 1000.0::DOUBLE} AS c7"
-        f"{polygon(vertices) if vertices else ''} FROM range({rows}) t(i)"
+        f"{polygon_column(vertices) if vertices else ''} FROM range({rows}) t(i)"
     )
 
 
-def polygon(vertices: int) -> str:
+def polygon_column(vertices: int) -> str:
     """One more column: polygons of so many vertices around the points, some with a hole."""
 
     def ring(radius: float) -> str:
@@ -70,13 +75,13 @@ def polygon(vertices: int) -> str:
     return f""", '{{"coordinates": [' || {rings} || '], "type": "Polygon"}}' AS c8"""
 
 
-def small(number: int, rows: int, moment: str) -> Dataset:
+def small_dataset(number: int, rows: int, moment: str) -> Dataset:
     """One dataset of a made-up portal."""
     dataset_id = f"made-up-{number:05}"
     return _dataset(
         dataset_id,
-        SMALL,
-        small_relation(number, rows),
+        SMALL_FIELDS,
+        small_rows(number, rows),
         title=f"Made-up dataset {number}",
         description=f"<p>Rows made up for dataset {number}.</p>",
         theme=[f"Theme {number % 12}"],
@@ -86,9 +91,11 @@ def small(number: int, rows: int, moment: str) -> Dataset:
     )
 
 
-def big(dataset_id: str, relation: str, rows: int, moment: str, *, shapes: bool = False) -> Dataset:
+def big_dataset(
+    dataset_id: str, relation: str, rows: int, moment: str, *, shapes: bool = False
+) -> Dataset:
     """One dataset of millions of rows."""
-    fields = (*BIG, SHAPE) if shapes else BIG
+    fields = (*BIG_FIELDS, SHAPE_FIELD) if shapes else BIG_FIELDS
     return _dataset(
         dataset_id,
         fields,
@@ -104,7 +111,7 @@ def _dataset(
     dataset_id: str, fields: tuple[Field, ...], relation: str, *, moment: str, **values: object
 ) -> Dataset:
     default = {
-        **DEFAULT,
+        **DEFAULT_METADATA,
         "license": "CC0",
         "publisher": "The emulator",
         "geometry_types": ["Point"],
@@ -115,9 +122,9 @@ def _dataset(
     }
     return Dataset(
         dataset_id=dataset_id,
-        dataset_uid=uid(dataset_id),
+        dataset_uid=new_uid(dataset_id),
         fields=fields,
         relation=relation,
-        metas={"dcat": DCAT, "default": default},
-        features=features(fields),
+        metas={"dcat": DCAT_METADATA, "default": default},
+        features=feature_flags(fields),
     )

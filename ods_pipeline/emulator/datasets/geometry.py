@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 import duckdb
@@ -10,6 +11,10 @@ import numpy as np
 import pyarrow as pa
 import shapely
 from duckdb.func import PythonUDFType
+from pyproj import Transformer
+from pyproj.exceptions import CRSError
+
+from ods_pipeline.emulator.http.errors import invalid_parameter
 
 PREDICATES = {
     "geo_intersects": shapely.intersects,
@@ -24,9 +29,9 @@ BATCH = Any  # what DuckDB hands over: an Arrow array or a chunked one
 def register(connection: duckdb.DuckDBPyConnection) -> None:
     """Give a connection the geometric functions: texts of GeoJSON in, booleans or text out."""
     for name, predicate in PREDICATES.items():
-        _define(connection, name, _compared(predicate), ["VARCHAR", "VARCHAR"], "BOOLEAN")
+        _define(connection, name, _predicate_function(predicate), ["VARCHAR", "VARCHAR"], "BOOLEAN")
     for name, outline in OUTLINES.items():
-        _define(connection, name, _outlined(outline), ["VARCHAR[]"], "VARCHAR")
+        _define(connection, name, _outline_function(outline), ["VARCHAR[]"], "VARCHAR")
     connection.execute(
         "CREATE MACRO geo_distance(lon1, lat1, lon2, lat2) AS "
         f"2 * {EARTH_RADIUS} * asin(sqrt(least(1, pow(sin(radians(lat2 - lat1) / 2), 2)"
@@ -53,20 +58,20 @@ def parsed(texts: BATCH) -> np.ndarray[Any, Any]:
     return np.asarray(shapely.from_geojson(np.array(texts.to_pylist(), dtype=object)))
 
 
-def written(shape: shapely.Geometry) -> str:
+def geojson(shape: shapely.Geometry) -> str:
     """A geometry as GeoJSON text in the recorded order of keys."""
     found = json.loads(shapely.to_geojson(shape))
     return json.dumps({"coordinates": found["coordinates"], "type": found["type"]})
 
 
-def literal(text: str) -> shapely.Geometry:
+def parse_literal(text: str) -> shapely.Geometry:
     """The geometry of an ODSQL literal: WKT or GeoJSON."""
     if text.lstrip().startswith("{"):
         return shapely.from_geojson(text)
     return shapely.from_wkt(text)
 
 
-def _compared(predicate: Any) -> Any:
+def _predicate_function(predicate: Any) -> Any:
     def compare(left: BATCH, right: BATCH) -> pa.Array:
         found = predicate(parsed(left), parsed(right))
         return pa.array(np.atleast_1d(found).astype(bool))
@@ -74,12 +79,43 @@ def _compared(predicate: Any) -> Any:
     return compare
 
 
-def _outlined(outline: Any) -> Any:
+def _outline_function(outline: Any) -> Any:
     def one(texts: list[str | None] | None) -> str | None:
         shapes = [shapely.from_geojson(text) for text in texts or () if text]
-        return written(outline(shapely.geometrycollections(shapes))) if shapes else None
+        return geojson(outline(shapely.geometrycollections(shapes))) if shapes else None
 
     def outline_all(lists: BATCH) -> pa.Array:
         return pa.array([one(texts) for texts in lists.to_pylist()], pa.string())
 
     return outline_all
+
+
+@lru_cache
+def _transformer(epsg: int) -> Transformer:
+    try:
+        return Transformer.from_crs(4326, epsg, always_xy=True)
+    except CRSError:
+        raise invalid_parameter("epsg", epsg, "a known EPSG code is expected") from None
+
+
+def project_shapes(shapes: Any, epsg: int) -> Any:
+    """An array of shapely geometries, moved."""
+    if epsg == 4326:
+        return shapes
+    return shapely.transform(shapes, _transformer(epsg).transform, interleaved=False)
+
+
+def project_geojson(geometry: dict[str, Any], epsg: int) -> dict[str, Any]:
+    """A GeoJSON geometry, moved."""
+    if epsg == 4326:
+        return geometry
+    return _project(geometry, _transformer(epsg))
+
+
+def _project(geometry: dict[str, Any], transformer: Transformer) -> dict[str, Any]:
+    def walk(part: Any) -> Any:
+        if isinstance(part[0], (int, float)):
+            return [*transformer.transform(part[0], part[1]), *part[2:]]
+        return [walk(piece) for piece in part]
+
+    return {**geometry, "coordinates": walk(geometry["coordinates"])}

@@ -8,7 +8,7 @@ from typing import Any
 
 from ods_pipeline.emulator.datasets.dataset import Dataset, Field
 
-DCAT: Mapping[str, Any] = dict.fromkeys(
+DCAT_METADATA: Mapping[str, Any] = dict.fromkeys(
     (
         "created",
         "issued",
@@ -29,7 +29,7 @@ DCAT: Mapping[str, Any] = dict.fromkeys(
         "relation",
     )
 )
-DEFAULT: Mapping[str, Any] = {
+DEFAULT_METADATA: Mapping[str, Any] = {
     "title": None,
     "description": None,
     "theme": None,
@@ -63,7 +63,7 @@ DEFAULT: Mapping[str, Any] = {
     "update_frequency": None,
 }
 # The feature flags that a type of field brings.
-FEATURES = {
+FLAGS_BY_TYPE = {
     "date": "timeserie",
     "datetime": "timeserie",
     "geo_point_2d": "geo",
@@ -72,18 +72,18 @@ FEATURES = {
 }
 
 
-def features(fields: Iterable[Field]) -> tuple[str, ...]:
+def feature_flags(fields: Iterable[Field]) -> tuple[str, ...]:
     """What a portal says one can do with these fields."""
-    found = dict.fromkeys(FEATURES[f.type] for f in fields if f.type in FEATURES)
+    found = dict.fromkeys(FLAGS_BY_TYPE[f.type] for f in fields if f.type in FLAGS_BY_TYPE)
     return ("analyze", *found)
 
 
-def uid(seed: str) -> str:
+def new_uid(seed: str) -> str:
     """An identity in the shape that portals give."""
     return "da_" + hashlib.sha256(seed.encode()).hexdigest()[:6]
 
 
-def from_document(document: Mapping[str, Any], relation: str) -> Dataset:
+def dataset_from_document(document: Mapping[str, Any], relation: str) -> Dataset:
     """A dataset from the object that the API shows."""
     return Dataset(
         dataset_id=document["dataset_id"],
@@ -100,14 +100,14 @@ def from_document(document: Mapping[str, Any], relation: str) -> Dataset:
     )
 
 
-def draft(dataset_id: str, fields: tuple[Field, ...], relation: str) -> Dataset:
+def new_dataset(dataset_id: str, fields: tuple[Field, ...], relation: str) -> Dataset:
     """A dataset that nobody has described yet."""
     return Dataset(
         dataset_id=dataset_id,
-        dataset_uid=uid(dataset_id),
+        dataset_uid=new_uid(dataset_id),
         fields=fields,
         relation=relation,
-        metas={"dcat": DCAT, "default": {**DEFAULT, "title": dataset_id}},
-        features=features(fields),
+        metas={"dcat": DCAT_METADATA, "default": {**DEFAULT_METADATA, "title": dataset_id}},
+        features=feature_flags(fields),
         has_records=bool(fields),
     )

@@ -5,42 +5,45 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 
-from ods_pipeline.emulator.access.quirks import AccessQuirks
-from ods_pipeline.emulator.datasets.clock import Clock
 from ods_pipeline.emulator.datasets.dataset import Dataset
 from ods_pipeline.emulator.datasets.store import Store
 from ods_pipeline.emulator.http.errors import forbidden, unknown_dataset
-from ods_pipeline.emulator.quirks import WfsQuirks
-from ods_pipeline.emulator.wfs.gml_geometries import nesting
+from ods_pipeline.emulator.quirks import Quirks
+from ods_pipeline.emulator.wfs.gml_geometries import collection_depth
 
 
-@dataclass(frozen=True)
-class Quirks:
-    """Where real portals differ, or are not known: how this one behaves.
+class Clock:
+    """Real time, pushed forward where two events would share an instant."""
 
-    ``multivalued``: ``joined`` strings or ``list`` in Parquet. ``files``: ``url`` or ``struct``
-    in Parquet. ``short_dates``: ``date`` or ``string`` for years and months in Parquet.
-    ``empty_row_group``: Parquet begins with a row group without rows. ``wfs``: those of the WFS.
-    ``access``: those of private datasets, keys and logins.
-    ``dialect``: empty for v2.1, else ``v2.0``, ``v1`` or ``look-alike`` alone.
-    ``deprecation``: what each reply's ``ODS-Explore-API-Deprecation`` says; none where empty.
-    """
+    def __init__(self) -> None:
+        """Start before everything."""
+        self._last = datetime(2000, 1, 1, tzinfo=UTC)
+        self._lock = threading.Lock()
 
-    multivalued: str = "joined"
-    files: str = "url"
-    short_dates: str = "date"
-    empty_row_group: bool = True
-    wfs: WfsQuirks = field(default_factory=WfsQuirks)
-    access: AccessQuirks = field(default_factory=AccessQuirks)
-    dialect: str = ""
-    deprecation: str = ""
+    def tick(self, after: str | None = None) -> str:
+        """The next instant, later than every one given before and than ``after``."""
+        with self._lock:
+            floor = max(self._last, _instant(after))
+            self._last = max(datetime.now(UTC), floor + timedelta(milliseconds=1))
+            return timestamp(self._last)
 
-    def __post_init__(self) -> None:
-        """Refuse a dialect that there is not."""
-        if self.dialect not in {"", "v2.0", "v1", "look-alike"}:
-            raise ValueError("a dialect is v2.0, v1 or look-alike, or empty for v2.1")
+
+def _instant(text: str | None) -> datetime:
+    """A stamp as an instant; what is no stamp (metadata may lie) is long ago."""
+    try:
+        moment = datetime.fromisoformat(text or "")
+    except ValueError:
+        return datetime.min.replace(tzinfo=UTC)
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def timestamp(moment: datetime) -> str:
+    """The two shapes of metadata timestamps: with six digits of fraction, or none."""
+    moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+    return moment.isoformat()
 
 
 class State:
@@ -54,23 +57,23 @@ class State:
         self.lock = threading.RLock()
         self.version = 0
         self._datasets: dict[str, Dataset] = {}
-        self._nested: dict[str, int] = {}
-        self._withheld: frozenset[str] = frozenset()
+        self._collection_depths: dict[str, int] = {}
+        self._hidden_ids: frozenset[str] = frozenset()
 
-    def seen_by(self, may: Callable[[str], bool]) -> State:
+    def visible_to(self, may: Callable[[str], bool]) -> State:
         """The portal at this moment for someone who may see certain private datasets."""
         with self.lock:
             seen = copy.copy(self)
             hidden = (name for name, dataset in self._datasets.items() if dataset.hidden)
-            seen._withheld = frozenset(name for name in hidden if not may(name))
+            seen._hidden_ids = frozenset(name for name in hidden if not may(name))
             seen._datasets = {
-                name: self._opened(dataset) if may(name) else dataset
+                name: self._with_records(dataset) if may(name) else dataset
                 for name, dataset in self._datasets.items()
-                if name not in seen._withheld
+                if name not in seen._hidden_ids
             }
             return seen
 
-    def _opened(self, dataset: Dataset) -> Dataset:
+    def _with_records(self, dataset: Dataset) -> Dataset:
         """With its records, unless they were never recorded: the sample has such a dataset."""
         if dataset.data_visible:
             return dataset
@@ -87,22 +90,22 @@ class State:
 
     def find(self, dataset_id: str) -> Dataset | None:
         """The dataset, if there is one; one that is withheld may be the portal's 403."""
-        if dataset_id in self._withheld and self.quirks.access.hidden == "403":
+        if dataset_id in self._hidden_ids and self.quirks.access.hidden == "403":
             raise forbidden()
         return self._datasets.get(dataset_id)
 
-    def nested(self, dataset: Dataset) -> int:
+    def collection_depth(self, dataset: Dataset) -> int:
         """How deep geometry collections are in each other; looked up once for each relation."""
         shapes = [c.sql for c in dataset.columns() if c.type == "geo_shape"]
-        if shapes and dataset.relation not in self._nested:
-            deepest = ", ".join(["0", *map(nesting, shapes)])
+        if shapes and dataset.relation not in self._collection_depths:
+            deepest = ", ".join(["0", *map(collection_depth, shapes)])
             sql = f"SELECT greatest({deepest}) FROM {dataset.relation} AS r"
-            self._nested[dataset.relation] = self.store.number(sql)
-        return self._nested.get(dataset.relation, 0)
+            self._collection_depths[dataset.relation] = self.store.number(sql)
+        return self._collection_depths.get(dataset.relation, 0)
 
     def without_collections(self, relation: str) -> None:
         """Spare the look into rows that are known to hold none."""
-        self._nested[relation] = 0
+        self._collection_depths[relation] = 0
 
     def datasets(self) -> list[Dataset]:
         """All datasets in the order of their first publication."""

@@ -81,7 +81,7 @@ class Store:
         connection.execute(f"SET search_path = '{self._database}.main,memory.main'")
         return connection
 
-    def keep(self, rows: pa.Table) -> str:
+    def create_table(self, rows: pa.Table) -> str:
         """A new table with these rows; its name is the relation."""
         name = f"d{next(self._numbers)}"
         with self._lock:
@@ -90,21 +90,21 @@ class Store:
             self._connection.unregister("incoming")
         return name
 
-    def define(self, select: str) -> str:
+    def create_view(self, select: str) -> str:
         """A view: rows that are computed when read."""
         name = f"d{next(self._numbers)}"
         with self._lock:
             self._connection.execute(f"CREATE VIEW {name} AS {select}")
         return name
 
-    def keep_select(self, select: str) -> str:
+    def create_table_as(self, select: str) -> str:
         """A table filled by a query over other relations."""
         name = f"d{next(self._numbers)}"
         with self._lock:
             self._connection.execute(f"CREATE TABLE {name} AS {select}")
         return name
 
-    def over_file(self, path: Path, columns: int) -> str:
+    def view_of_file(self, path: Path, columns: int) -> str:
         """A view over a Parquet file, its columns renamed by position; all stores share it."""
         with _ENGINE_LOCK:
             return _file_view(self._engine, path, columns)

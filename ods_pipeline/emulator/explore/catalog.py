@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
+from fnmatch import fnmatchcase
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -14,18 +15,24 @@ from ods_pipeline.emulator.datasets.dataset import Dataset
 from ods_pipeline.emulator.datasets.state import State
 from ods_pipeline.emulator.explore import facets
 from ods_pipeline.emulator.explore.catalog_table import (
-    UNFILTERED,
+    SELECT_ONLY,
     CatalogTable,
     catalog_table,
-    keys,
+    metadata_names,
 )
-from ods_pipeline.emulator.explore.exports.csv import Dialect, header
+from ods_pipeline.emulator.explore.exports.csv import CsvOptions, csv_header
 from ods_pipeline.emulator.explore.odsql.scope import Scope
-from ods_pipeline.emulator.explore.query import Query, compiled
-from ods_pipeline.emulator.explore.records import exported, paged
-from ods_pipeline.emulator.explore.rows import dictionaries
+from ods_pipeline.emulator.explore.query import Query, compile_query, json_rows
+from ods_pipeline.emulator.explore.records import with_export_limits, with_page_limits
 from ods_pipeline.emulator.http.errors import unknown_uri
-from ods_pipeline.emulator.http.reply import COMMON, JSON, Reply, as_json, of_document, of_file
+from ods_pipeline.emulator.http.reply import (
+    COMMON_HEADERS,
+    JSON,
+    Reply,
+    as_json,
+    file_reply,
+    json_reply,
+)
 from ods_pipeline.emulator.http.request import Request
 
 CLAUSES = ("where", "select", "order_by", "group_by", "refine", "exclude")
@@ -54,11 +61,11 @@ class Catalog:
 
     def _compiled(self, request: Request) -> tuple[CatalogTable, Query]:
         table = self.table()
-        query = compiled(
+        query = compile_query(
             request,
             table.relation,
             table.columns,
-            forbidden=UNFILTERED.__contains__,
+            forbidden=SELECT_ONLY.__contains__,
             prefix="default.",
         )
         return table, query
@@ -66,42 +73,44 @@ class Catalog:
     def page(self, request: Request) -> Reply:
         """GET /catalog/datasets."""
         table, query = self._compiled(request)
-        query = paged(request, query)
+        query = with_page_limits(request, query)
         results = self._results(request, table, query)
         if query.grouped:
-            return of_document({"results": results})
+            return json_reply({"results": results})
         total = self.state.store.number(query.matching())
-        return of_document({"total_count": total, "results": results})
+        return json_reply({"total_count": total, "results": results})
 
     def _results(self, request: Request, table: CatalogTable, query: Query) -> list[Any]:
         if query.grouped or request.one("select"):
-            return list(dictionaries(self.state.store, query, request.timezone))
+            return list(json_rows(self.state.store, query, request.timezone))
         chosen = replace(query, columns=(table.position,))
-        rows = dictionaries(self.state.store, chosen, "UTC")
-        return [shown(request, table.datasets[row["\0position"]]) for row in rows]
+        rows = json_rows(self.state.store, chosen, "UTC")
+        return [dataset_document(request, table.datasets[row["\0position"]]) for row in rows]
 
     def one(self, request: Request, dataset: Dataset) -> Reply:
         """GET /catalog/datasets/{id}."""
         if not request.one("select"):
-            return of_document(shown(request, dataset))
+            return json_reply(dataset_document(request, dataset))
         table, query = self._compiled(request)
         place = table.datasets.index(dataset)
         query = replace(query, where=f"{table.position.sql} = {place}")
-        return of_document(next(iter(dictionaries(self.state.store, query, request.timezone))))
+        return json_reply(next(iter(json_rows(self.state.store, query, request.timezone))))
 
     def export(self, request: Request, name: str) -> Reply:
         """GET /catalog/exports/{format}."""
         if name not in FORMATS:
             raise unknown_uri()
         asked = {key for key, _ in request.pairs}
-        if name == "json" and not asked & {*CLAUSES, "limit", "offset"} and _utc(request):
+        if name == "json" and not asked & {*CLAUSES, "limit", "offset"} and _in_utc(request):
             return self._whole(request)
         table, query = self._compiled(request)
-        query = exported(request, query)
+        query = with_export_limits(request, query)
         if name == "json":
             body = json.dumps(self._results(request, table, query)).encode()
-            return of_file("datasets.json", JSON, [body])
-        return of_file("datasets.csv", "text/csv; charset=utf-8", self._csv(request, table, query))
+            return file_reply("datasets.json", JSON, [body])
+        return file_reply(
+            "datasets.csv", "text/csv; charset=utf-8", self._csv(request, table, query)
+        )
 
     def _whole(self, request: Request) -> Reply:
         """The whole catalog, packed once per version."""
@@ -109,29 +118,29 @@ class Catalog:
             version = self.state.version
             if self._export is None or self._export[0] != version:
                 documents = [dataset.document() for dataset in self.state.datasets()]
-                self._export = (version, _packed(as_json(documents)))
+                self._export = (version, _compressed(as_json(documents)))
             packed = self._export[1]
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers = (
                 ("content-disposition", 'attachment; filename="datasets.json"'),
                 ("content-encoding", "gzip"),
-                *COMMON,
+                *COMMON_HEADERS,
             )
-            return Reply(200, [packed], JSON, headers, zippable=False)
-        return of_file("datasets.json", JSON, [zlib.decompress(packed, 31)])
+            return Reply(200, [packed], JSON, headers, compressible=False)
+        return file_reply("datasets.json", JSON, [zlib.decompress(packed, 31)])
 
     def _csv(self, request: Request, table: CatalogTable, query: Query) -> Iterator[bytes]:
         chosen = replace(query, columns=(table.position,))
-        rows = dictionaries(self.state.store, chosen, "UTC")
+        rows = json_rows(self.state.store, chosen, "UTC")
         datasets = [table.datasets[row["\0position"]] for row in rows]
-        return dotted(datasets, Dialect.of(request))
+        return catalog_csv(datasets, CsvOptions.of(request))
 
     def exports(self, request: Request) -> Reply:
         """GET /catalog/exports."""
         home = f"{request.root}/catalog/exports"
         links = [{"rel": "self", "href": home}]
         links += [{"rel": name, "href": f"{home}/{name}"} for name in FORMATS]
-        return of_document({"links": links})
+        return json_reply({"links": links})
 
     def facets(self, request: Request) -> Reply:
         """GET /catalog/facets."""
@@ -141,30 +150,30 @@ class Catalog:
         names = [n for n in (*DEFAULT_FACETS, *custom) if scope.find(n)]
         short = [name.removeprefix("default.") for name in names]
         defaults = {} if request.many("facet") else {n: facets.Facet(n, "alphanum") for n in short}
-        found = facets.enumerated(
-            self.state.store, query, query, scope, facets.asked(request, defaults)
+        found = facets.count_facets(
+            self.state.store, query, query, scope, facets.requested_facets(request, defaults)
         )
         links = [
             {"rel": "self", "href": f"{request.root}/catalog/facets"},
             {"rel": "source", "href": f"{request.root}/catalog"},
         ]
-        return of_document({"links": links, "facets": found})
+        return json_reply({"links": links, "facets": found})
 
 
-def _utc(request: Request) -> bool:
+def _in_utc(request: Request) -> bool:
     return request.timezone == "UTC"
 
 
-def _packed(body: bytes) -> bytes:
+def _compressed(body: bytes) -> bytes:
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     return packer.compress(body) + packer.flush()
 
 
-def shown(request: Request, dataset: Dataset) -> dict[str, Any]:
+def dataset_document(request: Request, dataset: Dataset) -> dict[str, Any]:
     """A dataset object with what the request adds to it."""
     document = dataset.document()
-    if not _utc(request):
-        document["metas"]["default"] |= _local(document["metas"]["default"], request.timezone)
+    if not _in_utc(request):
+        document["metas"]["default"] |= _local_dates(document["metas"]["default"], request.timezone)
     if request.flag("include_app_metas", False):
         document["metas"]["explore"] = {"download_count": 0, "api_call_count": 0}
     if request.flag("include_links", False):
@@ -172,7 +181,7 @@ def shown(request: Request, dataset: Dataset) -> dict[str, Any]:
     return document
 
 
-def _local(values: dict[str, Any], timezone: str) -> dict[str, str]:
+def _local_dates(values: dict[str, Any], timezone: str) -> dict[str, str]:
     moments = {name: values[name] for name in MOMENTS if values.get(name)}
     zone = ZoneInfo(timezone)
     return {n: datetime.fromisoformat(v).astimezone(zone).isoformat() for n, v in moments.items()}
@@ -186,17 +195,17 @@ def _links(request: Request, dataset: Dataset) -> list[dict[str, str]]:
     return links + [{"rel": part, "href": f"{own}/{part}"} for part in parts]
 
 
-def dotted(datasets: Sequence[Dataset], dialect: Dialect) -> Iterator[bytes]:
+def catalog_csv(datasets: Sequence[Dataset], dialect: CsvOptions) -> Iterator[bytes]:
     """The lossy CSV of the catalog: metadata under dotted names, ``datasetid`` last."""
-    names = keys(datasets)
+    names = metadata_names(datasets)
     plain = replace(dialect, with_bom=False)
-    yield header([*(f"{t}.{n}" for t, n in names), "datasetid"], dialect)
+    yield csv_header([*(f"{t}.{n}" for t, n in names), "datasetid"], dialect)
     for dataset in datasets:
         values = [_cell(dataset.metas.get(t, {}).get(n), dialect) for t, n in names]
-        yield header([*values, dataset.dataset_id], plain)
+        yield csv_header([*values, dataset.dataset_id], plain)
 
 
-def _cell(value: Any, dialect: Dialect) -> str:
+def _cell(value: Any, dialect: CsvOptions) -> str:
     if value is None:
         return ""
     if isinstance(value, list):
@@ -204,3 +213,38 @@ def _cell(value: Any, dialect: Dialect) -> str:
     if isinstance(value, dict):
         return json.dumps(value.get("geometry", value))
     return str(value)
+
+
+def dataset_attachments(request: Request, _: State, dataset: Dataset) -> Reply:
+    """GET …/attachments."""
+    home = f"{request.root}/catalog/datasets/{dataset.dataset_id}/attachments"
+    attachments = [
+        {
+            "href": f"{home}/{attached['id']}",
+            "metas": {"mime-type": attached.get("mimetype"), "title": attached.get("title")},
+        }
+        for attached in dataset.attachments
+    ]
+    return json_reply({"links": [{"rel": "self", "href": home}], "attachments": attachments})
+
+
+class VisibleCatalogs:
+    """The catalogs that callers with different rights see, each kept until a dataset changes."""
+
+    def __init__(self, state: State):
+        """None yet."""
+        self._state = state
+        self._version = -1
+        self._catalogs: dict[tuple[str, ...], Catalog] = {}
+
+    def visible_to(self, globs: tuple[str, ...]) -> Catalog:
+        """The catalog for callers who may see the private datasets that match these globs."""
+        with self._state.lock:
+            if self._version != self._state.version:
+                self._version, self._catalogs = self._state.version, {}
+            if globs not in self._catalogs:
+                visible = self._state.visible_to(
+                    lambda name: any(fnmatchcase(name, glob) for glob in globs)
+                )
+                self._catalogs[globs] = Catalog(visible)
+            return self._catalogs[globs]

@@ -13,7 +13,7 @@ from ods_pipeline.emulator.datasets.store import Store
 
 TIMES = ("modified", "data_processed", "metadata_processed", "created", "issued")
 # What select may name besides metadata, and where may not.
-UNFILTERED = ("fields", "attachments", "alternative_exports", "visibility", "data_visible")
+SELECT_ONLY = ("fields", "attachments", "alternative_exports", "visibility", "data_visible")
 MULTIVALUED = {"multivalued": [","]}
 
 
@@ -31,7 +31,7 @@ class CatalogTable:
         return Column("\0position", "int", f"r.c{len(self.columns)}")
 
 
-def keys(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:
+def metadata_names(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:
     """Every template and metadata name in use, in the order of the datasets that show them."""
     seen: dict[tuple[str, str], None] = {}
     for dataset in datasets:
@@ -52,11 +52,11 @@ def catalog_table(store: Store, datasets: Sequence[Dataset]) -> CatalogTable:
     documents = [dataset.document() for dataset in datasets]
     top += [
         (Field(name, "json_blob", name), [json.dumps(d[name]) for d in documents])
-        for name in UNFILTERED
+        for name in SELECT_ONLY
     ]
     top += [
         _column(f"{template}.{name}", [d.metas.get(template, {}).get(name) for d in datasets])
-        for template, name in keys(datasets)
+        for template, name in metadata_names(datasets)
     ]
     fields = [field for field, _ in top]
     position = Field("\0position", "int", "")
@@ -65,14 +65,14 @@ def catalog_table(store: Store, datasets: Sequence[Dataset]) -> CatalogTable:
         {**{name: values[i] for name, values in everything.items()}, "\0position": i}
         for i in range(len(datasets))
     ]
-    relation = store.keep(encode([*fields, position], rows))
-    return CatalogTable(relation, tuple(map(_shown, enumerate(fields))), tuple(datasets))
+    relation = store.create_table(encode([*fields, position], rows))
+    return CatalogTable(relation, tuple(map(_query_column, enumerate(fields))), tuple(datasets))
 
 
-def _shown(numbered: tuple[int, Field]) -> Column:
+def _query_column(numbered: tuple[int, Field]) -> Column:
     i, field = numbered
     column = Column.of(field, f"r.c{i}")
-    json_kept = field.name in UNFILTERED or field.type == "json_blob"
+    json_kept = field.name in SELECT_ONLY or field.type == "json_blob"
     return Column(field.name, "json", column.sql) if json_kept else column
 
 
@@ -85,7 +85,7 @@ def _column(name: str, values: list[Any]) -> tuple[Field, list[Any]]:
         return Field(name, "text", name, None, MULTIVALUED), texts
     if name.rpartition(".")[2] in TIMES:
         return Field(name, "datetime", name), values
-    kind = _kind(present)
+    kind = _field_type(present)
     if kind == "json_blob":
         values = [None if v is None else json.dumps(v) for v in values]
     elif kind == "text":
@@ -93,7 +93,7 @@ def _column(name: str, values: list[Any]) -> tuple[Field, list[Any]]:
     return Field(name, kind, name), values
 
 
-def _kind(present: list[Any]) -> str:
+def _field_type(present: list[Any]) -> str:
     for types, kind in (((bool,), "boolean"), ((int,), "int"), ((int, float), "double")):
         if present and all(isinstance(v, types) and type(v) in types for v in present):
             return kind

@@ -1,4 +1,7 @@
-"""The ``facets`` endpoints: which values there are and how many rows have each."""
+"""Facets: the values of a field with their counts, and the ``facets`` endpoint of a dataset.
+
+``refine`` and ``exclude`` as conditions of a query belong to the query.
+"""
 
 from __future__ import annotations
 
@@ -8,16 +11,18 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from ods_pipeline.emulator.datasets.dataset import Column, Dataset, Field
-from ods_pipeline.emulator.datasets.formatting import quoted
+from ods_pipeline.emulator.datasets.formatting import sql_text
+from ods_pipeline.emulator.datasets.state import State
 from ods_pipeline.emulator.datasets.store import Store
-from ods_pipeline.emulator.explore.facet_filters import LEVELS, pairs
 from ods_pipeline.emulator.explore.odsql import functions
 from ods_pipeline.emulator.explore.odsql.scope import Scope
-from ods_pipeline.emulator.explore.query import Query
-from ods_pipeline.emulator.http.errors import invalid_parameter, odsql_error
+from ods_pipeline.emulator.explore.query import DATE_LEVELS, Query, facet_values
+from ods_pipeline.emulator.explore.records import dataset_query
+from ods_pipeline.emulator.http.errors import forbidden, invalid_parameter, odsql_error
+from ods_pipeline.emulator.http.reply import Reply, json_reply
 from ods_pipeline.emulator.http.request import Request
 
-MOST = 100
+MAX_VALUES = 100
 CALL = re.compile(r"facet\((.*)\)\s*$", re.S)
 ARGUMENT = re.compile(r"""(\w+)\s*=\s*(?:"([^"]*)"|'([^']*)'|([\w.-]+))\s*,?\s*""")
 ORDERS = {
@@ -32,22 +37,24 @@ ORDERS = {
 
 @dataclass(frozen=True)
 class Facet:
-    """One enumeration to make."""
+    """A facet to count, and how."""
 
     name: str
     sort: str = "-count"
-    limit: int = MOST
+    limit: int = MAX_VALUES
     disjunctive: bool = False
     refined: tuple[str, ...] = ()
     excluded: tuple[str, ...] = ()
     separator: str | None = field(default=None)
 
 
-def asked(request: Request, defaults: Mapping[str, Facet]) -> list[Facet]:
+def requested_facets(request: Request, defaults: Mapping[str, Facet]) -> list[Facet]:
     """The facets of a request: those named, else the declared ones."""
     texts = request.many("facet")
-    found = [_asked(text, defaults) for text in texts] if texts else list(defaults.values())
-    refined, excluded = pairs(request, "refine"), pairs(request, "exclude")
+    found = (
+        [_requested_facet(text, defaults) for text in texts] if texts else list(defaults.values())
+    )
+    refined, excluded = facet_values(request, "refine"), facet_values(request, "exclude")
     return [
         replace(
             facet,
@@ -58,7 +65,7 @@ def asked(request: Request, defaults: Mapping[str, Facet]) -> list[Facet]:
     ]
 
 
-def _asked(text: str, defaults: Mapping[str, Facet]) -> Facet:
+def _requested_facet(text: str, defaults: Mapping[str, Facet]) -> Facet:
     call = CALL.match(text.strip())
     if not call:
         return defaults.get(text) or Facet(text)
@@ -76,13 +83,16 @@ def _asked(text: str, defaults: Mapping[str, Facet]) -> Facet:
     )
 
 
-def declared(dataset: Dataset) -> dict[str, Facet]:
+def declared_facets(dataset: Dataset) -> dict[str, Facet]:
     """The facets that the publisher declared, by name."""
-    marked = [f for f in dataset.fields if _present(f, "facet")]
-    return {f.name: Facet(f.name, _sort(f), disjunctive=_present(f, "disjunctive")) for f in marked}
+    marked = [f for f in dataset.fields if _has_annotation(f, "facet")]
+    return {
+        f.name: Facet(f.name, _sort(f), disjunctive=_has_annotation(f, "disjunctive"))
+        for f in marked
+    }
 
 
-def _present(declaration: Field, name: str) -> bool:
+def _has_annotation(declaration: Field, name: str) -> bool:
     return declaration.annotations.get(name) not in (None, False)
 
 
@@ -93,8 +103,8 @@ def _sort(declaration: Field) -> str:
 
 
 @dataclass(frozen=True)
-class Enumeration:
-    """One facet of one column, counted over a query."""
+class FacetCounter:
+    """Counts one facet of one column over the rows of a query."""
 
     store: Store
     query: Query
@@ -111,12 +121,12 @@ class Enumeration:
         """The values of a level, below another value."""
         value = self._level(level)
         inner = f"SELECT {value} AS v FROM {self.query.relation} AS r WHERE {self.query.where}"
-        below = f" AND starts_with(v, {quoted(under)})" if under else ""
+        below = f" AND starts_with(v, {sql_text(under)})" if under else ""
         rows = self.store.table(
             f"SELECT v, count(*) AS n FROM ({inner}) WHERE v <> ''{below} GROUP BY v"
             f" ORDER BY {ORDERS[self.facet.sort]} LIMIT {self.facet.limit}"
         ).to_pylist()
-        found = [self._shown(level, row["v"], row["n"]) for row in rows]
+        found = [self._value_document(level, row["v"], row["n"]) for row in rows]
         if level == 0:
             excluded = self.facet.excluded
             found += [{"name": v, "state": "excluded", "value": v} for v in excluded]
@@ -128,36 +138,53 @@ class Enumeration:
         if self.column.multivalued:
             return f"unnest({sql})"
         if self.column.type in ("date", "datetime"):
-            return f"strftime({functions.local(self.column, self.scope)}, '{LEVELS[level]}')"
+            return (
+                f"strftime({functions.local_time(self.column, self.scope)}, '{DATE_LEVELS[level]}')"
+            )
         if self.facet.separator:
-            separator = quoted(self.facet.separator)
+            separator = sql_text(self.facet.separator)
             parts = f"list_slice(string_split({sql}, {separator}), 1, {level + 1})"
             return f"array_to_string({parts}, {separator})"
         return f"({sql})::VARCHAR"
 
-    def _shown(self, level: int, value: str, count: int) -> dict[str, Any]:
+    def _value_document(self, level: int, value: str, count: int) -> dict[str, Any]:
         separator, refined = self.separator, self.facet.refined
-        opened = separator and any(v.startswith(value + separator) for v in refined)
-        state = "refined" if opened or value in refined else "displayed"
+        has_refined_child = separator and any(v.startswith(value + separator) for v in refined)
+        state = "refined" if has_refined_child or value in refined else "displayed"
         name = value.rsplit(separator, 1)[-1] if separator else value
-        shown = {"name": name, "count": count, "state": state, "value": value}
+        document = {"name": name, "count": count, "state": state, "value": value}
         dated = self.column.type in ("date", "datetime")
-        if separator and state == "refined" and not (dated and level == len(LEVELS) - 1):
+        if separator and state == "refined" and not (dated and level == len(DATE_LEVELS) - 1):
             inner = [v for v in self.values(level + 1, value + separator) if v["value"] != value]
-            return shown | ({"facets": inner} if inner else {})
-        return shown
+            return document | ({"facets": inner} if inner else {})
+        return document
 
 
-def enumerated(
+def count_facets(
     store: Store, query: Query, unrefined: Query, scope: Scope, facets: list[Facet]
 ) -> list[dict[str, Any]]:
-    """All enumerations. A disjunctive facet is counted as if it were not refined."""
-    made = []
+    """All facets counted; a disjunctive one as if it were not refined."""
+    counted = []
     for facet in facets:
         column = scope.find(facet.name)
         if column is None:
             raise odsql_error(f"Unknown field: {facet.name}.", "facet")
         over = unrefined if facet.disjunctive else query
-        values = Enumeration(store, over, scope, facet, column).values()
-        made.append({"name": facet.name, "facets": values})
-    return made
+        values = FacetCounter(store, over, scope, facet, column).values()
+        counted.append({"name": facet.name, "facets": values})
+    return counted
+
+
+def facets(request: Request, state: State, dataset: Dataset) -> Reply:
+    """GET …/facets."""
+    if not dataset.data_visible:
+        raise forbidden()
+    query = dataset_query(request, dataset)
+    without = tuple(pair for pair in request.pairs if pair[0] != "refine")
+    unrefined = dataset_query(replace(request, pairs=without), dataset)
+    scope = Scope(dataset.columns(), request.timezone, request.lang)
+    requested = requested_facets(request, declared_facets(dataset))
+    found = count_facets(state.store, query, unrefined, scope, requested)
+    home = f"{request.root}/catalog/datasets/{dataset.dataset_id}"
+    links = [{"rel": "self", "href": f"{home}/facets"}, {"rel": "dataset", "href": home}]
+    return json_reply({"links": links, "facets": found})

@@ -16,42 +16,44 @@ from ods_pipeline.emulator.datasets.dataset import Dataset
 from ods_pipeline.emulator.datasets.state import State
 from ods_pipeline.emulator.explore import exports, records
 from ods_pipeline.emulator.http.errors import ApiError, unknown_uri
-from ods_pipeline.emulator.http.reply import Piece, Reply, of_document
+from ods_pipeline.emulator.http.reply import Piece, Reply, json_reply
 from ods_pipeline.emulator.http.request import PREFIX, Request
 
-TEXT = "text/plain; charset=utf-8"
-SEARCH = "/api/datasets/1.0/search/"
-OLDER = ("/api/explore/v2.0", "/api/v2")
-UNKNOWN = "Cette API n'existe pas."
+PLAIN_TEXT = "text/plain; charset=utf-8"
+V1_PATH = "/api/datasets/1.0/search/"
+V2_0_PREFIXES = ("/api/explore/v2.0", "/api/v2")
+UNKNOWN_API = "Cette API n'existe pas."
 NO_OFFSET = "offset parameter is not supported for exports"
-ZONE = re.compile(rb"(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
-TRUTH = re.compile(rb"(?<=;)(?:True|(False))(?=[;\r])")
+TIME_ZONE = re.compile(rb"(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
+CSV_BOOLEAN = re.compile(rb"(?<=;)(?:True|(False))(?=[;\r])")
 FORMATS = ("csv", "xlsx", "parquet", "json", "jsonl", "geojson")
 
 
 def answer(request: Request, state: State) -> Reply:
     """The reply of a portal that speaks no v2.1."""
-    return SPOKEN[state.quirks.dialect](request, state)
+    return APIS[state.quirks.dialect](request, state)
 
 
-def older(request: Request, state: State) -> Reply:
+def v2_0(request: Request, state: State) -> Reply:
     """Explore API v2.0: datasets in pages, and each by itself, wrapped with links."""
-    prefix = next((p for p in OLDER if request.path.startswith(p + "/catalog/datasets")), None)
+    prefix = next(
+        (p for p in V2_0_PREFIXES if request.path.startswith(p + "/catalog/datasets")), None
+    )
     if prefix is None:
         raise unknown_uri()
     home = f"{request.base}{prefix}/catalog/datasets"
     rest = unquote(request.path[len(prefix + "/catalog/datasets") :].strip("/"))
     if rest:
-        return of_document(_wrapped(state.dataset(rest), home))
+        return json_reply(_v2_0_dataset(state.dataset(rest), home))
     limit, offset = request.integer("limit", 10, -1, 100), request.integer("offset", 0, 0)
     found = state.datasets()
     page = found[offset : offset + (100 if limit < 0 else limit)]
     links = [{"rel": rel, "href": home} for rel in ("self", "first", "last")]
-    wrapped = [_wrapped(dataset, home) for dataset in page]
-    return of_document({"total_count": len(found), "links": links, "datasets": wrapped})
+    wrapped = [_v2_0_dataset(dataset, home) for dataset in page]
+    return json_reply({"total_count": len(found), "links": links, "datasets": wrapped})
 
 
-def _wrapped(dataset: Dataset, home: str) -> dict[str, Any]:
+def _v2_0_dataset(dataset: Dataset, home: str) -> dict[str, Any]:
     own = f"{home}/{dataset.dataset_id}"
     parts = ("records", "exports", "aggregates", "facets")
     links = [{"rel": "self", "href": own}, {"rel": "datasets", "href": home}]
@@ -64,19 +66,19 @@ def _wrapped(dataset: Dataset, home: str) -> dict[str, Any]:
     return {"links": links, "dataset": document}
 
 
-def first(request: Request, state: State) -> Reply:
+def v1(request: Request, state: State) -> Reply:
     """The search of the first API; metadata lie flat under `metas`."""
-    if request.path.rstrip("/") != SEARCH.rstrip("/"):
+    if request.path.rstrip("/") != V1_PATH.rstrip("/"):
         raise unknown_uri()
     rows, start = request.integer("rows", 10, -1), request.integer("start", 0, 0)
     found = state.datasets()
     page = found[start:] if rows < 0 else found[start : start + rows]
     asked = {"timezone": "UTC", "rows": rows, "format": "json", "staged": False}
-    listed = [_listed(dataset) for dataset in page]
-    return of_document({"nhits": len(found), "parameters": asked, "datasets": listed})
+    listed = [_v1_dataset(dataset) for dataset in page]
+    return json_reply({"nhits": len(found), "parameters": asked, "datasets": listed})
 
 
-def _listed(dataset: Dataset) -> dict[str, Any]:
+def _v1_dataset(dataset: Dataset) -> dict[str, Any]:
     kept = ("has_records", "features", "attachments", "fields")
     document = dataset.document()
     metas = {**document["metas"]["default"], "visibility": "domain"}
@@ -91,40 +93,40 @@ def look_alike(request: Request, state: State) -> Reply:
     try:
         match parts:
             case [name, "records"]:
-                reply = records.page(request, state, state.dataset(name))
+                reply = records.records(request, state, state.dataset(name))
             case [name, "exports", format] if format in FORMATS:
                 if request.integer("offset", 0, 0):
-                    return _told(400, NO_OFFSET)
+                    return _text_reply(400, NO_OFFSET)
                 reply = exports.export(request, state, state.dataset(name), format)
             case _:
-                return _told(404, UNKNOWN)
+                return _text_reply(404, UNKNOWN_API)
     except ApiError as error:
-        return _told(error.status, _french(error))
+        return _text_reply(error.status, _french_message(error))
     if not reply.content_type.startswith(("text/csv", "application/json")):
         return reply
-    return replace(reply, body=_in_its_own_way(reply))
+    return replace(reply, body=_rewritten(reply))
 
 
-def _french(error: ApiError) -> str:
+def _french_message(error: ApiError) -> str:
     if error.status == 404:
         return "Jeu de données non trouvé"
     return f"requête invalide : {error.envelope.get('message', '')}"
 
 
-def _told(status: int, text: str) -> Reply:
-    return Reply(status, [text.encode()], TEXT, whole=True, zippable=False)
+def _text_reply(status: int, text: str) -> Reply:
+    return Reply(status, [text.encode()], PLAIN_TEXT, whole=True, compressible=False)
 
 
-def _in_its_own_way(reply: Reply) -> Iterator[Piece]:
+def _rewritten(reply: Reply) -> Iterator[Piece]:
     """Times lose their zone, and the truth values of CSV are numbers."""
-    text = ZONE.sub(rb"\1", b"".join(bytes(piece) for piece in reply.body))
+    text = TIME_ZONE.sub(rb"\1", b"".join(bytes(piece) for piece in reply.body))
     if reply.content_type.startswith("text/csv"):
-        text = TRUTH.sub(lambda found: b"0" if found[1] else b"1", text)
+        text = CSV_BOOLEAN.sub(lambda found: b"0" if found[1] else b"1", text)
     yield text
 
 
-SPOKEN: dict[str, Callable[[Request, State], Reply]] = {
-    "v2.0": older,
-    "v1": first,
+APIS: dict[str, Callable[[Request, State], Reply]] = {
+    "v2.0": v2_0,
+    "v1": v1,
     "look-alike": look_alike,
 }

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ods_pipeline.emulator.datasets.dataset import Column
-from ods_pipeline.emulator.explore.facet_filters import refinements
-from ods_pipeline.emulator.explore.odsql import clauses
+from ods_pipeline.emulator.datasets.formatting import JSON_CONVERTERS, json_value, sql_text
+from ods_pipeline.emulator.datasets.store import Store
+from ods_pipeline.emulator.explore.odsql import clauses, functions
 from ods_pipeline.emulator.explore.odsql.scope import Scope
+from ods_pipeline.emulator.http.errors import invalid_parameter, odsql_error
 from ods_pipeline.emulator.http.request import Request
 
 
@@ -28,7 +31,7 @@ class Query:
 
     def outer(self) -> tuple[Column, ...]:
         """The columns as the rows of this query name them."""
-        return tuple(c.at(f"q.x{i}") for i, c in enumerate(self.columns))
+        return tuple(c.with_sql(f"q.x{i}") for i, c in enumerate(self.columns))
 
     def rows(self) -> str:
         """SQL for the rows, columns named by position."""
@@ -62,7 +65,7 @@ def _nothing(_: str) -> bool:
     return False
 
 
-def compiled(
+def compile_query(
     request: Request,
     relation: str,
     columns: tuple[Column, ...],
@@ -74,7 +77,7 @@ def compiled(
     """All the clauses of a request; whatever can not be answered truly is an error."""
     scope = Scope(columns, request.timezone, request.lang, forbidden=forbidden, prefix=prefix)
     conditions = [clauses.where(text, scope) for text in request.many("where")]
-    conditions += refinements(request, scope, disjunctive)
+    conditions += facet_conditions(request, scope, disjunctive)
     where = " AND ".join(conditions) or "true"
     keys = tuple(k for text in request.many("group_by") for k in clauses.group_by(text, scope))
     query = Query(relation, (), where)
@@ -88,7 +91,7 @@ def _plain(request: Request, scope: Scope, query: Query) -> Query:
     columns = selection.columns
     if selection.aggregated:
         # A bare field beside an aggregate is any of its values: there is one group.
-        columns = tuple(c if "(" in c.sql else c.at(f"any_value({c.sql})") for c in columns)
+        columns = tuple(c if "(" in c.sql else c.with_sql(f"any_value({c.sql})") for c in columns)
         order = ()
     return replace(query, columns=columns, order=order, aggregated=selection.aggregated)
 
@@ -128,3 +131,70 @@ def _joined(request: Request, name: str) -> str | None:
 def _order(request: Request, scope: Scope) -> tuple[str, ...]:
     text = _joined(request, "order_by")
     return clauses.order_by(text, scope) if text else ()
+
+
+DATE_LEVELS = ("%Y", "%Y/%m", "%Y/%m/%d")
+
+
+def facet_values(request: Request, name: str) -> list[tuple[str, str]]:
+    """The facet names and values of a parameter."""
+    found = []
+    for text in request.many(name):
+        field, colon, value = text.partition(":")
+        if not colon:
+            raise invalid_parameter(name, text, f"{name}=<FACETNAME>:<FACETVALUE> is expected")
+        found.append((field.strip(), value.strip().strip('"')))
+    return found
+
+
+def facet_conditions(request: Request, scope: Scope, disjunctive: frozenset[str]) -> list[str]:
+    """Conditions of refine and exclude; values of a disjunctive facet are alternatives."""
+    refined: dict[str, list[str]] = {}
+    for name, value in facet_values(request, "refine"):
+        refined.setdefault(name, []).append(_condition(scope, "refine", name, value))
+    made = [
+        f"({(' OR ' if name in disjunctive else ' AND ').join(conditions)})"
+        for name, conditions in refined.items()
+    ]
+    excluded = facet_values(request, "exclude")
+    return made + [f"(NOT {_condition(scope, 'exclude', n, v)})" for n, v in excluded]
+
+
+def _condition(scope: Scope, clause: str, name: str, value: str) -> str:
+    column = scope.find(name)
+    if column is None:
+        raise odsql_error(f"Unknown field: {name}.", clause)
+    return f"coalesce({_equals(column, value, scope)}, false)"
+
+
+def _equals(column: Column, value: str, scope: Scope) -> str:
+    if column.multivalued:
+        return f"list_contains({column.sql}, {sql_text(value)})"
+    if column.type in ("date", "datetime"):
+        time = functions.local_time(column, scope)
+        level = DATE_LEVELS[min(value.replace("-", "/").count("/"), 2)]
+        return f"strftime({time}, '{level}') = {sql_text(value.replace('-', '/'))}"
+    if column.type in ("int", "double"):
+        return f"{column.sql} = TRY_CAST({sql_text(value)} AS DOUBLE)"
+    return f"({column.sql})::VARCHAR = {sql_text(value)}"
+
+
+def json_rows(store: Store, query: Query, timezone: str) -> Iterator[dict[str, Any]]:
+    """One dictionary per row, every selected key present."""
+    columns = query.outer()
+    names = [column.name for column in columns]
+    wraps = [JSON_CONVERTERS.get(column.type) for column in columns]
+    batches = store.batches(query.written([json_value(c, timezone) for c in columns]))
+
+    def rows() -> Iterator[dict[str, Any]]:
+        for batch in batches:
+            values = [batch.column(i).to_pylist() for i in range(len(names))]
+            for i, wrap in enumerate(wraps):
+                if wrap:
+                    values[i] = [wrap(value) for value in values[i]]
+            if not names:
+                yield from ({} for _ in range(batch.num_rows))
+            for row in zip(*values, strict=True):
+                yield dict(zip(names, row, strict=True))
+
+    return rows()

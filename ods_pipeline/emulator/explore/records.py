@@ -7,20 +7,19 @@ from dataclasses import replace
 from typing import Any
 
 from ods_pipeline.emulator.datasets.dataset import Column, Dataset
-from ods_pipeline.emulator.datasets.formatting import quoted
+from ods_pipeline.emulator.datasets.formatting import sql_text
 from ods_pipeline.emulator.datasets.state import State
-from ods_pipeline.emulator.explore.query import Query, compiled
-from ods_pipeline.emulator.explore.rows import dictionaries
-from ods_pipeline.emulator.http.errors import coded, forbidden, invalid_parameter
-from ods_pipeline.emulator.http.reply import Reply, as_json, of_document
+from ods_pipeline.emulator.explore.query import Query, compile_query, json_rows
+from ods_pipeline.emulator.http.errors import api_error, forbidden, invalid_parameter
+from ods_pipeline.emulator.http.reply import Reply, as_json, json_reply
 from ods_pipeline.emulator.http.request import Request
 
-PAGE, PAGES, GROUPS = 100, 10_000, 20_000
+MAX_LIMIT, MAX_RECORDS, MAX_GROUPS = 100, 10_000, 20_000
 
 
-def paged(request: Request, query: Query) -> Query:
+def with_page_limits(request: Request, query: Query) -> Query:
     """The page asked for, within the limits of the API."""
-    most, deepest = (GROUPS, GROUPS) if query.grouped else (PAGE, PAGES)
+    most, deepest = (MAX_GROUPS, MAX_GROUPS) if query.grouped else (MAX_LIMIT, MAX_RECORDS)
     limit = request.integer("limit", 10, -1, most)
     offset = request.integer("offset", 0, 0)
     limit = most if limit == -1 else limit
@@ -30,12 +29,12 @@ def paged(request: Request, query: Query) -> Query:
     return replace(query, limit=limit, offset=offset)
 
 
-def exported(request: Request, query: Query) -> Query:
+def with_export_limits(request: Request, query: Query) -> Query:
     """What an export asks for: all, or so many. Its offset is undocumented and bounded."""
     limit = request.integer("limit", -1, -1)
     offset = request.integer("offset", 0, 0)
-    if offset and (limit == -1 or offset + limit > PAGES):
-        expected = f"<= {PAGES} is expected"
+    if offset and (limit == -1 or offset + limit > MAX_RECORDS):
+        expected = f"<= {MAX_RECORDS} is expected"
         raise invalid_parameter("sum of offset + limit", offset + limit, expected)
     return replace(query, limit=limit, offset=offset)
 
@@ -46,41 +45,43 @@ def record_id(dataset: Dataset) -> str:
     return f"sha1(concat_ws('|', {values}))"
 
 
-def disjunctive(dataset: Dataset) -> frozenset[str]:
+def disjunctive_facets(dataset: Dataset) -> frozenset[str]:
     """The facets whose values are alternatives."""
     marked = (f for f in dataset.fields if f.annotations.get("disjunctive") not in (None, False))
     return frozenset(field.name for field in marked)
 
 
-def over(request: Request, dataset: Dataset) -> Query:
+def dataset_query(request: Request, dataset: Dataset) -> Query:
     """The clauses of a request over the records of a dataset."""
-    return compiled(request, dataset.relation, dataset.columns(), disjunctive=disjunctive(dataset))
+    return compile_query(
+        request, dataset.relation, dataset.columns(), disjunctive=disjunctive_facets(dataset)
+    )
 
 
-def page(request: Request, state: State, dataset: Dataset) -> Reply:
+def records(request: Request, state: State, dataset: Dataset) -> Reply:
     """GET …/records."""
     if not dataset.data_visible:
         raise forbidden()
-    query = paged(request, over(request, dataset))
+    query = with_page_limits(request, dataset_query(request, dataset))
     if query.grouped:
-        groups = list(dictionaries(state.store, query, request.timezone))
-        return of_document({"results": groups})
+        groups = list(json_rows(state.store, query, request.timezone))
+        return json_reply({"results": groups})
     total = state.store.number(query.matching())
     if query.aggregated:
-        results = _broadcast(request, state, query, total)
+        results = _aggregates(request, state, query, total)
     else:
-        results = list(_decorated(request, state, dataset, query))
+        results = list(_records(request, state, dataset, query))
     return Reply(200, [as_json({"total_count": total, "results": results})])
 
 
-def _broadcast(request: Request, state: State, query: Query, total: int) -> list[dict[str, Any]]:
+def _aggregates(request: Request, state: State, query: Query, total: int) -> list[dict[str, Any]]:
     """Aggregates without groups are repeated for every record of the page, as on real portals."""
-    one = replace(query, limit=1, offset=0)
-    row = list(dictionaries(state.store, one, request.timezone))
+    single_record = replace(query, limit=1, offset=0)
+    row = list(json_rows(state.store, single_record, request.timezone))
     return row * max(0, min(query.limit, total - query.offset))
 
 
-def _decorated(
+def _records(
     request: Request, state: State, dataset: Dataset, query: Query
 ) -> Iterator[dict[str, Any]]:
     links = request.flag("include_links", False)
@@ -89,7 +90,7 @@ def _decorated(
         query, columns=(*query.columns, Column("\0id", "text", record_id(dataset)))
     )
     chosen = identified if links or app else query
-    for row in dictionaries(state.store, chosen, request.timezone):
+    for row in json_rows(state.store, chosen, request.timezone):
         found = row.pop("\0id", "")
         head: dict[str, Any] = {}
         if links:
@@ -109,15 +110,15 @@ def _links(request: Request, dataset: Dataset, identifier: str) -> list[dict[str
     ]
 
 
-def one(request: Request, state: State, dataset: Dataset, identifier: str) -> Reply:
+def single_record(request: Request, state: State, dataset: Dataset, identifier: str) -> Reply:
     """GET …/records/{record_id}."""
     if not dataset.data_visible:
         raise forbidden()
-    query = over(request, dataset)
-    where = f"{record_id(dataset)} = {quoted(identifier)}"
+    query = dataset_query(request, dataset)
+    where = f"{record_id(dataset)} = {sql_text(identifier)}"
     query = replace(query, where=where, limit=1)
-    rows = list(dictionaries(state.store, query, request.timezone))
+    rows = list(json_rows(state.store, query, request.timezone))
     if not rows:
         message = f"The requested record {identifier} does not exist."
-        raise coded(404, "NotFoundResource", message)
-    return of_document(rows[0])
+        raise api_error(404, "NotFoundResource", message)
+    return json_reply(rows[0])

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 HTML = "text/html; charset=utf-8"
-CHANGES = ("duplicate", "missing", "extra", "renamed", "retyped", "wrong")
-GROUPS = ("last", "between", "all")
-DAMAGES = ("truncated", "checksum", "flipped", "none", "untold")
+COLUMN_CHANGES = ("duplicate", "missing", "extra", "renamed", "retyped", "wrong")
+EMPTY_ROW_GROUPS = ("last", "between", "all")
+GZIP_DAMAGES = ("truncated", "checksum", "flipped", "none", "untold")
 
 
 @dataclass(frozen=True)
@@ -100,15 +100,15 @@ class Fault:
     @classmethod
     def column(cls, change: str, field: str = "", type: str = "text") -> Fault:
         """A column is duplicate, missing, extra, renamed, retyped, or wrong: ``n/a`` everywhere."""
-        if change not in CHANGES:
-            raise ValueError(f"a column is one of {', '.join(CHANGES)}")
+        if change not in COLUMN_CHANGES:
+            raise ValueError(f"a column is one of {', '.join(COLUMN_CHANGES)}")
         return cls("column", text=change, unit=f"{field} {type}")
 
     @classmethod
     def empty_row_groups(cls, where: str) -> Fault:
         """Parquet with row groups without rows: the last, one between others, or all."""
-        if where not in GROUPS:
-            raise ValueError(f"empty row groups are {', '.join(GROUPS)}")
+        if where not in EMPTY_ROW_GROUPS:
+            raise ValueError(f"empty row groups are {', '.join(EMPTY_ROW_GROUPS)}")
         return cls("empty_row_groups", text=where)
 
     @classmethod
@@ -164,8 +164,8 @@ class Fault:
     @classmethod
     def bad_gzip(cls, damage: str) -> Fault:
         """A packed body is truncated, has a wrong checksum or flipped bits, is none, or untold."""
-        if damage not in DAMAGES:
-            raise ValueError(f"damages are {', '.join(DAMAGES)}")
+        if damage not in GZIP_DAMAGES:
+            raise ValueError(f"damages are {', '.join(GZIP_DAMAGES)}")
         return cls("bad_gzip", text=damage)
 
     @classmethod
@@ -192,14 +192,14 @@ class Fault:
         return cls("torn", after_rows, json.dumps(list(do)))
 
     @property
-    def withheld(self) -> int | None:
+    def rows_missing(self) -> int | None:
         """How many rows an export keeps back; nothing for all of them."""
         if self.kind == "header_only":
             return None
         return int(self.number) if self.kind == "short_rows" else 0
 
     @property
-    def interruption(self) -> tuple[int, bool] | None:
+    def report_position(self) -> tuple[int, bool] | None:
         """After how many features a report comes, and whether the document then still ends."""
         if self.kind != "exception_report":
             return None
@@ -211,11 +211,11 @@ class Fault:
         return list(json.loads(self.text)) if self.kind in {"meanwhile", "torn"} else []
 
 
-SILENT = Fault("none")
+NO_FAULT = Fault("none")
 KINDS = tuple(name for name, made in vars(Fault).items() if isinstance(made, classmethod))
 
 
-class Faults:
+class PendingFaults:
     """The faults that wait for their requests.
 
     Attributes:
@@ -225,28 +225,28 @@ class Faults:
     def __init__(self) -> None:
         """None yet."""
         self.used = 0
-        self._waiting: list[tuple[re.Pattern[str], Fault, int | None]] = []
+        self._pending: list[tuple[re.Pattern[str], Fault, int | None]] = []
         self._lock = threading.Lock()
 
     def add(self, match: str, fault: Fault, times: int | None) -> None:
         """Wait for requests whose path and query match, so many times or for ever."""
         with self._lock:
-            self._waiting.append((re.compile(match), fault, times))
+            self._pending.append((re.compile(match), fault, times))
 
     def clear(self) -> None:
         """Forget them all."""
         with self._lock:
-            self._waiting.clear()
+            self._pending.clear()
             self.used = 0
 
-    def met(self, target: str) -> Fault | None:
+    def take(self, target: str) -> Fault | None:
         """The first fault waiting for this request; it is used up by one."""
         with self._lock:
-            for i, (pattern, fault, times) in enumerate(self._waiting):
+            for i, (pattern, fault, times) in enumerate(self._pending):
                 if pattern.search(target):
                     if times is not None:
                         left = [(pattern, fault, times - 1)] if times > 1 else []
-                        self._waiting[i : i + 1] = left
+                        self._pending[i : i + 1] = left
                     self.used += 1
                     return fault
         return None

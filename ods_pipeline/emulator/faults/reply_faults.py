@@ -14,19 +14,19 @@ from dataclasses import replace
 from http import HTTPStatus
 
 from ods_pipeline.emulator.faults.fault import HTML, Fault
-from ods_pipeline.emulator.http.errors import ApiError, coded, quota_spent
-from ods_pipeline.emulator.http.reply import COMMON, Piece, Reply, of_error
-from ods_pipeline.emulator.wfs.exception_report import internal
-from ods_pipeline.emulator.wfs.xml import PROLOGUE, XML
+from ods_pipeline.emulator.http.errors import ApiError, api_error, quota_exceeded
+from ods_pipeline.emulator.http.reply import COMMON_HEADERS, Piece, Reply, error_reply
+from ods_pipeline.emulator.wfs.exception_report import internal_error
+from ods_pipeline.emulator.wfs.xml import XML_DECLARATION, XML_TYPE
 
-LOGIN = b"<!DOCTYPE html>\n<html><title>Login</title><body>Please log in.</body></html>\n"
+LOGIN_PAGE = b"<!DOCTYPE html>\n<html><title>Login</title><body>Please log in.</body></html>\n"
 PARQUET = "application/vnd.apache.parquet"
 COUNTS = re.compile(
     rb'("total_count": |numberOfFeatures="|numberMatched="|numberReturned=")([0-9]+)'
 )
 
 
-class Cut(Exception):
+class ConnectionCut(Exception):
     """The connection ends here, without the end of the message."""
 
     def __init__(self, reset: bool = False):
@@ -35,66 +35,66 @@ class Cut(Exception):
         self.reset = reset
 
 
-def instead(fault: Fault) -> Reply | None:
+def substitute_reply(fault: Fault) -> Reply | None:
     """The reply that comes instead of the true one, for faults that have one."""
     if fault.kind == "status":
-        return _page(int(fault.number))
+        return _error_page(int(fault.number))
     if fault.kind == "quota":
-        return of_error(_spent(fault))
+        return error_reply(_quota_error(fault))
     if fault.kind == "html" and not fault.flag:
-        return Reply(200, [LOGIN], HTML)
+        return Reply(200, [LOGIN_PAGE], HTML)
     if fault.kind == "empty_body":
-        return Reply(200, [], whole=True, zippable=False)
+        return Reply(200, [], whole=True, compressible=False)
     if fault.kind == "redirect":
-        return Reply(302, [], HTML, (("location", fault.text), *COMMON), True, False)
+        return Reply(302, [], HTML, (("location", fault.text), *COMMON_HEADERS), True, False)
     return None
 
 
-def before(fault: Fault) -> None:
+def apply_before_reply(fault: Fault) -> None:
     """What happens before anything is sent."""
     if fault.after is not None:
         return
     if fault.kind == "reset":
-        raise Cut(reset=True)
+        raise ConnectionCut(reset=True)
     if fault.kind in {"stall", "unheard"}:
         time.sleep(fault.number)
     if fault.kind == "unheard":
-        raise Cut
+        raise ConnectionCut
 
 
-def spoiled(fault: Fault, reply: Reply) -> Reply:
+def apply_to_reply(fault: Fault, reply: Reply) -> Reply:
     """The true reply with the fault in it; it is there before it comes late."""
     if fault.kind == "late":
         time.sleep(fault.number)
-    if fault.kind in _BODIES and reply.status == 200:
-        reply = _unpacked(reply)
-        reply = replace(reply, body=_BODIES[fault.kind](fault, reply))
+    if fault.kind in _BODY_CHANGES and reply.status == 200:
+        reply = _decompressed(reply)
+        reply = replace(reply, body=_BODY_CHANGES[fault.kind](fault, reply))
     if fault.kind == "charset" and fault.flag:
         kind = reply.content_type.partition(";")[0]
         reply = replace(reply, content_type=f"{kind}; charset={fault.text}")
     return reply
 
 
-def as_packed(fault: Fault, pieces: Iterable[Piece]) -> Iterable[Piece]:
+def apply_to_encoded_body(fault: Fault, pieces: Iterable[Piece]) -> Iterable[Piece]:
     """What happens to a body once it is packed, before its length is told."""
     if fault.kind == "short_body" and fault.flag:
-        return parted(pieces, fault.after or 0)[0]
-    return _damaged(pieces, fault.text) if fault.kind == "bad_gzip" else pieces
+        return split_at(pieces, fault.after or 0)[0]
+    return _with_damaged_gzip(pieces, fault.text) if fault.kind == "bad_gzip" else pieces
 
 
-def on_the_wire(
+def apply_while_sending(
     fault: Fault, pieces: Iterable[Piece], act: Callable[[], object]
 ) -> Iterable[Piece]:
     """What happens to the bytes as they are sent; ``act`` does what is to be done meanwhile."""
     if fault.kind == "slow":
-        return _slowed(pieces, fault.number)
-    if fault.after is None or fault.kind not in _AMID:
+        return _throttled(pieces, fault.number)
+    if fault.after is None or fault.kind not in _MID_BODY_ACTIONS:
         return pieces
-    first, rest = parted(pieces, fault.after)
-    return _amid(first, rest, lambda: _AMID[fault.kind](fault, act))
+    first, rest = split_at(pieces, fault.after)
+    return _interrupted(first, rest, lambda: _MID_BODY_ACTIONS[fault.kind](fault, act))
 
 
-def parted(pieces: Iterable[Piece], after: int) -> tuple[Iterator[Piece], Iterator[Piece]]:
+def split_at(pieces: Iterable[Piece], after: int) -> tuple[Iterator[Piece], Iterator[Piece]]:
     """The pieces up to so many bytes, and when these are read the rest."""
     if after < 0:
         body = b"".join(pieces)
@@ -118,7 +118,7 @@ def parted(pieces: Iterable[Piece], after: int) -> tuple[Iterator[Piece], Iterat
     return first(), rest()
 
 
-def _amid(
+def _interrupted(
     first: Iterator[Piece], rest: Iterator[Piece], happens: Callable[[], object]
 ) -> Iterator[Piece]:
     yield from first
@@ -127,10 +127,10 @@ def _amid(
 
 
 def _cut(fault: Fault, _: object) -> None:
-    raise Cut(reset=fault.kind == "reset")
+    raise ConnectionCut(reset=fault.kind == "reset")
 
 
-_AMID: dict[str, Callable[[Fault, Callable[[], object]], object]] = {
+_MID_BODY_ACTIONS: dict[str, Callable[[Fault, Callable[[], object]], object]] = {
     "cut": _cut,
     "reset": _cut,
     "stall": lambda fault, _: time.sleep(fault.number),
@@ -138,42 +138,42 @@ _AMID: dict[str, Callable[[Fault, Callable[[], object]], object]] = {
 }
 
 
-def _page(status: int) -> Reply:
+def _error_page(status: int) -> Reply:
     phrase = "Service Temporarily Unavailable" if status == 503 else HTTPStatus(status).phrase
     title = f"{status} {phrase}"
     page = f"<html>\r\n<head><title>{title}</title></head>\r\n<body>openresty</body>\r\n</html>\r\n"
-    return Reply(status, [page.encode()], "text/html", COMMON, True, False)
+    return Reply(status, [page.encode()], "text/html", COMMON_HEADERS, True, False)
 
 
-def _spent(fault: Fault) -> ApiError:
-    error = quota_spent(10_000, fault.text, fault.unit, fault.retry_after)
+def _quota_error(fault: Fault) -> ApiError:
+    error = quota_exceeded(10_000, fault.text, fault.unit, fault.retry_after)
     if not fault.text:
         del error.envelope["reset_time"]
     return error
 
 
-def _unpacked(reply: Reply) -> Reply:
+def _decompressed(reply: Reply) -> Reply:
     """A reply that was packed before it was asked for, as it was before that."""
     if ("content-encoding", "gzip") not in reply.headers:
         return reply
     headers = tuple(header for header in reply.headers if header[0] != "content-encoding")
     body = zlib.decompress(b"".join(reply.body), 31)
-    return replace(reply, body=[body], headers=headers, zippable=True)
+    return replace(reply, body=[body], headers=headers, compressible=True)
 
 
-def _envelope(reply: Reply) -> bytes:
+def _error_document(reply: Reply) -> bytes:
     """An error as the endpoint of this reply tells it."""
-    if reply.content_type == XML:
-        return internal().report("1.1.0")
-    return coded(500, "InternalError", "An internal error occurred.").body()
+    if reply.content_type == XML_TYPE:
+        return internal_error().report("1.1.0")
+    return api_error(500, "InternalError", "An internal error occurred.").body()
 
 
-def _followed(body: Iterable[Piece], last: bytes) -> Iterator[Piece]:
+def _with_appended(body: Iterable[Piece], last: bytes) -> Iterator[Piece]:
     yield from body
     yield last
 
 
-def _miscounted(fault: Fault, reply: Reply) -> Iterator[Piece]:
+def _with_wrong_counts(fault: Fault, reply: Reply) -> Iterator[Piece]:
     """Counts are at the beginning of a reply."""
     body = iter(reply.body)
     first = bytes(next(body, b""))
@@ -185,18 +185,18 @@ def _miscounted(fault: Fault, reply: Reply) -> Iterator[Piece]:
     yield from body
 
 
-def _recoded(fault: Fault, reply: Reply) -> Iterator[Piece]:
+def _in_charset(fault: Fault, reply: Reply) -> Iterator[Piece]:
     """Characters that the other charset does not have are question marks."""
     if reply.content_type == PARQUET:
         yield from reply.body
         return
     text = b"".join(reply.body).decode("utf-8-sig")
     if fault.flag:
-        text = text.replace(PROLOGUE, PROLOGUE.replace("UTF-8", fault.text))
+        text = text.replace(XML_DECLARATION, XML_DECLARATION.replace("UTF-8", fault.text))
     yield text.encode(fault.text, "replace")
 
 
-def _thinned(fault: Fault, reply: Reply) -> Iterator[Piece]:
+def _without_last_datasets(fault: Fault, reply: Reply) -> Iterator[Piece]:
     found = json.loads(b"".join(reply.body))
     missing = int(fault.number)
     if isinstance(found, dict):
@@ -207,22 +207,22 @@ def _thinned(fault: Fault, reply: Reply) -> Iterator[Piece]:
     yield json.dumps(found).encode()
 
 
-_BODIES: dict[str, Callable[[Fault, Reply], Iterable[Piece]]] = {
-    "html": lambda _, reply: [LOGIN],
-    "appended_error": lambda _, reply: _followed(reply.body, _envelope(reply)),
-    "appended_text": lambda fault, reply: _followed(reply.body, fault.text.encode()),
-    "error_instead": lambda _, reply: [_envelope(reply)],
+_BODY_CHANGES: dict[str, Callable[[Fault, Reply], Iterable[Piece]]] = {
+    "html": lambda _, reply: [LOGIN_PAGE],
+    "appended_error": lambda _, reply: _with_appended(reply.body, _error_document(reply)),
+    "appended_text": lambda fault, reply: _with_appended(reply.body, fault.text.encode()),
+    "error_instead": lambda _, reply: [_error_document(reply)],
     "text_instead": lambda fault, _: [fault.text.encode()],
     "short_body": lambda fault, reply: (
-        reply.body if fault.flag else parted(reply.body, fault.after or 0)[0]
+        reply.body if fault.flag else split_at(reply.body, fault.after or 0)[0]
     ),
-    "miscount": _miscounted,
-    "charset": _recoded,
-    "fewer_datasets": _thinned,
+    "miscount": _with_wrong_counts,
+    "charset": _in_charset,
+    "fewer_datasets": _without_last_datasets,
 }
 
 
-def _damaged(pieces: Iterable[Piece], damage: str) -> Iterator[Piece]:
+def _with_damaged_gzip(pieces: Iterable[Piece], damage: str) -> Iterator[Piece]:
     body = bytearray(b"".join(pieces))
     if damage == "truncated":
         # The trailer of checksum and length, and a little more.
@@ -235,7 +235,7 @@ def _damaged(pieces: Iterable[Piece], damage: str) -> Iterator[Piece]:
     yield bytes(body)
 
 
-def _slowed(pieces: Iterable[Piece], rate: float) -> Iterator[Piece]:
+def _throttled(pieces: Iterable[Piece], rate: float) -> Iterator[Piece]:
     step = max(1, int(rate / 20))
     for piece in pieces:
         for start in range(0, len(piece), step):

@@ -12,24 +12,24 @@ from ods_pipeline.emulator.http.errors import ApiError
 
 Piece = bytes | memoryview
 JSON = "application/json; charset=utf-8"
-EXPOSED = (
+EXPOSED_HEADERS = (
     "ODS-Explore-API-Deprecation, Link, X-RateLimit-Remaining, X-RateLimit-Limit,"
     " X-RateLimit-Reset, X-RateLimit-dataset-Remaining, X-RateLimit-dataset-Limit,"
     " X-RateLimit-dataset-Reset"
 )
-ALLOWED = (
+ALLOWED_HEADERS = (
     "Authorization, X-Requested-With, Origin, ODS-API-Analytics-App,"
     " ODS-API-Analytics-Embed-Type, ODS-API-Analytics-Embed-Referrer, ODS-Widgets-Version, Accept"
 )
-COMMON = (
+COMMON_HEADERS = (
     ("cache-control", "no-cache, no-store, max-age=0, must-revalidate"),
     ("vary", "Accept-Language, Cookie, Host"),
     ("content-language", "en-us"),
     ("access-control-allow-origin", "*"),
     ("access-control-allow-methods", "POST, GET, OPTIONS"),
     ("access-control-max-age", "1000"),
-    ("access-control-allow-headers", ALLOWED),
-    ("access-control-expose-headers", EXPOSED),
+    ("access-control-allow-headers", ALLOWED_HEADERS),
+    ("access-control-expose-headers", EXPOSED_HEADERS),
     ("strict-transport-security", "max-age=31536000;includeSubdomains"),
     ("x-content-type-options", "nosniff"),
     ("referrer-policy", "strict-origin-when-cross-origin"),
@@ -48,9 +48,9 @@ class Reply:
     status: int
     body: Iterable[Piece]
     content_type: str = JSON
-    headers: tuple[tuple[str, str], ...] = field(default=COMMON)
+    headers: tuple[tuple[str, str], ...] = field(default=COMMON_HEADERS)
     whole: bool = False
-    zippable: bool = True
+    compressible: bool = True
 
 
 def as_json(document: Any) -> bytes:
@@ -58,26 +58,28 @@ def as_json(document: Any) -> bytes:
     return json.dumps(document).encode()
 
 
-def of_document(document: Any) -> Reply:
+def json_reply(document: Any) -> Reply:
     """A JSON document."""
     return Reply(200, [as_json(document)])
 
 
-def of_error(error: ApiError) -> Reply:
+def error_reply(error: ApiError) -> Reply:
     """An error: no charset, its length told, never compressed."""
-    headers: tuple[tuple[str, str], ...] = COMMON
+    headers: tuple[tuple[str, str], ...] = COMMON_HEADERS
     if error.status == 400:
         # Recorded so: a refused query says nothing about caching.
-        headers = tuple(header for header in COMMON if header[0] != "cache-control")
+        headers = tuple(header for header in COMMON_HEADERS if header[0] != "cache-control")
     if error.retry_after is not None:
-        headers = (*COMMON, ("retry-after", str(error.retry_after)))
+        headers = (*COMMON_HEADERS, ("retry-after", str(error.retry_after)))
     if error.challenge:
         headers = (*headers, ("www-authenticate", error.challenge))
     return Reply(error.status, [error.body()], "application/json", headers, True, False)
 
 
-def of_file(name: str, content_type: str, body: Iterable[Piece], *, zippable: bool = True) -> Reply:
+def file_reply(
+    name: str, content_type: str, body: Iterable[Piece], *, compressible: bool = True
+) -> Reply:
     """A download."""
     told = f'filename="{name}"' if name.isascii() else f"filename*=UTF-8''{quote(name)}"
     disposition = ("content-disposition", f"attachment; {told}")
-    return Reply(200, body, content_type, (disposition, *COMMON), zippable=zippable)
+    return Reply(200, body, content_type, (disposition, *COMMON_HEADERS), compressible=compressible)

@@ -1,4 +1,7 @@
-"""One request as the endpoints see it, and its declared parameters; unknown ones are never read."""
+"""A request as the endpoints see it, with checked access to the API's parameters.
+
+What a parameter means for a query does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from ods_pipeline.emulator.faults.fault import SILENT, Fault
+from ods_pipeline.emulator.faults.fault import NO_FAULT, Fault
 from ods_pipeline.emulator.http.errors import invalid_parameter
 
 LANGUAGES = ("en", "fr", "nl", "pt", "it", "ar", "de", "es", "ca", "eu", "sv")
@@ -15,17 +18,17 @@ PREFIX = "/api/explore/v2.1"
 
 @dataclass(frozen=True)
 class Request:
-    """A request: where it came in, what it asks, and the fault that its reply shall have.
+    """A request, and the fault that its reply shall have.
 
-    ``former`` is the relation of the dataset's rows before the verbs of a fault were done.
+    ``rows_before`` is the relation of the dataset's rows before the verbs of a fault were done.
     """
 
     path: str
     pairs: tuple[tuple[str, str], ...]
     base: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    fault: Fault = SILENT
-    former: str = ""
+    fault: Fault = NO_FAULT
+    rows_before: str = ""
     method: str = "GET"
     body: bytes = b""
     query: str = ""

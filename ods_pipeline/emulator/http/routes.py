@@ -1,4 +1,7 @@
-"""Which path is which endpoint; a failing query is the portal's error, not ours."""
+"""Which path is which endpoint of the APIs, and errors of the engine as errors of the API.
+
+Login and the control API have routes of their own.
+"""
 
 from __future__ import annotations
 
@@ -8,49 +11,51 @@ from urllib.parse import unquote
 import duckdb
 
 from ods_pipeline.emulator.datasets.state import State
-from ods_pipeline.emulator.explore import details, exports, other_apis, records
-from ods_pipeline.emulator.explore.catalog import Catalog
+from ods_pipeline.emulator.explore import exports, facets, other_apis, records
+from ods_pipeline.emulator.explore.catalog import Catalog, dataset_attachments
 from ods_pipeline.emulator.http.errors import odsql_error, unknown_uri
 from ods_pipeline.emulator.http.reply import Reply
 from ods_pipeline.emulator.http.request import PREFIX, Request
 from ods_pipeline.emulator.wfs import service
-from ods_pipeline.emulator.wfs.xml import PATH as WFS
+from ods_pipeline.emulator.wfs.xml import WFS_PATH
 
-DATASET = {
-    "records": records.page,
+DATASET_ENDPOINTS = {
+    "records": records.records,
     "exports": exports.links,
-    "facets": details.enumeration,
-    "attachments": details.attachments,
+    "facets": facets.facets,
+    "attachments": dataset_attachments,
 }
 
 
-def answer(request: Request, state: State, catalog: Catalog) -> Reply:
-    """The reply to a request of the API, or of the WFS."""
-    if request.path == WFS:
+def answer(request: Request, catalog: Catalog) -> Reply:
+    """The reply of the Explore API or the WFS, of which the caller may see this catalog."""
+    state = catalog.state
+    if request.path == WFS_PATH:
         return service.reply(request, state)
     if state.quirks.dialect:
         return other_apis.answer(request, state)
-    reply = _answered(request, state, catalog)
+    reply = _explore_reply(request, catalog)
     warning = state.quirks.deprecation
-    told = (("ODS-Explore-API-Deprecation", warning),) if warning else ()
-    return replace(reply, headers=(*told, *reply.headers))
+    deprecation = (("ODS-Explore-API-Deprecation", warning),) if warning else ()
+    return replace(reply, headers=(*deprecation, *reply.headers))
 
 
-def _answered(request: Request, state: State, catalog: Catalog) -> Reply:
+def _explore_reply(request: Request, catalog: Catalog) -> Reply:
     if not request.path.startswith(PREFIX + "/"):
         raise unknown_uri()
     parts = [unquote(p) for p in request.path[len(PREFIX) :].strip("/").split("/")]
     try:
-        return _routed(request, state, catalog, parts)
+        return _catalog_reply(request, catalog, parts)
     except duckdb.InterruptException:
         raise
     except duckdb.Error as error:
-        # What compiles here and fails in the engine is a mixture that ODSQL forbids.
+        # Types that ODSQL does not let mix are only noticed by the engine.
         reason = str(error).splitlines()[0].partition(": ")[2]
         raise odsql_error(f"{reason}.", "select") from error
 
 
-def _routed(request: Request, state: State, catalog: Catalog, parts: list[str]) -> Reply:
+def _catalog_reply(request: Request, catalog: Catalog, parts: list[str]) -> Reply:
+    state = catalog.state
     match parts:
         case ["catalog", "datasets"]:
             return catalog.page(request)
@@ -63,17 +68,17 @@ def _routed(request: Request, state: State, catalog: Catalog, parts: list[str]) 
         case ["catalog", "datasets", dataset_id]:
             return catalog.one(request, state.dataset(dataset_id))
         case ["catalog", "datasets", dataset_id, *rest]:
-            return _of_dataset(request, state, dataset_id, rest)
+            return _dataset_reply(request, state, dataset_id, rest)
     raise unknown_uri()
 
 
-def _of_dataset(request: Request, state: State, dataset_id: str, rest: list[str]) -> Reply:
+def _dataset_reply(request: Request, state: State, dataset_id: str, rest: list[str]) -> Reply:
     dataset = state.dataset(dataset_id)
     match rest:
-        case [endpoint] if endpoint in DATASET:
-            return DATASET[endpoint](request, state, dataset)
+        case [endpoint] if endpoint in DATASET_ENDPOINTS:
+            return DATASET_ENDPOINTS[endpoint](request, state, dataset)
         case ["records", identifier]:
-            return records.one(request, state, dataset, identifier)
+            return records.single_record(request, state, dataset, identifier)
         case ["exports", name]:
             return exports.export(request, state, dataset, name)
     raise unknown_uri()

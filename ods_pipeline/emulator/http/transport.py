@@ -9,16 +9,20 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator
 from http.server import BaseHTTPRequestHandler
 
-from ods_pipeline.emulator.faults.fault import SILENT, Fault
-from ods_pipeline.emulator.faults.reply_faults import Cut, as_packed, on_the_wire
+from ods_pipeline.emulator.faults.fault import NO_FAULT, Fault
+from ods_pipeline.emulator.faults.reply_faults import (
+    ConnectionCut,
+    apply_to_encoded_body,
+    apply_while_sending,
+)
 from ods_pipeline.emulator.http.reply import Piece, Reply
 
 
-def _nothing() -> None:
+def _do_nothing() -> None:
     """What most replies do meanwhile."""
 
 
-class WireHandler(BaseHTTPRequestHandler):
+class ReplyHandler(BaseHTTPRequestHandler):
     """Sends replies by hand, so that it can also send broken ones."""
 
     protocol_version = "HTTP/1.1"
@@ -35,12 +39,12 @@ class WireHandler(BaseHTTPRequestHandler):
         """Say nothing: the emulator keeps its own list of requests."""
 
     def send(
-        self, reply: Reply, fault: Fault = SILENT, meanwhile: Callable[[], object] = _nothing
+        self, reply: Reply, fault: Fault = NO_FAULT, meanwhile: Callable[[], object] = _do_nothing
     ) -> None:
         """Send a reply, spoiled by a fault or not."""
         try:
             self._send(reply, fault, meanwhile)
-        except Cut as cut:
+        except ConnectionCut as cut:
             self.hang_up(reset=cut.reset)
         except (BrokenPipeError, ConnectionResetError):
             self.close_connection = True
@@ -60,7 +64,7 @@ class WireHandler(BaseHTTPRequestHandler):
             self.send_header(name, value)
         self.end_headers()
         chunked = ("transfer-encoding", "chunked") in headers
-        self._send_body(on_the_wire(fault, pieces, meanwhile), chunked)
+        self._send_body(apply_while_sending(fault, pieces, meanwhile), chunked)
         if fault.kind == "content_length":
             self.hang_up(reset=False)
 
@@ -68,15 +72,15 @@ class WireHandler(BaseHTTPRequestHandler):
         """The body as it is sent, and the headers that say how."""
         packed = ("content-encoding", "gzip")
         pieces: Iterable[Piece] = reply.body
-        zipped = reply.zippable and "gzip" in self.headers.get("accept-encoding", "")
+        zipped = reply.compressible and "gzip" in self.headers.get("accept-encoding", "")
         damage = fault.text if fault.kind == "bad_gzip" else ""
         if damage and packed not in reply.headers:
             # A proxy packs whatever passes through it.
             zipped = True
         if zipped and damage != "none":
-            pieces = gzipped(pieces)
+            pieces = compressed(pieces)
         told = [packed] if zipped and damage != "untold" else []
-        return as_packed(fault, pieces), told
+        return apply_to_encoded_body(fault, pieces), told
 
     def _send_body(self, pieces: Iterable[Piece], chunked: bool) -> None:
         write = self.wfile.write
@@ -106,7 +110,7 @@ class WireHandler(BaseHTTPRequestHandler):
                 connection.shutdown(socket.SHUT_RDWR)
 
 
-def gzipped(pieces: Iterable[Piece]) -> Iterator[Piece]:
+def compressed(pieces: Iterable[Piece]) -> Iterator[Piece]:
     """The same bytes under Content-Encoding gzip, streamed."""
     packer = zlib.compressobj(1, zlib.DEFLATED, 31)
     for piece in pieces:

@@ -1,10 +1,13 @@
-"""The ExceptionReport, letter by letter as documented; when to refuse is decided elsewhere."""
+"""The error of the WFS and its ExceptionReport, exactly as documented.
+
+When a request is refused is decided elsewhere.
+"""
 
 from __future__ import annotations
 
 from xml.sax.saxutils import escape
 
-DOCUMENTED = (
+REPORT = (
     '<?xml version="1.0" encoding="UTF-8"?>\n'
     '<ExceptionReport xmlns="http://www.opengis.net/ows"'
     ' xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance"\n'
@@ -16,10 +19,10 @@ DOCUMENTED = (
     "</ExceptionReport>\n"
 )
 # The report's own version: 1.1.0 carries the one of OWS 1.0.
-REPORTS = {"1.1.0": "1.0.0", "2.0.0": "2.0.0"}
+REPORT_VERSIONS = {"1.1.0": "1.0.0", "2.0.0": "2.0.0"}
 
 
-class Refused(Exception):
+class WfsError(Exception):
     """A request that the WFS answers with an ExceptionReport."""
 
     def __init__(self, code: str, locator: str, text: str):
@@ -32,24 +35,24 @@ class Refused(Exception):
     def report(self, version: str) -> bytes:
         """The document in a version of the service."""
         parts = {
-            "version": REPORTS[version],
+            "version": REPORT_VERSIONS[version],
             "code": self.code,
             "locator": escape(self.locator, {'"': "&quot;"}),
             "text": escape(self.text),
         }
-        return DOCUMENTED.format(**parts).encode()
+        return REPORT.format(**parts).encode()
 
 
-def invalid(locator: str, text: str) -> Refused:
-    """A parameter whose value means nothing."""
-    return Refused("InvalidParameterValue", locator, text)
+def invalid_parameter(locator: str, text: str) -> WfsError:
+    """The error for a parameter with an invalid value."""
+    return WfsError("InvalidParameterValue", locator, text)
 
 
-def missing(locator: str) -> Refused:
-    """A mandatory parameter that is not there."""
-    return Refused("MissingParameterValue", locator, f"The parameter {locator} is missing.")
+def missing_parameter(locator: str) -> WfsError:
+    """The error for a mandatory parameter that is missing."""
+    return WfsError("MissingParameterValue", locator, f"The parameter {locator} is missing.")
 
 
-def internal() -> Refused:
-    """What comes when the portal breaks down amid an answer."""
-    return Refused("NoApplicableCode", "", "An internal error occurred.")
+def internal_error() -> WfsError:
+    """The error for a failure in the middle of an answer."""
+    return WfsError("NoApplicableCode", "", "An internal error occurred.")

@@ -1,10 +1,13 @@
-"""SQL that writes geometries as GML: text is rewritten, numbers are never read and printed anew."""
+"""SQL that writes geometries as GML, by rewriting text: no number is parsed and printed again.
+
+Other properties of a feature do not belong here.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ods_pipeline.emulator.datasets.formatting import quoted
+from ods_pipeline.emulator.datasets.formatting import sql_text
 from ods_pipeline.emulator.quirks import WfsQuirks
 
 # srsName, and whether latitude comes first.
@@ -20,41 +23,41 @@ SRS = {
     "none_latlon": ("", True),
 }
 NUMBER = r"([^\[\],]+)"
-SOLID = rf"^\[+{NUMBER},{NUMBER},{NUMBER}\]"
-# Collections in collections: the plan of a query grows threefold with each.
-DEEPEST = 3
-CURVED = {
+POSITION_WITH_Z = rf"^\[+{NUMBER},{NUMBER},{NUMBER}\]"
+# Nested collections: the plan of a query grows threefold with each level.
+MAX_DEPTH = 3
+CURVE_NAMES = {
     "MultiLineString": ("MultiCurve", "curveMember"),
     "MultiPolygon": ("MultiSurface", "surfaceMember"),
 }
-SIMPLE = {
+SIMPLE_NAMES = {
     "MultiLineString": ("MultiLineString", "lineStringMember"),
     "MultiPolygon": ("MultiPolygon", "polygonMember"),
 }
 
 
 @dataclass(frozen=True)
-class Shapes:
-    """How one reply writes its geometries, collections in each other so many times."""
+class GmlWriter:
+    """Writes geometries, with collections nested up to ``collection_depth`` times."""
 
     quirks: WfsQuirks
-    nested: int = 0
+    collection_depth: int = 0
 
     def point(self, sql: str) -> str:
         """SQL for a stored point."""
         ends = ("lat", "lon") if self._latitude_first else ("lon", "lat")
-        numbers = [self._cut(f"({sql}).{end}::VARCHAR") for end in ends]
+        numbers = [self._rounded(f"({sql}).{end}::VARCHAR") for end in ends]
         return self._point(" || ' ' || ".join(numbers), self._head("Point"))
 
     def shape(self, sql: str) -> str:
         """SQL for a GeoJSON text of any type."""
-        return f"{self._shapes(f'[({sql})::VARCHAR]', self.nested)}[1]"
+        return f"{self._geometries(f'[({sql})::VARCHAR]', self.collection_depth)}[1]"
 
-    def _shapes(self, texts: str, depth: int) -> str:
+    def _geometries(self, texts: str, depth: int) -> str:
         """SQL for a list of them.
 
-        Each step goes over the list that the one before gave, none is in another: the engine
-        plans nested lambdas for minutes.
+        The steps follow each other instead of being nested: the engine takes minutes to plan
+        nested lambdas.
         """
         name = f"v{depth}"
         coordinates = f"json_extract({name}, '$.coordinates')::VARCHAR"
@@ -63,8 +66,8 @@ class Shapes:
         whole = (f", 'g': {name}", f", 'g': {name}.g") if depth else ("", "")
         read = f"{{'k': {kind}, 't': {coordinates}{whole[0]}}}"
         z = _has_z(f"{name}.t")
-        flat = f"{{'k': {name}.k, 'z': {z}, 't': {self._flat(name)}{whole[1]}}}"
-        for step in (read, flat, self._any(name, depth)):
+        flat = f"{{'k': {name}.k, 'z': {z}, 't': {self._positions_text(name)}{whole[1]}}}"
+        for step in (read, flat, self._geometry(name, depth)):
             texts = f"list_transform({texts}, lambda {name}: {step})"
         return texts
 
@@ -75,31 +78,32 @@ class Shapes:
     def _head(self, kind: str, z: str = "") -> str:
         """SQL for the inside of a start tag."""
         srs = SRS[self.quirks.srs][0]
-        head = quoted(f"gml:{kind}" + (f' srsName="{srs}"' if srs else ""))
+        head = sql_text(f"gml:{kind}" + (f' srsName="{srs}"' if srs else ""))
         return f"{head} || {z}" if z else head
 
-    def _flat(self, name: str) -> str:
+    def _positions_text(self, name: str) -> str:
         """SQL for the coordinates with each position as ``y x``, still in their brackets."""
         text = f"{name}.t"
         first, second = (r"\2", r"\1") if self._latitude_first else (r"\1", r"\2")
         flat = _replaced(text, rf"\[{NUMBER},{NUMBER}\]", f"{first} {second}")
         solid = _replaced(flat, rf"\[{NUMBER},{NUMBER},{NUMBER}\]", rf"{first} {second} \3")
-        return self._cut(f"CASE WHEN {_has_z(text)} THEN {solid} ELSE {flat} END")
+        return self._rounded(f"CASE WHEN {_has_z(text)} THEN {solid} ELSE {flat} END")
 
-    def _cut(self, sql: str) -> str:
+    def _rounded(self, sql: str) -> str:
         decimals = self.quirks.decimals
         if decimals is None:
             return sql
         return _replaced(sql, rf"(\.[0-9]{{{decimals}}})[0-9]+", r"\1")
 
-    def _any(self, name: str, depth: int) -> str:
+    def _geometry(self, name: str, depth: int) -> str:
         text = f"{name}.t"
         z = f"CASE WHEN {name}.z THEN ' srsDimension=\"3\"' ELSE '' END"
         position = f"replace({text}, '[]', '')"
+        line, rings = _without_brackets(text, 1), _without_brackets(text, 2)
         return (
             f"CASE {name}.k WHEN 'Point' THEN {self._point(position, self._head('Point', z))}"
-            f" WHEN 'LineString' THEN {self._line(_inside(text, 1), self._head('LineString', z))}"
-            f" WHEN 'Polygon' THEN {self._polygon(_inside(text, 2), self._head('Polygon', z))}"
+            f" WHEN 'LineString' THEN {self._line(line, self._head('LineString', z))}"
+            f" WHEN 'Polygon' THEN {self._polygon(rings, self._head('Polygon', z))}"
             f" WHEN 'MultiPoint' THEN {self._multi_point(text, z)}"
             f" WHEN 'MultiLineString' THEN {self._multi_line(text, z)}"
             f" WHEN 'MultiPolygon' THEN {self._multi_polygon(text, z)}"
@@ -116,7 +120,7 @@ class Shapes:
     def _positions(self, text: str) -> str:
         """SQL for ``y x,y x`` inside of a line or ring."""
         if self.quirks.positions == "pos":
-            joint = quoted("</gml:pos><gml:pos>")
+            joint = sql_text("</gml:pos><gml:pos>")
             return f"'<gml:pos>' || replace({text}, ',', {joint}) || '</gml:pos>'"
         if self.quirks.positions == "coordinates":
             swapped = f"translate({text}, ' ,', ', ')"
@@ -134,7 +138,7 @@ class Shapes:
 
     def _polygon(self, text: str, head: str = "'gml:Polygon'") -> str:
         first = self._ring(f"split_part({text}, '],[', 1)", "exterior")
-        holes = _each(f"string_split({text}, '],[')[2:]", "h", self._ring("h", "interior"))
+        holes = _concatenated(f"string_split({text}, '],[')[2:]", "h", self._ring("h", "interior"))
         return (
             f"'<' || {head} || '>' || CASE {text} WHEN '' THEN '' ELSE {first} END"
             f" || CASE WHEN contains({text}, '],[') THEN {holes} ELSE '' END || '</gml:Polygon>'"
@@ -142,7 +146,7 @@ class Shapes:
 
     def _multi_point(self, text: str, z: str) -> str:
         parts = _parts(text, 1, ",")
-        members = _each(parts, "m", _member("pointMember", self._point("m")))
+        members = _concatenated(parts, "m", _member("pointMember", self._point("m")))
         return f"'<' || {self._head('MultiPoint', z)} || '>' || {members} || '</gml:MultiPoint>'"
 
     def _multi_line(self, text: str, z: str) -> str:
@@ -154,48 +158,48 @@ class Shapes:
         return self._multi("MultiPolygon", z, parts, self._polygon("m"))
 
     def _multi(self, kind: str, z: str, parts: str, written: str) -> str:
-        names = CURVED if self.quirks.multi == "curved" else SIMPLE
+        names = CURVE_NAMES if self.quirks.multi == "curved" else SIMPLE_NAMES
         kind, member = names[kind]
-        members = _each(parts, "m", _member(member, written))
+        members = _concatenated(parts, "m", _member(member, written))
         return f"'<' || {self._head(kind, z)} || '>' || {members} || '</gml:{kind}>'"
 
     def _collection(self, name: str, depth: int) -> str:
         if depth == 0:
             return "error('GeometryCollections are nested too deep')"
         geometries = f"json_extract({name}.g, '$.geometries[*]')::VARCHAR[]"
-        written = self._shapes(geometries, depth - 1)
-        members = _each(written, f"w{depth}", _member("geometryMember", f"w{depth}"))
+        written = self._geometries(geometries, depth - 1)
+        members = _concatenated(written, f"w{depth}", _member("geometryMember", f"w{depth}"))
         return f"'<' || {self._head('MultiGeometry')} || '>' || {members} || '</gml:MultiGeometry>'"
 
 
-def nesting(sql: str) -> str:
-    """SQL for how deep the collections of a column may be in each other at most."""
-    mark = quoted('"geometries"')
+def collection_depth(sql: str) -> str:
+    """SQL for how deep the collections of a column are nested, at most ``MAX_DEPTH``."""
+    mark = sql_text('"geometries"')
     found = f"(length({sql}) - length(replace({sql}, {mark}, ''))) // length({mark})"
-    return f"least(coalesce(max({found}), 0), {DEEPEST})"
+    return f"least(coalesce(max({found}), 0), {MAX_DEPTH})"
 
 
 def _replaced(text: str, pattern: str, by: str) -> str:
-    return f"regexp_replace({text}, {quoted(pattern)}, {quoted(by)}, 'g')"
+    return f"regexp_replace({text}, {sql_text(pattern)}, {sql_text(by)}, 'g')"
 
 
 def _has_z(text: str) -> str:
     """Whether the first position has three numbers."""
-    return f"regexp_matches({text}, {quoted(SOLID)})"
+    return f"regexp_matches({text}, {sql_text(POSITION_WITH_Z)})"
 
 
-def _inside(text: str, brackets: int) -> str:
-    """SQL for a text without so many brackets at either end; nothing in nothing."""
+def _without_brackets(text: str, brackets: int) -> str:
+    """SQL for a text without so many brackets at either end; empty if there is nothing else."""
     return f"{text}[{brackets + 1}:-{brackets + 1}]"
 
 
 def _parts(text: str, brackets: int, joint: str) -> str:
     """SQL for the members of a multi-geometry; an empty one has none."""
-    parts = f"string_split({_inside(text, brackets)}, {quoted(joint)})"
+    parts = f"string_split({_without_brackets(text, brackets)}, {sql_text(joint)})"
     return f"CASE {text} WHEN '[]' THEN [] ELSE {parts} END"
 
 
-def _each(items: str, name: str, written: str) -> str:
+def _concatenated(items: str, name: str, written: str) -> str:
     return f"array_to_string(list_transform({items}, lambda {name}: {written}), '')"
 
 

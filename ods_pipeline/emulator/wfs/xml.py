@@ -1,21 +1,25 @@
-"""What WFS 1.1.0 and 2.0.0 call things; nothing here knows of datasets."""
+"""The XML names of WFS 1.1.0 and 2.0.0, and small documents made of elements.
+
+Nothing of datasets belongs here; large collections are streamed and not made of these elements.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from xml.sax.saxutils import escape, quoteattr
 
-PATH = "/api/wfs"
-XML = "text/xml; charset=utf-8"
-PROLOGUE = '<?xml version="1.0" encoding="UTF-8"?>\n'
-XSI = "http://www.w3.org/2001/XMLSchema-instance"
+WFS_PATH = "/api/wfs"
+XML_TYPE = "text/xml; charset=utf-8"
+XML_DECLARATION = '<?xml version="1.0" encoding="UTF-8"?>\n'
+XSI_NAMESPACE = "http://www.w3.org/2001/XMLSchema-instance"
 SCHEMAS = "http://schemas.opengis.net"
 
 
 @dataclass(frozen=True)
-class Dialect:
-    """The names of one version."""
+class WfsVersion:
+    """The names and namespaces of one version."""
 
-    version: str
+    number: str
     wfs: str
     gml: str
     ows: str
@@ -28,13 +32,13 @@ class Dialect:
     limit: str
 
     @property
-    def modern(self) -> bool:
+    def is_2_0(self) -> bool:
         """Whether this is 2.0.0."""
-        return self.version == "2.0.0"
+        return self.number == "2.0.0"
 
 
-OLD = Dialect(
-    version="1.1.0",
+V1_1 = WfsVersion(
+    number="1.1.0",
     wfs="http://www.opengis.net/wfs",
     gml="http://www.opengis.net/gml",
     ows="http://www.opengis.net/ows",
@@ -46,8 +50,8 @@ OLD = Dialect(
     type_name="typeName",
     limit="maxfeatures",
 )
-NEW = Dialect(
-    version="2.0.0",
+V2_0 = WfsVersion(
+    number="2.0.0",
     wfs="http://www.opengis.net/wfs/2.0",
     gml="http://www.opengis.net/gml/3.2",
     ows="http://www.opengis.net/ows/1.1",
@@ -59,10 +63,23 @@ NEW = Dialect(
     type_name="typeNames",
     limit="count",
 )
-DIALECTS = {"1.1.0": OLD, "2.0.0": NEW}
+VERSIONS = {"1.1.0": V1_1, "2.0.0": V2_0}
 LATEST = "2.0.0"
 
 
 def namespace(base: str) -> str:
     """The namespace of a portal's properties: its own address, never a common one."""
-    return f"{base}{PATH}/featuretype"
+    return f"{base}{WFS_PATH}/featuretype"
+
+
+def xml_text(value: object) -> str:
+    """A value as the text of an element."""
+    return escape(str(value))
+
+
+def tag(element: str, /, *inner: str, **attributes: str) -> str:
+    """An element; in the names of attributes a double underscore is a colon."""
+    written = "".join(f" {k.replace('__', ':')}={quoteattr(v)}" for k, v in attributes.items())
+    return (
+        f"<{element}{written}>{''.join(inner)}</{element}>" if inner else f"<{element}{written}/>"
+    )

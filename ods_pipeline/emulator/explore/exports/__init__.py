@@ -10,10 +10,14 @@ from ods_pipeline.emulator.datasets.dataset import Dataset
 from ods_pipeline.emulator.datasets.state import State
 from ods_pipeline.emulator.explore.exports import csv, json, parquet
 from ods_pipeline.emulator.explore.query import Query
-from ods_pipeline.emulator.explore.records import exported, over
-from ods_pipeline.emulator.faults.row_faults import changed, doubled, torn
+from ods_pipeline.emulator.explore.records import dataset_query, with_export_limits
+from ods_pipeline.emulator.faults.row_faults import (
+    changed_columns,
+    mixed_versions,
+    with_repeated_row,
+)
 from ods_pipeline.emulator.http.errors import forbidden, unknown_uri
-from ods_pipeline.emulator.http.reply import JSON, Piece, Reply, of_document, of_file
+from ods_pipeline.emulator.http.reply import JSON, Piece, Reply, file_reply, json_reply
 from ods_pipeline.emulator.http.request import Request
 
 FORMATS = {
@@ -25,7 +29,7 @@ FORMATS = {
 }
 
 
-def offered(dataset: Dataset) -> list[str]:
+def formats_of(dataset: Dataset) -> list[str]:
     """The formats of a dataset: GeoJSON needs a geometry."""
     geographic = any(field.type.startswith("geo_") for field in dataset.fields)
     return [name for name in FORMATS if geographic or name != "geojson"]
@@ -35,33 +39,35 @@ def links(request: Request, _: State, dataset: Dataset) -> Reply:
     """GET …/exports."""
     home = f"{request.root}/catalog/datasets/{dataset.dataset_id}"
     found = [{"rel": "self", "href": f"{home}/exports"}, {"rel": "dataset", "href": home}]
-    found += [{"rel": name, "href": f"{home}/exports/{name}"} for name in offered(dataset)]
-    return of_document({"links": found})
+    found += [{"rel": name, "href": f"{home}/exports/{name}"} for name in formats_of(dataset)]
+    return json_reply({"links": found})
 
 
 def export(request: Request, state: State, dataset: Dataset, name: str) -> Reply:
     """GET …/exports/{format}."""
-    if name not in offered(dataset):
+    if name not in formats_of(dataset):
         raise unknown_uri()
     if not dataset.data_visible and name != "csv":
         raise forbidden()
-    dataset = doubled(request.fault, state.store, torn(request, state.store, dataset))
-    query = exported(request, over(request, dataset))
-    query = replace(query, columns=changed(request.fault, query.columns))
+    dataset = with_repeated_row(
+        request.fault, state.store, mixed_versions(request, state.store, dataset)
+    )
+    query = with_export_limits(request, dataset_query(request, dataset))
+    query = replace(query, columns=changed_columns(request.fault, query.columns))
     if not dataset.data_visible:
         # Seen on a real portal: 200 and a header, as if there were no rows.
         query = replace(query, limit=0)
-    query = _shortened(request, state, query)
+    query = _with_rows_missing(request, state, query)
     body = _body(request, state, dataset, query, name)
     filename = f"{dataset.dataset_id}.{name}"
     if request.flag("compressed", False):
         packed = _gzipped(body)
-        return of_file(filename + ".gzip", "application/gzip", packed, zippable=False)
-    return of_file(filename, FORMATS[name], body, zippable=name != "parquet")
+        return file_reply(filename + ".gzip", "application/gzip", packed, compressible=False)
+    return file_reply(filename, FORMATS[name], body, compressible=name != "parquet")
 
 
-def _shortened(request: Request, state: State, query: Query) -> Query:
-    withheld = request.fault.withheld
+def _with_rows_missing(request: Request, state: State, query: Query) -> Query:
+    withheld = request.fault.rows_missing
     if withheld == 0:
         return query
     total = state.store.number(query.total())

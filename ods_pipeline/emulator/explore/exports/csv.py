@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 
-from ods_pipeline.emulator.datasets.formatting import as_text, quoted
+from ods_pipeline.emulator.datasets.formatting import sql_text, text_value
 from ods_pipeline.emulator.datasets.store import Store
 from ods_pipeline.emulator.explore.query import Query
 from ods_pipeline.emulator.http.request import Request
@@ -20,7 +20,7 @@ DELIMITERS = (";", ",", "\t", "|")
 
 
 @dataclass(frozen=True)
-class Dialect:
+class CsvOptions:
     """The declared parameters of CSV exports."""
 
     delimiter: str = ";"
@@ -30,7 +30,7 @@ class Dialect:
     use_labels: bool = False
 
     @classmethod
-    def of(cls, request: Request) -> Dialect:
+    def of(cls, request: Request) -> CsvOptions:
         """As a request asks."""
         return cls(
             request.choice("delimiter", ";", DELIMITERS),
@@ -41,7 +41,7 @@ class Dialect:
         )
 
 
-def header(names: Sequence[str], dialect: Dialect) -> bytes:
+def csv_header(names: Sequence[str], dialect: CsvOptions) -> bytes:
     """The first line, after the byte order mark."""
     text = io.StringIO()
     if dialect.quote_all:
@@ -51,30 +51,30 @@ def header(names: Sequence[str], dialect: Dialect) -> bytes:
     return (BOM if dialect.with_bom else b"") + text.getvalue().encode()
 
 
-def cell(text: str, dialect: Dialect, *, lone: bool = False) -> str:
+def csv_cell(text: str, dialect: CsvOptions, *, lone: bool = False) -> str:
     """SQL for a text as a CSV cell; null is empty, and a lone empty cell is quoted."""
     marked = f"'\"' || replace({text}, '\"', '\"\"') || '\"'"
     if dialect.quote_all:
         return f"coalesce({marked}, '\"\"')"
     special = " OR ".join(
         f"contains({text}, {c})"
-        for c in (quoted(dialect.delimiter), quoted('"'), "chr(10)", "chr(13)")
+        for c in (sql_text(dialect.delimiter), sql_text('"'), "chr(10)", "chr(13)")
     )
     made = f"coalesce(CASE WHEN {special} THEN {marked} ELSE {text} END, '')"
     return f"CASE {made} WHEN '' THEN '\"\"' ELSE {made} END" if lone else made
 
 
-def line(query: Query, timezone: str, dialect: Dialect, files: str) -> str:
+def csv_line(query: Query, timezone: str, dialect: CsvOptions, files: str) -> str:
     """SQL for a whole line."""
     columns = query.outer()
     lone = len(columns) == 1
     cells = [
-        cell(f"({as_text(c, timezone, dialect.list_separator, files)})", dialect, lone=lone)
+        csv_cell(f"({text_value(c, timezone, dialect.list_separator, files)})", dialect, lone=lone)
         if _may_need_quotes(c.type, c.multivalued) or dialect.quote_all or lone
-        else f"coalesce({as_text(c, timezone)}, '')"
+        else f"coalesce({text_value(c, timezone)}, '')"
         for c in columns
     ]
-    joint = f" || {quoted(dialect.delimiter)} || "
+    joint = f" || {sql_text(dialect.delimiter)} || "
     return joint.join(cells or ["''"]) + " || chr(13) || chr(10)"
 
 
@@ -86,20 +86,20 @@ def stream(
     store: Store, query: Query, request: Request, files: str
 ) -> Iterator[bytes | memoryview]:
     """The whole export, piece by piece."""
-    dialect = Dialect.of(request)
+    dialect = CsvOptions.of(request)
     labels = [c.label if dialect.use_labels and c.label else c.name for c in query.columns]
-    first = header(labels, dialect)
-    batches = store.batches(query.written([line(query, request.timezone, dialect, files)]))
+    first = csv_header(labels, dialect)
+    batches = store.batches(query.written([csv_line(query, request.timezone, dialect, files)]))
 
     def pieces() -> Iterator[bytes | memoryview]:
         yield first
         for batch in batches:
-            yield joined(batch.column(0))
+            yield joined_texts(batch.column(0))
 
     return pieces()
 
 
-def joined(column: pa.Array) -> memoryview:
+def joined_texts(column: pa.Array) -> memoryview:
     """All the texts of a column, one after the other, without a copy."""
     _, offsets, data = column.buffers()
     if data is None:

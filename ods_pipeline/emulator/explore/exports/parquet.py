@@ -13,13 +13,13 @@ import pyarrow.parquet as pq
 import shapely
 
 from ods_pipeline.emulator.datasets.dataset import Column
-from ods_pipeline.emulator.datasets.encoding import STORED
-from ods_pipeline.emulator.datasets.formatting import day, file_url
-from ods_pipeline.emulator.datasets.state import Quirks
+from ods_pipeline.emulator.datasets.encoding import ARROW_TYPES
+from ods_pipeline.emulator.datasets.formatting import file_url, iso_date
+from ods_pipeline.emulator.datasets.geometry import project_shapes
 from ods_pipeline.emulator.datasets.store import Store
-from ods_pipeline.emulator.explore.exports.projection import projected_shapes
 from ods_pipeline.emulator.explore.query import Query
 from ods_pipeline.emulator.http.request import Request
+from ods_pipeline.emulator.quirks import Quirks
 
 ROW_GROUP = 20_000
 GEO = ("geo_point_2d", "geo_shape")
@@ -45,14 +45,14 @@ def arrow_type(column: Column, timezone: str, quirks: Quirks) -> pa.DataType:
         return FILE if quirks.files == "struct" else pa.string()
     if column.type in GEO:
         return pa.binary()
-    return STORED.get(column.type, pa.string())
+    return ARROW_TYPES.get(column.type, pa.string())
 
 
-def _expression(column: Column, target: pa.DataType, files: str) -> str:
+def _column_sql(column: Column, target: pa.DataType, files: str) -> str:
     if column.multivalued and not pa.types.is_list(target):
         return f"array_to_string({column.sql}, ',')"
     if column.type == "date" and pa.types.is_string(target):
-        return day(column.sql, column.precision)
+        return iso_date(column.sql, column.precision)
     if column.type == "file" and pa.types.is_string(target):
         return file_url(column.sql, files)
     return column.sql
@@ -65,11 +65,11 @@ def _wkb(column: Column, values: pa.Array, epsg: int) -> pa.Array:
         shapes[values.is_null().to_numpy(zero_copy_only=False)] = None
     else:
         shapes = shapely.from_geojson(np.array(values.to_pylist(), dtype=object))
-    shapes = np.atleast_1d(projected_shapes(shapes, epsg))
+    shapes = np.atleast_1d(project_shapes(shapes, epsg))
     return pa.array(shapely.to_wkb(shapes, byte_order=1), pa.binary())
 
 
-def _kinds(store: Store, query: Query, column: Column) -> list[str]:
+def _geometry_types(store: Store, query: Query, column: Column) -> list[str]:
     """The geometry types that a column shows."""
     if column.type == "geo_point_2d":
         return ["Point"]
@@ -78,10 +78,10 @@ def _kinds(store: Store, query: Query, column: Column) -> list[str]:
     return [value for value in found.column(0).to_pylist() if value]
 
 
-def geo(store: Store, query: Query) -> dict[str, str] | None:
+def geo_metadata(store: Store, query: Query) -> dict[str, str] | None:
     """The ``geo`` key: a version never released, no CRS, the first geometry primary."""
     columns = {
-        column.name: {"encoding": "WKB", "geometry_types": _kinds(store, query, column)}
+        column.name: {"encoding": "WKB", "geometry_types": _geometry_types(store, query, column)}
         for column in query.outer()
         if column.type in GEO
     }
@@ -92,7 +92,7 @@ def geo(store: Store, query: Query) -> dict[str, str] | None:
     return {"geo": json.dumps(found)}
 
 
-class Export:
+class ParquetExport:
     """One Parquet file in the making."""
 
     def __init__(self, store: Store, query: Query, request: Request, quirks: Quirks, files: str):
@@ -105,19 +105,19 @@ class Export:
         targets = [arrow_type(c, request.timezone, quirks) for c in self.columns]
         names = [c.name for c in self.columns]
         pairs = list(zip(names, targets, strict=True))
-        self.schema = pa.schema(pairs, metadata=geo(store, query))
-        sql = [_expression(c, t, files) for c, t in zip(self.columns, targets, strict=True)]
+        self.schema = pa.schema(pairs, metadata=geo_metadata(store, query))
+        sql = [_column_sql(c, t, files) for c, t in zip(self.columns, targets, strict=True)]
         self.batches = store.batches(query.written(sql))
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes of the file, a row group at a time."""
-        sink = _Sink()
+        sink = _ByteBuffer()
         writer = pq.ParquetWriter(sink, self.schema, version="2.6", compression=self.codec)
         empty = self.fault.text if self.fault.kind == "empty_row_groups" else ""
         if self.quirks.empty_row_group or empty == "all":
             writer.write_table(self.schema.empty_table())
         size = 2 if empty == "between" else ROW_GROUP
-        for group in regrouped(self.batches, size) if empty != "all" else ():
+        for group in row_groups(self.batches, size) if empty != "all" else ():
             writer.write_table(self._group(group), row_group_size=size)
             if empty == "between":
                 writer.write_table(self.schema.empty_table())
@@ -143,13 +143,13 @@ class Export:
             moments = values.cast(pa.timestamp("ms"), safe=False)
             return moments.cast(pa.timestamp("ms", "UTC")).cast(target)
         if pa.types.is_struct(target):
-            return pa.array([_file(text) for text in values.to_pylist()], target)
+            return pa.array([_parsed_file(text) for text in values.to_pylist()], target)
         if self.fault.kind == "charset" and pa.types.is_string(target):
-            return _recoded(values, self.fault.text)
+            return _in_charset(values, self.fault.text)
         return values.cast(target)
 
 
-def _recoded(values: pa.Array, charset: str) -> pa.Array:
+def _in_charset(values: pa.Array, charset: str) -> pa.Array:
     """Texts whose bytes are not the UTF-8 that they are said to be."""
     texts = [
         None if text is None else text.encode(charset, "replace") for text in values.to_pylist()
@@ -157,11 +157,11 @@ def _recoded(values: pa.Array, charset: str) -> pa.Array:
     return pa.array(texts, pa.binary()).view(pa.string())
 
 
-def _file(text: str | None) -> dict[str, Any] | None:
+def _parsed_file(text: str | None) -> dict[str, Any] | None:
     return None if text is None else json.loads(text)
 
 
-def regrouped(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
+def row_groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     """The same rows in tables of equal size."""
     held: list[pa.RecordBatch] = []
     count = 0
@@ -176,7 +176,7 @@ def regrouped(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table
         yield pa.Table.from_batches(held)
 
 
-class _Sink(io.RawIOBase):
+class _ByteBuffer(io.RawIOBase):
     """A file that is only ever written to, emptied as it grows."""
 
     def __init__(self) -> None:
@@ -198,4 +198,4 @@ def stream(
     store: Store, query: Query, request: Request, quirks: Quirks, files: str
 ) -> Iterator[bytes]:
     """The whole export, piece by piece."""
-    return Export(store, query, request, quirks, files).pieces()
+    return ParquetExport(store, query, request, quirks, files).pieces()

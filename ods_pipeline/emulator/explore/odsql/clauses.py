@@ -10,12 +10,12 @@ from typing import TypeVar
 from ods_pipeline.emulator.datasets.dataset import Column
 from ods_pipeline.emulator.explore.odsql.conditions import Conditions
 from ods_pipeline.emulator.explore.odsql.expressions import Expressions
-from ods_pipeline.emulator.explore.odsql.ranges import ranged
-from ods_pipeline.emulator.explore.odsql.scanner import BACKQUOTED, WORD, Scanner, Unreadable
+from ods_pipeline.emulator.explore.odsql.ranges import parse_range
+from ods_pipeline.emulator.explore.odsql.scanner import BACKQUOTED, WORD, OdsqlSyntaxError, Scanner
 from ods_pipeline.emulator.explore.odsql.scope import Scope
 
 PATTERN = re.compile(r"`?([A-Za-z0-9_.-]+)(\*?)`?|\*")
-Made = TypeVar("Made")
+Parsed = TypeVar("Parsed")
 
 
 @dataclass(frozen=True)
@@ -26,13 +26,13 @@ class Selection:
     aggregated: bool = False
 
 
-def _read(scanner: Scanner, parse: Callable[[], Made]) -> Made:
+def _parse_all(scanner: Scanner, parse: Callable[[], Parsed]) -> Parsed:
     """Parse to the end; a syntax error is told before a meaning error."""
     try:
         made = parse()
         if not scanner.done():
-            raise Unreadable
-    except Unreadable:
+            raise OdsqlSyntaxError
+    except OdsqlSyntaxError:
         raise scanner.unexpected() from None
     if scanner.problem:
         raise scanner.problem
@@ -42,16 +42,16 @@ def _read(scanner: Scanner, parse: Callable[[], Made]) -> Made:
 def where(text: str, scope: Scope) -> str:
     """SQL for a where clause."""
     scanner = Scanner(text, "where")
-    return _read(scanner, Conditions(scanner, scope).condition)
+    return _parse_all(scanner, Conditions(scanner, scope).condition)
 
 
-def _label(scanner: Scanner) -> str | None:
+def _alias(scanner: Scanner) -> str | None:
     if not scanner.word("as"):
         return None
     quoted = scanner.take(BACKQUOTED)
     bare = None if quoted else scanner.take(WORD)
     if not quoted and not bare:
-        raise Unreadable
+        raise OdsqlSyntaxError
     return quoted[1] if quoted else bare.group()  # type: ignore[union-attr]
 
 
@@ -66,7 +66,7 @@ def select(text: str | None, scope: Scope) -> Selection:
         return Selection(scope.columns)
     scanner = Scanner(text, "select")
     reader = Expressions(scanner, scope, aggregates=True)
-    return _read(scanner, lambda: _selection(scanner, reader, scope))
+    return _parse_all(scanner, lambda: _selection(scanner, reader, scope))
 
 
 def _selection(scanner: Scanner, reader: Expressions, scope: Scope) -> Selection:
@@ -96,7 +96,7 @@ def _selected(scanner: Scanner, reader: Expressions, scope: Scope) -> tuple[Colu
     start = scanner.position
     column = reader.expression()
     text = scanner.since(start)
-    return (_named(column, _label(scanner), text),)
+    return (_named(column, _alias(scanner), text),)
 
 
 def _matching(scanner: Scanner, scope: Scope) -> list[Column]:
@@ -104,15 +104,15 @@ def _matching(scanner: Scanner, scope: Scope) -> list[Column]:
     while True:
         at = scanner.take(PATTERN)
         if not at:
-            raise Unreadable
+            raise OdsqlSyntaxError
         name, star = at[1] or "", at.group() == "*" or at[2] == "*"
         matches = [c for c in scope.columns if c.name == name or (star and c.name.startswith(name))]
         if not matches and not star:
-            scanner.wrong(f"Unknown field: {name}.")
+            scanner.record_error(f"Unknown field: {name}.")
         found += matches
         if not scanner.symbol(","):
             break
-    scanner.need(")")
+    scanner.require_symbol(")")
     return found
 
 
@@ -127,20 +127,20 @@ def group_by(text: str, scope: Scope) -> tuple[Column, ...]:
             made.append(_key(scanner, reader))
         return tuple(made)
 
-    return _read(scanner, keys)
+    return _parse_all(scanner, keys)
 
 
 def _key(scanner: Scanner, reader: Expressions) -> Column:
     start = scanner.position
     if scanner.word("range") and scanner.symbol("("):
-        column = ranged(scanner, reader)
+        column = parse_range(scanner, reader)
     else:
         scanner.position = start
         column = reader.expression()
     if column.type in ("geo_point_2d", "geo_shape", "file", "json"):
-        scanner.wrong(f"Grouping by field {column.name} is not supported.")
+        scanner.record_error(f"Grouping by field {column.name} is not supported.")
     text = scanner.since(start)
-    return _named(column, _label(scanner), text)
+    return _named(column, _alias(scanner), text)
 
 
 def order_by(text: str, scope: Scope) -> tuple[str, ...]:
@@ -154,7 +154,7 @@ def order_by(text: str, scope: Scope) -> tuple[str, ...]:
             made.append(_term(scanner, reader))
         return tuple(made)
 
-    return _read(scanner, terms)
+    return _parse_all(scanner, terms)
 
 
 def _term(scanner: Scanner, reader: Expressions) -> str:
@@ -162,8 +162,8 @@ def _term(scanner: Scanner, reader: Expressions) -> str:
     if scanner.word("random") and scanner.symbol("("):
         seed = scanner.number()
         if not isinstance(seed, int):
-            raise Unreadable
-        scanner.need(")")
+            raise OdsqlSyntaxError
+        scanner.require_symbol(")")
         return f"hash(r, {seed})"
     scanner.position = start
     column = reader.expression()

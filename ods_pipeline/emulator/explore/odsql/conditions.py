@@ -11,7 +11,7 @@ from ods_pipeline.emulator.datasets.dataset import Column
 from ods_pipeline.emulator.explore.odsql import times
 from ods_pipeline.emulator.explore.odsql.expressions import Expressions
 from ods_pipeline.emulator.explore.odsql.predicates import NAMES, predicate, words
-from ods_pipeline.emulator.explore.odsql.scanner import Unreadable
+from ods_pipeline.emulator.explore.odsql.scanner import OdsqlSyntaxError
 from ods_pipeline.emulator.explore.odsql.scope import NUMBERS, TIMES
 from ods_pipeline.emulator.http.errors import incompatible_types
 
@@ -42,10 +42,10 @@ class Conditions(Expressions):
         if self.scanner.symbol("("):
             try:
                 inner = self.condition()
-                self.scanner.need(")")
+                self.scanner.require_symbol(")")
                 if not self._continues():
                     return f"({inner})"
-            except Unreadable:
+            except OdsqlSyntaxError:
                 pass
             # The parenthesis belonged to an arithmetic operand.
             self.scanner.position, self.scanner.problem = start, problem
@@ -70,7 +70,7 @@ class Conditions(Expressions):
             found = self._in(left)
             return f"(NOT {found})" if negated else found
         if negated:
-            raise Unreadable
+            raise OdsqlSyntaxError
         operator = self.scanner.symbol(*OPERATORS)
         if operator:
             return self.compared(left, "=" if operator == ":" else operator, self.expression())
@@ -80,7 +80,7 @@ class Conditions(Expressions):
         if operand.type == "text" and operand.label == "literal":
             return words(self.visible(), operand.name)
         if operand.type not in ("boolean", "unknown"):
-            self.scanner.wrong(f"Field {operand.name} is not a boolean field.")
+            self.scanner.record_error(f"Field {operand.name} is not a boolean field.")
             return "false"
         return f"coalesce({operand.sql}, false)"
 
@@ -88,19 +88,21 @@ class Conditions(Expressions):
         negated = "NOT " if self.scanner.word("not") else ""
         word = self.scanner.word("null", "true", "false")
         if word is None:
-            raise Unreadable
+            raise OdsqlSyntaxError
         if word == "null":
             return f"({left.sql} IS {negated}NULL)"
         if left.type not in ("boolean", "unknown"):
-            self.scanner.wrong(f"Field {left.name} is not a boolean field.")
+            self.scanner.record_error(f"Field {left.name} is not a boolean field.")
         return f"({negated}coalesce({left.sql} = {word}, false))"
 
     def _like(self, left: Column) -> str:
         text = self.scanner.string()
         if text is None:
-            raise Unreadable
+            raise OdsqlSyntaxError
         if left.type not in ("text", "unknown"):
-            self.scanner.blame(incompatible_types(left.type, "text", self.scanner.clause))
+            self.scanner.record_api_error(
+                incompatible_types(left.type, "text", self.scanner.clause)
+            )
             return "false"
         sql = f"array_to_string({left.sql}, ' ')" if left.multivalued else left.sql
         return words(sql, text)
@@ -111,7 +113,7 @@ class Conditions(Expressions):
             choices = [self._choice(left)]
             while self.scanner.symbol(","):
                 choices.append(self._choice(left))
-            self.scanner.need(")")
+            self.scanner.require_symbol(")")
             return f"({' OR '.join(choices)})"
         if opening:
             return self._range(left, opening)
@@ -120,17 +122,17 @@ class Conditions(Expressions):
     def _choice(self, left: Column) -> str:
         choice = self.literal()
         if choice is None:
-            raise Unreadable
+            raise OdsqlSyntaxError
         return self.compared(left, "=", choice)
 
     def _range(self, left: Column, opening: str) -> str:
         low = self.literal()
         if low is None or not (self.scanner.symbol("..") or self.scanner.word("to")):
-            raise Unreadable
+            raise OdsqlSyntaxError
         high = self.literal()
         closing = self.scanner.symbol("]", "[")
         if high is None or not closing:
-            raise Unreadable
+            raise OdsqlSyntaxError
         above = self.compared(left, ">=" if opening == "[" else ">", low)
         below = self.compared(left, "<=" if closing == "]" else "<", high)
         return f"({above} AND {below})"
@@ -147,7 +149,7 @@ class Conditions(Expressions):
             return f"coalesce({left.sql} {operator} {moment}, false)"
         if not self._comparable(left, operator, right):
             problem = incompatible_types(left.type, right.type, self.scanner.clause)
-            self.scanner.blame(problem)
+            self.scanner.record_api_error(problem)
         sql = "<>" if operator == "!=" else operator
         return f"coalesce({left.sql} {sql} {right.sql}, false)"
 
@@ -157,8 +159,8 @@ class Conditions(Expressions):
             return right.sql
         if right.label != "literal" or right.type not in ("int", "text"):
             return None
-        moment = times.instant(right.name, self.scope.timezone)
-        return times.sql(moment) if moment else None
+        moment = times.parse_date(right.name, self.scope.timezone)
+        return times.timestamp_sql(moment) if moment else None
 
     def _comparable(self, left: Column, operator: str, right: Column) -> bool:
         kinds = {left.type, right.type}

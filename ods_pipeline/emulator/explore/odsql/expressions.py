@@ -9,8 +9,8 @@ import re
 from dataclasses import replace
 
 from ods_pipeline.emulator.datasets.dataset import Column
-from ods_pipeline.emulator.datasets.formatting import quoted
-from ods_pipeline.emulator.datasets.geometry import literal, written
+from ods_pipeline.emulator.datasets.formatting import sql_text
+from ods_pipeline.emulator.datasets.geometry import geojson, parse_literal
 from ods_pipeline.emulator.explore.odsql import functions, times
 from ods_pipeline.emulator.explore.odsql.scanner import (
     BACKQUOTED,
@@ -18,8 +18,8 @@ from ods_pipeline.emulator.explore.odsql.scanner import (
     GEOMETRY,
     RESERVED,
     WORD,
+    OdsqlSyntaxError,
     Scanner,
-    Unreadable,
 )
 from ods_pipeline.emulator.explore.odsql.scope import NUMBERS, TIMES, UNKNOWN, Scope
 
@@ -55,7 +55,7 @@ class Expressions:
     def _arithmetic(self, left: Column, sign: str, right: Column) -> Column:
         for side in (left, right):
             if side.type not in (*NUMBERS, "unknown"):
-                self.scanner.wrong(f"Arithmetic is not defined on type {side.type}.")
+                self.scanner.record_error(f"Arithmetic is not defined on type {side.type}.")
         if sign == "/":
             sql = f"({left.sql} / nullif({right.sql}, 0))"
             return Column("", "double", sql)
@@ -65,7 +65,7 @@ class Expressions:
     def _factor(self) -> Column:
         if self.scanner.symbol("("):
             inner = self.expression()
-            self.scanner.need(")")
+            self.scanner.require_symbol(")")
             return inner
         found = self.literal() or self._call()
         return found if found else self.field()
@@ -74,7 +74,7 @@ class Expressions:
         """A constant, when there is one at the position."""
         text = self.scanner.string()
         if text is not None:
-            return Column(text, "text", quoted(text), label="literal")
+            return Column(text, "text", sql_text(text), label="literal")
         number = self.scanner.number()
         if number is not None:
             kind = "int" if isinstance(number, int) else "double"
@@ -90,36 +90,38 @@ class Expressions:
         return Column("", "null", "NULL") if self.scanner.word("null") else None
 
     def _date(self, text: str) -> Column:
-        moment = times.instant(text, self.scope.timezone)
+        moment = times.parse_date(text, self.scope.timezone)
         if moment is None:
-            self.scanner.wrong(f"Invalid date: {text}.")
+            self.scanner.record_error(f"Invalid date: {text}.")
             return UNKNOWN
-        return Column(text, "datetime", times.sql(moment), label="literal")
+        return Column(text, "datetime", times.timestamp_sql(moment), label="literal")
 
     def _geometry(self, text: str) -> Column:
         try:
-            shape = literal(text)
+            shape = parse_literal(text)
         except Exception:  # shapely has one exception per reader; all mean the same here
-            self.scanner.wrong(f"Invalid geometry: {text}.")
+            self.scanner.record_error(f"Invalid geometry: {text}.")
             return UNKNOWN
-        return Column(f"{shape.centroid.x} {shape.centroid.y}", "geometry", quoted(written(shape)))
+        return Column(
+            f"{shape.centroid.x} {shape.centroid.y}", "geometry", sql_text(geojson(shape))
+        )
 
     def field(self) -> Column:
         """A field or an alias; keywords must be in back quotes."""
         found = self.scanner.take(BACKQUOTED)
         name = found[1] if found else self._bare_name()
         if self.scope.forbidden(name):
-            self.scanner.wrong(f"Field {name} is not allowed in the current clause.")
+            self.scanner.record_error(f"Field {name} is not allowed in the current clause.")
             return UNKNOWN
         column = self.scope.find(name)
         if column is None:
-            self.scanner.wrong(f"Unknown field: {name}.")
+            self.scanner.record_error(f"Unknown field: {name}.")
         return column or UNKNOWN
 
     def _bare_name(self) -> str:
         at = WORD.match(self.scanner.text, self.scanner.position)
         if at is None or at.group().lower() in RESERVED:
-            raise Unreadable
+            raise OdsqlSyntaxError
         name = at.group()
         self.scanner.take(WORD)
         if self.scope.prefix and (rest := self.scanner.take(DOTTED)):
@@ -135,9 +137,9 @@ class Expressions:
             self.scanner.position = start
             return None
         if name in AGGREGATES and not self.aggregates:
-            raise Unreadable
+            raise OdsqlSyntaxError
         made = self._made(name)
-        self.scanner.need(")")
+        self.scanner.require_symbol(")")
         return made
 
     def _made(self, name: str) -> Column:
@@ -154,16 +156,16 @@ class Expressions:
 
     def _scalar(self, name: str, first: Column) -> Column:
         if name == "ifnull":
-            self.scanner.need(",")
+            self.scanner.require_symbol(",")
             other = self.expression()
             if first.multivalued != other.multivalued:
-                self.scanner.wrong("Both arguments of ifnull() must have the same type.")
+                self.scanner.record_error("Both arguments of ifnull() must have the same type.")
             return replace(first, name="", sql=f"coalesce({first.sql}, {other.sql})", label="")
         if name == "distance":
-            self.scanner.need(",")
+            self.scanner.require_symbol(",")
             return self.distance(first, self.expression())
         if name == "date_format":
-            self.scanner.need(",")
+            self.scanner.require_symbol(",")
             return self._date_format(first)
         self.require(first, ("text",), name)
         if name == "json_format":
@@ -175,11 +177,11 @@ class Expressions:
     def _date_format(self, first: Column) -> Column:
         pattern = self.scanner.string()
         if pattern is None:
-            raise Unreadable
+            raise OdsqlSyntaxError
         self.require(first, TIMES, "date_format")
         sql = functions.date_format(first, pattern, self.scope)
         if sql is None:
-            self.scanner.wrong(f"Unsupported date format: {pattern}.")
+            self.scanner.record_error(f"Unsupported date format: {pattern}.")
         return Column("", "text", sql or "NULL")
 
     def _json_format(self, first: Column) -> Column:
@@ -192,24 +194,24 @@ class Expressions:
     def _now(self) -> Column:
         settings = []
         while at := self.scanner.take(WORD):
-            self.scanner.need("=")
+            self.scanner.require_symbol("=")
             value = self.scanner.number()
             if not isinstance(value, int):
-                raise Unreadable
+                raise OdsqlSyntaxError
             settings.append((at.group().lower(), value))
             if not self.scanner.symbol(","):
                 break
         moment = times.now(settings)
         if moment is None:
-            self.scanner.wrong("Invalid parameter of now().")
+            self.scanner.record_error("Invalid parameter of now().")
             return UNKNOWN
-        return Column("", "datetime", times.sql(moment))
+        return Column("", "datetime", times.timestamp_sql(moment))
 
     def distance(self, column: Column, centre: Column) -> Column:
         """Metres between a point field and the centre of a geometry literal."""
         self.require(column, ("geo_point_2d",), "distance")
         if centre.type != "geometry":
-            self.scanner.wrong("A geometry literal is expected.")
+            self.scanner.record_error("A geometry literal is expected.")
             return UNKNOWN
         lon, lat = centre.name.split()
         point = f"({column.sql})"
@@ -227,7 +229,9 @@ class Expressions:
     def require(self, column: Column, types: tuple[str, ...], name: str) -> None:
         """Complain when a function is given a type that it has no answer for."""
         if column.type not in (*types, "unknown") or column.multivalued:
-            self.scanner.wrong(f"Function {name}() can not be applied to type {column.type}.")
+            self.scanner.record_error(
+                f"Function {name}() can not be applied to type {column.type}."
+            )
 
 
 def aggregate(name: str, reader: Expressions) -> Column:
@@ -266,11 +270,11 @@ def _outline(name: str, column: Column, reader: Expressions) -> Column:
 
 
 def _percentile(column: Column, reader: Expressions) -> Column:
-    reader.scanner.need(",")
+    reader.scanner.require_symbol(",")
     rank = reader.scanner.number()
     if rank is None:
-        raise Unreadable
+        raise OdsqlSyntaxError
     if not 0 <= rank <= 100:
-        reader.scanner.wrong("Percentile must be a decimal value between 0 and 100.")
+        reader.scanner.record_error("Percentile must be a decimal value between 0 and 100.")
         rank = 0
     return Column("", "double", f"quantile_cont({column.sql}, {rank / 100})::DOUBLE")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from ods_pipeline.emulator.datasets.dataset import Column
-from ods_pipeline.emulator.datasets.formatting import quoted
+from ods_pipeline.emulator.datasets.formatting import sql_text
 from ods_pipeline.emulator.explore.odsql.scope import Scope
 
 DATE_PARTS = (
@@ -44,27 +44,27 @@ ENGLISH["MMMM"] = "strftime({t}, '%B')"
 PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[?,.:/ -]")
 
 
-def local(column: Column, scope: Scope) -> str:
+def local_time(column: Column, scope: Scope) -> str:
     """SQL for a date or datetime in the time zone of the request."""
     if column.type == "date":
         return f"({column.sql})::TIMESTAMP"
     if scope.timezone == "UTC":
         return column.sql
-    return f"local_of({column.sql}, {quoted(scope.timezone)})"
+    return f"local_of({column.sql}, {sql_text(scope.timezone)})"
 
 
 def date_part(name: str, column: Column, scope: Scope) -> str:
     """SQL for a part of a date, an integer."""
     if name == "dayofweek":
-        return f"(isodow({local(column, scope)}) - 1)"
+        return f"(isodow({local_time(column, scope)}) - 1)"
     if name == "millisecond":
-        return f"(millisecond({local(column, scope)}) % 1000)"
-    return f"{name}({local(column, scope)})"
+        return f"(millisecond({local_time(column, scope)}) % 1000)"
+    return f"{name}({local_time(column, scope)})"
 
 
 def date_format(column: Column, pattern: str, scope: Scope) -> str | None:
     """SQL for a formatted date, or nothing where the pattern has no true answer."""
-    time, parts, position = local(column, scope), [], 0
+    time, parts, position = local_time(column, scope), [], 0
     while position < len(pattern):
         found = PIECE.match(pattern, position)
         part = _formatted(found, time, scope.lang) if found else None
@@ -78,11 +78,11 @@ def date_format(column: Column, pattern: str, scope: Scope) -> str | None:
 def _formatted(found: re.Match[str], time: str, lang: str) -> str | None:
     piece = found.group()
     if piece == "''":
-        return quoted("'")
+        return sql_text("'")
     if found[1] is not None:
-        return quoted(found[1].replace("''", "'"))
+        return sql_text(found[1].replace("''", "'"))
     if found[2] is None:
-        return quoted(piece)
+        return sql_text(piece)
     if piece in ENGLISH:
         return ENGLISH[piece].format(t=time) if lang == "en" else None
     if piece == "xx":

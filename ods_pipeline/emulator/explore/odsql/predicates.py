@@ -6,9 +6,9 @@ import re
 import unicodedata
 
 from ods_pipeline.emulator.datasets.dataset import Column
-from ods_pipeline.emulator.datasets.formatting import quoted
+from ods_pipeline.emulator.datasets.formatting import sql_text
 from ods_pipeline.emulator.explore.odsql.expressions import Expressions
-from ods_pipeline.emulator.explore.odsql.scanner import QUANTITY, Unreadable
+from ods_pipeline.emulator.explore.odsql.scanner import QUANTITY, OdsqlSyntaxError
 
 TEXT = ("search", "suggest", "startswith")
 SHAPES = ("intersects", "disjoint", "within", "geometry")
@@ -34,7 +34,7 @@ def predicate(name: str, reader: Expressions) -> str:
         made = _in_bbox(reader)
     else:
         made = _within_distance(reader)
-    reader.scanner.need(")")
+    reader.scanner.require_symbol(")")
     return f"coalesce({made}, false)"
 
 
@@ -47,20 +47,20 @@ def terms(text: str) -> list[str]:
 
 def words(sql: str, text: str) -> str:
     """SQL: every word of the text is a word of the value."""
-    found = [f"list_contains(words_of({sql}), {quoted(term)})" for term in terms(text)]
+    found = [f"list_contains(words_of({sql}), {sql_text(term)})" for term in terms(text)]
     return f"coalesce({' AND '.join(found) or 'false'}, false)"
 
 
 def _full_text(name: str, reader: Expressions) -> str:
     targets, text = [], None
     if reader.scanner.symbol("*"):
-        reader.scanner.need(",")
+        reader.scanner.require_symbol(",")
     while (text := reader.scanner.string()) is None:
         column = reader.field()
         if column.type not in ("text", "unknown"):
-            reader.scanner.wrong(f"Field {column.name} is not a text field.")
+            reader.scanner.record_error(f"Field {column.name} is not a text field.")
         targets.append(column)
-        reader.scanner.need(",")
+        reader.scanner.require_symbol(",")
     if name == "startswith":
         return _starts(targets or [c for c in reader.scope.columns if c.type == "text"], text)
     texts = [
@@ -73,9 +73,9 @@ def _full_text(name: str, reader: Expressions) -> str:
 
 def _starts(columns: list[Column], text: str) -> str:
     tests = [
-        f"len(list_filter({c.sql}, lambda s: starts_with(s, {quoted(text)}))) > 0"
+        f"len(list_filter({c.sql}, lambda s: starts_with(s, {sql_text(text)}))) > 0"
         if c.multivalued
-        else f"starts_with({c.sql}, {quoted(text)})"
+        else f"starts_with({c.sql}, {sql_text(text)})"
         for c in columns
     ]
     return " OR ".join(f"coalesce({test}, false)" for test in tests) or "false"
@@ -86,7 +86,7 @@ def _any_word(sql: str, test: str) -> str:
 
 
 def _suggested(sql: str, searched: list[str]) -> str:
-    found = [_any_word(sql, f"starts_with(w, {quoted(term)})") for term in searched]
+    found = [_any_word(sql, f"starts_with(w, {sql_text(term)})") for term in searched]
     return " AND ".join(found) or "false"
 
 
@@ -95,9 +95,9 @@ def _searched(sql: str, searched: list[str]) -> str:
     tests = []
     for position, term in enumerate(searched):
         slack = 2 if len(term) > 5 else 1 if len(term) > 2 else 0
-        test = f"levenshtein(w, {quoted(term)}) <= {slack}"
+        test = f"levenshtein(w, {sql_text(term)}) <= {slack}"
         if position == len(searched) - 1:
-            test += f" OR starts_with(w, {quoted(term)})"
+            test += f" OR starts_with(w, {sql_text(term)})"
         tests.append(_any_word(sql, test))
     return " AND ".join(tests) or "false"
 
@@ -105,7 +105,7 @@ def _searched(sql: str, searched: list[str]) -> str:
 def _geo_field(reader: Expressions, *types: str) -> Column:
     column = reader.field()
     if column.type not in (*types, "unknown"):
-        reader.scanner.wrong(f"Field {column.name} is not a geo field.")
+        reader.scanner.record_error(f"Field {column.name} is not a geo field.")
     return column
 
 
@@ -115,18 +115,18 @@ def _text(column: Column) -> str:
 
 def _shapes(name: str, reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d", "geo_shape")
-    reader.scanner.need(",")
+    reader.scanner.require_symbol(",")
     shape = reader.literal()
     if shape is None:
-        raise Unreadable
+        raise OdsqlSyntaxError
     if shape.type != "geometry":
-        reader.scanner.wrong("A geometry literal is expected.")
+        reader.scanner.record_error("A geometry literal is expected.")
     mode: str | None = name
     if name == "geometry":
-        reader.scanner.need(",")
+        reader.scanner.require_symbol(",")
         mode = reader.scanner.word("intersects", "disjoint", "within")
         if mode is None:
-            raise Unreadable
+            raise OdsqlSyntaxError
     text = _text(column)
     return f"({text} IS NOT NULL AND geo_{mode}({text}, {shape.sql}))"
 
@@ -135,10 +135,10 @@ def _in_bbox(reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d", "geo_shape")
     corners = []
     for _ in range(4):
-        reader.scanner.need(",")
+        reader.scanner.require_symbol(",")
         corner = reader.scanner.number()
         if corner is None:
-            raise Unreadable
+            raise OdsqlSyntaxError
         corners.append(corner)
     (south, north), (west, east) = sorted(corners[::2]), sorted(corners[1::2])
     if column.type != "geo_shape":
@@ -146,17 +146,17 @@ def _in_bbox(reader: Expressions) -> str:
         inside = f"{point}.lat BETWEEN {south} AND {north}"
         return f"({inside} AND {point}.lon BETWEEN {west} AND {east})"
     ring = [[west, south], [east, south], [east, north], [west, north], [west, south]]
-    box = quoted(f'{{"coordinates": [{ring}], "type": "Polygon"}}')
+    box = sql_text(f'{{"coordinates": [{ring}], "type": "Polygon"}}')
     return f"({column.sql} IS NOT NULL AND geo_within({column.sql}, {box}))"
 
 
 def _within_distance(reader: Expressions) -> str:
     column = _geo_field(reader, "geo_point_2d")
-    reader.scanner.need(",")
+    reader.scanner.require_symbol(",")
     centre = reader.literal()
-    reader.scanner.need(",")
+    reader.scanner.require_symbol(",")
     found = reader.scanner.take(QUANTITY)
     if centre is None or found is None or (found[2] or "m").lower() not in METRES:
-        raise Unreadable
+        raise OdsqlSyntaxError
     metres = float(found[1]) * METRES[(found[2] or "m").lower()]
     return f"({reader.distance(column, centre).sql} <= {metres})"

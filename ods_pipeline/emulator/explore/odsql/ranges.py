@@ -7,9 +7,9 @@ from itertools import pairwise
 from typing import TYPE_CHECKING
 
 from ods_pipeline.emulator.datasets.dataset import Column
-from ods_pipeline.emulator.datasets.formatting import quoted
+from ods_pipeline.emulator.datasets.formatting import sql_text
 from ods_pipeline.emulator.explore.odsql import functions
-from ods_pipeline.emulator.explore.odsql.scanner import QUANTITY, Scanner, Unreadable
+from ods_pipeline.emulator.explore.odsql.scanner import QUANTITY, OdsqlSyntaxError, Scanner
 from ods_pipeline.emulator.explore.odsql.scope import NUMBERS, TIMES
 
 if TYPE_CHECKING:
@@ -32,20 +32,20 @@ WHOLE_ONLY = ("week", "month", "quarter", "year")
 WIDTH = re.compile(QUANTITY.pattern + r"\s*\)")
 
 
-def ranged(scanner: Scanner, reader: Expressions) -> Column:
+def parse_range(scanner: Scanner, reader: Expressions) -> Column:
     """One range() key, read after its opening parenthesis."""
     column = reader.field()
     reader.require(column, (*NUMBERS, *TIMES), "range")
-    scanner.need(",")
+    scanner.require_symbol(",")
     start = scanner.position
     if found := scanner.take(WIDTH):
-        return _equal(scanner, reader, column, found)
+        return _equal_widths(scanner, reader, column, found)
     scanner.position = start
     bounds = [_bound(scanner, reader)]
     while scanner.symbol(","):
         bounds.append(_bound(scanner, reader))
-    scanner.need(")")
-    return _static(column, bounds)
+    scanner.require_symbol(")")
+    return _fixed_bounds(column, bounds)
 
 
 def _bound(scanner: Scanner, reader: Expressions) -> str | None:
@@ -53,45 +53,47 @@ def _bound(scanner: Scanner, reader: Expressions) -> str | None:
         return None
     bound = reader.literal()
     if bound is None:
-        raise Unreadable
+        raise OdsqlSyntaxError
     return bound.sql
 
 
-def _written(sql: str, column: Column) -> str:
+def _bound_text(sql: str, column: Column) -> str:
     if column.type in TIMES:
         return f"strftime(({sql})::TIMESTAMP, '%Y-%m-%dT%H:%M:%S.%g') || 'Z'"
     return f"({sql})::VARCHAR"
 
 
-def _span(low: str | None, high: str | None, column: Column) -> str:
-    left = "'[*'" if low is None else f"'[' || {_written(low, column)}"
-    right = "'*]'" if high is None else f"{_written(high, column)} || '['"
+def _label(low: str | None, high: str | None, column: Column) -> str:
+    left = "'[*'" if low is None else f"'[' || {_bound_text(low, column)}"
+    right = "'*]'" if high is None else f"{_bound_text(high, column)} || '['"
     return f"({left} || ', ' || {right})"
 
 
-def _static(column: Column, bounds: list[str | None]) -> Column:
+def _fixed_bounds(column: Column, bounds: list[str | None]) -> Column:
     cases = []
     for low, high in pairwise(bounds):
         tests = [f"{column.sql} >= {low}"] if low is not None else []
         tests += [f"{column.sql} < {high}"] if high is not None else []
-        cases.append(f"WHEN {' AND '.join(tests) or 'true'} THEN {_span(low, high, column)}")
+        cases.append(f"WHEN {' AND '.join(tests) or 'true'} THEN {_label(low, high, column)}")
     return Column("", RANGE, f"CASE {' '.join(cases)} END")
 
 
-def _equal(scanner: Scanner, reader: Expressions, column: Column, found: re.Match[str]) -> Column:
+def _equal_widths(
+    scanner: Scanner, reader: Expressions, column: Column, found: re.Match[str]
+) -> Column:
     width, unit = found[1], found[2]
     if column.type not in TIMES:
         if unit or float(width) == 0:
-            raise Unreadable
+            raise OdsqlSyntaxError
         low = f"floor({column.sql} / {width}) * {width}"
         cast = "BIGINT" if column.type == "int" and width.isdigit() else "DOUBLE"
         low = f"({low})::{cast}"
-        return Column("", RANGE, _span(low, f"({low} + {width})::{cast}", column))
+        return Column("", RANGE, _label(low, f"({low} + {width})::{cast}", column))
     name = UNITS.get(unit or "", (unit or "").removesuffix("s"))
     if name not in UNITS.values() or (name in WHOLE_ONLY and width != "1"):
-        scanner.wrong(f"Invalid interval: {width} {unit}.")
+        scanner.record_error(f"Invalid interval: {width} {unit}.")
         return Column("", RANGE, "NULL")
     step = f"to_{name}s({int(float(width))})"
-    time = functions.local(column, reader.scope)
-    low = f"time_bucket(INTERVAL {quoted(f'{width} {name}')}, {time})"
-    return Column("", RANGE, _span(low, f"{low} + {step}", column))
+    time = functions.local_time(column, reader.scope)
+    low = f"time_bucket(INTERVAL {sql_text(f'{width} {name}')}, {time})"
+    return Column("", RANGE, _label(low, f"{low} + {step}", column))

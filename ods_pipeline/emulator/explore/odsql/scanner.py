@@ -22,7 +22,7 @@ KEYWORDS = (
 RESERVED = frozenset(KEYWORDS.split(" "))
 
 
-class Unreadable(Exception):
+class OdsqlSyntaxError(Exception):
     """The text does not parse at this position."""
 
 
@@ -68,10 +68,10 @@ class Scanner:
                 return choice
         return None
 
-    def need(self, choice: str) -> None:
+    def require_symbol(self, choice: str) -> None:
         """This symbol or no sense."""
         if not self.symbol(choice):
-            raise Unreadable
+            raise OdsqlSyntaxError
 
     def string(self) -> str | None:
         """A quoted string, its escapes undone."""
@@ -99,11 +99,11 @@ class Scanner:
         """The text read since a position."""
         return self.text[start : self.position].strip()
 
-    def wrong(self, problem: str) -> None:
+    def record_error(self, problem: str) -> None:
         """Remember the first meaning error: a syntax error further on is told before it."""
         self.problem = self.problem or odsql_error(problem, self.clause)
 
-    def blame(self, problem: ApiError) -> None:
+    def record_api_error(self, problem: ApiError) -> None:
         """As ``wrong``, for errors with an envelope of their own."""
         self.problem = self.problem or problem
 

@@ -11,7 +11,7 @@ DAYS = ("mondays", "tuesdays", "wednesdays", "thursdays", "fridays", "saturdays"
 UNITS = ("year", "month", "day", "hour", "minute", "second", "microsecond")
 
 
-def instant(text: str, timezone: str) -> datetime | None:
+def parse_date(text: str, timezone: str) -> datetime | None:
     """A date literal as naive UTC; without an offset it is local to the time zone."""
     text = text.strip().replace("/", "-")
     if re.fullmatch(r"\d{4}(-\d{1,2}){0,2}", text):
@@ -26,7 +26,7 @@ def instant(text: str, timezone: str) -> datetime | None:
     return moment.astimezone(UTC).replace(tzinfo=None)
 
 
-def sql(moment: datetime) -> str:
+def timestamp_sql(moment: datetime) -> str:
     """A SQL literal."""
     return f"TIMESTAMP '{moment.isoformat(sep=' ')}'"
 
