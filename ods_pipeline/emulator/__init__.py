@@ -1,6 +1,6 @@
-"""A portal in a box: Explore API v2.1 and WFS over real HTTP, with verbs that make time pass.
+"""An emulated portal, over real HTTP: Explore API v2.1, WFS, logins, and verbs that change it.
 
-It shares no code with the client, so that a misreading cannot cancel itself out; only tests, the
+It shares no code with the client, so that a misreading cannot cancel itself out. Only tests, the
 demo and the command line import it.
 """
 

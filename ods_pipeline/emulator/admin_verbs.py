@@ -64,7 +64,7 @@ class AdminVerbs(PublisherVerbs):
     def hide(self, dataset_id: str, hidden: bool = True) -> Dataset:
         """Make a dataset private, or public again: those without the right do not find it."""
         with self.state.lock:
-            return self._saved(replace(self.state.dataset(dataset_id), hidden=hidden))
+            return self._put_metadata(replace(self.state.dataset(dataset_id), hidden=hidden))
 
     def shut(self, shut: bool = True) -> None:
         """Make the whole portal private, or public again."""

@@ -1,4 +1,7 @@
-"""The verbs over HTTP, for a person with curl: which there are and how they are called."""
+"""The control API ``/_emulator``: calls a verb by its name, and lists the verbs.
+
+What a verb does is defined with the verbs.
+"""
 
 from __future__ import annotations
 
@@ -46,7 +49,7 @@ ON_PORTAL = (
 
 
 def call(portal: AdminVerbs, verb: str, dataset_id: str, arguments: dict[str, Any]) -> Any:
-    """Do what ``POST /_emulator/<verb>/<dataset_id>`` asks; without a verb, tell them all."""
+    """Do the verb of ``POST /_emulator/<verb>/<dataset_id>``; without one, list all verbs."""
     if not verb:
         return {"verbs": _all_verbs()}
     if verb == "fail":
@@ -55,17 +58,17 @@ def call(portal: AdminVerbs, verb: str, dataset_id: str, arguments: dict[str, An
         getattr(portal, verb)(**arguments)
         return {"done": verb}
     if verb in ON_OTHERS:
-        made = getattr(portal, verb)(dataset_id, **arguments)
-        return {"done": verb, ON_OTHERS[verb]: dataset_id} | (made or {})
+        result = getattr(portal, verb)(dataset_id, **arguments)
+        return {"done": verb, ON_OTHERS[verb]: dataset_id} | (result or {})
     if verb not in ON_DATASETS:
         known = ", ".join((*ON_DATASETS, *ON_OTHERS, *ON_PORTAL, "fail"))
         raise api_error(404, "UnknownVerb", f"There is no verb {verb}; the verbs are {known}.")
-    made = getattr(portal, verb)(dataset_id, **arguments)
+    result = getattr(portal, verb)(dataset_id, **arguments)
     done = {"done": verb, "dataset_id": dataset_id}
-    return done | (_stamps(made) if isinstance(made, Dataset) else {})
+    return done | (_dates(result) if isinstance(result, Dataset) else {})
 
 
-def _stamps(dataset: Dataset) -> dict[str, Any]:
+def _dates(dataset: Dataset) -> dict[str, Any]:
     default = dataset.metas["default"]
     names = ("modified", "data_processed", "metadata_processed", "records_count")
     return {"dataset_id": dataset.dataset_id, **{name: default[name] for name in names}}
@@ -81,12 +84,12 @@ def _fail(
 
 
 def _all_verbs() -> dict[str, Any]:
-    told = {name: _description(name, "<dataset_id>") for name in ON_DATASETS}
-    told |= {name: _description(name, f"<{first}>") for name, first in ON_OTHERS.items()}
-    told |= {name: _description(name) for name in (*ON_PORTAL, "fail")}
+    verbs = {name: _description(name, "<dataset_id>") for name in ON_DATASETS}
+    verbs |= {name: _description(name, f"<{first}>") for name, first in ON_OTHERS.items()}
+    verbs |= {name: _description(name) for name in (*ON_PORTAL, "fail")}
     faults = {n: list(inspect.signature(getattr(Fault, n)).parameters) for n in KINDS}
-    told["fail"]["faults"] = faults
-    return told
+    verbs["fail"]["faults"] = faults
+    return verbs
 
 
 def _description(name: str, first: str = "") -> dict[str, Any]:

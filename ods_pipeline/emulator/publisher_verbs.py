@@ -1,4 +1,7 @@
-"""The verbs that make time pass on a portal, as its publishers would; HTTP is elsewhere."""
+"""The verbs of a portal's publishers: what they do to datasets, and the faults of later replies.
+
+What an administrator does, and HTTP, are elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +21,12 @@ from ods_pipeline.emulator.quirks import Quirks
 
 
 class PublisherVerbs:
-    """What can be done to a portal. The clock never gives the same instant twice."""
+    """What the publishers of a portal can do to its datasets.
+
+    Attributes:
+        state: The datasets. Its clock never gives the same instant twice.
+        faults: The faults that are pending.
+    """
 
     def __init__(self, quirks: Quirks):
         """An empty portal."""
@@ -49,22 +57,22 @@ class PublisherVerbs:
             declared = old.fields if old and fields is None else tuple(map(Field.of, fields or ()))
             rows = encode(declared, records)
             relation = self.state.store.create_table(rows) if declared else "(SELECT 1 WHERE false)"
-            base = old or self._identified(new_dataset(dataset_id, declared, relation))
+            base = old or self._with_unused_uid(new_dataset(dataset_id, declared, relation))
             base = replace(
                 base, fields=declared, relation=relation, features=feature_flags(declared)
             )
-            return self._processed(base, rows.num_rows, metas or {}, overrides)
+            return self._put_data(base, rows.num_rows, metas or {}, overrides)
 
-    def _identified(self, dataset: Dataset) -> Dataset:
-        """A new dataset with an identity of its own: its name may once have been another's."""
+    def _with_unused_uid(self, dataset: Dataset) -> Dataset:
+        """A new dataset with a uid of its own: another may have had its identifier before."""
         taken = {known.dataset_uid for known in self.state.datasets()}
-        made = (new_uid(f"{dataset.dataset_id}{'~' * n}") for n in range(len(taken) + 1))
-        return replace(dataset, dataset_uid=next(name for name in made if name not in taken))
+        candidates = (new_uid(f"{dataset.dataset_id}{'~' * n}") for n in range(len(taken) + 1))
+        return replace(dataset, dataset_uid=next(uid for uid in candidates if uid not in taken))
 
-    def _processed(
+    def _put_data(
         self, dataset: Dataset, rows: int, metas: Mapping[str, Any], overrides: Mapping[str, Any]
     ) -> Dataset:
-        """Stamps after the records were processed."""
+        """Set the dates and the count of records just processed."""
         default = dataset.metas["default"]
         moment = self.state.clock.tick(default["data_processed"])
         stamps: dict[str, Any] = {"records_count": rows, "metadata_processed": moment}
@@ -87,7 +95,7 @@ class PublisherVerbs:
                 order = f"hash(r, {self.state.version})"
                 sql = f"SELECT r.* FROM {dataset.relation} AS r ORDER BY {order}"
                 dataset = replace(dataset, relation=self.state.store.create_table_as(sql))
-            return self._processed(dataset, self.state.store.count(dataset.relation), {}, {})
+            return self._put_data(dataset, self.state.store.count(dataset.relation), {}, {})
 
     def touch(self, dataset_id: str) -> Dataset:
         """Re-index the metadata; nothing else moves but ``modified`` where it follows."""
@@ -96,10 +104,10 @@ class PublisherVerbs:
     def describe(self, dataset_id: str, **metas: Any) -> Dataset:
         """Edit basic metadata."""
         with self.state.lock:
-            return self._saved(self.state.dataset(dataset_id).with_metadata(**metas))
+            return self._put_metadata(self.state.dataset(dataset_id).with_metadata(**metas))
 
-    def _saved(self, dataset: Dataset) -> Dataset:
-        """Stamps after the metadata was saved."""
+    def _put_metadata(self, dataset: Dataset) -> Dataset:
+        """Set the dates of metadata just saved."""
         default = dataset.metas["default"]
         moment = self.state.clock.tick(default["metadata_processed"])
         stamps = {"metadata_processed": moment}
@@ -115,25 +123,27 @@ class PublisherVerbs:
         """Change what a field is called or said to be; its name stays."""
         with self.state.lock:
             dataset = self.state.dataset(dataset_id)
-            place = _position(dataset, field)
-            old = dataset.fields[place]
+            position = _position(dataset, field)
+            old = dataset.fields[position]
             new = replace(old, label=label or old.label, description=description or old.description)
-            return self._saved(replace(dataset, fields=_replaced(dataset.fields, place, new)))
+            return self._put_metadata(
+                replace(dataset, fields=_replaced(dataset.fields, position, new))
+            )
 
     def retype(self, dataset_id: str, field: str, type: str) -> Dataset:
         """Change a field's declared type; values that do not fit become null."""
         with self.state.lock:
             dataset = self.state.dataset(dataset_id)
-            place = _position(dataset, field)
-            new = with_other_type(dataset.fields[place], type)
-            sql = values_of_other_type(dataset.columns()[place], type)
-            select = f"SELECT r.* REPLACE ({sql} AS c{place}) FROM {dataset.relation} AS r"
-            fields = _replaced(dataset.fields, place, new)
+            position = _position(dataset, field)
+            new = with_other_type(dataset.fields[position], type)
+            sql = values_of_other_type(dataset.columns()[position], type)
+            select = f"SELECT r.* REPLACE ({sql} AS c{position}) FROM {dataset.relation} AS r"
+            fields = _replaced(dataset.fields, position, new)
             relation = self.state.store.create_view(select)
             dataset = replace(
                 dataset, fields=fields, relation=relation, features=feature_flags(fields)
             )
-            return self._processed(dataset, self.state.store.count(relation), {}, {})
+            return self._put_data(dataset, self.state.store.count(relation), {}, {})
 
     def withdraw(self, dataset_id: str) -> None:
         """Unpublish: the dataset is not found any more."""
@@ -143,13 +153,13 @@ class PublisherVerbs:
         """Hide the records, or show them again; the metadata stays visible."""
         with self.state.lock:
             dataset = self.state.dataset(dataset_id)
-            return self._saved(replace(dataset, data_visible=not restricted))
+            return self._put_metadata(replace(dataset, data_visible=not restricted))
 
     def rename(self, dataset_id: str, new_id: str) -> Dataset:
         """Change the identifier; the uid is what stays."""
         with self.state.lock:
             dataset = self.state.remove(dataset_id)
-            return self._saved(replace(dataset, dataset_id=new_id))
+            return self._put_metadata(replace(dataset, dataset_id=new_id))
 
     def lie(self, dataset_id: str, **untrue: Any) -> Dataset:
         """Make the metadata say something untrue: a basic metadata or a part of the object."""
@@ -182,11 +192,11 @@ class PublisherVerbs:
 
 
 def _position(dataset: Dataset, field: str) -> int:
-    for place, declared in enumerate(dataset.fields):
+    for position, declared in enumerate(dataset.fields):
         if declared.name == field:
-            return place
+            return position
     raise ValueError(f"{dataset.dataset_id} has no field {field}")
 
 
-def _replaced(fields: tuple[Field, ...], place: int, new: Field) -> tuple[Field, ...]:
-    return (*fields[:place], new, *fields[place + 1 :])
+def _replaced(fields: tuple[Field, ...], position: int, new: Field) -> tuple[Field, ...]:
+    return (*fields[:position], new, *fields[position + 1 :])

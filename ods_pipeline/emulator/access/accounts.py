@@ -29,7 +29,7 @@ class Key:
 
 @dataclass(frozen=True)
 class Application:
-    """An OAuth2 application, named ``client_id`` as oauthlib asks for it."""
+    """An OAuth2 application; oauthlib needs the name ``client_id``."""
 
     client_id: str
     secret: str = field(repr=False)

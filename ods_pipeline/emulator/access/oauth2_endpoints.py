@@ -34,7 +34,7 @@ from ods_pipeline.emulator.http.request import Request
 from ods_pipeline.emulator.quirks import AccessQuirks
 
 AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"
-# Whatever the emulator is served on: oauthlib knows no loopback, it asks for https.
+# Whatever the emulator is served on: oauthlib knows no loopback and requires https.
 SECURE = "https://portal"
 ORDER = ("access_token", "expires_in", "token_type", "state", "scope", "refresh_token")
 

@@ -1,4 +1,7 @@
-"""What the portal holds: fields, columns and datasets, frozen; no engine and no HTTP here."""
+"""The declarations of datasets: fields, the columns of queries, and metadata; all immutable.
+
+Rows, HTTP and the engine do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -32,7 +35,7 @@ class Field:
 
     @classmethod
     def of(cls, declared: Mapping[str, Any]) -> Field:
-        """From the shape of ``fields[]`` in the API; only name and type are required."""
+        """From an entry of ``fields[]`` in the API; only name and type are required."""
         if declared["type"] not in TYPES:
             raise ValueError(f"{declared['type']!r} is no field type; choose from {TYPES}")
         return cls(
@@ -50,13 +53,13 @@ class Field:
 
     @property
     def precision(self) -> str | None:
-        """``year`` or ``month`` for dates written short, else nothing."""
+        """``year`` or ``month`` for dates of that precision, else none."""
         declared = self.annotations.get("timeserie_precision")
         value = declared[0] if isinstance(declared, list) and declared else declared
         return value if self.type == "date" and value in ("year", "month") else None
 
     def document(self) -> dict[str, Any]:
-        """The declaration as the catalog shows it."""
+        """The declaration as the catalog writes it."""
         return {
             "name": self.name,
             "description": self.description,
@@ -90,7 +93,7 @@ class Column:
         )
 
     def with_sql(self, sql: str) -> Column:
-        """The same column, computed elsewhere."""
+        """The same column, computed by other SQL."""
         return replace(self, sql=sql)
 
 
@@ -109,7 +112,7 @@ class Dataset:
     visibility: str = "domain"
     has_records: bool = True
     data_visible: bool = True
-    # Who may see it is not shown by the API: this is no part of the document.
+    # The API does not say who may see a dataset: this is no part of the document.
     hidden: bool = False
 
     def columns(self) -> tuple[Column, ...]:
@@ -117,7 +120,7 @@ class Dataset:
         return tuple(Column.of(f, f"r.c{i}") for i, f in enumerate(self.fields))
 
     def with_metadata(self, **values: Any) -> Dataset:
-        """The same dataset with other values in its basic metadata."""
+        """The same dataset with these values in its basic metadata."""
         metas = {**self.metas, "default": {**self.metas["default"], **values}}
         return replace(self, metas=metas)
 

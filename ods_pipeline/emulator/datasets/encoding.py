@@ -1,4 +1,7 @@
-"""JSON-shaped values into stored Arrow columns, one rule per field type; nothing here renders."""
+"""Values as they are stored: JSON values as Arrow columns, and columns under another field type.
+
+How values are written in replies does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -67,7 +70,7 @@ def _date(value: str | date) -> date:
 
 
 def _datetime(value: str | datetime) -> datetime | None:
-    """A moment without its zone; what cannot be read is none, for an engine holds nothing else."""
+    """A datetime as naive UTC; none where it cannot be read."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else value
     except ValueError:
@@ -116,7 +119,7 @@ SQL_TYPES = {
     "boolean": "BOOLEAN",
 }
 
-# Within a family values are cast as they are, else through their text.
+# Within a group values are cast directly, else through their text.
 CASTABLE = ({"int", "double", "boolean"}, {"date", "datetime"})
 
 
@@ -124,8 +127,8 @@ def with_other_type(field: Field, kind: str) -> Field:
     """The declaration with another type; annotations of the old type go."""
     if kind not in TYPES:
         raise ValueError(f"{kind!r} is no field type; choose from {TYPES}")
-    bound = ("multivalued", "timeserie_precision", "decimals", "unit")
-    kept = {k: v for k, v in field.annotations.items() if k not in bound}
+    of_old_type = ("multivalued", "timeserie_precision", "decimals", "unit")
+    kept = {k: v for k, v in field.annotations.items() if k not in of_old_type}
     return replace(field, type=kind, annotations=kept)
 
 
@@ -138,5 +141,5 @@ def values_of_other_type(column: Column, kind: str) -> str:
     text = text_value(column, "UTC")
     if kind in ("text", "json_blob"):
         return text
-    alike = any({kind, column.type} <= family for family in CASTABLE)
-    return f"TRY_CAST({column.sql if alike else text} AS {SQL_TYPES[kind]})"
+    castable = any({kind, column.type} <= group for group in CASTABLE)
+    return f"TRY_CAST({column.sql if castable else text} AS {SQL_TYPES[kind]})"

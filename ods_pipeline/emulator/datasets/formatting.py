@@ -1,4 +1,7 @@
-"""Values as text and JSON, the same in every reply: SQL that formats, Python that wraps."""
+"""Values as all replies write them, text and JSON: SQL that formats, and Python for the rest.
+
+What only one export format does belongs to that format.
+"""
 
 from __future__ import annotations
 
@@ -23,14 +26,14 @@ def iso_datetime(sql: str, timezone: str) -> str:
 
 def iso_date(sql: str, precision: str | None) -> str:
     """SQL for a date, as short as its precision."""
-    shapes = {"year": "%Y", "month": "%Y-%m"}
-    if precision in shapes:
-        return f"strftime({sql}, '{shapes[precision]}')"
+    formats = {"year": "%Y", "month": "%Y-%m"}
+    if precision in formats:
+        return f"strftime({sql}, '{formats[precision]}')"
     return f"{sql}::VARCHAR"
 
 
 def json_value(column: Column, timezone: str) -> str:
-    """SQL that brings a value as near to its JSON shape as SQL can."""
+    """SQL for a value as JSON has it, as far as SQL can; see ``JSON_CONVERTERS``."""
     if column.type == "datetime":
         return iso_datetime(column.sql, timezone)
     if column.type == "date":
@@ -69,7 +72,7 @@ def _parsed_shape(text: str | None) -> Any:
 
 
 def _parsed_json(text: str | None) -> Any:
-    """What the text holds; a text that is no JSON is itself (``json_format`` may give one)."""
+    """The JSON value of a text; a text that is no JSON stays one (``json_format`` may give one)."""
     try:
         return None if text is None else json.loads(text)
     except ValueError:

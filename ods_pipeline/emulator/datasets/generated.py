@@ -1,4 +1,7 @@
-"""Datasets that are computed when read: thousands of small ones, or one of millions of rows."""
+"""Datasets whose rows are computed when they are read: many small ones, or one of millions of rows.
+
+Datasets with stored rows do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ SHAPE_FIELD = Field("shape", "geo_shape", "Shape", None)
 
 
 def small_rows(number: int, rows: int) -> str:
-    """The rows of one made-up dataset, as a subquery."""
+    """The rows of one small dataset, as a subquery."""
     i = f"(i + {number})"
     return (
         f"(SELECT lpad(({i} % 99999)::VARCHAR, 5, '0') AS c0, 'Item ' || i AS c1, {i} * 7 AS c2,"
@@ -46,7 +49,7 @@ def small_rows(number: int, rows: int) -> str:
 
 
 def big_rows(rows: int, vertices: int = 0) -> str:
-    """Millions of rows, never held anywhere."""
+    """A query for millions of rows, which are never stored."""
     return (
         "SELECT i AS c0, lpad((i % 999983)::VARCHAR, 6, '0') AS c1,"
         " CASE i % 10 WHEN 0 THEN NULL WHEN 1 THEN 'a; \"quoted\" remark ' || i"
@@ -76,7 +79,7 @@ def polygon_column(vertices: int) -> str:
 
 
 def small_dataset(number: int, rows: int, moment: str) -> Dataset:
-    """One dataset of a made-up portal."""
+    """One of many small datasets."""
     dataset_id = f"made-up-{number:05}"
     return _dataset(
         dataset_id,

@@ -1,4 +1,7 @@
-"""Geometries by shapely, and the functions that DuckDB lacks offline; no ODSQL syntax here."""
+"""Geometries: spatial functions for DuckDB, literals of ODSQL, and projection to other systems.
+
+The syntax of ODSQL does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -99,14 +102,14 @@ def _transformer(epsg: int) -> Transformer:
 
 
 def project_shapes(shapes: Any, epsg: int) -> Any:
-    """An array of shapely geometries, moved."""
+    """An array of shapely geometries, in another reference system."""
     if epsg == 4326:
         return shapes
     return shapely.transform(shapes, _transformer(epsg).transform, interleaved=False)
 
 
 def project_geojson(geometry: dict[str, Any], epsg: int) -> dict[str, Any]:
-    """A GeoJSON geometry, moved."""
+    """A GeoJSON geometry, in another reference system."""
     if epsg == 4326:
         return geometry
     return _project(geometry, _transformer(epsg))

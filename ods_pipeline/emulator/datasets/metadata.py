@@ -1,4 +1,7 @@
-"""New datasets and the metadata that portals give them; nothing here touches rows."""
+"""The metadata that a portal gives to new datasets.
+
+Nothing here touches rows.
+"""
 
 from __future__ import annotations
 
@@ -62,7 +65,7 @@ DEFAULT_METADATA: Mapping[str, Any] = {
     "parent_domain": None,
     "update_frequency": None,
 }
-# The feature flags that a type of field brings.
+# The feature flag of a dataset with a field of this type.
 FLAGS_BY_TYPE = {
     "date": "timeserie",
     "datetime": "timeserie",
@@ -73,18 +76,18 @@ FLAGS_BY_TYPE = {
 
 
 def feature_flags(fields: Iterable[Field]) -> tuple[str, ...]:
-    """What a portal says one can do with these fields."""
+    """The feature flags of a dataset with these fields: what can be done with it."""
     found = dict.fromkeys(FLAGS_BY_TYPE[f.type] for f in fields if f.type in FLAGS_BY_TYPE)
     return ("analyze", *found)
 
 
 def new_uid(seed: str) -> str:
-    """An identity in the shape that portals give."""
+    """A ``dataset_uid`` in the form that portals give."""
     return "da_" + hashlib.sha256(seed.encode()).hexdigest()[:6]
 
 
 def dataset_from_document(document: Mapping[str, Any], relation: str) -> Dataset:
-    """A dataset from the object that the API shows."""
+    """A dataset from its object in the API."""
     return Dataset(
         dataset_id=document["dataset_id"],
         dataset_uid=document["dataset_uid"],
@@ -101,7 +104,7 @@ def dataset_from_document(document: Mapping[str, Any], relation: str) -> Dataset
 
 
 def new_dataset(dataset_id: str, fields: tuple[Field, ...], relation: str) -> Dataset:
-    """A dataset that nobody has described yet."""
+    """A dataset with only the metadata that a portal sets by itself."""
     return Dataset(
         dataset_id=dataset_id,
         dataset_uid=new_uid(dataset_id),

@@ -1,4 +1,7 @@
-"""What one portal holds at a moment: datasets by identifier, the engine and the clock."""
+"""The datasets of a portal by identifier, with its clock and the version that every change raises.
+
+What a caller may do is not decided here.
+"""
 
 from __future__ import annotations
 
@@ -16,10 +19,10 @@ from ods_pipeline.emulator.wfs.gml_geometries import collection_depth
 
 
 class Clock:
-    """Real time, pushed forward where two events would share an instant."""
+    """The time of the machine, but never the same instant twice, and never backwards."""
 
     def __init__(self) -> None:
-        """Start before everything."""
+        """Begin with the first instant."""
         self._last = datetime(2000, 1, 1, tzinfo=UTC)
         self._lock = threading.Lock()
 
@@ -32,7 +35,7 @@ class Clock:
 
 
 def _instant(text: str | None) -> datetime:
-    """A stamp as an instant; what is no stamp (metadata may lie) is long ago."""
+    """A timestamp as an instant; any other text (metadata may be untrue) is long ago."""
     try:
         moment = datetime.fromisoformat(text or "")
     except ValueError:
@@ -41,7 +44,7 @@ def _instant(text: str | None) -> datetime:
 
 
 def timestamp(moment: datetime) -> str:
-    """The two shapes of metadata timestamps: with six digits of fraction, or none."""
+    """A timestamp as metadata has it: six digits of a second's fraction, or none."""
     moment = moment.replace(microsecond=moment.microsecond // 1000 * 1000)
     return moment.isoformat()
 
@@ -60,26 +63,26 @@ class State:
         self._collection_depths: dict[str, int] = {}
         self._hidden_ids: frozenset[str] = frozenset()
 
-    def visible_to(self, may: Callable[[str], bool]) -> State:
-        """The portal at this moment for someone who may see certain private datasets."""
+    def visible_to(self, may_see: Callable[[str], bool]) -> State:
+        """The portal at this moment, for a caller who may see certain private datasets."""
         with self.lock:
-            seen = copy.copy(self)
+            visible = copy.copy(self)
             hidden = (name for name, dataset in self._datasets.items() if dataset.hidden)
-            seen._hidden_ids = frozenset(name for name in hidden if not may(name))
-            seen._datasets = {
-                name: self._with_records(dataset) if may(name) else dataset
+            visible._hidden_ids = frozenset(name for name in hidden if not may_see(name))
+            visible._datasets = {
+                name: self._with_records(dataset) if may_see(name) else dataset
                 for name, dataset in self._datasets.items()
-                if name not in seen._hidden_ids
+                if name not in visible._hidden_ids
             }
-            return seen
+            return visible
 
     def _with_records(self, dataset: Dataset) -> Dataset:
-        """With its records, unless they were never recorded: the sample has such a dataset."""
+        """With its records readable, unless they were never recorded, as of one sample dataset."""
         if dataset.data_visible:
             return dataset
-        there = self.store.count(dataset.relation)
-        promised = dataset.metas["default"].get("records_count")
-        return replace(dataset, data_visible=True) if there or not promised else dataset
+        rows = self.store.count(dataset.relation)
+        declared = dataset.metas["default"].get("records_count")
+        return replace(dataset, data_visible=True) if rows or not declared else dataset
 
     def dataset(self, dataset_id: str) -> Dataset:
         """The dataset, or the portal's 404."""
@@ -89,13 +92,13 @@ class State:
         return dataset
 
     def find(self, dataset_id: str) -> Dataset | None:
-        """The dataset, if there is one; one that is withheld may be the portal's 403."""
+        """The dataset, if there is one; one that is hidden may be the portal's 403."""
         if dataset_id in self._hidden_ids and self.quirks.access.hidden == "403":
             raise forbidden()
         return self._datasets.get(dataset_id)
 
     def collection_depth(self, dataset: Dataset) -> int:
-        """How deep geometry collections are in each other; looked up once for each relation."""
+        """How deep geometry collections are nested; computed once for each relation."""
         shapes = [c.sql for c in dataset.columns() if c.type == "geo_shape"]
         if shapes and dataset.relation not in self._collection_depths:
             deepest = ", ".join(["0", *map(collection_depth, shapes)])
@@ -104,7 +107,7 @@ class State:
         return self._collection_depths.get(dataset.relation, 0)
 
     def without_collections(self, relation: str) -> None:
-        """Spare the look into rows that are known to hold none."""
+        """Note that the rows of a relation hold no geometry collections."""
         self._collection_depths[relation] = 0
 
     def datasets(self) -> list[Dataset]:
@@ -113,13 +116,13 @@ class State:
             return list(self._datasets.values())
 
     def put(self, dataset: Dataset) -> None:
-        """Add or replace."""
+        """Add or replace a dataset."""
         with self.lock:
             self._datasets[dataset.dataset_id] = dataset
             self.version += 1
 
     def remove(self, dataset_id: str) -> Dataset:
-        """Take away."""
+        """Remove a dataset."""
         with self.lock:
             removed = self.dataset(dataset_id)
             del self._datasets[dataset_id]

@@ -43,7 +43,7 @@ def _engine(process: int) -> duckdb.DuckDBPyConnection:
     engine.execute("SET memory_limit = '1GB'")
     engine.execute(MACROS)
     geometry.register(engine)
-    # Let go of it at the end of the process, or the binding reports a leak on stderr.
+    # Release it at the end of the process, or the binding reports a leak on stderr.
     atexit.register(_engine.cache_clear)
     atexit.register(_file_view.cache_clear)
     return engine
@@ -113,7 +113,7 @@ class Store:
         """The rows of a query in order, never all at once; a wrong query fails here."""
         cursor = self._connected(self._connection)
         reader = cursor.sql(sql).to_arrow_reader(rows)
-        return _drained(cursor, reader)
+        return _read_batches(cursor, reader)
 
     def table(self, sql: str) -> pa.Table:
         """The rows of a small query."""
@@ -132,13 +132,13 @@ class Store:
         return self.number(f"SELECT count(*) FROM {relation}")
 
     def close(self) -> None:
-        """Forget everything; a second call does nothing."""
+        """Drop all data; a second call does nothing."""
         self._connection.close()
         with _ENGINE_LOCK:
             self._engine.execute(f"DETACH DATABASE IF EXISTS {self._database}")
 
 
-def _drained(
+def _read_batches(
     cursor: duckdb.DuckDBPyConnection, reader: pa.RecordBatchReader
 ) -> Iterator[pa.RecordBatch]:
     try:

@@ -1,4 +1,7 @@
-"""The catalog endpoints: datasets in pages or in one piece, links and facets."""
+"""The catalog endpoints: datasets in pages or as an export, their links, facets and attachments.
+
+The rows of datasets do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -31,6 +34,7 @@ from ods_pipeline.emulator.http.reply import (
     Reply,
     as_json,
     file_reply,
+    gzip_stream,
     json_reply,
 )
 from ods_pipeline.emulator.http.request import Request
@@ -42,16 +46,16 @@ DEFAULT_FACETS = ("features", "default.theme", "default.keyword")
 
 
 class Catalog:
-    """The datasets of a state as the API lists them; what is costly is kept until they change."""
+    """The catalog of some datasets; its table and export are kept until the datasets change."""
 
     def __init__(self, state: State):
-        """Look at a state."""
+        """List the datasets of a state."""
         self.state = state
         self._table: tuple[int, CatalogTable] | None = None
         self._export: tuple[int, bytes] | None = None
 
     def table(self) -> CatalogTable:
-        """The catalog as a relation, made when first asked for."""
+        """The catalog as a table, made when it is first needed."""
         with self.state.lock:
             version = self.state.version
             if self._table is None or self._table[0] != version:
@@ -92,16 +96,16 @@ class Catalog:
         if not request.one("select"):
             return json_reply(dataset_document(request, dataset))
         table, query = self._compiled(request)
-        place = table.datasets.index(dataset)
-        query = replace(query, where=f"{table.position.sql} = {place}")
+        position = table.datasets.index(dataset)
+        query = replace(query, where=f"{table.position.sql} = {position}")
         return json_reply(next(iter(json_rows(self.state.store, query, request.timezone))))
 
     def export(self, request: Request, name: str) -> Reply:
         """GET /catalog/exports/{format}."""
         if name not in FORMATS:
             raise unknown_uri()
-        asked = {key for key, _ in request.pairs}
-        if name == "json" and not asked & {*CLAUSES, "limit", "offset"} and _in_utc(request):
+        given = {key for key, _ in request.pairs}
+        if name == "json" and not given & {*CLAUSES, "limit", "offset"} and _in_utc(request):
             return self._whole(request)
         table, query = self._compiled(request)
         query = with_export_limits(request, query)
@@ -113,21 +117,21 @@ class Catalog:
         )
 
     def _whole(self, request: Request) -> Reply:
-        """The whole catalog, packed once per version."""
+        """The whole catalog, compressed once per version."""
         with self.state.lock:
             version = self.state.version
             if self._export is None or self._export[0] != version:
                 documents = [dataset.document() for dataset in self.state.datasets()]
-                self._export = (version, _compressed(as_json(documents)))
-            packed = self._export[1]
+                self._export = (version, b"".join(gzip_stream([as_json(documents)])))
+            compressed = self._export[1]
         if "gzip" in request.headers.get("accept-encoding", ""):
             headers = (
                 ("content-disposition", 'attachment; filename="datasets.json"'),
                 ("content-encoding", "gzip"),
                 *COMMON_HEADERS,
             )
-            return Reply(200, [packed], JSON, headers, compressible=False)
-        return file_reply("datasets.json", JSON, [zlib.decompress(packed, 31)])
+            return Reply(200, [compressed], JSON, headers, compressible=False)
+        return file_reply("datasets.json", JSON, [zlib.decompress(compressed, 31)])
 
     def _csv(self, request: Request, table: CatalogTable, query: Query) -> Iterator[bytes]:
         chosen = replace(query, columns=(table.position,))
@@ -164,13 +168,8 @@ def _in_utc(request: Request) -> bool:
     return request.timezone == "UTC"
 
 
-def _compressed(body: bytes) -> bytes:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    return packer.compress(body) + packer.flush()
-
-
 def dataset_document(request: Request, dataset: Dataset) -> dict[str, Any]:
-    """A dataset object with what the request adds to it."""
+    """A dataset object, with the parts that a request may add."""
     document = dataset.document()
     if not _in_utc(request):
         document["metas"]["default"] |= _local_dates(document["metas"]["default"], request.timezone)
@@ -196,7 +195,7 @@ def _links(request: Request, dataset: Dataset) -> list[dict[str, str]]:
 
 
 def catalog_csv(datasets: Sequence[Dataset], dialect: CsvOptions) -> Iterator[bytes]:
-    """The lossy CSV of the catalog: metadata under dotted names, ``datasetid`` last."""
+    """The catalog as CSV: metadata under dotted names, ``datasetid`` last."""
     names = metadata_names(datasets)
     plain = replace(dialect, with_bom=False)
     yield csv_header([*(f"{t}.{n}" for t, n in names), "datasetid"], dialect)

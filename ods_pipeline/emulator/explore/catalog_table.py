@@ -1,4 +1,7 @@
-"""The catalog as a relation of its own, so that ODSQL answers over datasets as over records."""
+"""The catalog as a table in the engine, so that ODSQL can query datasets as it queries records.
+
+How a dataset is written in a reply does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -12,14 +15,14 @@ from ods_pipeline.emulator.datasets.encoding import encode
 from ods_pipeline.emulator.datasets.store import Store
 
 TIMES = ("modified", "data_processed", "metadata_processed", "created", "issued")
-# What select may name besides metadata, and where may not.
+# Columns that select may name besides metadata, but where may not.
 SELECT_ONLY = ("fields", "attachments", "alternative_exports", "visibility", "data_visible")
 MULTIVALUED = {"multivalued": [","]}
 
 
 @dataclass(frozen=True)
 class CatalogTable:
-    """The relation, its columns, and the datasets in the order of its rows."""
+    """The table, its columns, and the datasets in the order of its rows."""
 
     relation: str
     columns: tuple[Column, ...]
@@ -27,12 +30,12 @@ class CatalogTable:
 
     @property
     def position(self) -> Column:
-        """The column that says which dataset a row is."""
+        """The column with the position of a row's dataset."""
         return Column("\0position", "int", f"r.c{len(self.columns)}")
 
 
 def metadata_names(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:
-    """Every template and metadata name in use, in the order of the datasets that show them."""
+    """Every template and metadata name in use, in the order of the datasets."""
     seen: dict[tuple[str, str], None] = {}
     for dataset in datasets:
         for template, values in dataset.metas.items():
@@ -77,7 +80,7 @@ def _query_column(numbered: tuple[int, Field]) -> Column:
 
 
 def _column(name: str, values: list[Any]) -> tuple[Field, list[Any]]:
-    """The type of a metadata column is what its values show."""
+    """A metadata column; its type follows from its values."""
     present = [value for value in values if value is not None]
     if any(isinstance(v, list) for v in present):
         values = [v if isinstance(v, list) or v is None else [v] for v in values]

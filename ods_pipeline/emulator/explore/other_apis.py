@@ -1,7 +1,6 @@
-"""Portals that speak another dialect than v2.1, as they were recorded: v2.0, v1, and a look-alike.
+"""Portals without v2.1, as recorded: API v2.0, API v1, and other software in their place.
 
-The look-alike is another software that answers under an Opendatasoft portal's old name: records
-and exports, no catalog, errors as French text, times without a zone.
+What all portals with v2.1 answer does not belong here.
 """
 
 from __future__ import annotations
@@ -30,7 +29,7 @@ FORMATS = ("csv", "xlsx", "parquet", "json", "jsonl", "geojson")
 
 
 def answer(request: Request, state: State) -> Reply:
-    """The reply of a portal that speaks no v2.1."""
+    """The reply of a portal without v2.1."""
     return APIS[state.quirks.dialect](request, state)
 
 
@@ -73,9 +72,9 @@ def v1(request: Request, state: State) -> Reply:
     rows, start = request.integer("rows", 10, -1), request.integer("start", 0, 0)
     found = state.datasets()
     page = found[start:] if rows < 0 else found[start : start + rows]
-    asked = {"timezone": "UTC", "rows": rows, "format": "json", "staged": False}
-    listed = [_v1_dataset(dataset) for dataset in page]
-    return json_reply({"nhits": len(found), "parameters": asked, "datasets": listed})
+    parameters = {"timezone": "UTC", "rows": rows, "format": "json", "staged": False}
+    datasets = [_v1_dataset(dataset) for dataset in page]
+    return json_reply({"nhits": len(found), "parameters": parameters, "datasets": datasets})
 
 
 def _v1_dataset(dataset: Dataset) -> dict[str, Any]:
@@ -87,7 +86,10 @@ def _v1_dataset(dataset: Dataset) -> dict[str, Any]:
 
 
 def look_alike(request: Request, state: State) -> Reply:
-    """Records and exports of single datasets, and nothing else."""
+    """Other software under an Opendatasoft portal's old name.
+
+    It has records and exports but no catalog, errors in French, and times without a zone.
+    """
     path = request.path.removeprefix(PREFIX + "/catalog/datasets/")
     parts = [unquote(part) for part in path.split("/")] if path != request.path else []
     try:

@@ -1,4 +1,7 @@
-"""A request's clauses over a relation, as one SQL query; writing its rows is not done here."""
+"""The parameters of a request compiled to one SQL query, and its rows as JSON values.
+
+The endpoints and their limits do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -17,7 +20,7 @@ from ods_pipeline.emulator.http.request import Request
 
 @dataclass(frozen=True)
 class Query:
-    """A relation, filtered, grouped, sorted and cut."""
+    """A relation, filtered, grouped, sorted and limited."""
 
     relation: str
     columns: tuple[Column, ...]
@@ -47,8 +50,8 @@ class Query:
             sql += f" LIMIT {self.limit}"
         return sql + (f" OFFSET {self.offset}" if self.offset else "")
 
-    def written(self, expressions: list[str]) -> str:
-        """SQL for expressions over the rows, in their order."""
+    def select(self, expressions: list[str]) -> str:
+        """SQL for expressions over the rows of this query, in their order."""
         return f"SELECT {', '.join(expressions) or '1'} FROM ({self.rows()}) AS q"
 
     def matching(self) -> str:
@@ -74,17 +77,17 @@ def compile_query(
     forbidden: Callable[[str], bool] = _nothing,
     prefix: str = "",
 ) -> Query:
-    """All the clauses of a request; whatever can not be answered truly is an error."""
+    """All the clauses of a request; what cannot be answered correctly is an error."""
     scope = Scope(columns, request.timezone, request.lang, forbidden=forbidden, prefix=prefix)
     conditions = [clauses.where(text, scope) for text in request.many("where")]
     conditions += facet_conditions(request, scope, disjunctive)
     where = " AND ".join(conditions) or "true"
     keys = tuple(k for text in request.many("group_by") for k in clauses.group_by(text, scope))
     query = Query(relation, (), where)
-    return _grouped(request, scope, query, keys) if keys else _plain(request, scope, query)
+    return _grouped(request, scope, query, keys) if keys else _ungrouped(request, scope, query)
 
 
-def _plain(request: Request, scope: Scope, query: Query) -> Query:
+def _ungrouped(request: Request, scope: Scope, query: Query) -> Query:
     selection = clauses.select(_joined(request, "select"), replace(scope, forbidden=_nothing))
     scope = scope.aliased(selection.columns)
     order = _order(request, scope)
@@ -97,18 +100,18 @@ def _plain(request: Request, scope: Scope, query: Query) -> Query:
 
 
 def _grouped(request: Request, scope: Scope, query: Query, keys: tuple[Column, ...]) -> Query:
-    lists = [key for key in keys if key.multivalued]
+    multivalued = [key for key in keys if key.multivalued]
     relation = query.relation
-    if lists:
+    if multivalued:
         # A row is in the group of each of its values; without values, in the null group.
         spread = ", ".join(
             f"unnest(CASE WHEN len(coalesce({key.sql}, [])) = 0 THEN [NULL] ELSE {key.sql} END)"
             f" AS u{i}"
-            for i, key in enumerate(lists)
+            for i, key in enumerate(multivalued)
         )
         relation = f"(SELECT r.*, {spread} FROM {relation} AS r WHERE {query.where})"
         query = replace(query, relation=relation, where="true")
-        names = {key.name: f"r.u{i}" for i, key in enumerate(lists)}
+        names = {key.name: f"r.u{i}" for i, key in enumerate(multivalued)}
         keys = tuple(
             replace(key, sql=names[key.name], multivalued=False) if key.multivalued else key
             for key in keys
@@ -152,12 +155,12 @@ def facet_conditions(request: Request, scope: Scope, disjunctive: frozenset[str]
     refined: dict[str, list[str]] = {}
     for name, value in facet_values(request, "refine"):
         refined.setdefault(name, []).append(_condition(scope, "refine", name, value))
-    made = [
+    refined_conditions = [
         f"({(' OR ' if name in disjunctive else ' AND ').join(conditions)})"
         for name, conditions in refined.items()
     ]
     excluded = facet_values(request, "exclude")
-    return made + [f"(NOT {_condition(scope, 'exclude', n, v)})" for n, v in excluded]
+    return refined_conditions + [f"(NOT {_condition(scope, 'exclude', n, v)})" for n, v in excluded]
 
 
 def _condition(scope: Scope, clause: str, name: str, value: str) -> str:
@@ -184,7 +187,7 @@ def json_rows(store: Store, query: Query, timezone: str) -> Iterator[dict[str, A
     columns = query.outer()
     names = [column.name for column in columns]
     wraps = [JSON_CONVERTERS.get(column.type) for column in columns]
-    batches = store.batches(query.written([json_value(c, timezone) for c in columns]))
+    batches = store.batches(query.select([json_value(c, timezone) for c in columns]))
 
     def rows() -> Iterator[dict[str, Any]]:
         for batch in batches:

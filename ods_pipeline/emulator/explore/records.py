@@ -1,4 +1,7 @@
-"""The ``records`` endpoints: pages of records, groups, and one record by its identifier."""
+"""The ``records`` endpoints, and the limits that the API sets to pages and exports.
+
+The clauses of a request are compiled elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -18,19 +21,19 @@ MAX_LIMIT, MAX_RECORDS, MAX_GROUPS = 100, 10_000, 20_000
 
 
 def with_page_limits(request: Request, query: Query) -> Query:
-    """The page asked for, within the limits of the API."""
-    most, deepest = (MAX_GROUPS, MAX_GROUPS) if query.grouped else (MAX_LIMIT, MAX_RECORDS)
-    limit = request.integer("limit", 10, -1, most)
+    """The query with the page that is requested, within the limits of the API."""
+    max_limit, max_end = (MAX_GROUPS, MAX_GROUPS) if query.grouped else (MAX_LIMIT, MAX_RECORDS)
+    limit = request.integer("limit", 10, -1, max_limit)
     offset = request.integer("offset", 0, 0)
-    limit = most if limit == -1 else limit
-    if offset + limit > deepest:
-        expected = f"<= {deepest} is expected"
+    limit = max_limit if limit == -1 else limit
+    if offset + limit > max_end:
+        expected = f"<= {max_end} is expected"
         raise invalid_parameter("sum of offset + limit", offset + limit, expected)
     return replace(query, limit=limit, offset=offset)
 
 
 def with_export_limits(request: Request, query: Query) -> Query:
-    """What an export asks for: all, or so many. Its offset is undocumented and bounded."""
+    """The query with an export's limit, if any. Its offset is undocumented and bounded."""
     limit = request.integer("limit", -1, -1)
     offset = request.integer("offset", 0, 0)
     if offset and (limit == -1 or offset + limit > MAX_RECORDS):
@@ -92,13 +95,13 @@ def _records(
     chosen = identified if links or app else query
     for row in json_rows(state.store, chosen, request.timezone):
         found = row.pop("\0id", "")
-        head: dict[str, Any] = {}
+        added: dict[str, Any] = {}
         if links:
-            head["_links"] = _links(request, dataset, found)
+            added["_links"] = _links(request, dataset, found)
         if app:
             timestamp = dataset.metas["default"].get("data_processed")
-            head |= {"_id": found, "_timestamp": timestamp, "_size": len(as_json(row))}
-        yield head | row
+            added |= {"_id": found, "_timestamp": timestamp, "_size": len(as_json(row))}
+        yield added | row
 
 
 def _links(request: Request, dataset: Dataset, identifier: str) -> list[dict[str, str]]:

@@ -1,6 +1,6 @@
-"""What can go wrong on the way, by name, and the faults that wait for their requests.
+"""The faults there are, by name, and those that are pending for later requests.
 
-What each of them does to a reply is in `spoiling`, to the rows and columns in `spoilt_rows`.
+What each does to a reply, or to rows, does not belong here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ GZIP_DAMAGES = ("truncated", "checksum", "flipped", "none", "untold")
 
 @dataclass(frozen=True)
 class Fault:
-    """One thing that goes wrong; make it with the methods below.
+    """One thing that goes wrong; made by the methods below.
 
     Bytes are counted as they are sent; a negative number counts from the end.
     """
@@ -42,7 +42,7 @@ class Fault:
     def quota(
         cls, reset: str | None = None, unit: str = "day", retry_after: int | None = None
     ) -> Fault:
-        """429 with the odd envelope; it names no date where that is empty."""
+        """429 with the envelope of quotas, which names no date where ``reset`` is empty."""
         return cls(
             "quota", 0, "2026-10-01T00:00:00Z" if reset is None else reset, unit, retry_after
         )
@@ -54,12 +54,12 @@ class Fault:
 
     @classmethod
     def cut(cls, after_bytes: int) -> Fault:
-        """The connection closes after so many bytes; after more than there are, without the end."""
+        """The connection closes after so many bytes, or without a final chunk if it has fewer."""
         return cls("cut", after=after_bytes)
 
     @classmethod
     def short_body(cls, after_bytes: int, packed: bool = False) -> Fault:
-        """The body ends cleanly after so many bytes, of what is sent where it is packed."""
+        """The body ends cleanly after so many bytes, counted after compression if ``packed``."""
         return cls("short_body", after=after_bytes, flag=packed)
 
     @classmethod
@@ -69,32 +69,32 @@ class Fault:
 
     @classmethod
     def stall(cls, seconds: float, after_bytes: int | None = None) -> Fault:
-        """Nothing comes for a while, before the reply or after so many bytes of it."""
+        """Nothing is sent for a while, before the reply or after so many bytes of it."""
         return cls("stall", seconds, after=after_bytes)
 
     @classmethod
     def unheard(cls, seconds: float) -> Fault:
-        """Silence, then the connection ends: the request never got through to the portal."""
+        """No reply, then the connection ends: the request never reached the portal."""
         return cls("unheard", seconds)
 
     @classmethod
     def late(cls, seconds: float) -> Fault:
-        """The request is processed, then nothing comes for a while, then the reply."""
+        """The request is processed, then nothing is sent for a while, then the reply."""
         return cls("late", seconds)
 
     @classmethod
     def header_only(cls, honest: bool = False) -> Fault:
-        """An export ends cleanly without a row; features may come with an honest count of them."""
+        """An export ends cleanly without a row; the count of features agrees if ``honest``."""
         return cls("header_only", flag=honest)
 
     @classmethod
     def short_rows(cls, missing: int, honest: bool = False) -> Fault:
-        """An export ends cleanly with so many rows missing; features count as above."""
+        """An export ends cleanly with so many rows missing; counts as in ``header_only``."""
         return cls("short_rows", missing, flag=honest)
 
     @classmethod
     def doubled(cls, instead: bool = False) -> Fault:
-        """The first row, or feature, comes twice; instead of the last one where that is said."""
+        """The first row, or feature, is repeated, in place of the last one if ``instead``."""
         return cls("doubled", flag=instead)
 
     @classmethod
@@ -113,7 +113,7 @@ class Fault:
 
     @classmethod
     def slow(cls, bytes_per_second: float) -> Fault:
-        """The body trickles."""
+        """The body is sent slowly."""
         return cls("slow", bytes_per_second)
 
     @classmethod
@@ -138,12 +138,12 @@ class Fault:
 
     @classmethod
     def exception_report(cls, after_features: int = 0, ends: bool = True) -> Fault:
-        """An ExceptionReport amid the features; the document ends after it, or breaks off."""
+        """An ExceptionReport between features; the document then goes on, or is incomplete."""
         return cls("exception_report", after_features, flag=ends)
 
     @classmethod
     def empty_body(cls) -> Fault:
-        """200 and nothing."""
+        """200 with an empty body."""
         return cls("empty_body")
 
     @classmethod
@@ -153,34 +153,37 @@ class Fault:
 
     @classmethod
     def charset(cls, name: str, told: bool = False) -> Fault:
-        """The texts come in another charset; header and XML declaration say so where it is told."""
+        """Texts in another charset; header and XML declaration name it if ``told``."""
         return cls("charset", text=name, flag=told)
 
     @classmethod
     def content_length(cls, off: int) -> Fault:
-        """The length is told, and so much is added to it."""
+        """The reply has a content length that is wrong by so many bytes."""
         return cls("content_length", off)
 
     @classmethod
     def bad_gzip(cls, damage: str) -> Fault:
-        """A packed body is truncated, has a wrong checksum or flipped bits, is none, or untold."""
+        """A compressed body that is damaged: ``truncated``, wrong ``checksum``, ``flipped`` bits.
+
+        ``none``: the header says gzip, but the body is not. ``untold``: the other way round.
+        """
         if damage not in GZIP_DAMAGES:
             raise ValueError(f"damages are {', '.join(GZIP_DAMAGES)}")
         return cls("bad_gzip", text=damage)
 
     @classmethod
     def miscount(cls, by: int) -> Fault:
-        """The counts in a reply are off by so many: ``total_count``, ``numberMatched`` and such."""
+        """Counts in a reply are wrong by so many: ``total_count``, ``numberMatched`` and others."""
         return cls("miscount", by)
 
     @classmethod
     def fewer_datasets(cls, missing: int, honest: bool = False) -> Fault:
-        """A catalog lacks its last datasets; ``total_count`` says so where it is honest."""
+        """The catalog lacks its last datasets; ``total_count`` agrees if ``honest``."""
         return cls("fewer_datasets", missing, flag=honest)
 
     @classmethod
     def meanwhile(cls, do: Sequence[Mapping[str, Any]], after_bytes: int = 0) -> Fault:
-        """Verbs are done between two pieces of the body, which stays as it was before them.
+        """Verbs are done while the body is sent, which stays as it was before them.
 
         Each has a ``verb``, a ``dataset_id`` where it needs one, and the verb's own arguments.
         """
@@ -188,38 +191,38 @@ class Fault:
 
     @classmethod
     def torn(cls, do: Sequence[Mapping[str, Any]], after_rows: int) -> Fault:
-        """Verbs are done after so many rows were read: the others are those of after them."""
+        """Verbs are done after so many rows were read: the others are from after the change."""
         return cls("torn", after_rows, json.dumps(list(do)))
 
     @property
     def rows_missing(self) -> int | None:
-        """How many rows an export keeps back; nothing for all of them."""
+        """How many rows an export leaves out; none stands for all of them."""
         if self.kind == "header_only":
             return None
         return int(self.number) if self.kind == "short_rows" else 0
 
     @property
     def report_position(self) -> tuple[int, bool] | None:
-        """After how many features a report comes, and whether the document then still ends."""
+        """After how many features a report is sent, and whether the document then goes on."""
         if self.kind != "exception_report":
             return None
         return int(self.number), self.flag
 
     @property
     def verbs(self) -> list[dict[str, Any]]:
-        """What is to be done meanwhile."""
+        """The verbs to be done while the request is answered."""
         return list(json.loads(self.text)) if self.kind in {"meanwhile", "torn"} else []
 
 
 NO_FAULT = Fault("none")
-KINDS = tuple(name for name, made in vars(Fault).items() if isinstance(made, classmethod))
+KINDS = tuple(name for name, member in vars(Fault).items() if isinstance(member, classmethod))
 
 
 class PendingFaults:
-    """The faults that wait for their requests.
+    """The faults that wait for a matching request.
 
     Attributes:
-        used: How many requests met one since they were last cleared.
+        used: How many requests had a fault since the last ``clear``.
     """
 
     def __init__(self) -> None:
@@ -229,18 +232,18 @@ class PendingFaults:
         self._lock = threading.Lock()
 
     def add(self, match: str, fault: Fault, times: int | None) -> None:
-        """Wait for requests whose path and query match, so many times or for ever."""
+        """Wait for requests whose path and query match, so many times or always."""
         with self._lock:
             self._pending.append((re.compile(match), fault, times))
 
     def clear(self) -> None:
-        """Forget them all."""
+        """Remove all."""
         with self._lock:
             self._pending.clear()
             self.used = 0
 
     def take(self, target: str) -> Fault | None:
-        """The first fault waiting for this request; it is used up by one."""
+        """Take the first fault that matches this request, one time of it."""
         with self._lock:
             for i, (pattern, fault, times) in enumerate(self._pending):
                 if pattern.search(target):

@@ -1,6 +1,6 @@
-"""What each fault does to a reply: instead of it, before it, to its body and to its bytes.
+"""What each fault does to a reply: replaces or delays it, changes its body or its bytes.
 
-Faults are named and kept in `faults`; what they do to rows is in `spoilt_rows`.
+Faults of rows, columns and features do not belong here.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ COUNTS = re.compile(
 
 
 class ConnectionCut(Exception):
-    """The connection ends here, without the end of the message."""
+    """The connection is to be closed here, before the end of the message."""
 
     def __init__(self, reset: bool = False):
-        """Say whether it ends with a reset."""
+        """Say whether it is reset."""
         super().__init__("cut")
         self.reset = reset
 
 
 def substitute_reply(fault: Fault) -> Reply | None:
-    """The reply that comes instead of the true one, for faults that have one."""
+    """The reply in place of the real one, for faults that have such a reply."""
     if fault.kind == "status":
         return _error_page(int(fault.number))
     if fault.kind == "quota":
@@ -51,7 +51,7 @@ def substitute_reply(fault: Fault) -> Reply | None:
 
 
 def apply_before_reply(fault: Fault) -> None:
-    """What happens before anything is sent."""
+    """Do what a fault does before the request is answered."""
     if fault.after is not None:
         return
     if fault.kind == "reset":
@@ -63,7 +63,7 @@ def apply_before_reply(fault: Fault) -> None:
 
 
 def apply_to_reply(fault: Fault, reply: Reply) -> Reply:
-    """The true reply with the fault in it; it is there before it comes late."""
+    """The real reply, delayed or changed by a fault."""
     if fault.kind == "late":
         time.sleep(fault.number)
     if fault.kind in _BODY_CHANGES and reply.status == 200:
@@ -76,7 +76,7 @@ def apply_to_reply(fault: Fault, reply: Reply) -> Reply:
 
 
 def apply_to_encoded_body(fault: Fault, pieces: Iterable[Piece]) -> Iterable[Piece]:
-    """What happens to a body once it is packed, before its length is told."""
+    """A body as a fault changes it after compression, before its length is known."""
     if fault.kind == "short_body" and fault.flag:
         return split_at(pieces, fault.after or 0)[0]
     return _with_damaged_gzip(pieces, fault.text) if fault.kind == "bad_gzip" else pieces
@@ -85,7 +85,7 @@ def apply_to_encoded_body(fault: Fault, pieces: Iterable[Piece]) -> Iterable[Pie
 def apply_while_sending(
     fault: Fault, pieces: Iterable[Piece], act: Callable[[], object]
 ) -> Iterable[Piece]:
-    """What happens to the bytes as they are sent; ``act`` does what is to be done meanwhile."""
+    """The bytes as a fault sends them; ``act`` does the verbs of a fault."""
     if fault.kind == "slow":
         return _throttled(pieces, fault.number)
     if fault.after is None or fault.kind not in _MID_BODY_ACTIONS:
@@ -95,7 +95,7 @@ def apply_while_sending(
 
 
 def split_at(pieces: Iterable[Piece], after: int) -> tuple[Iterator[Piece], Iterator[Piece]]:
-    """The pieces up to so many bytes, and when these are read the rest."""
+    """The pieces up to so many bytes, and the rest, to be read after them."""
     if after < 0:
         body = b"".join(pieces)
         return iter([body[:after]]), iter([body[after:]])
@@ -119,10 +119,10 @@ def split_at(pieces: Iterable[Piece], after: int) -> tuple[Iterator[Piece], Iter
 
 
 def _interrupted(
-    first: Iterator[Piece], rest: Iterator[Piece], happens: Callable[[], object]
+    first: Iterator[Piece], rest: Iterator[Piece], act: Callable[[], object]
 ) -> Iterator[Piece]:
     yield from first
-    happens()
+    act()
     yield from rest
 
 
@@ -153,7 +153,7 @@ def _quota_error(fault: Fault) -> ApiError:
 
 
 def _decompressed(reply: Reply) -> Reply:
-    """A reply that was packed before it was asked for, as it was before that."""
+    """A reply without gzip, if it was compressed in advance."""
     if ("content-encoding", "gzip") not in reply.headers:
         return reply
     headers = tuple(header for header in reply.headers if header[0] != "content-encoding")
@@ -162,7 +162,7 @@ def _decompressed(reply: Reply) -> Reply:
 
 
 def _error_document(reply: Reply) -> bytes:
-    """An error as the endpoint of this reply tells it."""
+    """The error document of the API that gave this reply."""
     if reply.content_type == XML_TYPE:
         return internal_error().report("1.1.0")
     return api_error(500, "InternalError", "An internal error occurred.").body()
@@ -174,14 +174,14 @@ def _with_appended(body: Iterable[Piece], last: bytes) -> Iterator[Piece]:
 
 
 def _with_wrong_counts(fault: Fault, reply: Reply) -> Iterator[Piece]:
-    """Counts are at the beginning of a reply."""
+    """Counts are in the first piece of a reply."""
     body = iter(reply.body)
     first = bytes(next(body, b""))
 
-    def off(found: re.Match[bytes]) -> bytes:
+    def wrong_count(found: re.Match[bytes]) -> bytes:
         return found[1] + str(max(0, int(found[2]) + int(fault.number))).encode()
 
-    yield COUNTS.sub(off, first)
+    yield COUNTS.sub(wrong_count, first)
     yield from body
 
 
@@ -225,13 +225,13 @@ _BODY_CHANGES: dict[str, Callable[[Fault, Reply], Iterable[Piece]]] = {
 def _with_damaged_gzip(pieces: Iterable[Piece], damage: str) -> Iterator[Piece]:
     body = bytearray(b"".join(pieces))
     if damage == "truncated":
-        # The trailer of checksum and length, and a little more.
+        # The checksum and the length at its end, and a little more.
         del body[-10:]
     elif damage == "checksum":
         body[-8] ^= 1
     elif damage == "flipped":
-        for place in range(len(body) // 2, len(body) // 2 + 4):
-            body[place] ^= 0xFF
+        for position in range(len(body) // 2, len(body) // 2 + 4):
+            body[position] ^= 0xFF
     yield bytes(body)
 
 

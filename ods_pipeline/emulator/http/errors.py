@@ -37,7 +37,7 @@ def api_error(status: int, code: str, message: str) -> ApiError:
 
 
 def unknown_dataset(dataset_id: str) -> ApiError:
-    """What a withdrawn, renamed or never published dataset answers."""
+    """The error for a dataset that is withdrawn, renamed or was never published."""
     return api_error(404, "NotFoundResource", f"The requested dataset {dataset_id} does not exist.")
 
 

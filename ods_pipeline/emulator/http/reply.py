@@ -1,9 +1,13 @@
-"""What goes back: status, headers as recorded, and a body in one piece or in many."""
+"""A reply: status, the headers that real portals send, and a body in one piece or in many.
+
+How it gets onto the socket does not belong here.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import quote
@@ -54,7 +58,7 @@ class Reply:
 
 
 def as_json(document: Any) -> bytes:
-    """JSON on one line, ASCII only, as the wire shows it."""
+    """JSON on one line, ASCII only, as portals send it."""
     return json.dumps(document).encode()
 
 
@@ -64,10 +68,10 @@ def json_reply(document: Any) -> Reply:
 
 
 def error_reply(error: ApiError) -> Reply:
-    """An error: no charset, its length told, never compressed."""
+    """An error: without a charset, with its length, never compressed."""
     headers: tuple[tuple[str, str], ...] = COMMON_HEADERS
     if error.status == 400:
-        # Recorded so: a refused query says nothing about caching.
+        # As recorded: the error of a query has no header about caching.
         headers = tuple(header for header in COMMON_HEADERS if header[0] != "cache-control")
     if error.retry_after is not None:
         headers = (*COMMON_HEADERS, ("retry-after", str(error.retry_after)))
@@ -80,6 +84,16 @@ def file_reply(
     name: str, content_type: str, body: Iterable[Piece], *, compressible: bool = True
 ) -> Reply:
     """A download."""
-    told = f'filename="{name}"' if name.isascii() else f"filename*=UTF-8''{quote(name)}"
-    disposition = ("content-disposition", f"attachment; {told}")
+    filename = f'filename="{name}"' if name.isascii() else f"filename*=UTF-8''{quote(name)}"
+    disposition = ("content-disposition", f"attachment; {filename}")
     return Reply(200, body, content_type, (disposition, *COMMON_HEADERS), compressible=compressible)
+
+
+def gzip_stream(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same bytes under Content-Encoding gzip, streamed."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    for piece in pieces:
+        compressed = packer.compress(piece)
+        if compressed:
+            yield compressed
+    yield packer.flush()

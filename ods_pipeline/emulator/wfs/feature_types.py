@@ -44,13 +44,13 @@ def feature_type(state: State, type_name: str) -> Dataset:
     return dataset
 
 
-def layer(state: State, wanted: TypeQuery) -> Layer:
+def layer(state: State, query: TypeQuery) -> Layer:
     """A feature type with the requested properties, in the order of the fields."""
-    dataset = feature_type(state, wanted.type_name)
+    dataset = feature_type(state, query.type_name)
     every = range(len(dataset.fields))
-    if not wanted.properties or "*" in wanted.properties:
+    if not query.properties or "*" in query.properties:
         return Layer(dataset, tuple(every))
-    names = {_property_name(dataset, text) for text in wanted.properties}
+    names = {_property_name(dataset, text) for text in query.properties}
     return Layer(dataset, tuple(i for i in every if dataset.fields[i].name in names))
 
 
@@ -83,8 +83,8 @@ XSD_TYPES = {
 def describe_feature_type(
     request: Request, state: State, operation: OperationRequest
 ) -> list[bytes]:
-    """The schema of the types asked for, or of all."""
-    names = [wanted.type_name for wanted in operation.types]
+    """The schema of the requested types, or of all."""
+    names = [query.type_name for query in operation.types]
     datasets = [feature_type(state, name) for name in names] if names else feature_types(state)
     version = operation.version
     imported = tag("xsd:import", namespace=version.gml, schemaLocation=version.gml_schema)

@@ -123,8 +123,8 @@ def feature_sql(selection: Selection, state: State, request: Request) -> str:
     columns = dataset.columns()
     declared = {columns[i]: dataset.fields[i] for i in selection.layer.positions}
     for column in changed_columns(request.fault, declared):
-        made = Field(column.name, column.type, column.label)
-        parts.append(writer.element(declared.get(column, made), column.sql))
+        added = Field(column.name, column.type, column.label)
+        parts.append(writer.element(declared.get(column, added), column.sql))
     return " || ".join([*parts, sql_text(f"</{name}>")])
 
 

@@ -1,9 +1,11 @@
-"""The ``exports`` endpoints of a dataset: which formats there are and who writes them."""
+"""The ``exports`` endpoints of a dataset: its formats, and the rows that an export has.
+
+How a format is written belongs to its own file.
+"""
 
 from __future__ import annotations
 
-import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import replace
 
 from ods_pipeline.emulator.datasets.dataset import Dataset
@@ -17,7 +19,7 @@ from ods_pipeline.emulator.faults.row_faults import (
     with_repeated_row,
 )
 from ods_pipeline.emulator.http.errors import forbidden, unknown_uri
-from ods_pipeline.emulator.http.reply import JSON, Piece, Reply, file_reply, json_reply
+from ods_pipeline.emulator.http.reply import JSON, Piece, Reply, file_reply, gzip_stream, json_reply
 from ods_pipeline.emulator.http.request import Request
 
 FORMATS = {
@@ -55,14 +57,14 @@ def export(request: Request, state: State, dataset: Dataset, name: str) -> Reply
     query = with_export_limits(request, dataset_query(request, dataset))
     query = replace(query, columns=changed_columns(request.fault, query.columns))
     if not dataset.data_visible:
-        # Seen on a real portal: 200 and a header, as if there were no rows.
+        # As a real portal does: 200 and a header, as if there were no rows.
         query = replace(query, limit=0)
     query = _with_rows_missing(request, state, query)
     body = _body(request, state, dataset, query, name)
     filename = f"{dataset.dataset_id}.{name}"
     if request.flag("compressed", False):
-        packed = _gzipped(body)
-        return file_reply(filename + ".gzip", "application/gzip", packed, compressible=False)
+        compressed = gzip_stream(body)
+        return file_reply(filename + ".gzip", "application/gzip", compressed, compressible=False)
     return file_reply(filename, FORMATS[name], body, compressible=name != "parquet")
 
 
@@ -86,10 +88,3 @@ def _body(
         return parquet.stream(state.store, query, request, state.quirks, files)
     writers = {"json": json.array, "jsonl": json.lines, "geojson": json.features}
     return writers[name](state.store, query, request)
-
-
-def _gzipped(body: Iterable[Piece]) -> Iterator[Piece]:
-    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
-    for piece in body:
-        yield packer.compress(piece)
-    yield packer.flush()

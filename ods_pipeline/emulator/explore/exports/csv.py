@@ -1,4 +1,7 @@
-"""CSV exports: every row is composed by the engine, so that millions of them stream."""
+"""CSV exports: every line is composed by SQL, so that millions of them stream.
+
+The CSV of the catalog shares only the quoting.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +34,7 @@ class CsvOptions:
 
     @classmethod
     def of(cls, request: Request) -> CsvOptions:
-        """As a request asks."""
+        """The options of a request."""
         return cls(
             request.choice("delimiter", ";", DELIMITERS),
             request.one("list_separator") or ",",
@@ -53,15 +56,19 @@ def csv_header(names: Sequence[str], dialect: CsvOptions) -> bytes:
 
 def csv_cell(text: str, dialect: CsvOptions, *, lone: bool = False) -> str:
     """SQL for a text as a CSV cell; null is empty, and a lone empty cell is quoted."""
-    marked = f"'\"' || replace({text}, '\"', '\"\"') || '\"'"
+    quoted = f"'\"' || replace({text}, '\"', '\"\"') || '\"'"
     if dialect.quote_all:
-        return f"coalesce({marked}, '\"\"')"
+        return f"coalesce({quoted}, '\"\"')"
     special = " OR ".join(
         f"contains({text}, {c})"
         for c in (sql_text(dialect.delimiter), sql_text('"'), "chr(10)", "chr(13)")
     )
-    made = f"coalesce(CASE WHEN {special} THEN {marked} ELSE {text} END, '')"
-    return f"CASE {made} WHEN '' THEN '\"\"' ELSE {made} END" if lone else made
+    text_or_empty = f"coalesce(CASE WHEN {special} THEN {quoted} ELSE {text} END, '')"
+    return (
+        f"CASE {text_or_empty} WHEN '' THEN '\"\"' ELSE {text_or_empty} END"
+        if lone
+        else text_or_empty
+    )
 
 
 def csv_line(query: Query, timezone: str, dialect: CsvOptions, files: str) -> str:
@@ -89,7 +96,7 @@ def stream(
     dialect = CsvOptions.of(request)
     labels = [c.label if dialect.use_labels and c.label else c.name for c in query.columns]
     first = csv_header(labels, dialect)
-    batches = store.batches(query.written([csv_line(query, request.timezone, dialect, files)]))
+    batches = store.batches(query.select([csv_line(query, request.timezone, dialect, files)]))
 
     def pieces() -> Iterator[bytes | memoryview]:
         yield first

@@ -1,4 +1,7 @@
-"""JSON, JSON Lines and GeoJSON exports, streamed; the values are those of ``records``."""
+"""JSON, JSON Lines and GeoJSON exports, streamed, with the values of ``records``.
+
+Other JSON replies do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -34,7 +37,7 @@ def features(store: Store, query: Query, request: Request) -> Iterator[bytes]:
     shapes = [c.name for c in query.columns if c.type == "geo_shape"]
     rows = json_rows(store, query, request.timezone)
 
-    def made() -> Iterator[str]:
+    def features() -> Iterator[str]:
         for row in rows:
             geometry = _geometry(row.get(geo)) if geo else None
             kept = {k: _property(v) for k, v in row.items() if k != geo and k not in shapes}
@@ -43,7 +46,7 @@ def features(store: Store, query: Query, request: Request) -> Iterator[bytes]:
             yield json.dumps(feature)
 
     head = b'{"type":"FeatureCollection", "features": [\n'
-    return _pieces(head, made(), ",\n", b"\n]}")
+    return _pieces(head, features(), ",\n", b"\n]}")
 
 
 def geometry_field(query: Query) -> str | None:

@@ -1,4 +1,7 @@
-"""Parquet exports as genuine files were seen: row groups of 20,000, WKB, a geo key without CRS."""
+"""Parquet exports like those of real portals: row groups of 20,000, WKB, ``geo`` without CRS.
+
+How rows are selected does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -107,7 +110,7 @@ class ParquetExport:
         pairs = list(zip(names, targets, strict=True))
         self.schema = pa.schema(pairs, metadata=geo_metadata(store, query))
         sql = [_column_sql(c, t, files) for c, t in zip(self.columns, targets, strict=True)]
-        self.batches = store.batches(query.written(sql))
+        self.batches = store.batches(query.select(sql))
 
     def pieces(self) -> Iterator[bytes]:
         """The bytes of the file, a row group at a time."""

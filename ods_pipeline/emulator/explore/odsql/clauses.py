@@ -1,4 +1,7 @@
-"""The clauses of ODSQL, whole: select, where, group_by, order_by; text in, typed SQL out."""
+"""The clauses of ODSQL, select, where, group_by and order_by, from text to typed SQL.
+
+Expressions and conditions inside them are parsed elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -20,23 +23,23 @@ Parsed = TypeVar("Parsed")
 
 @dataclass(frozen=True)
 class Selection:
-    """What a select clause asks for."""
+    """The columns of a select clause."""
 
     columns: tuple[Column, ...]
     aggregated: bool = False
 
 
 def _parse_all(scanner: Scanner, parse: Callable[[], Parsed]) -> Parsed:
-    """Parse to the end; a syntax error is told before a meaning error."""
+    """Parse to the end; a syntax error is raised before any other."""
     try:
-        made = parse()
-        if not scanner.done():
+        parsed = parse()
+        if not scanner.at_end():
             raise OdsqlSyntaxError
     except OdsqlSyntaxError:
         raise scanner.unexpected() from None
     if scanner.problem:
         raise scanner.problem
-    return made
+    return parsed
 
 
 def where(text: str, scope: Scope) -> str:
@@ -84,9 +87,9 @@ def _selection(scanner: Scanner, reader: Expressions, scope: Scope) -> Selection
             columns.extend(_selected(scanner, reader, scope))
         if not scanner.symbol(","):
             break
-    gone = {c.name for c in excluded}
+    excluded_names = {c.name for c in excluded}
     kept = scope.columns if only_excludes else columns
-    unique = {c.name: c for c in kept if c.name not in gone}
+    unique = {c.name: c for c in kept if c.name not in excluded_names}
     return Selection(tuple(unique.values()), reader.aggregated)
 
 
@@ -122,10 +125,10 @@ def group_by(text: str, scope: Scope) -> tuple[Column, ...]:
     reader = Expressions(scanner, scope)
 
     def keys() -> tuple[Column, ...]:
-        made = [_key(scanner, reader)]
+        columns = [_key(scanner, reader)]
         while scanner.symbol(","):
-            made.append(_key(scanner, reader))
-        return tuple(made)
+            columns.append(_key(scanner, reader))
+        return tuple(columns)
 
     return _parse_all(scanner, keys)
 
@@ -149,10 +152,10 @@ def order_by(text: str, scope: Scope) -> tuple[str, ...]:
     reader = Expressions(scanner, scope, aggregates=True)
 
     def terms() -> tuple[str, ...]:
-        made = [_term(scanner, reader)]
+        found = [_term(scanner, reader)]
         while scanner.symbol(","):
-            made.append(_term(scanner, reader))
-        return tuple(made)
+            found.append(_term(scanner, reader))
+        return tuple(found)
 
     return _parse_all(scanner, terms)
 

@@ -22,7 +22,7 @@ class Conditions(Expressions):
     """Reads a where clause. NOT of a comparison with null is true: comparisons are coalesced."""
 
     def condition(self) -> str:
-        """Alternatives."""
+        """A condition: alternatives joined by OR."""
         parts = [self._all()]
         while self.scanner.word("or"):
             parts.append(self._all())

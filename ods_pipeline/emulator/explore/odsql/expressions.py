@@ -40,7 +40,7 @@ class Expressions:
         self.aggregated = False
 
     def expression(self) -> Column:
-        """Sums and differences."""
+        """An expression: sums and differences."""
         left = self._product()
         while sign := self.scanner.symbol("+", "-"):
             left = self._arithmetic(left, sign, self._product())
@@ -138,11 +138,11 @@ class Expressions:
             return None
         if name in AGGREGATES and not self.aggregates:
             raise OdsqlSyntaxError
-        made = self._made(name)
+        column = self._function(name)
         self.scanner.require_symbol(")")
-        return made
+        return column
 
-    def _made(self, name: str) -> Column:
+    def _function(self, name: str) -> Column:
         if name in AGGREGATES:
             self.aggregated = True
             return aggregate(name, self)
@@ -227,7 +227,7 @@ class Expressions:
         return f"concat_ws(' ', {', '.join(texts) or repr('')})"
 
     def require(self, column: Column, types: tuple[str, ...], name: str) -> None:
-        """Complain when a function is given a type that it has no answer for."""
+        """Record an error if a function does not accept the type of its argument."""
         if column.type not in (*types, "unknown") or column.multivalued:
             self.scanner.record_error(
                 f"Function {name}() can not be applied to type {column.type}."

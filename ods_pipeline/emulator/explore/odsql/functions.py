@@ -1,4 +1,7 @@
-"""The scalar functions of ODSQL as SQL, by name; parsing their arguments happens elsewhere."""
+"""The date functions of ODSQL as SQL.
+
+Parsing their arguments does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -38,7 +41,7 @@ FORMATS = {
     "s": "%-S",
     "ss": "%S",
 }
-# Names of days and months depend on the language: English is the only one that can be told truly.
+# Names of days and months depend on the language: only those of English are known.
 ENGLISH = {"E": "lower(strftime({t}, '%a')) || '.'", "EEEE": "strftime({t}, '%A')"}
 ENGLISH["MMMM"] = "strftime({t}, '%B')"
 PIECE = re.compile(r"'((?:[^']|'')*)'|([A-Za-z])\2*|[?,.:/ -]")

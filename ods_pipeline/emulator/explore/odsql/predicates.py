@@ -1,4 +1,7 @@
-"""The filter functions of ODSQL, full text and geography, as SQL; no comparisons here."""
+"""The filter functions of ODSQL, full text and geography, as SQL.
+
+Comparisons do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -27,15 +30,15 @@ METRES = {
 def predicate(name: str, reader: Expressions) -> str:
     """SQL for a filter function, read after its opening parenthesis."""
     if name in TEXT:
-        made = _full_text(name, reader)
+        condition = _full_text(name, reader)
     elif name in SHAPES:
-        made = _shapes(name, reader)
+        condition = _shapes(name, reader)
     elif name == "in_bbox":
-        made = _in_bbox(reader)
+        condition = _in_bbox(reader)
     else:
-        made = _within_distance(reader)
+        condition = _within_distance(reader)
     reader.scanner.require_symbol(")")
-    return f"coalesce({made}, false)"
+    return f"coalesce({condition}, false)"
 
 
 def terms(text: str) -> list[str]:

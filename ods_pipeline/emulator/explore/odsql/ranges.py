@@ -1,4 +1,7 @@
-"""Grouping by ranges: static bounds and equal widths, labelled as in the ODSQL manual."""
+"""Groups of ``range()``: fixed bounds and equal widths, labelled as in the ODSQL manual.
+
+Grouping by fields and expressions does not belong here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Reading ODSQL text piece by piece, and saying where it stops making sense; no grammar here."""
+"""Splits ODSQL text into tokens, and reports where it stops being valid.
+
+The grammar does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -69,7 +72,7 @@ class Scanner:
         return None
 
     def require_symbol(self, choice: str) -> None:
-        """This symbol or no sense."""
+        """Read this symbol, or fail."""
         if not self.symbol(choice):
             raise OdsqlSyntaxError
 
@@ -91,7 +94,7 @@ class Scanner:
         text = found.group()
         return sign * (int(text) if text.isdigit() else float(text))
 
-    def done(self) -> bool:
+    def at_end(self) -> bool:
         """Whether everything was read."""
         return self.position >= len(self.text)
 
@@ -100,17 +103,17 @@ class Scanner:
         return self.text[start : self.position].strip()
 
     def record_error(self, problem: str) -> None:
-        """Remember the first meaning error: a syntax error further on is told before it."""
+        """Remember the first error that is no syntax error; a syntax error has precedence."""
         self.problem = self.problem or odsql_error(problem, self.clause)
 
     def record_api_error(self, problem: ApiError) -> None:
-        """As ``wrong``, for errors with an envelope of their own."""
+        """As ``record_error``, for errors with an envelope of their own."""
         self.problem = self.problem or problem
 
     def unexpected(self) -> ApiError:
         """The syntax error, at the furthest position that any reading reached."""
         self.position = self.furthest
-        if self.done():
+        if self.at_end():
             return odsql_syntax_error(f"unexpected end of clause in {self.text}", self.clause)
         piece = WORD.match(self.text, self.position)
         seen = piece.group() if piece else self.text[self.position]

@@ -1,4 +1,7 @@
-"""What names mean in a clause: fields, aliases, time zone and language; no syntax here."""
+"""What names mean in a clause: fields and aliases, with the request's time zone and language.
+
+Syntax does not belong here.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,7 @@
-"""Instants in ODSQL: date literals and ``now()``; plain functions from text to datetime."""
+"""Dates of ODSQL: literals and ``now()``, from text to datetime.
+
+SQL over columns does not belong here.
+"""
 
 from __future__ import annotations
 
