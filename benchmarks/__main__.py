@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from benchmarks import show
-from benchmarks.document import document
+from benchmarks import tables
 from benchmarks.figures import Measured
+from benchmarks.json_report import document
 from benchmarks.measure import bench
 from benchmarks.replay import PROFILES
 from benchmarks.tasks import NAMES, QUICK, SLOPES, Sizes, Task, tasks
@@ -57,10 +57,10 @@ def main(quick: bool, only: tuple[str, ...], **options: Any) -> None:
     if options["as_json"]:
         click.echo(text, nl=False)
     elif options["markdown"]:
-        click.echo(show.markdown(show.grids(done)), nl=False)
+        click.echo(tables.markdown(tables.grids(done)), nl=False)
     else:
-        for grid in show.summary(done):
-            show.console().print(show.table(grid), "")
+        for grid in tables.summary(done):
+            tables.console().print(tables.table(grid), "")
     if options["save"]:
         _keep(options["save"], text, done)
     for broken in found["broken"]:
@@ -89,7 +89,7 @@ def _done(todo: list[Task], rounds: int, options: dict[str, Any]) -> list[Measur
         for measured in one.measured(todo):
             done.append(measured)
             if plain and measured.task.name != SLOPES:
-                show.console().print(show.table(show.grid(measured)), "")
+                tables.console().print(tables.table(tables.grid(measured)), "")
     return done
 
 

@@ -1,7 +1,7 @@
 """Doing the tasks: every program in turn, on one portal, in fresh folders.
 
 Rounds go through all programs before the next begins, so that a machine that becomes slower does
-so for everybody. A single run is `running`'s work; figures become text in `show`.
+so for everybody. A single run is `running`'s work; figures become text in `tables`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import environments, outcome, portal
+from benchmarks import data_checks, environments, portal
 from benchmarks.environments import Unavailable
 from benchmarks.figures import Measured, Result, Run
 from benchmarks.portal import Portal
@@ -109,7 +109,7 @@ class Bench:
             tally = opened.order()
             if not tally.recorded:
                 break
-        seen = outcome.made(Path(made), task.portal) if made else None
+        seen = data_checks.made(Path(made), task.portal) if made else None
         return replace(cost, requests=tally.requests, made=seen)
 
     def _result(self, task: Task, program: Program, runs: list[Run]) -> Result:

@@ -212,7 +212,7 @@ def _exports(sizes: Sizes) -> Iterator[Task]:
 
 def _table(rows: int, programs: tuple[Program, ...]) -> Task:
     title = "Partition of {size} rows → DuckDB table"
-    return Task("table", title, "big", rows, programs, _LOAD, prepare="landed:partition")
+    return Task("table", title, "big", rows, programs, _LOAD, prepare="prepared_data:partition")
 
 
 def _features(sizes: Sizes) -> Iterator[Task]:
@@ -231,7 +231,7 @@ def _portals(sizes: Sizes) -> Iterator[Task]:
     for size in dict.fromkeys((10, *sizes.datasets)):
         task = Task(
             "again", title, "many", size, AGAIN, Bound(requests=1),
-            prepare="landed:many", series="Unchanged sync, datasets",
+            prepare="prepared_data:many", series="Unchanged sync, datasets",
         )  # fmt: skip
         yield task if size in sizes.datasets else task.ours
     title = "First sync of {size} datasets, at 5 MB/s and 200 ms"
