@@ -1,6 +1,6 @@
-"""What of the published data survived in what a program made; read after its figures are taken.
+"""Checks the data that a program made against what was published, after its figures are taken.
 
-Being quick is no merit where codes lost their zeros or dates became text.
+Speed counts for nothing where codes lost their zeros or dates became text. No time is measured.
 """
 
 from __future__ import annotations
@@ -9,10 +9,10 @@ from pathlib import Path
 
 import duckdb
 
-from benchmarks.figures import Made
+from benchmarks.figures import CheckedData
 from benchmarks.portal import DATASET, GEOMETRIES
 
-_KEPT = {
+_CHECKS = {
     "leading zeros": "bool_and(typeof(code) = 'VARCHAR' AND length(code::VARCHAR) = 6)",
     "dates": "bool_and(typeof(day) = 'DATE')",
     "UTC times": "bool_and(typeof(seen_at) = 'TIMESTAMP WITH TIME ZONE')",
@@ -26,28 +26,30 @@ _LAT = "42 + (id % 8009) / 1000.0::DOUBLE"
 _EXACT = f"bool_and({_FIRST} = [{_LON}, {_LAT}])"
 
 
-def made(path: Path, portal: str) -> Made:
-    """What is in it.
+def check(path: Path, portal: str) -> CheckedData:
+    """Count the rows or datasets, and name what is not as it was published.
 
     Args:
-        path: A Parquet file, a database with the dataset's table, or what holds many datasets: a
-            database with a table each, or a folder with a file each.
+        path: A Parquet file, a database with the dataset's table, or for many datasets a database
+            with a table each or a folder with a file each.
         portal: The kind of portal that it came from.
     """
     try:
-        return Made(_datasets(path)) if portal == "many" else _rows(path, GEOMETRIES[portal])
+        return CheckedData(_datasets(path)) if portal == "many" else _rows(path, GEOMETRIES[portal])
     except (duckdb.Error, ValueError) as error:
-        return Made(0, (f"what was made cannot be read: {str(error).splitlines()[0][:100]}",))
+        return CheckedData(
+            0, (f"what was made cannot be read: {str(error).splitlines()[0][:100]}",)
+        )
 
 
-def _rows(path: Path, geometries: int) -> Made:
-    asked = ", ".join(["count(*)", *_KEPT.values()])
+def _rows(path: Path, geometries: int) -> CheckedData:
+    columns = ", ".join(["count(*)", *_CHECKS.values()])
     with duckdb.connect() as connection:
         source = _source(connection, path)
-        rows, *kept = connection.sql(f"SELECT {asked} FROM {source}").fetchall()[0]
-        wrong = [name for name, right in zip(_KEPT, kept, strict=True) if not right]
-        wrong += _misplaced(connection, source, rows, geometries)
-    return Made(rows, tuple(wrong))
+        rows, *kept = connection.sql(f"SELECT {columns} FROM {source}").fetchall()[0]
+        wrong = [name for name, right in zip(_CHECKS, kept, strict=True) if not right]
+        wrong += _geometry_errors(connection, source, rows, geometries)
+    return CheckedData(rows, tuple(wrong))
 
 
 def _datasets(path: Path) -> int:
@@ -58,16 +60,16 @@ def _datasets(path: Path) -> int:
         return int(connection.execute(tables).fetchall()[0][0])
 
 
-def _misplaced(
+def _geometry_errors(
     connection: duckdb.DuckDBPyConnection, source: str, rows: int, published: int
 ) -> list[str]:
-    """What is wrong with the geometries, under whatever names they came out."""
+    """What is wrong with the geometries, whatever their columns are called."""
     described = connection.sql(f"DESCRIBE FROM {source}").fetchall()
     types = {name: kind for name, kind, *_ in described if kind.startswith("GEOMETRY")}
     if not types:
         return ["geometry"]
-    asked = ", ".join(f'count("{name}"), {_EXACT.format(name)}' for name in types)
-    found = connection.sql(f"SELECT {asked} FROM {source}").fetchall()[0]
+    columns = ", ".join(f'count("{name}"), {_EXACT.format(name)}' for name in types)
+    found = connection.sql(f"SELECT {columns} FROM {source}").fetchall()[0]
     checks = {
         "one of two geometries": len(types) == published,
         "geometries of some rows": set(found[::2]) == {rows},

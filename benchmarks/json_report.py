@@ -1,4 +1,7 @@
-"""Everything that was measured as JSON: each run, versions, targets, and the machine unnamed."""
+"""All measurements as JSON: runs, versions, targets, slopes, and the machine without its name.
+
+Tables and plots do not belong here.
+"""
 
 from __future__ import annotations
 
@@ -20,8 +23,8 @@ _LIBRARIES = (
 )  # fmt: skip
 
 
-def document(done: Sequence[Measured]) -> dict[str, Any]:
-    """All of it."""
+def json_report(done: Sequence[Measured]) -> dict[str, Any]:
+    """The whole report."""
     return {
         "machine": {
             "cores": os.cpu_count(),
@@ -34,7 +37,7 @@ def document(done: Sequence[Measured]) -> dict[str, Any]:
         "targets": [
             {
                 "job": check.target.job,
-                "task": check.task.called,
+                "task": check.task.title_with_size,
                 "target": check.target.text,
                 "figure": round(check.figure, 3),
                 "verdict": check.verdict,

@@ -1,7 +1,7 @@
-"""A lake and a warehouse that hold all datasets of a portal, made without asking for each.
+"""Prepares what a task starts from: landed partitions, and a warehouse loaded from them.
 
-What an unchanged sync costs is measured on them. To land thousands by way of the portal would take
-most of a benchmark's time; a sync at the end does what is left, such as the catalog.
+Fetching thousands of datasets one by one would take most of a benchmark's time, so all get the rows
+of the first; a sync at the end adds the rest, such as the catalog. No time is measured here.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from ods_pipeline.lake.lake import Lake
 
 
-def many(url: str, folder: Path) -> Path:
+def all_datasets(url: str, folder: Path) -> Path:
     """Land and load every dataset of the portal, all with the rows of the first."""
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.portal import Portal
@@ -31,17 +31,17 @@ def many(url: str, folder: Path) -> Path:
     rows = portal.records(datasets[0].dataset_id).replace_schema_metadata()
     with open_warehouse(f"duckdb:////{folder}/warehouse.duckdb") as warehouse:
         for dataset in datasets:
-            warehouse.load(_landed(dataset, rows, lake), verdict="new")
+            warehouse.load(_land(dataset, rows, lake), verdict="new")
     ours.sync(url, folder)
     return folder
 
 
-def partition(url: str, folder: Path) -> Path:
-    """Land the dataset of a large portal."""
+def one_partition(url: str, folder: Path) -> Path:
+    """Land the one dataset of a portal with many rows."""
     return ours.land_parquet(url, folder).resolve()
 
 
-def _landed(dataset: Dataset, rows: pa.Table, lake: Lake) -> Path:
+def _land(dataset: Dataset, rows: pa.Table, lake: Lake) -> Path:
     from ods_pipeline.lake.receipt import Receipt
     from ods_pipeline.lake.writer import PartitionWriter
     from ods_pipeline.tables.geometry import primary

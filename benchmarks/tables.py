@@ -1,4 +1,7 @@
-"""Results as tables: in the terminal, or as those of a page. Measures nothing."""
+"""Results as tables, for the terminal or in Markdown.
+
+Nothing is measured or judged here.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _TEXT = {"", "rows", "types", "cut replies", "version", "task", "target", "of"}
 
 @dataclass(frozen=True)
 class Grid:
-    """A table, whatever it is printed as."""
+    """A table, before it is formatted."""
 
     title: str
     columns: tuple[str, ...]
@@ -31,13 +34,13 @@ class Grid:
 
 
 def grid(measured: Measured) -> Grid:
-    """One task."""
+    """The table of one task."""
     rows = tuple((result.program, *_cells(measured, result)) for result in measured.results)
     return Grid(measured.title, _COLUMNS, rows)
 
 
 def _cells(measured: Measured, result: Result) -> tuple[str, ...]:
-    """A result's cells: medians, how many times ours they are, and what is right of it."""
+    """A result's cells: medians, their ratio to ours, and whether its data is right."""
     versions = ", ".join(f"{name} {version}" for name, version in result.versions.items())
     if result.problem:
         return (*["–"] * 7, "", result.problem[:100], "", versions)
@@ -62,7 +65,7 @@ def _ratio(measured: Measured, result: Result, figure: str) -> str:
 
 
 def _right(result: Result) -> tuple[str, str]:
-    """Whether rows and types are as they were published."""
+    """Whether rows and types are as published."""
     if not result.made:
         return "", ""
     made, size = result.made, result.rows
@@ -71,7 +74,7 @@ def _right(result: Result) -> tuple[str, str]:
 
 
 def summary(done: Sequence[Measured]) -> list[Grid]:
-    """Our slopes, then the targets."""
+    """The tables of our slopes and of the targets."""
     found = []
     lines = [
         (s.name, f"{p.size:,}", f"{p.wall_s:.2f}", f"{p.cpu_s:.2f}", f"{p.peak_mb:.0f}")
@@ -100,7 +103,7 @@ def summary(done: Sequence[Measured]) -> list[Grid]:
     reached = tuple(
         (
             check.target.job,
-            check.task.called,
+            check.task.title_with_size,
             check.target.text,
             f"{check.figure:.2f}" + (f" (CPU {check.cpu:.2f})" if check.cpu else ""),
             check.verdict,
@@ -118,7 +121,7 @@ def grids(done: Sequence[Measured]) -> list[Grid]:
 
 
 def table(grid: Grid) -> Table:
-    """As a table for people."""
+    """A table for the terminal."""
     shown = Table(title=grid.title, title_justify="left", box=None, pad_edge=False)
     for name in grid.columns:
         shown.add_column(_head(name), justify="left" if name in _TEXT else "right")
@@ -128,7 +131,7 @@ def table(grid: Grid) -> Table:
 
 
 def markdown(grids: Sequence[Grid]) -> str:
-    """As tables of a page."""
+    """Tables in Markdown."""
     parts = []
     for one in grids:
         rule = "|".join("---" if name in _TEXT else "--:" for name in one.columns)
@@ -143,6 +146,6 @@ def _head(name: str) -> str:
 
 
 def console() -> Console:
-    """Where tables go: as wide as they need where there is no terminal."""
+    """The console for tables, wide enough for them where there is no terminal."""
     found = Console(highlight=False)
     return found if found.is_terminal else Console(highlight=False, width=220)
