@@ -111,7 +111,7 @@ class WfsQuirks:
     version: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a choice that there is not."""
+        """Refuse an unknown choice."""
         _require_known(self, WFS_CHOICES)
 
 
@@ -153,13 +153,13 @@ class AccessQuirks:
     reuse_revokes_family: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse a choice that there is not."""
+        """Refuse an unknown choice."""
         _require_known(self, ACCESS_CHOICES)
 
 
 @dataclass(frozen=True)
 class Quirks:
-    """Where real portals differ, or are not known: how this one behaves.
+    """How this portal behaves where real portals differ or are not known.
 
     ``multivalued``: ``joined`` strings or ``list`` in Parquet. ``files``: ``url`` or ``struct``
     in Parquet. ``short_dates``: ``date`` or ``string`` for years and months in Parquet.
@@ -179,6 +179,6 @@ class Quirks:
     deprecation: str = ""
 
     def __post_init__(self) -> None:
-        """Refuse a dialect that there is not."""
+        """Refuse an unknown dialect."""
         if self.dialect not in {"", "v2.0", "v1", "look-alike"}:
             raise ValueError("a dialect is v2.0, v1 or look-alike, or empty for v2.1")

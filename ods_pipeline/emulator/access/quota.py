@@ -21,11 +21,11 @@ class QuotaClock:
     """Seconds since 1970: the time of the machine, until a test moves it ahead."""
 
     def __init__(self) -> None:
-        """No jump yet."""
+        """Start at the time of the machine."""
         self._ahead = 0.0
 
     def __call__(self) -> float:
-        """Now."""
+        """The current time."""
         return time.time() + self._ahead
 
     def jump(self, seconds: float) -> None:
@@ -35,7 +35,7 @@ class QuotaClock:
 
 @dataclass(frozen=True)
 class Terms:
-    """How many requests, in what time, and how replies say so.
+    """The size of a quota, its time unit, and how replies show it.
 
     ``unit``: they are back at midnight UTC of each ``day``, or on the first of each ``month``.
     ``reset``: the time of that as ``text`` (recorded), ``iso``, ``epoch`` (documented), ``none``,

@@ -17,6 +17,7 @@ from duckdb.func import PythonUDFType
 from pyproj import Transformer
 from pyproj.exceptions import CRSError
 
+from ods_pipeline.emulator.datasets.formatting import sql_text
 from ods_pipeline.emulator.http.errors import invalid_parameter
 
 PREDICATES = {
@@ -26,6 +27,8 @@ PREDICATES = {
 }
 OUTLINES = {"geo_hull": shapely.convex_hull, "geo_box": shapely.envelope}
 EARTH_RADIUS = 6_371_008.8
+# Geometry collections in each other: the plan of a query grows threefold with each level.
+MAX_COLLECTION_DEPTH = 3
 BATCH = Any  # what DuckDB hands over: an Arrow array or a chunked one
 
 
@@ -122,3 +125,10 @@ def _project(geometry: dict[str, Any], transformer: Transformer) -> dict[str, An
         return [walk(piece) for piece in part]
 
     return {**geometry, "coordinates": walk(geometry["coordinates"])}
+
+
+def collection_depth(sql: str) -> str:
+    """SQL for how deep the collections of a column are nested, at most a limit."""
+    mark = sql_text('"geometries"')
+    found = f"(length({sql}) - length(replace({sql}, {mark}, ''))) // length({mark})"
+    return f"least(coalesce(max({found}), 0), {MAX_COLLECTION_DEPTH})"

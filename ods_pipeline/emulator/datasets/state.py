@@ -12,10 +12,10 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from ods_pipeline.emulator.datasets.dataset import Dataset
+from ods_pipeline.emulator.datasets.geometry import collection_depth
 from ods_pipeline.emulator.datasets.store import Store
 from ods_pipeline.emulator.http.errors import forbidden, unknown_dataset
 from ods_pipeline.emulator.quirks import Quirks
-from ods_pipeline.emulator.wfs.gml_geometries import collection_depth
 
 
 class Clock:

@@ -114,11 +114,11 @@ class FacetCounter:
 
     @property
     def separator(self) -> str | None:
-        """What stands between the levels of a hierarchy."""
+        """The separator between the levels of a hierarchy."""
         return "/" if self.column.type in ("date", "datetime") else self.facet.separator
 
     def values(self, level: int = 0, under: str = "") -> list[dict[str, Any]]:
-        """The values of a level, below another value."""
+        """The values of a level that are below another value."""
         value = self._level(level)
         inner = f"SELECT {value} AS v FROM {self.query.relation} AS r WHERE {self.query.where}"
         below = f" AND starts_with(v, {sql_text(under)})" if under else ""

@@ -120,7 +120,7 @@ def _text_reply(status: int, text: str) -> Reply:
 
 
 def _rewritten(reply: Reply) -> Iterator[Piece]:
-    """Times lose their zone, and the truth values of CSV are numbers."""
+    """The body with times without a zone, and with numbers for booleans in CSV."""
     text = TIME_ZONE.sub(rb"\1", b"".join(bytes(piece) for piece in reply.body))
     if reply.content_type.startswith("text/csv"):
         text = CSV_BOOLEAN.sub(lambda found: b"0" if found[1] else b"1", text)

@@ -99,20 +99,20 @@ def split_at(pieces: Iterable[Piece], after: int) -> tuple[Iterator[Piece], Iter
     if after < 0:
         body = b"".join(pieces)
         return iter([body[:after]]), iter([body[after:]])
-    source, held = iter(pieces), list[Piece]()
+    source, cut_off = iter(pieces), list[Piece]()
 
     def first() -> Iterator[Piece]:
         left = after
         for piece in source:
             if len(piece) >= left:
-                held.append(piece[left:])
+                cut_off.append(piece[left:])
                 yield piece[:left]
                 return
             left -= len(piece)
             yield piece
 
     def rest() -> Iterator[Piece]:
-        yield from held
+        yield from cut_off
         yield from source
 
     return first(), rest()

@@ -31,7 +31,7 @@ def mixed_versions(request: Request, store: Store, dataset: Dataset) -> Dataset:
 
 
 def with_repeated_row(fault: Fault, store: Store, dataset: Dataset) -> Dataset:
-    """The dataset with its first row repeated at the end, added or in place of the last column."""
+    """The dataset with its first row repeated at the end, added or in place of the last one."""
     if fault.kind != "doubled":
         return dataset
     kept = store.count(dataset.relation) - fault.flag
@@ -70,7 +70,7 @@ def changed_features(fault: Fault, version: WfsVersion, pieces: Iterator[Piece])
     """The features as a fault changes them.
 
     Raises:
-        Refused: The document breaks off here.
+        WfsError: The document ends here, incomplete.
     """
     if fault.report_position:
         return _with_exception_report(fault.report_position, version, pieces)
@@ -83,12 +83,12 @@ def embedded_report(report: WfsError, version: WfsVersion) -> bytes:
 
 
 def _with_exception_report(
-    interruption: tuple[int, bool], version: WfsVersion, pieces: Iterator[Piece]
+    report_position: tuple[int, bool], version: WfsVersion, pieces: Iterator[Piece]
 ) -> Iterator[Piece]:
-    after, ends = interruption
+    after, goes_on = report_position
     lines = _split_features(pieces)
     yield from islice(lines, after)
-    if not ends:
+    if not goes_on:
         raise internal_error()
     yield embedded_report(internal_error(), version)
     yield from lines

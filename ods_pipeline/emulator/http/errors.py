@@ -42,61 +42,61 @@ def unknown_dataset(dataset_id: str) -> ApiError:
 
 
 def unknown_uri() -> ApiError:
-    """What any other path answers."""
+    """The error for any other path."""
     return api_error(404, "NotFoundURI", "The requested URI does not exist.")
 
 
 def forbidden() -> ApiError:
-    """What the records of a restricted dataset answer."""
+    """The error for the records of a restricted dataset."""
     message = "You don't have permission to access the requested resource"
     return api_error(403, "ForbiddenAccess", message)
 
 
 def private_portal() -> ApiError:
-    """What a private portal answers anonymous callers."""
+    """The error of a private portal for anonymous callers."""
     message = "This portal is private: requests must be authenticated."
     return api_error(401, "Unauthorized", message)
 
 
 def bad_key(status: int, state: str) -> ApiError:
-    """What an API key that is not good answers; real texts are unknown."""
+    """The error for an API key that is not valid; real texts are unknown."""
     message = f"The API key is {state}." if state else "The API key is not valid."
     return api_error(status, "Unauthorized" if status == 401 else "ForbiddenAccess", message)
 
 
 def bad_access_token() -> ApiError:
-    """What an access token that is not good answers, with the challenge of RFC 6750."""
+    """The error for an access token that is not valid, with the challenge of RFC 6750."""
     message = "The access token is invalid or has expired."
     challenge = f'Bearer error="invalid_token", error_description="{message}"'
     return ApiError(401, {"error_code": "Unauthorized", "message": message}, challenge=challenge)
 
 
 def two_credentials() -> ApiError:
-    """What two credentials in one request answer."""
+    """The error for two credentials in one request."""
     message = "Only one way of authentication may be used in a request."
     return api_error(400, "InvalidRequest", message)
 
 
 def invalid_parameter(name: str, found: object, expected: str) -> ApiError:
-    """A parameter outside its declared range or enumeration."""
+    """The error for a parameter outside its declared range or enumeration."""
     message = f"Invalid value for {name} API parameter: {found} was found but {expected}."
     return api_error(400, "InvalidRESTParameterError", message)
 
 
 def odsql_error(problem: str, clause: str) -> ApiError:
-    """A query that parses and means nothing."""
+    """The error for a query that parses but is invalid."""
     message = f"ODSQL query is malformed: {problem} Clause(s) containing the error(s): {clause}."
     return api_error(400, "ODSQLError", message)
 
 
 def odsql_syntax_error(problem: str, clause: str) -> ApiError:
-    """A query that does not parse."""
+    """The error for a query that does not parse."""
     message = f"ODSQL syntax exception: {problem}. Clause(s) containing the error(s): {clause}."
     return api_error(400, "ODSQLSyntaxError", message)
 
 
 def incompatible_types(left: str, right: str, clause: str) -> ApiError:
-    """A comparison between types that do not compare."""
+    """The error for a comparison between incompatible types."""
     message = (
         f"Incompatible types in comparison filter: {left} can not be compared with {right}. "
         f"Clause(s) containing the error(s): {clause}."

@@ -34,7 +34,7 @@ class ReplyHandler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
 
     def version_string(self) -> str:
-        """The server that every recorded portal names."""
+        """The name of the web server, as every recorded portal sends it."""
         return self.server_version
 
     def log_message(self, format: str, *args: object) -> None:

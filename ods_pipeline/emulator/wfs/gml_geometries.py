@@ -24,8 +24,6 @@ SRS = {
 }
 NUMBER = r"([^\[\],]+)"
 POSITION_WITH_Z = rf"^\[+{NUMBER},{NUMBER},{NUMBER}\]"
-# Nested collections: the plan of a query grows threefold with each level.
-MAX_DEPTH = 3
 CURVE_NAMES = {
     "MultiLineString": ("MultiCurve", "curveMember"),
     "MultiPolygon": ("MultiSurface", "surfaceMember"),
@@ -170,13 +168,6 @@ class GmlWriter:
         written = self._geometries(geometries, depth - 1)
         members = _concatenated(written, f"w{depth}", _member("geometryMember", f"w{depth}"))
         return f"'<' || {self._head('MultiGeometry')} || '>' || {members} || '</gml:MultiGeometry>'"
-
-
-def collection_depth(sql: str) -> str:
-    """SQL for how deep the collections of a column are nested, at most ``MAX_DEPTH``."""
-    mark = sql_text('"geometries"')
-    found = f"(length({sql}) - length(replace({sql}, {mark}, ''))) // length({mark})"
-    return f"least(coalesce(max({found}), 0), {MAX_DEPTH})"
 
 
 def _replaced(text: str, pattern: str, by: str) -> str:

@@ -14,12 +14,12 @@ from ods_pipeline.emulator.wfs.gml_geometries import GmlWriter
 
 BOOLEANS = {"python": ("True", "False"), "lower": ("true", "false"), "number": ("1", "0")}
 NEEDS_ESCAPING = ("text", "file", "json_blob")
-# XML has no way at all to write these.
+# XML cannot represent these characters.
 NOT_IN_XML = r"[\x00-\x08\x0B\x0C\x0E-\x1F\x{FFFE}\x{FFFF}]"
 
 
 def escaped_xml(sql: str) -> str:
-    """SQL for a text as XML, a carriage return as the reference that survives a parser."""
+    """SQL for a text as XML; a carriage return becomes a reference, which parsers keep."""
     clean = f"regexp_replace({sql}, '{NOT_IN_XML}', '', 'g')"
     for letter, reference in (("&", "&amp;"), ("<", "&lt;"), (">", "&gt;")):
         clean = f"replace({clean}, '{letter}', '{reference}')"
@@ -28,7 +28,7 @@ def escaped_xml(sql: str) -> str:
 
 @dataclass(frozen=True)
 class PropertyWriter:
-    """How one reply writes the properties of its features."""
+    """Writes the properties of features."""
 
     quirks: WfsQuirks
     files: str
@@ -85,7 +85,7 @@ class PropertyWriter:
 
 
 def list_separator(declared: Field) -> str:
-    """What joins the values of a field: as declared, else a comma."""
+    """The separator of a field's values: as declared, else a comma."""
     value = declared.annotations.get("multivalued")
     first = value[0] if isinstance(value, list) and value else value
     return first if isinstance(first, str) and first else ","

@@ -45,7 +45,7 @@ class CsvOptions:
 
 
 def csv_header(names: Sequence[str], dialect: CsvOptions) -> bytes:
-    """The first line, after the byte order mark."""
+    """A line of names, after a byte order mark where there is one."""
     text = io.StringIO()
     if dialect.quote_all:
         csv.writer(text, delimiter=dialect.delimiter, quoting=csv.QUOTE_ALL).writerow(names)
@@ -55,7 +55,7 @@ def csv_header(names: Sequence[str], dialect: CsvOptions) -> bytes:
 
 
 def csv_cell(text: str, dialect: CsvOptions, *, lone: bool = False) -> str:
-    """SQL for a text as a CSV cell; null is empty, and a lone empty cell is quoted."""
+    """SQL for a text as a CSV cell; null is empty, but quoted if it is the only column."""
     quoted = f"'\"' || replace({text}, '\"', '\"\"') || '\"'"
     if dialect.quote_all:
         return f"coalesce({quoted}, '\"\"')"

@@ -73,7 +73,7 @@ def _wkb(column: Column, values: pa.Array, epsg: int) -> pa.Array:
 
 
 def _geometry_types(store: Store, query: Query, column: Column) -> list[str]:
-    """The geometry types that a column shows."""
+    """The geometry types in a column."""
     if column.type == "geo_point_2d":
         return ["Point"]
     kind = f"json_extract_string({column.sql}, '$.type')"
@@ -96,10 +96,10 @@ def geo_metadata(store: Store, query: Query) -> dict[str, str] | None:
 
 
 class ParquetExport:
-    """One Parquet file in the making."""
+    """Writes one Parquet file."""
 
     def __init__(self, store: Store, query: Query, request: Request, quirks: Quirks, files: str):
-        """Fix the schema; the rows come later."""
+        """Define the schema and the query; the rows are read later."""
         self.columns = query.outer()
         self.epsg = request.integer("epsg", 4326, 1)
         self.codec = request.choice("parquet_compression", "snappy", ("snappy", "zstd"))
@@ -124,11 +124,11 @@ class ParquetExport:
             writer.write_table(self._group(group), row_group_size=size)
             if empty == "between":
                 writer.write_table(self.schema.empty_table())
-            yield sink.taken()
+            yield sink.take()
         if empty in {"last", "all"}:
             writer.write_table(self.schema.empty_table())
         writer.close()
-        yield sink.taken()
+        yield sink.take()
 
     def _group(self, rows: pa.Table) -> pa.Table:
         whole = rows.combine_chunks().to_batches()[0]
@@ -142,7 +142,7 @@ class ParquetExport:
         if column.type in GEO:
             return _wkb(column, values, self.epsg)
         if column.type == "datetime":
-            # Sub-millisecond digits do not survive, as in every export seen.
+            # Digits below a millisecond are lost, as in every recorded export.
             moments = values.cast(pa.timestamp("ms"), safe=False)
             return moments.cast(pa.timestamp("ms", "UTC")).cast(target)
         if pa.types.is_struct(target):
@@ -153,7 +153,7 @@ class ParquetExport:
 
 
 def _in_charset(values: pa.Array, charset: str) -> pa.Array:
-    """Texts whose bytes are not the UTF-8 that they are said to be."""
+    """Texts in another charset, in a column that is declared as UTF-8."""
     texts = [
         None if text is None else text.encode(charset, "replace") for text in values.to_pylist()
     ]
@@ -166,21 +166,21 @@ def _parsed_file(text: str | None) -> dict[str, Any] | None:
 
 def row_groups(batches: Iterator[pa.RecordBatch], rows: int) -> Iterator[pa.Table]:
     """The same rows in tables of equal size."""
-    held: list[pa.RecordBatch] = []
+    pending: list[pa.RecordBatch] = []
     count = 0
     for batch in batches:
-        held.append(batch)
+        pending.append(batch)
         count += batch.num_rows
         while count >= rows:
-            table = pa.Table.from_batches(held)
+            table = pa.Table.from_batches(pending)
             yield table.slice(0, rows)
-            held, count = table.slice(rows).to_batches(), count - rows
+            pending, count = table.slice(rows).to_batches(), count - rows
     if count:
-        yield pa.Table.from_batches(held)
+        yield pa.Table.from_batches(pending)
 
 
 class _ByteBuffer(io.RawIOBase):
-    """A file that is only ever written to, emptied as it grows."""
+    """A file to write to, whose bytes are taken out piece by piece."""
 
     def __init__(self) -> None:
         self._pieces: list[bytes] = []
@@ -192,7 +192,7 @@ class _ByteBuffer(io.RawIOBase):
         self._pieces.append(bytes(data))
         return len(data)
 
-    def taken(self) -> bytes:
+    def take(self) -> bytes:
         pieces, self._pieces = self._pieces, []
         return b"".join(pieces)
 

@@ -66,7 +66,7 @@ def date_part(name: str, column: Column, scope: Scope) -> str:
 
 
 def date_format(column: Column, pattern: str, scope: Scope) -> str | None:
-    """SQL for a formatted date, or nothing where the pattern has no true answer."""
+    """SQL for a formatted date, or none where the pattern is not supported."""
     time, parts, position = local_time(column, scope), [], 0
     while position < len(pattern):
         found = PIECE.match(pattern, position)

@@ -30,7 +30,7 @@ class OdsqlSyntaxError(Exception):
 
 
 class Scanner:
-    """A position in a clause; takes one piece at a time."""
+    """Reads one clause from left to right, a token at a time."""
 
     def __init__(self, text: str, clause: str):
         """Start at the beginning of the text of one clause."""
@@ -47,7 +47,7 @@ class Scanner:
         self.furthest = max(self.furthest, self.position)
 
     def take(self, pattern: re.Pattern[str]) -> re.Match[str] | None:
-        """The piece at the position, when it has this shape."""
+        """The token at the position, if it matches this pattern."""
         found = pattern.match(self.text, self.position)
         if found:
             self.position = found.end()
