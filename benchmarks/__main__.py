@@ -1,6 +1,6 @@
 """`python -m benchmarks`: ods_pipeline beside other tools, on one portal, in one run.
 
-Exit status 1 says that a bound which the project promises was exceeded.
+The exit status is 1 if a bound that the project promises was exceeded.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from typing import Any
 
 import click
 
-from benchmarks import show
-from benchmarks.document import document
+from benchmarks import tables
 from benchmarks.figures import Measured
+from benchmarks.json_report import json_report
 from benchmarks.measure import bench
 from benchmarks.replay import PROFILES
 from benchmarks.tasks import NAMES, QUICK, SLOPES, Sizes, Task, tasks
@@ -52,15 +52,15 @@ def main(quick: bool, only: tuple[str, ...], **options: Any) -> None:
     rounds = options["rounds"] or (1 if quick else 3)
     todo = list(_chosen(tasks(sizes), only))
     done = _done(todo, rounds, options)
-    found = document(done)
+    found = json_report(done)
     text = json.dumps(found, indent=2, ensure_ascii=False) + "\n"
     if options["as_json"]:
         click.echo(text, nl=False)
     elif options["markdown"]:
-        click.echo(show.markdown(show.grids(done)), nl=False)
+        click.echo(tables.markdown(tables.grids(done)), nl=False)
     else:
-        for grid in show.summary(done):
-            show.console().print(show.table(grid), "")
+        for grid in tables.summary(done):
+            tables.console().print(tables.table(grid), "")
     if options["save"]:
         _keep(options["save"], text, done)
     for broken in found["broken"]:
@@ -82,14 +82,14 @@ def _done(todo: list[Task], rounds: int, options: dict[str, Any]) -> list[Measur
     install = not options["no_install"]
     profile = options["profile"] or ""
 
-    def told(text: str) -> None:
+    def report(text: str) -> None:
         click.echo(f"[{len(done) + 1}/{len(todo)}] {text}", err=True)
 
-    with bench(rounds, told, install=install, profile=profile) as one:
-        for measured in one.measured(todo):
+    with bench(rounds, report, install=install, profile=profile) as one:
+        for measured in one.measure(todo):
             done.append(measured)
             if plain and measured.task.name != SLOPES:
-                show.console().print(show.table(show.grid(measured)), "")
+                tables.console().print(tables.table(tables.grid(measured)), "")
     return done
 
 

@@ -1,6 +1,7 @@
-"""Peers' libraries: each in an environment of its own, which ours is not to be disturbed by.
+"""Virtual environments for the libraries of peers, apart from ours.
 
-What a peer needs stands in `requirements/NAME.txt`; its environment is made once, as `.bench/NAME`.
+The requirements of a peer are in `requirements/NAME.txt`; its environment is made once, as
+`.bench/NAME`. Running programs in them does not belong here.
 """
 
 from __future__ import annotations
@@ -27,25 +28,25 @@ def version(name):
 for name in sys.argv[1:]:
     try:
         print(name, version(name))
-    except Exception:  # Whatever a program answers that is not there as it should be.
+    except Exception:  # Whatever the error, the program is missing.
         print(name, "missing")
 """
 
 
 class Unavailable(Exception):
-    """A peer's environment cannot be had; the message says why."""
+    """A peer's environment is not available; the message says why."""
 
 
-def python(name: str, told: Callable[[str], object], *, install: bool = True) -> str:
-    """The interpreter of an environment, which is made where it is not there yet.
+def python(name: str, report: Callable[[str], object], *, install: bool = True) -> str:
+    """The interpreter of an environment, made where it does not exist yet.
 
     Args:
-        name: Of the environment; empty for the one that this runs in.
-        told: Told what begins.
+        name: Name of the environment; empty for the one of this process.
+        report: Called with a line of text when an installation begins.
         install: Whether it may be made.
 
     Raises:
-        Unavailable: It cannot be made, or may not be.
+        Unavailable: It cannot be made, or `install` is false.
     """
     if not name:
         return sys.executable
@@ -58,7 +59,7 @@ def python(name: str, told: Callable[[str], object], *, install: bool = True) ->
     if not (stamp.exists() and stamp.read_text() == digest):
         if not install:
             raise Unavailable(f"missing: {name} is not installed")
-        told(f"installing {name} into {folder.relative_to(_HERE.parent)}")
+        report(f"installing {name} into {folder.relative_to(_HERE.parent)}")
         _make(folder, wanted)
         stamp.write_text(digest)
     return str(folder / "bin" / "python")

@@ -1,4 +1,7 @@
-"""What was measured, as values: runs, their medians, ratios and the promises that are broken."""
+"""What was measured, as values: runs, their medians, ratios, and promises that are broken.
+
+How they are shown does not belong here.
+"""
 
 from __future__ import annotations
 
@@ -10,12 +13,12 @@ from benchmarks.tasks import Task
 
 
 @dataclass(frozen=True)
-class Made:
-    """What came of a run, as far as it was looked at.
+class CheckedData:
+    """What a run made, as far as it was checked.
 
     Attributes:
-        rows: Rows that are there, or datasets.
-        wrong: What of the published data is not in it as it was published.
+        rows: Number of rows, or of datasets.
+        wrong: What of the published data is not as it was published.
     """
 
     rows: int
@@ -28,14 +31,14 @@ class Run:
 
     Attributes:
         peak_mb: 0 where it is not known.
-        made: None where nothing was made that could be looked at.
+        made: None where nothing was made that can be checked.
     """
 
     wall_s: float = 0
     cpu_s: float = 0
     peak_mb: float = 0
     requests: int = 0
-    made: Made | None = None
+    made: CheckedData | None = None
     problem: str = ""
 
 
@@ -45,7 +48,7 @@ class Result:
 
     Attributes:
         rows: How many there should be.
-        versions: Of what it uses.
+        versions: Versions of what it uses.
         cut: Whether it `noticed` that a reply ended half-way, or was `silent`; empty if not tried.
     """
 
@@ -61,7 +64,7 @@ class Result:
         return next((run.problem for run in self.runs if run.problem), "")
 
     @property
-    def made(self) -> Made | None:
+    def made(self) -> CheckedData | None:
         """What the last run made."""
         return self.runs[-1].made
 
@@ -80,14 +83,14 @@ class Measured:
     @property
     def title(self) -> str:
         """The task with its size."""
-        return self.task.called
+        return self.task.title_with_size
 
     def result(self, program: str) -> Result | None:
         """The result of a program that has one without a problem."""
         return next((r for r in self.results if r.program == program and not r.problem), None)
 
     def ratio(self, program: str, figure: str) -> float | None:
-        """How many times ours a program's figure is, row by row; None where one is unknown."""
+        """A program's figure divided by ours, per row; None where one is unknown."""
         ours, other = self.result(self.results[0].program), self.result(program)
         if not ours or not other or not ours.median(figure) or not other.median(figure):
             return None

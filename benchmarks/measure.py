@@ -1,7 +1,7 @@
-"""Doing the tasks: every program in turn, on one portal, in fresh folders.
+"""Measures the tasks: every program in turn, on one portal, in fresh folders.
 
-Rounds go through all programs before the next begins, so that a machine that becomes slower does
-so for everybody. A single run is `running`'s work; figures become text in `show`.
+A round goes through all programs before the next begins, so that a machine that becomes slower does
+so for all of them. A single run, and tables of the figures, are elsewhere.
 """
 
 from __future__ import annotations
@@ -14,124 +14,126 @@ from itertools import groupby
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks import environments, outcome, portal
+from benchmarks import data_checks, environments, portal
 from benchmarks.environments import Unavailable
 from benchmarks.figures import Measured, Result, Run
 from benchmarks.portal import Portal
 from benchmarks.running import run
 from benchmarks.tasks import Program, Task
 
-# Of the portal whose replies are cut: little, for it is not about time.
+# Sizes of the portal whose replies are cut: small, since no time is measured.
 _CUT = {"many": 3}
 _CUT_ROWS = 4_000
-# A run that was the first to ask the portal for something is repeated, as often as this.
-_REHEARSALS = 3
+# A run whose replies were not recorded yet is repeated, at most so many times.
+_MAX_REPEATS = 3
 
 
 @dataclass
 class Bench:
-    """Where and how the tasks are done.
+    """How and where the tasks are measured.
 
     Attributes:
         root: A folder of its own.
         rounds: How often, where a task is not done once.
-        told: Told what begins.
+        report: Called with a line of text when something begins.
         install: Whether environments of peers are made.
-        profile: How slow every portal is; as each task says where it is empty.
+        profile: How slow every portal is; empty for the profile of each task.
     """
 
     root: Path
     rounds: int
-    told: Callable[[str], object]
+    report: Callable[[str], object]
     install: bool = True
     profile: str = ""
     cuts: dict[tuple[str, str], str] = field(default_factory=dict)
 
-    def measured(self, tasks: list[Task]) -> Iterator[Measured]:
-        """Do the tasks, in order."""
+    def measure(self, tasks: list[Task]) -> Iterator[Measured]:
+        """Measure the tasks, in order."""
         for (kind, size), some in groupby(tasks, lambda task: (task.portal, task.size)):
             folder = self.root / f"{kind}-{size}"
-            with portal.opened(kind, size, folder) as opened:
+            with portal.opened(kind, size, folder) as served:
                 for task in some:
-                    yield self._done(task, opened)
+                    yield self._measure_task(task, served)
             shutil.rmtree(folder)
 
-    def _done(self, task: Task, opened: Portal) -> Measured:
+    def _measure_task(self, task: Task, served: Portal) -> Measured:
         folder = self.root / "task"
-        opened.order(profile="loopback")
-        given, unprepared = self._prepared(task, opened, folder / "given")
-        opened.order(profile=self.profile or task.profile)
+        served.configure(profile="loopback")
+        given, unprepared = self._prepared(task, served, folder / "given")
+        served.configure(profile=self.profile or task.profile)
         runs: dict[Program, list[Run]] = {program: [] for program in task.programs}
         rounds = 1 if task.once else self.rounds
         for number in range(1, rounds + 1):
             for program in task.programs:
-                self.told(f"{task.called} {number}/{rounds}: {program.name}")
+                self.report(f"{task.title_with_size} {number}/{rounds}: {program.name}")
                 if unprepared:
                     runs[program] = [Run(problem=unprepared)]
                 elif not runs[program] or not runs[program][-1].problem:
-                    runs[program].append(self._run(task, program, opened, folder / "own", given))
+                    runs[program].append(self._run(task, program, served, folder / "own", given))
         found = [self._result(task, program, some) for program, some in runs.items()]
         shutil.rmtree(folder)
         if task.cut:
             found = self._with_cuts(task, found)
         return Measured(task, tuple(found))
 
-    def _prepared(self, task: Task, opened: Portal, folder: Path) -> tuple[str, str]:
-        """What every program of a task begins with, and why there is none."""
+    def _prepared(self, task: Task, served: Portal, folder: Path) -> tuple[str, str]:
+        """What every program of a task starts from, and the problem if there is none."""
         folder.mkdir(parents=True)
         if not task.prepare:
             return "", ""
-        self.told(f"{task.called}: preparing")
-        interpreter = environments.python("", self.told)
-        done, made = run(Program("", task.prepare), interpreter, opened.url, folder)
+        self.report(f"{task.title_with_size}: preparing")
+        interpreter = environments.python("", self.report)
+        done, made = run(Program("", task.prepare), interpreter, served.url, folder)
         return made, f"not prepared: {done.problem}" if done.problem else ""
 
     def _run(
         self,
         task: Task,
         program: Program,
-        opened: Portal,
+        served: Portal,
         folder: Path,
         given: str = "",
-        rehearsals: int = _REHEARSALS,
+        repeats: int = _MAX_REPEATS,
     ) -> Run:
         try:
-            interpreter = environments.python(program.environment, self.told, install=self.install)
+            interpreter = environments.python(
+                program.environment, self.report, install=self.install
+            )
         except Unavailable as error:
             return Run(problem=str(error))
-        for _ in range(1 + rehearsals):
+        for _ in range(1 + repeats):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
             if task.prepare:
                 (folder / "given").symlink_to(given)
-            opened.order()
-            cost, made = run(program, interpreter, opened.url, folder)
-            tally = opened.order()
-            if not tally.recorded:
+            served.configure()
+            cost, made = run(program, interpreter, served.url, folder)
+            counts = served.configure()
+            if not counts.recorded:
                 break
-        seen = outcome.made(Path(made), task.portal) if made else None
-        return replace(cost, requests=tally.requests, made=seen)
+        checked = data_checks.check(Path(made), task.portal) if made else None
+        return replace(cost, requests=counts.requests, made=checked)
 
     def _result(self, task: Task, program: Program, runs: list[Run]) -> Result:
         try:
-            interpreter = environments.python(program.environment, self.told, install=False)
+            interpreter = environments.python(program.environment, self.report, install=False)
             versions = environments.versions(interpreter, program.uses)
         except Unavailable:
             versions = {}
         return Result(program.name, tuple(runs), task.size // program.part, versions)
 
     def _with_cuts(self, task: Task, results: list[Result]) -> list[Result]:
-        """The same with what each program made of replies that end half-way."""
+        """The results, with how each program took replies that end half-way."""
         todo = [r for r in results if not r.problem and (task.name, r.program) not in self.cuts]
         if todo:
             size = _CUT.get(task.portal, _CUT_ROWS)
             small = replace(task, size=size)
-            with portal.opened(task.portal, size, self.root / "cut") as opened:
-                opened.order(cut=True)
+            with portal.opened(task.portal, size, self.root / "cut") as served:
+                served.configure(cut=True)
                 for result in todo:
-                    self.told(f"{task.called}, cut replies: {result.program}")
+                    self.report(f"{task.title_with_size}, cut replies: {result.program}")
                     program = next(p for p in task.programs if p.name == result.program)
-                    cost = self._run(small, program, opened, self.root / "own", rehearsals=0)
+                    cost = self._run(small, program, served, self.root / "own", repeats=0)
                     self.cuts[task.name, program.name] = "noticed" if cost.problem else "silent"
                     shutil.rmtree(self.root / "own")
             shutil.rmtree(self.root / "cut")
@@ -140,8 +142,8 @@ class Bench:
 
 @contextmanager
 def bench(
-    rounds: int, told: Callable[[str], object], *, install: bool, profile: str
+    rounds: int, report: Callable[[str], object], *, install: bool, profile: str
 ) -> Iterator[Bench]:
-    """A bench in a folder that is gone afterwards."""
+    """A bench in a folder that is removed afterwards."""
     with TemporaryDirectory() as root:
-        yield Bench(Path(root), rounds, told, install, profile)
+        yield Bench(Path(root), rounds, report, install, profile)

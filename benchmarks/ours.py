@@ -1,6 +1,7 @@
-"""What ods_pipeline does in each task, as the command line has it done.
+"""What ods_pipeline does in each task, as the command line does it.
 
-`given` in the folder is what a task prepared for it: a landed partition, or a data folder.
+`given` in the folder is what a task prepared for it: a landed partition, or a data folder. What
+other tools do is in `peers`.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ def load(url: str, folder: Path) -> Path:
 
 
 def sync(url: str, folder: Path) -> Path:
-    """`ods-pipeline sync` of a portal that was never seen."""
+    """`ods-pipeline sync` of a portal that is new to it."""
     return _sync(url, folder)
 
 

@@ -1,4 +1,7 @@
-"""What was measured as one picture: bars of time and peak beside ours, and our slopes."""
+"""Draws all measurements as one picture: time and peak memory relative to ours, and our slopes.
+
+Figures are not computed here.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ def draw(done: Sequence[Measured], target: Path) -> None:
 
 
 def _bars(axis: Any, measured: Measured) -> None:
-    """Wall time and peak of each program, times ours."""
+    """Wall time and peak memory of each program, divided by ours."""
     names = [result.program for result in measured.results if not result.problem][::-1]
     figures = {
         name: [1 if name == measured.results[0].program else measured.ratio(name, f) or 0

@@ -1,7 +1,7 @@
-"""The portal that is measured against: the emulator, and before it a server that replays it.
+"""The portal of the benchmarks: the emulator, behind a server that replays its replies.
 
-Both are processes of their own, driven over pipes, whose memory and CPU are nobody's result. What
-is asked of the portal is for `ours` and `peers`.
+Both are processes of their own, controlled over pipes, whose memory and CPU are in no result. Which
+requests a program sends is up to `ours` and `peers`.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from pathlib import Path
 
 DATASET = "big"
 API = "/api/explore/v2.1/catalog"
-# As ours asks, so that everybody is given the same recording.
+# The parameters of our client, so that all programs get the same recording.
 EXPORTS = {
     "parquet": f"{API}/datasets/{{}}/exports/parquet?lang=en&timezone=UTC"
     "&parquet_compression=snappy",
@@ -27,32 +27,32 @@ FEATURES = f"/api/wfs?service=WFS&version=1.1.0&request=GetFeature&typeName=ods%
 # Geometries of a row, by the kind of portal.
 GEOMETRIES = {"points": 1, "polygons": 2, "big": 1}
 _VERTICES = 20
-# Nobody is to be slowed down by a spent quota.
+# No program is to be slowed down by a spent quota.
 _QUOTA = 100_000_000
 
 
 @dataclass(frozen=True)
-class Tally:
-    """What was asked of the portal, and how much of it nobody had asked before."""
+class RequestCounts:
+    """How many requests came, and how many replies had to be recorded for them."""
 
     requests: int
     recorded: int
 
 
 class Portal:
-    """A portal on loopback, for as long as the block lasts."""
+    """A running portal on loopback."""
 
     def __init__(self, replay: subprocess.Popen[str], url: str) -> None:
         self._replay = replay
         self.url = url
 
-    def order(self, **orders: object) -> Tally:
-        """Change how it serves, see `Replay.order`; tells what was asked since the last order."""
+    def configure(self, **settings: object) -> RequestCounts:
+        """Change how it serves, see `Replay.configure`; count the requests since the last call."""
         assert self._replay.stdin
         assert self._replay.stdout
-        self._replay.stdin.write(json.dumps(orders) + "\n")
+        self._replay.stdin.write(json.dumps(settings) + "\n")
         self._replay.stdin.flush()
-        return Tally(**json.loads(self._replay.stdout.readline()))
+        return RequestCounts(**json.loads(self._replay.stdout.readline()))
 
 
 @contextmanager
@@ -66,7 +66,7 @@ def opened(kind: str, size: int, folder: Path) -> Iterator[Portal]:
         folder: Where the replies are kept.
 
     Yields:
-        The portal, answering.
+        The portal, ready to answer.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (

@@ -1,7 +1,7 @@
-"""Replies of a portal, kept on disk as they go over the wire; nothing here listens.
+"""Records the replies of a portal on disk, with the bytes that are sent again later.
 
-A reply is asked of the portal once. Its body is framed in even chunks where the portal's was
-chunked, so that a server has no more to do than to copy a file into a socket.
+The portal gets each request once. A chunked body is stored in even chunks, so that a server only
+has to copy a file into a socket; the server itself does not belong here.
 """
 
 from __future__ import annotations
@@ -16,50 +16,53 @@ from pathlib import Path
 from threading import Lock
 
 _CHUNK = 1 << 16
-# Kept in memory: to open a file for each of thousands of small replies is work as well.
+# Kept in memory: opening a file for each of thousands of small replies costs time.
 _SMALL = 1 << 16
-# Of one connection, or of the moment, or of a quota that is not to slow anybody down.
+# Headers of one connection, of the moment, or of a quota.
 _DROPPED = re.compile(r"transfer-encoding|content-length|connection|date|x-ratelimit-.*", re.I)
 _DATA = re.compile(r"/datasets/[^/]+/exports/\w|request=getfeature\b", re.I)
 
 
 @dataclass(frozen=True)
-class Asked:
+class RecordedRequest:
     """A request, as far as the reply depends on it.
 
     Attributes:
-        host: What the client calls the server; portals answer with addresses that begin with it.
-        zipped: Whether the client reads gzip.
+        host: The client's name for the server, with which addresses in replies begin.
+        accepts_gzip: Whether the client accepts gzip.
     """
 
     method: str
     target: str
     host: str
-    zipped: bool
-    kind: str = ""
+    accepts_gzip: bool
+    content_type: str = ""
     body: bytes = b""
 
     @property
-    def data(self) -> bool:
-        """Whether the rows of a dataset are asked for."""
+    def is_for_rows(self) -> bool:
+        """Whether the rows of a dataset are requested."""
         query = f"{self.target} {self.body.decode(errors='replace')}"
         return bool(_DATA.search(query)) and "hits" not in query
 
     @property
     def name(self) -> str:
-        """The same for the same request, fit for a file."""
-        known = f"{self.method} {self.target} {self.zipped} {self.kind} ".encode() + self.body
+        """A file name, the same for the same request."""
+        known = (
+            f"{self.method} {self.target} {self.accepts_gzip} {self.content_type} ".encode()
+            + self.body
+        )
         return hashlib.sha256(known).hexdigest()
 
 
 @dataclass(frozen=True)
-class Kept:
+class RecordedReply:
     """A reply.
 
     Attributes:
         head: Status line and headers, with the empty line that ends them.
         body: The framed body, where it is small.
-        file: Where the framed body lies, where it is not.
+        file: The file of the framed body, where it is not.
     """
 
     head: bytes
@@ -68,7 +71,7 @@ class Kept:
 
 
 class Recorder:
-    """Gives each reply from the folder, and asks the portal for those that are not there yet."""
+    """Gives each reply from the folder; requests those from the portal that are not there yet."""
 
     def __init__(self, portal: str, folder: Path) -> None:
         """Begin with nothing.
@@ -78,52 +81,54 @@ class Recorder:
             folder: Where the replies are kept.
         """
         self._portal, self._folder = portal, folder
-        self._kept: dict[str, Kept] = {}
+        self._replies: dict[str, RecordedReply] = {}
         self._busy: dict[str, Lock] = {}
         self._lock = Lock()
         self.recorded = 0
 
-    def reply(self, asked: Asked, *, cut: bool) -> Kept:
-        """The reply to a request, the same for everybody.
+    def reply(self, request: RecordedRequest, *, cut: bool) -> RecordedReply:
+        """The reply to a request, the same for all programs.
 
         Args:
-            asked: The request.
+            request: The request.
             cut: Whether the rows of datasets end half-way, and the reply as if they were whole.
         """
-        cut = cut and asked.data
-        name = f"{asked.name}-cut" if cut else asked.name
+        cut = cut and request.is_for_rows
+        name = f"{request.name}-cut" if cut else request.name
         with self._lock:
             busy = self._busy.setdefault(name, Lock())
         with busy:
-            if name not in self._kept:
-                self._kept[name] = self._recorded(asked, self._folder / name, cut=cut)
-            return self._kept[name]
+            if name not in self._replies:
+                self._replies[name] = self._record(request, self._folder / name, cut=cut)
+            return self._replies[name]
 
-    def _recorded(self, asked: Asked, file: Path, *, cut: bool) -> Kept:
+    def _record(self, request: RecordedRequest, file: Path, *, cut: bool) -> RecordedReply:
         with self._lock:
             self.recorded += 1
         connection = HTTPConnection(self._portal)
-        headers = {"Host": asked.host}
-        headers |= {"Accept-Encoding": "gzip"} if asked.zipped else {}
-        headers |= {"Content-Type": asked.kind} if asked.kind else {}
-        connection.putrequest(asked.method, asked.target, skip_host=True, skip_accept_encoding=True)
+        headers = {"Host": request.host}
+        headers |= {"Accept-Encoding": "gzip"} if request.accepts_gzip else {}
+        headers |= {"Content-Type": request.content_type} if request.content_type else {}
+        connection.putrequest(
+            request.method, request.target, skip_host=True, skip_accept_encoding=True
+        )
         for header, value in headers.items():
             connection.putheader(header, value)
-        if asked.body:
-            connection.putheader("Content-Length", str(len(asked.body)))
-        connection.endheaders(asked.body or None)
+        if request.body:
+            connection.putheader("Content-Length", str(len(request.body)))
+        connection.endheaders(request.body or None)
         with connection.getresponse() as response:
-            kept = _written(response, file, halved if cut else None)
+            reply = _stored(response, file, first_half if cut else None)
         connection.close()
-        return kept
+        return reply
 
 
-def _written(
-    response: HTTPResponse, file: Path, spoilt: Callable[[bytes, Mapping[str, str]], bytes] | None
-) -> Kept:
+def _stored(
+    response: HTTPResponse, file: Path, change: Callable[[bytes, Mapping[str, str]], bytes] | None
+) -> RecordedReply:
     pieces: Iterator[bytes] = iter(lambda: response.read(_CHUNK), b"")
-    if spoilt:
-        pieces = _split(spoilt(b"".join(pieces), dict(response.headers.items())))
+    if change:
+        pieces = _split(change(b"".join(pieces), dict(response.headers.items())))
     size = 0
     with file.open("wb") as target:
         for piece in pieces:
@@ -135,21 +140,23 @@ def _written(
     lines += [f"{k}: {v}" for k, v in response.headers.items() if not _DROPPED.fullmatch(k)]
     lines += ["transfer-encoding: chunked" if response.chunked else f"content-length: {size}"]
     head = "\r\n".join([*lines, "", ""]).encode("latin-1")
-    return Kept(head, file=file) if size > _SMALL else Kept(head, file.read_bytes())
+    return (
+        RecordedReply(head, file=file) if size > _SMALL else RecordedReply(head, file.read_bytes())
+    )
 
 
 def _split(body: bytes) -> Iterator[bytes]:
     return (body[at : at + _CHUNK] for at in range(0, len(body), _CHUNK))
 
 
-def halved(body: bytes, headers: Mapping[str, str]) -> bytes:
-    """The first half of a body; lines stay whole in CSV, and gzip in every case.
+def first_half(body: bytes, headers: Mapping[str, str]) -> bytes:
+    """The first half of a body, with whole lines of CSV and valid gzip.
 
-    This is what a client sees behind a proxy that lost the portal and ended the reply in order.
+    As a client gets it behind a proxy that lost the portal and ended the reply properly.
     """
-    packed = headers.get("content-encoding") == "gzip"
-    whole = gzip.decompress(body) if packed else body
+    compressed = headers.get("content-encoding") == "gzip"
+    whole = gzip.decompress(body) if compressed else body
     half = len(whole) // 2
     if "csv" in headers.get("content-type", ""):
         half = whole.rindex(b"\n", 0, half) + 1
-    return gzip.compress(whole[:half]) if packed else whole[:half]
+    return gzip.compress(whole[:half]) if compressed else whole[:half]

@@ -1,12 +1,12 @@
-"""A portal that costs nothing: `python -m benchmarks.replay HOST:PORT FOLDER` serves what it gave.
+"""Replays a portal at no cost: `python -m benchmarks.replay HOST:PORT FOLDER`.
 
-Each reply is asked of the portal once and replayed from disk, the same bytes for everybody. So
-nobody's wall time has the rendering of an export in it, and the server takes next to no CPU from
+The portal gets each request once; its replies are then sent from disk, the same bytes to every
+program. So no wall time includes the rendering of an export, and the server takes little CPU from
 those who are measured.
 
-As `portal` it is as slow as real ones are: 0.2 s before the first byte of each reply, then 5 MB/s
-for each connection. Portals limit each connection, not all together: whoever opens eight gets
-eight times as much.
+With the profile `portal` it is as slow as real ones: 0.2 s before the first byte of a reply, then
+5 MB/s for each connection. Portals limit each connection, not all together: a program that opens
+eight gets eight times as much. Recording replies does not belong here.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from pathlib import Path
 from threading import Thread
 from typing import Any
 
-from benchmarks.recording import Asked, Kept, Recorder
+from benchmarks.recording import RecordedReply, RecordedRequest, Recorder
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Profile:
 
     Attributes:
         latency: Seconds before the first byte of a reply.
-        rate: Bytes per second of one connection; 0 for as many as go through.
+        rate: Bytes per second of one connection; 0 for no limit.
     """
 
     latency: float = 0
@@ -39,7 +39,7 @@ class Profile:
 
 
 PROFILES = {"loopback": Profile(), "portal": Profile(0.2, 5_000_000)}
-# Fifty pieces a second at the rate of a portal: even enough, and no work.
+# Fifty pieces a second at the rate of a portal: even, and cheap.
 _PIECE = 100_000
 
 
@@ -49,7 +49,7 @@ class Replay(ThreadingHTTPServer):
     Attributes:
         profile: How slow it is from now on.
         cut: Whether the rows of datasets end half-way from now on.
-        requests: How many came.
+        requests: How many requests came.
     """
 
     daemon_threads = True
@@ -60,7 +60,7 @@ class Replay(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.recorder = Recorder(portal, folder)
         self.profile, self.cut = PROFILES["loopback"], False
-        # The next of a count is one step, which no other thread comes between.
+        # `next` of a count is atomic.
         self.requests = count()
 
     @property
@@ -73,16 +73,16 @@ class Replay(ThreadingHTTPServer):
         Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
-    def order(self, profile: str = "", cut: bool | None = None) -> dict[str, int]:
-        """Change how it serves; tells the requests, and those recorded, since the last order."""
+    def configure(self, profile: str = "", cut: bool | None = None) -> dict[str, int]:
+        """Change how it serves; count the requests and the recorded replies since the last call."""
         self.profile = PROFILES[profile] if profile else self.profile
         self.cut = self.cut if cut is None else cut
-        told = {"requests": next(self.requests), "recorded": self.recorder.recorded}
+        counts = {"requests": next(self.requests), "recorded": self.recorder.recorded}
         self.requests, self.recorder.recorded = count(), 0
-        return told
+        return counts
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """Clients that go away are no news; anything else is."""
+        """Report errors, except those of clients that have gone away."""
         if not isinstance(sys.exc_info()[1], (ConnectionError, TimeoutError)):
             super().handle_error(request, client_address)
 
@@ -95,31 +95,31 @@ class _Handler(BaseHTTPRequestHandler):
     def _serve(self) -> None:
         next(self.server.requests)
         length = int(self.headers.get("content-length") or 0)
-        asked = Asked(
+        request = RecordedRequest(
             method=self.command,
             target=self.path,
             host=self.headers["host"],
-            zipped="gzip" in self.headers.get("accept-encoding", ""),
-            kind=self.headers.get("content-type", ""),
+            accepts_gzip="gzip" in self.headers.get("accept-encoding", ""),
+            content_type=self.headers.get("content-type", ""),
             body=self.rfile.read(length),
         )
         profile = self.server.profile
-        kept = self.server.recorder.reply(asked, cut=self.server.cut)
+        reply = self.server.recorder.reply(request, cut=self.server.cut)
         time.sleep(profile.latency)
-        _send(self.connection, kept, profile.rate)
+        _send(self.connection, reply, profile.rate)
 
     do_GET = do_HEAD = do_POST = _serve  # noqa: N815 - the names that http.server calls
 
     def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
+        """Log nothing."""
 
 
-def _send(connection: socket.socket, kept: Kept, rate: int) -> None:
-    connection.sendall(kept.head + kept.body)
-    if not kept.file:
+def _send(connection: socket.socket, reply: RecordedReply, rate: int) -> None:
+    connection.sendall(reply.head + reply.body)
+    if not reply.file:
         return
     started, sent = time.monotonic(), 0
-    with kept.file.open("rb") as file:
+    with reply.file.open("rb") as file:
         while piece := connection.sendfile(file, sent, _PIECE if rate else None):
             sent += piece
             if not rate:
@@ -128,12 +128,12 @@ def _send(connection: socket.socket, kept: Kept, rate: int) -> None:
 
 
 def main() -> None:
-    """Serve until the other end of the pipe is closed; each line of JSON there is an order."""
+    """Serve until the pipe is closed; each line of JSON on it has settings for `configure`."""
     portal, folder = sys.argv[1:]
     server = Replay(portal, Path(folder)).start()
     print(server.url, flush=True)
     for line in sys.stdin:
-        print(json.dumps(server.order(**json.loads(line))), flush=True)
+        print(json.dumps(server.configure(**json.loads(line))), flush=True)
 
 
 if __name__ == "__main__":

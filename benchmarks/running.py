@@ -1,4 +1,7 @@
-"""One run of one program, in processes that do nothing else: its wall time, CPU and peak."""
+"""Runs one program once, in processes that do nothing else, for its wall time, CPU and peak memory.
+
+Which programs run, and how often, is decided elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -17,37 +20,37 @@ from benchmarks.figures import Run
 from benchmarks.tasks import Program
 
 _LIMIT_S = 1200
-# A peer that tells its makers of each run would be measured telling it.
+# The telemetry of a peer is not to be measured.
 _ENVIRONMENT = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DO_NOT_TRACK": "1"}
 
 
 def run(program: Program, interpreter: str, url: str, folder: Path) -> tuple[Run, str]:
-    """Run a program and tell what it cost, and the path of what it made."""
+    """Run a program; give what it cost, and the path of what it made."""
     command = [interpreter, "-m", "benchmarks.child", program.function, url, str(folder)]
     if program.command:
         first, *rest = program.command
         command = [str(Path(sys.executable).with_name(first)), *rest]
-    # What is remembered of portals and pipelines is no other run's.
+    # No run is to find the state of another.
     kept = {name: str(folder / "state") for name in ("XDG_STATE_HOME", "DLT_DATA_DIR")}
-    wall, cpu, status, said, last = _ended(command, kept)
-    told: dict[str, Any] = {}
+    wall, cpu, status, output, last = _timed(command, kept)
+    report: dict[str, Any] = {}
     if status:
         how = f"exit status {status}" if status > 0 else signal.Signals(-status).name
-        told = {"problem": f"failed: {how} {last}".strip()}
+        report = {"problem": f"failed: {how} {last}".strip()}
     elif not program.command:
-        told = json.loads(said.splitlines()[-1])
-    peak = round(told.get("peak_mb", 0), 1)
-    problem = told.get("problem", "")
-    return Run(round(wall, 3), round(cpu, 3), peak, problem=problem), told.get("made", "")
+        report = json.loads(output.splitlines()[-1])
+    peak = round(report.get("peak_mb", 0), 1)
+    problem = report.get("problem", "")
+    return Run(round(wall, 3), round(cpu, 3), peak, problem=problem), report.get("made", "")
 
 
-def _ended(command: list[str], kept: dict[str, str]) -> tuple[float, float, int, str, str]:
-    """Wall and CPU seconds of a command with all that it started, its status and its last words."""
+def _timed(command: list[str], kept: dict[str, str]) -> tuple[float, float, int, str, str]:
+    """Wall and CPU seconds with all children, then status, output and last line of errors."""
     environment = os.environ | _ENVIRONMENT | kept
-    with tempfile.TemporaryFile("w+") as errors, tempfile.TemporaryFile("w+") as said:
+    with tempfile.TemporaryFile("w+") as errors, tempfile.TemporaryFile("w+") as output:
         started = time.perf_counter()
         process = subprocess.Popen(
-            command, stdout=said, stderr=errors, start_new_session=True, env=environment
+            command, stdout=output, stderr=errors, start_new_session=True, env=environment
         )
         limit = Timer(_LIMIT_S, lambda: os.killpg(process.pid, signal.SIGKILL))
         limit.start()
@@ -59,9 +62,9 @@ def _ended(command: list[str], kept: dict[str, str]) -> tuple[float, float, int,
         finally:
             limit.cancel()
         wall = time.perf_counter() - started
-        # So that it does not wait for a process that is gone.
+        # So that it does not wait for a process that has ended.
         process.returncode = os.waitstatus_to_exitcode(status)
         errors.seek(0)
-        said.seek(0)
+        output.seek(0)
         last = (errors.read().strip().splitlines() or [""])[-1][:200]
-        return wall, usage.ru_utime + usage.ru_stime, process.returncode, said.read(), last
+        return wall, usage.ru_utime + usage.ru_stime, process.returncode, output.read(), last

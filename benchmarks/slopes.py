@@ -1,4 +1,7 @@
-"""How our cost grows with size: time linear, memory flat, or not."""
+"""How our time and memory grow with the size of a task.
+
+Peers are compared elsewhere.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ _LEAST = 0.3
 
 @dataclass(frozen=True)
 class Point:
-    """What one size cost us."""
+    """The cost of one size."""
 
     size: int
     wall_s: float
@@ -50,18 +53,18 @@ class Slope:
 
     @property
     def each_us(self) -> float:
-        """Microseconds of CPU for each one more, between the smallest and the largest."""
+        """Microseconds of CPU per additional row, between the smallest size and the largest."""
         first, last = self.points[0], self.points[-1]
         return 1e6 * (last.cpu_s - first.cpu_s) / max(1, last.size - first.size)
 
     @property
     def memory(self) -> float:
-        """The peak at the largest size, times the peak at the smallest."""
+        """The peak memory at the largest size, divided by that at the smallest."""
         return self.points[-1].peak_mb / self.points[0].peak_mb
 
 
 def slopes(done: Sequence[Measured]) -> list[Slope]:
-    """The series of which at least two sizes were done."""
+    """The series with at least two sizes measured."""
     found: dict[str, dict[int, Point]] = {}
     for measured in done:
         ours = measured.results[0]

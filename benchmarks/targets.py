@@ -1,7 +1,7 @@
-"""What is to be reached, each target as a value that is held against what was measured.
+"""The targets of the project, and whether the measurements reach them.
 
-Time is shown as reached or missed and fails nothing: it is another machine's by tomorrow. What is
-promised, and fails, are the bounds of `tasks`.
+A missed target is shown and fails nothing, since times depend on the machine. What is promised, and
+fails, are the bounds of the tasks.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from benchmarks.tasks import OURS, Task
 
 @dataclass(frozen=True)
 class Target:
-    """One figure to be reached.
+    """A figure to be reached.
 
     Attributes:
         job: What is done.
-        task: The task that shows it.
+        task: The task that measures it.
         figure: `peak_mb`, `wall_s`, `cpu_s` or `requests`.
-        limit: The least times that a peer takes longer than we do, or the most that we take.
-        peer: Whom we are compared with; empty where the figure itself counts.
-        most: Whether the limit is the most: our time over the peer's, or our figure.
+        limit: How many times longer a peer takes, or the figure, to be reached.
+        peer: The program that we are compared with; empty for the figure itself.
+        most: Whether the limit is an upper one: for our time divided by the peer's, or our figure.
         ours: Our name in the task.
-        beyond: Task and program whose CPU is not ours to reduce, and is taken off.
-        size: The least size at which it tells more than how long programs take to start.
+        beyond: Task and program whose CPU time we cannot reduce, and which is subtracted.
+        size: The smallest size at which the start of a program does not dominate.
     """
 
     job: str
@@ -41,7 +41,7 @@ class Target:
 
     @property
     def text(self) -> str:
-        """The target as people say it."""
+        """The target as a short text."""
         unit = {"peak_mb": " MB", "wall_s": " s", "cpu_s": " s of CPU", "requests": " request"}
         sign = "≤" if self.most else "≥"
         if self.peer:
@@ -52,7 +52,7 @@ class Target:
 
 @dataclass(frozen=True)
 class Check:
-    """A target held against a task that was done."""
+    """A target compared with a measured task."""
 
     target: Target
     task: Task
@@ -61,13 +61,13 @@ class Check:
 
     @property
     def reached(self) -> bool:
-        """Whether it is."""
+        """Whether the target is reached."""
         limit = self.target.limit
         return self.figure <= limit if self.target.most else self.figure >= limit
 
     @property
     def verdict(self) -> str:
-        """Whether it is, in a word."""
+        """The same as a word."""
         if self.task.size < self.target.size:
             return "too small to tell"
         return "reached" if self.reached else "MISSED"
@@ -104,7 +104,7 @@ TARGETS = (
 
 
 def checks(done: Sequence[Measured]) -> Iterator[Check]:
-    """Every target that something measured speaks of."""
+    """Every target that was measured."""
     for target in TARGETS:
         for measured in done:
             if measured.task.name == target.task:

@@ -1,7 +1,7 @@
-"""What is measured: each task, the bounds that we promise for it, and who does it.
+"""The tasks that are measured, the bounds promised for each, and the programs that do it.
 
-To add a task or a peer, add it here and its function to `ours` or `peers`. A program whose library
-cannot be imported is told as missing. What is to be reached is in `targets`.
+To add a task or a peer, add it here, and its function to `ours` or `peers`. A program whose library
+cannot be imported is reported as missing. Targets do not belong here.
 """
 
 from __future__ import annotations
@@ -16,15 +16,15 @@ OURS = "ods_pipeline"
 
 @dataclass(frozen=True)
 class Program:
-    """Somebody who does a task.
+    """A program that does a task.
 
     Attributes:
-        name: As the table shows it.
+        name: Its name in the tables.
         function: Module and name of a function of (url, folder) that may return what it made.
-        uses: Distributions and programs whose versions are told.
+        uses: Distributions and programs whose versions are reported.
         environment: Which of `requirements` it runs in; empty for ours.
-        command: What is run instead of the function; looked for beside this interpreter.
-        part: It gets one of so many parts of the rows, and is held against that part.
+        command: A command to run instead of the function, found beside this interpreter.
+        part: It gets one of so many parts of the rows, and is compared for that part.
     """
 
     name: str
@@ -37,7 +37,7 @@ class Program:
 
 @dataclass(frozen=True)
 class Bound:
-    """The most that we may take; None where nothing is promised."""
+    """The most memory and requests that we promise to need; None where nothing is promised."""
 
     memory_mb: float | None = None
     requests: int | None = None
@@ -45,19 +45,19 @@ class Bound:
 
 @dataclass(frozen=True)
 class Task:
-    """One thing that is done by several.
+    """Something to be measured, done by several programs.
 
     Attributes:
-        name: By which `--only` chooses.
-        title: With `{size}` for the number of rows or datasets.
+        name: The value of `--only`.
+        title: Text with `{size}` for the number of rows or datasets.
         portal: The kind that it is done on, see `portal.opened`.
         size: Rows or datasets of the portal.
-        programs: Ours first.
-        once: Done a single time, because it is long.
+        programs: The programs; ours is the first.
+        once: Whether it is done a single time, because it is long.
         profile: How slow the portal is.
         prepare: A function like a program's, whose result each program finds as `given`.
-        cut: Whether each program is shown replies that end half-way.
-        series: Which of our slopes it is a point of.
+        cut: Whether each program also gets replies that end half-way.
+        series: The series of sizes that it is a point of, see `slopes`.
     """
 
     name: str
@@ -73,26 +73,26 @@ class Task:
     series: str = ""
 
     @property
-    def called(self) -> str:
-        """The title with the size."""
+    def title_with_size(self) -> str:
+        """The title with the size in it."""
         return self.title.format(size=f"{self.size:,}")
 
     @property
     def ours(self) -> Task:
-        """The same without peers: a point of a slope."""
+        """The task without peers, as a point of a slope."""
         return replace(self, name="slope", programs=self.programs[:1], cut=False, once=True)
 
 
 @dataclass(frozen=True)
 class Sizes:
-    """How large everything is; 0 leaves a task out.
+    """The sizes of all tasks; 0 leaves a task out.
 
     Attributes:
-        rows: Of the exports, and of the partition that is loaded.
-        large: Of the exports once more.
-        points: Of the GML.
-        polygons: Of the GML.
-        datasets: Of portals that are synced again.
+        rows: Rows of the exports, and of the partition that is loaded.
+        large: Rows of one more export.
+        points: Features of the GML with points.
+        polygons: Features of the GML with polygons.
+        datasets: Datasets of portals that are synced again.
         first: Datasets of the portal that is synced for the first time.
         slope: Rows of our own slopes.
     """
@@ -212,7 +212,7 @@ def _exports(sizes: Sizes) -> Iterator[Task]:
 
 def _table(rows: int, programs: tuple[Program, ...]) -> Task:
     title = "Partition of {size} rows → DuckDB table"
-    return Task("table", title, "big", rows, programs, _LOAD, prepare="landed:partition")
+    return Task("table", title, "big", rows, programs, _LOAD, prepare="prepared_data:one_partition")
 
 
 def _features(sizes: Sizes) -> Iterator[Task]:
@@ -231,7 +231,7 @@ def _portals(sizes: Sizes) -> Iterator[Task]:
     for size in dict.fromkeys((10, *sizes.datasets)):
         task = Task(
             "again", title, "many", size, AGAIN, Bound(requests=1),
-            prepare="landed:many", series="Unchanged sync, datasets",
+            prepare="prepared_data:all_datasets", series="Unchanged sync, datasets",
         )  # fmt: skip
         yield task if size in sizes.datasets else task.ours
     title = "First sync of {size} datasets, at 5 MB/s and 200 ms"

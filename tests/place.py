@@ -71,8 +71,8 @@ class Place:
     @property
     def secrets(self) -> Secrets:
         """All that there was to be kept secret."""
-        ledger = self.portal._ledger
-        return Secrets([KEY, SECRET, *self.codes, *ledger.access, *ledger.refresh])
+        tokens = self.portal._tokens
+        return Secrets([KEY, SECRET, *self.codes, *tokens.access, *tokens.refresh])
 
     def leaks(self, *more: str) -> list[str]:
         """Every secret that is somewhere where it should not be."""

@@ -197,7 +197,7 @@ def test_nothing_is_printed_outside_the_command_line() -> None:
         ("sync.run", "dagster.assets", True),
         ("sync.run", "cli.report", True),
         ("portal.proof", "emulator", True),
-        ("emulator.box", "portal.proof", True),
+        ("emulator.emulator", "portal.proof", True),
         ("errors", "dataset", False),
         ("cli.commands", "emulator", False),
         ("dagster.assets", "sync.update", False),

@@ -72,8 +72,8 @@ def test_the_portal_is_asked_once_and_every_request_is_counted(
         requests.get(server.url + CSV_PATH)
     requests.head(server.url + CSV_PATH)
     assert len(emulator.requests) == 1
-    assert server.order() == {"requests": 4, "recorded": 2}
-    assert server.order() == {"requests": 0, "recorded": 0}
+    assert server.configure() == {"requests": 4, "recorded": 2}
+    assert server.configure() == {"requests": 0, "recorded": 0}
 
 
 def test_a_portal_that_is_slow_waits_and_then_trickles(
@@ -82,7 +82,7 @@ def test_a_portal_that_is_slow_waits_and_then_trickles(
     identity = {"Accept-Encoding": "identity"}
     size = len(requests.get(server.url + CSV_PATH, headers=identity).content)
     monkeypatch.setitem(replay.PROFILES, "slow", Profile(latency=0.1, rate=2 * size))
-    server.order(profile="slow")
+    server.configure(profile="slow")
     started = time.monotonic()
     with requests.get(server.url + CSV_PATH, headers=identity, stream=True) as reply:
         first = time.monotonic() - started
@@ -95,7 +95,7 @@ def test_cut_rows_end_in_order_and_all_else_stays_whole(server: Replay) -> None:
     whole = requests.get(server.url + CSV_PATH).content
     metadata = requests.get(f"{server.url}/api/explore/v2.1/catalog/datasets/{DATASET}").content
     features = requests.get(server.url + FEATURES).content
-    server.order(cut=True)
+    server.configure(cut=True)
     cut = requests.get(server.url + CSV_PATH).content
     assert whole.startswith(cut)
     assert cut.endswith(b"\n")
@@ -110,12 +110,12 @@ def test_cut_rows_end_in_order_and_all_else_stays_whole(server: Replay) -> None:
     assert again == metadata
     hits = requests.get(f"{server.url}{FEATURES}&resultType=hits").text
     assert f'numberOfFeatures="{ROWS}"' in hits
-    server.order(cut=False)
+    server.configure(cut=False)
     assert requests.get(server.url + CSV_PATH).content == whole
 
 
 def test_a_gzipped_body_that_is_cut_is_sound_gzip(server: Replay) -> None:
-    server.order(cut=True)
+    server.configure(cut=True)
     with requests.get(server.url + CSV_PATH, stream=True) as reply:
         assert reply.headers["content-encoding"] == "gzip"
         assert gzip.decompress(reply.raw.read(decode_content=False)).endswith(b"\n")
@@ -157,7 +157,7 @@ def test_a_peer_that_has_no_requirements_says_so_and_the_rest_goes_on(tmp_path: 
     unknown = Program("unknown", "peers.exports:nothing")
     task = Task("csv", "CSV of {size} rows", "big", 500, (CSV[0], nobody, unknown))
     with bench(1, lambda text: None, install=True, profile="") as one:
-        (done,) = one.measured([task])
+        (done,) = one.measure([task])
     ours, missing, failed = done.results
     assert not ours.problem
     assert missing.problem == "missing: benchmarks/requirements/nobody.txt"

@@ -9,7 +9,7 @@ import pytest
 
 from ods_pipeline.cli.doctor import Finding, examine
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.emulator.state import Quirks
+from ods_pipeline.emulator.quirks import Quirks
 from ods_pipeline.errors import NotAPortal
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal

@@ -8,7 +8,7 @@ import pytest
 import requests
 
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.emulator.access.sample import APPLICATION, HIDDEN, KEY, REDIRECT, SECRET
+from ods_pipeline.emulator.sample_portal import APPLICATION, KEY, PRIVATE_DATASET, REDIRECT, SECRET
 from tests.emulator.access_asking import CATALOG, SECRETS, Browser, get, guarded, refresh, seen
 
 
@@ -114,9 +114,9 @@ def test_access_is_changed_by_hand_over_http() -> None:
 
 
 def test_the_sample_holds_a_private_dataset_for_its_user_alone(sample: Emulator) -> None:
-    path = f"{CATALOG}/{HIDDEN}"
+    path = f"{CATALOG}/{PRIVATE_DATASET}"
     assert get(sample, path).status_code == 404
-    assert HIDDEN not in get(sample, "/catalog/exports/json").text
+    assert PRIVATE_DATASET not in get(sample, "/catalog/exports/json").text
     dataset = get(sample, path, key=KEY).json()
     assert dataset["metas"]["default"]["records_count"] == 20
     assert "geo" in dataset["features"]
@@ -131,5 +131,5 @@ def test_the_sample_user_consents_to_the_sample_application(sample: Emulator) ->
         assert APPLICATION in browser.open(asked).text
     held = sample.issue("sample", APPLICATION)["refresh_token"]
     renewed = refresh(sample, held, client_id=APPLICATION, client_secret=SECRET).json()
-    reply = get(sample, f"{CATALOG}/{HIDDEN}", token=renewed["access_token"])
+    reply = get(sample, f"{CATALOG}/{PRIVATE_DATASET}", token=renewed["access_token"])
     assert reply.status_code == 200

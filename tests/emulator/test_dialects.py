@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.emulator.state import Quirks
+from ods_pipeline.emulator.quirks import Quirks
 
 FIELDS: list[dict[str, Any]] = [
     {"name": "at", "type": "datetime"},

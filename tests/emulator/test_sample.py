@@ -6,8 +6,8 @@ import csv
 import io
 
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.emulator.model import TYPES
-from ods_pipeline.emulator.sample import folder
+from ods_pipeline.emulator.datasets.dataset import TYPES
+from ods_pipeline.emulator.sample_portal import sample_folder
 from tests.emulator.asking import ask, count, get
 
 
@@ -26,7 +26,7 @@ def test_at_least_eight_datasets_say_where_they_come_from_and_how_many_rows_they
     held = [d for d in datasets if d["has_records"] and d["data_visible"]]
     assert len(held) >= 8
     for dataset in datasets:
-        origin = (folder() / dataset["dataset_id"] / "ORIGIN.md").read_text(encoding="utf-8")
+        origin = (sample_folder() / dataset["dataset_id"] / "ORIGIN.md").read_text(encoding="utf-8")
         assert "Licence" in origin
         assert "Portal" in origin
     for dataset in held:
@@ -35,7 +35,7 @@ def test_at_least_eight_datasets_say_where_they_come_from_and_how_many_rows_they
 
 
 def test_the_sample_is_small() -> None:
-    assert sum(path.stat().st_size for path in folder().rglob("*")) < 6_000_000
+    assert sum(path.stat().st_size for path in sample_folder().rglob("*")) < 6_000_000
 
 
 def test_a_made_up_portal_of_thousands_answers_its_catalog_at_once() -> None:

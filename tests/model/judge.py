@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from ods_pipeline.emulator.model import Dataset
+from ods_pipeline.emulator.datasets.dataset import Dataset
 from ods_pipeline.lake.verify import audited
 from ods_pipeline.sync.outcome import Outcome
 from tests.soak.truth import Chronicle, Found, Place, held, landed, loaded

@@ -59,7 +59,7 @@ class World:
 
     @property
     def _calm(self) -> bool:
-        return not self.portal.faults._waiting and not self._closed
+        return not self.portal.faults._pending and not self._closed
 
     def sync(self, *names: str, **options: Any) -> list[str]:
         """Run as the command line does; what is wrong afterwards."""

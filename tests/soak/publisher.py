@@ -7,7 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.emulator.model import Dataset
+from ods_pipeline.emulator.datasets.dataset import Dataset
 
 FIELDS: list[dict[str, Any]] = [
     {"name": "code", "type": "text", "label": "Code"},

@@ -70,7 +70,7 @@ def soak(size: Size, folder: Path, say: Callable[[str], object] = lambda line: N
         emulator.make_up(size.datasets, rows=size.rows)
         chronicle = Chronicle(emulator)
         weather = Weather(size.seed)
-        emulator._server.front.faults = weather
+        emulator._server.context.faults = weather
         publisher = Publisher(emulator, size.seed)
         with crew(
             size.processes, emulator.url, folder, pause=size.pause, fresh=size.fresh

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.emulator.model import Dataset
+from ods_pipeline.emulator.datasets.dataset import Dataset
 
 Rows = Counter[tuple[Any, ...]]
 Place = tuple[str, str]

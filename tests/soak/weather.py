@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable
 
 from ods_pipeline.emulator import Fault
-from ods_pipeline.emulator.faults import Faults
+from ods_pipeline.emulator.faults.fault import PendingFaults
 
 # What nobody can notice in the rows alone, such as one row twice instead of another, is not here.
 KINDS: tuple[Fault, ...] = (
@@ -26,7 +26,7 @@ KINDS: tuple[Fault, ...] = (
 )
 
 
-class Weather(Faults):
+class Weather(PendingFaults):
     """Strikes a share of all replies, chosen by a seed; calm at first."""
 
     def __init__(self, seed: int) -> None:
@@ -43,13 +43,13 @@ class Weather(Faults):
         """Have something done when so many more replies are on their way."""
         self._then = self.replies + replies, act
 
-    def met(self, target: str) -> Fault | None:
+    def take(self, target: str) -> Fault | None:
         """A fault for this reply, or none."""
         with self._turns:
             self.replies += 1
             if self.replies == self._then[0]:
                 self._then[1]()
             if self._dice.random() >= self.share:
-                return super().met(target)
+                return super().take(target)
             self.strikes += 1
             return self._dice.choice(KINDS)

@@ -1,4 +1,5 @@
 """Who may see what: people, API keys, OAuth2 applications and the login they end in.
 
-Built from the documents alone; what a caller may not see is left out before any endpoint looks.
+Built from the documents alone. Datasets that a caller may not see are taken out before an endpoint
+of the APIs runs.
 """

@@ -1,4 +1,4 @@
-"""The portal's WFS, 1.1.0 and 2.0.0, written from the documents; the Explore API is elsewhere.
+"""The portal's WFS, 1.1.0 and 2.0.0, written from the documents alone.
 
-It shares no code with the reader, and where the documents are silent it does what is awkward.
+Where these leave a choice, it takes the one that is harder to read. The Explore API is elsewhere.
 """

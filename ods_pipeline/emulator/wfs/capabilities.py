@@ -1,71 +1,82 @@
-"""GetCapabilities: what the service is, what it can do and which types it has."""
+"""GetCapabilities: the service, its operations and its feature types.
+
+The schema of a feature type does not belong here.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from ods_pipeline.emulator.model import Dataset
-from ods_pipeline.emulator.request import Request
-from ods_pipeline.emulator.state import State
-from ods_pipeline.emulator.wfs.asked import Asked
-from ods_pipeline.emulator.wfs.dialect import DIALECTS, PATH, PROLOGUE, XSI, Dialect, namespace
-from ods_pipeline.emulator.wfs.layers import PREFIX, layers
-from ods_pipeline.emulator.wfs.quirks import WfsQuirks
-from ods_pipeline.emulator.wfs.refusals import invalid
-from ods_pipeline.emulator.wfs.shapes import SRS
-from ods_pipeline.emulator.wfs.tags import tag, text
+from ods_pipeline.emulator.datasets.dataset import Dataset
+from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.http.request import Request
+from ods_pipeline.emulator.quirks import WfsQuirks
+from ods_pipeline.emulator.wfs.exception_report import invalid_parameter
+from ods_pipeline.emulator.wfs.feature_types import TYPE_PREFIX, feature_types
+from ods_pipeline.emulator.wfs.gml_geometries import SRS
+from ods_pipeline.emulator.wfs.operation_request import OperationRequest
+from ods_pipeline.emulator.wfs.xml import (
+    VERSIONS,
+    WFS_PATH,
+    XML_DECLARATION,
+    XSI_NAMESPACE,
+    WfsVersion,
+    namespace,
+    tag,
+    xml_text,
+)
 
 OPERATIONS = ("GetCapabilities", "DescribeFeatureType", "GetFeature")
-STORED = ("ListStoredQueries", "DescribeStoredQueries")
-WORLD = (-180.0, -90.0, 180.0, 90.0)
+OPERATIONS_2_0 = ("ListStoredQueries", "DescribeStoredQueries")
+WHOLE_WORLD = (-180.0, -90.0, 180.0, 90.0)
 SECTIONS = ("ServiceIdentification", "ServiceProvider", "OperationsMetadata", "FeatureTypeList")
-MODERN_SECTIONS = (*SECTIONS, "Languages", "Filter_Capabilities")
+SECTIONS_2_0 = (*SECTIONS, "Languages", "Filter_Capabilities")
 
 
-def capabilities(request: Request, state: State, asked: Asked) -> list[bytes]:
-    """The whole document, or the sections asked for."""
-    dialect = asked.dialect
-    wanted = _sections(asked)
+def get_capabilities(request: Request, state: State, operation: OperationRequest) -> list[bytes]:
+    """The whole document, or the requested sections."""
+    version = operation.version
+    wanted = _sections(operation)
     written: dict[str, Callable[[], str]] = {
-        "ServiceIdentification": lambda: _service(dialect),
+        "ServiceIdentification": lambda: _service(version),
         "ServiceProvider": lambda: _provider(request),
-        "OperationsMetadata": lambda: _operations(request, dialect, state.quirks.wfs),
-        "FeatureTypeList": lambda: _types(state, dialect),
+        "OperationsMetadata": lambda: _operations(request, version, state.quirks.wfs),
+        "FeatureTypeList": lambda: _types(state, version),
         "Languages": lambda: tag("ows:Languages", tag("ows:Language", "en")),
-        "Filter_Capabilities": lambda: _filters(dialect),
+        "Filter_Capabilities": lambda: _filters(version),
     }
     names = {
-        "xmlns__wfs": dialect.wfs,
-        "xmlns__ows": dialect.ows,
-        "xmlns__gml": dialect.gml,
-        "xmlns__fes" if dialect.modern else "xmlns__ogc": dialect.filters,
+        "xmlns__wfs": version.wfs,
+        "xmlns__ows": version.ows,
+        "xmlns__gml": version.gml,
+        "xmlns__fes" if version.is_2_0 else "xmlns__ogc": version.filters,
         "xmlns__ods": namespace(request.base),
         "xmlns__xlink": "http://www.w3.org/1999/xlink",
-        "xmlns__xsi": XSI,
-        "xsi__schemaLocation": f"{dialect.wfs} {dialect.wfs_schema}",
-        "version": dialect.version,
+        "xmlns__xsi": XSI_NAMESPACE,
+        "xsi__schemaLocation": f"{version.wfs} {version.wfs_schema}",
+        "version": version.number,
     }
     inner = [make() for name, make in written.items() if name.lower() in wanted]
-    return [(PROLOGUE + tag("wfs:WFS_Capabilities", *inner, **names) + "\n").encode()]
+    return [(XML_DECLARATION + tag("wfs:WFS_Capabilities", *inner, **names) + "\n").encode()]
 
 
-def _sections(asked: Asked) -> set[str]:
-    """Lower case names; 1.1.0 always has its filters when everything is asked for."""
-    documented = MODERN_SECTIONS if asked.dialect.modern else SECTIONS
-    if not asked.sections or "all" in map(str.lower, asked.sections):
-        return {name.lower() for name in MODERN_SECTIONS} - (
-            set() if asked.dialect.modern else {"languages"}
+def _sections(operation: OperationRequest) -> set[str]:
+    """Lower case names; 1.1.0 always has its filters when all sections are requested."""
+    documented = SECTIONS_2_0 if operation.version.is_2_0 else SECTIONS
+    if not operation.sections or "all" in map(str.lower, operation.sections):
+        return {name.lower() for name in SECTIONS_2_0} - (
+            set() if operation.version.is_2_0 else {"languages"}
         )
     known = {name.lower() for name in documented}
-    for name in asked.sections:
+    for name in operation.sections:
         if name.lower() not in known:
-            raise invalid("Sections", f"Section {name} does not exist.")
-    return {name.lower() for name in asked.sections}
+            raise invalid_parameter("Sections", f"Section {name} does not exist.")
+    return {name.lower() for name in operation.sections}
 
 
-def _service(dialect: Dialect) -> str:
-    versions = sorted(DIALECTS, reverse=True) if dialect.modern else [dialect.version]
+def _service(version: WfsVersion) -> str:
+    versions = sorted(VERSIONS, reverse=True) if version.is_2_0 else [version.number]
     return tag(
         "ows:ServiceIdentification",
         tag("ows:Title", "Emulated portal"),
@@ -83,35 +94,35 @@ def _provider(request: Request) -> str:
     )
 
 
-def _operations(request: Request, dialect: Dialect, quirks: WfsQuirks) -> str:
-    names = OPERATIONS + (STORED if dialect.modern else ())
-    service = {"service": ("WFS",), "version": tuple(DIALECTS)}
+def _operations(request: Request, version: WfsVersion, quirks: WfsQuirks) -> str:
+    names = OPERATIONS + (OPERATIONS_2_0 if version.is_2_0 else ())
+    service = {"service": ("WFS",), "version": tuple(VERSIONS)}
     paging = "TRUE" if quirks.page else "FALSE"
     constraints = {"KVPEncoding": "TRUE", "ImplementsResultPaging": paging}
     return tag(
         "ows:OperationsMetadata",
-        *(_operation(request, dialect, name) for name in names),
+        *(_operation(request, version, name) for name in names),
         *(_values("Parameter", name, values) for name, values in service.items()),
-        *(_constraint(k, v) for k, v in constraints.items() if dialect.modern),
+        *(_constraint(k, v) for k, v in constraints.items() if version.is_2_0),
     )
 
 
-def _operation(request: Request, dialect: Dialect, name: str) -> str:
-    address = request.base + PATH
+def _operation(request: Request, version: WfsVersion, name: str) -> str:
+    address = request.base + WFS_PATH
     methods = [tag("ows:Get", xlink__href=address)]
-    methods += [] if dialect.modern else [tag("ows:Post", xlink__href=address)]
+    methods += [] if version.is_2_0 else [tag("ows:Post", xlink__href=address)]
     parameters: dict[str, tuple[str, ...]] = {}
     if name == "GetCapabilities":
-        sections = MODERN_SECTIONS if dialect.modern else SECTIONS
-        parameters = {"AcceptVersions": tuple(DIALECTS), "Sections": sections}
+        sections = SECTIONS_2_0 if version.is_2_0 else SECTIONS
+        parameters = {"AcceptVersions": tuple(VERSIONS), "Sections": sections}
     if name == "GetFeature":
         parameters = {"resultType": ("results", "hits")}
-    told = (_values("Parameter", key, values) for key, values in parameters.items())
-    return tag("ows:Operation", tag("ows:DCP", tag("ows:HTTP", *methods)), *told, name=name)
+    described = (_values("Parameter", key, values) for key, values in parameters.items())
+    return tag("ows:Operation", tag("ows:DCP", tag("ows:HTTP", *methods)), *described, name=name)
 
 
 def _values(kind: str, name: str, values: tuple[str, ...]) -> str:
-    listed = "".join(tag("ows:Value", text(value)) for value in values)
+    listed = "".join(tag("ows:Value", xml_text(value)) for value in values)
     return tag(f"ows:{kind}", listed, name=name)
 
 
@@ -120,23 +131,27 @@ def _constraint(name: str, value: str) -> str:
     return tag("ows:Constraint", tag("ows:NoValues"), default, name=name)
 
 
-def _types(state: State, dialect: Dialect) -> str:
-    types = (_type(dataset, dialect, state.quirks.wfs) for dataset in layers(state))
+def _types(state: State, version: WfsVersion) -> str:
+    types = (_type(dataset, version, state.quirks.wfs) for dataset in feature_types(state))
     return tag("wfs:FeatureTypeList", *types)
 
 
-def _type(dataset: Dataset, dialect: Dialect, quirks: WfsQuirks) -> str:
+def _type(dataset: Dataset, version: WfsVersion, quirks: WfsQuirks) -> str:
     metas = dataset.metas["default"]
     srs = SRS[quirks.srs][0] or SRS["urn"][0]
     west, south, east, north = extent(metas.get("bbox"))
-    keywords = [tag("ows:Keyword", text(word)) for word in metas.get("keyword") or ()]
+    keywords = [tag("ows:Keyword", xml_text(word)) for word in metas.get("keyword") or ()]
     return tag(
         "wfs:FeatureType",
-        tag("wfs:Name", text(PREFIX + dataset.dataset_id)),
-        tag("wfs:Title", text(metas.get("title") or dataset.dataset_id)),
-        *([tag("wfs:Abstract", text(metas["description"]))] if metas.get("description") else []),
+        tag("wfs:Name", xml_text(TYPE_PREFIX + dataset.dataset_id)),
+        tag("wfs:Title", xml_text(metas.get("title") or dataset.dataset_id)),
+        *(
+            [tag("wfs:Abstract", xml_text(metas["description"]))]
+            if metas.get("description")
+            else []
+        ),
         *([tag("ows:Keywords", *keywords)] if keywords else []),
-        tag(f"wfs:Default{dialect.crs}", srs),
+        tag(f"wfs:Default{version.crs}", srs),
         tag(
             "ows:WGS84BoundingBox",
             tag("ows:LowerCorner", f"{west} {south}"),
@@ -146,10 +161,10 @@ def _type(dataset: Dataset, dialect: Dialect, quirks: WfsQuirks) -> str:
 
 
 def extent(bbox: Any) -> tuple[float, float, float, float]:
-    """The bounds of a declared box, longitude first; the world where none is declared."""
+    """The bounds of a declared bounding box, longitude first; else of the whole world."""
     positions = list(_positions((bbox or {}).get("geometry", {}).get("coordinates") or []))
     if not positions:
-        return WORLD
+        return WHOLE_WORLD
     longitudes, latitudes = zip(*positions, strict=True)
     return min(longitudes), min(latitudes), max(longitudes), max(latitudes)
 
@@ -162,9 +177,9 @@ def _positions(part: list[Any]) -> Iterator[tuple[float, float]]:
         yield from _positions(piece)
 
 
-def _filters(dialect: Dialect) -> str:
+def _filters(version: WfsVersion) -> str:
     """No filter is supported: the least that a schema allows."""
-    if not dialect.modern:
+    if not version.is_2_0:
         ids = tag("ogc:Id_Capabilities", tag("ogc:FID"))
         operators = tag("ogc:Scalar_Capabilities")
         return tag("ogc:Filter_Capabilities", operators, ids)

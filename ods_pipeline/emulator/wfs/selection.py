@@ -1,16 +1,19 @@
-"""The features that a request asks for, as SQL over a dataset; their XML is written elsewhere."""
+"""Which features match a request, by ids and bounding box, as SQL over a dataset.
+
+Their XML is written elsewhere.
+"""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass
 
-from ods_pipeline.emulator.model import Dataset
-from ods_pipeline.emulator.records import record_id
-from ods_pipeline.emulator.rendering import quoted
-from ods_pipeline.emulator.wfs.layers import Layer
-from ods_pipeline.emulator.wfs.quirks import WfsQuirks
-from ods_pipeline.emulator.wfs.refusals import invalid
+from ods_pipeline.emulator.datasets.dataset import Dataset
+from ods_pipeline.emulator.datasets.formatting import sql_text
+from ods_pipeline.emulator.explore.records import record_id
+from ods_pipeline.emulator.quirks import WfsQuirks
+from ods_pipeline.emulator.wfs.exception_report import invalid_parameter
+from ods_pipeline.emulator.wfs.feature_types import Layer
 
 LONGITUDE_FIRST = ("EPSG:4326", "urn:ogc:def:crs:OGC:1.3:CRS84", "urn:ogc:def:crs:OGC::CRS84")
 LATITUDE_FIRST = (
@@ -21,7 +24,7 @@ LATITUDE_FIRST = (
 
 
 @dataclass(frozen=True)
-class Box:
+class BoundingBox:
     """A rectangle in degrees."""
 
     west: float
@@ -30,11 +33,11 @@ class Box:
     north: float
 
     def over(self, dataset: Dataset) -> str:
-        """SQL for the features that touch it by their first shape, else by their point."""
+        """SQL for whether a feature's first shape, else its point, intersects the box."""
         columns = dataset.columns()
         for column in columns:
             if column.type == "geo_shape":
-                return f"geo_intersects({column.sql}, {quoted(self._shape())})"
+                return f"geo_intersects({column.sql}, {sql_text(self._shape())})"
         point = next(c.sql for c in columns if c.type == "geo_point_2d")
         return (
             f"({point}).lon BETWEEN {self.west!r} AND {self.east!r}"
@@ -54,27 +57,29 @@ def _finite(text: str) -> float:
     return number
 
 
-def box(text: str) -> Box:
+def parse_bbox(text: str) -> BoundingBox:
     """A ``bbox`` parameter; without a reference system the axes are those of the default one."""
     parts = text.split(",", 4)
     crs = parts[4] if len(parts) == 5 else LATITUDE_FIRST[0]
     if crs not in LATITUDE_FIRST + LONGITUDE_FIRST:
-        raise invalid("bbox", f"Coordinate reference system {crs} is not supported.")
+        raise invalid_parameter("bbox", f"Coordinate reference system {crs} is not supported.")
     try:
         a, b, c, d = (_finite(part) for part in parts[:4])
     except ValueError:
-        raise invalid("bbox", "bbox must be four numbers and a reference system.") from None
-    return Box(b, a, d, c) if crs in LATITUDE_FIRST else Box(a, b, c, d)
+        raise invalid_parameter(
+            "bbox", "bbox must be four numbers and a reference system."
+        ) from None
+    return BoundingBox(b, a, d, c) if crs in LATITUDE_FIRST else BoundingBox(a, b, c, d)
 
 
 @dataclass(frozen=True)
 class Selection:
-    """The features of one layer that match, and how they are called."""
+    """The matching features of one layer, with their identifiers."""
 
     layer: Layer
     quirks: WfsQuirks
     ids: tuple[str, ...] = ()
-    box: Box | None = None
+    box: BoundingBox | None = None
 
     def identifier(self) -> str:
         """SQL for what follows the type in an id."""
@@ -83,7 +88,7 @@ class Selection:
         return "row_number() OVER ()"
 
     def rows(self) -> str:
-        """SQL for the rows with their identifier ``n``: known before anything is left out."""
+        """SQL for the rows with their identifier ``n``: numbered before rows are left out."""
         relation = self.layer.dataset.relation
         if self.quirks.ids == "absent" and not self.ids:
             return f"SELECT r.* FROM {relation} AS r WHERE {self._inside()}"
@@ -104,5 +109,5 @@ class Selection:
             return "true"
         start = self.layer.dataset.dataset_id + "."
         own = [i.removeprefix("ods:") for i in self.ids]
-        wanted = [quoted(i.removeprefix(start)) for i in own if i.startswith(start)]
+        wanted = [sql_text(i.removeprefix(start)) for i in own if i.startswith(start)]
         return f"r.n IN ({', '.join(wanted)})" if wanted else "false"

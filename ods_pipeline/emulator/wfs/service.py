@@ -1,62 +1,71 @@
-"""The endpoint: which operation answers, and how a refusal is told."""
+"""The endpoint of the WFS: which operation answers a request, and errors as ExceptionReports.
+
+The operations are elsewhere.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ods_pipeline.emulator.reply import COMMON, Piece, Reply
-from ods_pipeline.emulator.request import Request
-from ods_pipeline.emulator.state import State
-from ods_pipeline.emulator.wfs.asked import Asked, of_parameters
-from ods_pipeline.emulator.wfs.capabilities import capabilities
-from ods_pipeline.emulator.wfs.collection import features
-from ods_pipeline.emulator.wfs.description import description
-from ods_pipeline.emulator.wfs.dialect import DIALECTS, LATEST, OLD, XML
-from ods_pipeline.emulator.wfs.posted import of_body
-from ods_pipeline.emulator.wfs.refusals import Refused, invalid
-from ods_pipeline.emulator.wfs.stored import by_id, described, listed
+from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.http.reply import COMMON_HEADERS, Piece, Reply
+from ods_pipeline.emulator.http.request import Request
+from ods_pipeline.emulator.wfs.capabilities import get_capabilities
+from ods_pipeline.emulator.wfs.exception_report import WfsError, invalid_parameter
+from ods_pipeline.emulator.wfs.feature_types import describe_feature_type
+from ods_pipeline.emulator.wfs.get_feature import get_feature
+from ods_pipeline.emulator.wfs.operation_request import OperationRequest, from_body, from_parameters
+from ods_pipeline.emulator.wfs.stored_queries import (
+    describe_stored_queries,
+    get_feature_by_id,
+    list_stored_queries,
+)
+from ods_pipeline.emulator.wfs.xml import LATEST, V1_1, VERSIONS, XML_TYPE
 
-Operation = Callable[[Request, State, Asked], Iterable[Piece]]
+Operation = Callable[[Request, State, OperationRequest], Iterable[Piece]]
 OPERATIONS: dict[str, Operation] = {
-    "getcapabilities": capabilities,
-    "describefeaturetype": description,
-    "getfeature": features,
+    "getcapabilities": get_capabilities,
+    "describefeaturetype": describe_feature_type,
+    "getfeature": get_feature,
 }
-MODERN: dict[str, Operation] = {"liststoredqueries": listed, "describestoredqueries": described}
+OPERATIONS_2_0: dict[str, Operation] = {
+    "liststoredqueries": list_stored_queries,
+    "describestoredqueries": describe_stored_queries,
+}
 
 
 def reply(request: Request, state: State) -> Reply:
     """The answer to a GET or POST of the WFS."""
     quirks = state.quirks.wfs
-    version = quirks.version or _reported(request)
+    version = quirks.version or _version_of_report(request)
     try:
-        asked = _asked(request, quirks.version)
-        version = asked.dialect.version
-        return Reply(200, _operation(asked)(request, state, asked), XML)
-    except Refused as refused:
+        operation = _operation_request(request, quirks.version)
+        version = operation.version.number
+        return Reply(200, _operation(operation)(request, state, operation), XML_TYPE)
+    except WfsError as error:
         status = quirks.exception_status
-        return Reply(status, [refused.report(version)], XML, COMMON, True, False)
+        return Reply(status, [error.report(version)], XML_TYPE, COMMON_HEADERS, True, False)
 
 
-def _asked(request: Request, stubborn: str) -> Asked:
+def _operation_request(request: Request, forced_version: str) -> OperationRequest:
     if request.method == "POST":
-        return of_body(request, stubborn)
-    return of_parameters(request, stubborn)
+        return from_body(request, forced_version)
+    return from_parameters(request, forced_version)
 
 
-def _operation(asked: Asked) -> Operation:
-    if asked.stored_query and asked.operation == "getfeature":
-        return by_id
-    known = OPERATIONS | (MODERN if asked.dialect.modern else {})
-    if asked.operation not in known:
-        raise invalid("request", f"Operation {asked.operation} is not supported.")
-    return known[asked.operation]
+def _operation(operation: OperationRequest) -> Operation:
+    if operation.stored_query and operation.name == "getfeature":
+        return get_feature_by_id
+    known = OPERATIONS | (OPERATIONS_2_0 if operation.version.is_2_0 else {})
+    if operation.name not in known:
+        raise invalid_parameter("request", f"Operation {operation.name} is not supported.")
+    return known[operation.name]
 
 
-def _reported(request: Request) -> str:
-    """The version of a report about a question that was not understood."""
+def _version_of_report(request: Request) -> str:
+    """The version of a report about a request that could not be read."""
     if request.method == "POST":
-        return OLD.version
+        return V1_1.number
     given = {name.lower(): value for name, value in request.pairs}
     version = given.get("version", LATEST)
-    return version if version in DIALECTS else LATEST
+    return version if version in VERSIONS else LATEST

@@ -1,4 +1,0 @@
-"""ODSQL, the query language of the API, translated to the SQL of the engine.
-
-What cannot be answered truly is an error, never ignored.
-"""
