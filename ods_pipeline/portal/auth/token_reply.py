@@ -14,8 +14,8 @@ import requests
 
 from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalFailure
 from ods_pipeline.portal.auth.grant import CARRIED
-from ods_pipeline.portal.http import redirects, replies
-from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http import replies
+from ods_pipeline.portal.http.address import Address, host_of
 from ods_pipeline.redaction import keep_secret
 
 _LATER = frozenset({"server_error", "temporarily_unavailable"})
@@ -83,7 +83,7 @@ def _redirected(reply: requests.Response, where: dict[str, str]) -> AccessDenied
     except ValueError:
         target = ""
     return AccessDenied(
-        f"the token endpoint passes requests on to {redirects.shown(target) or 'no address'}, "
+        f"the token endpoint passes requests on to {host_of(target) or 'no address'}, "
         "where no secret is sent; if the portal has moved, set ODS_PORTAL to its new address",
         **where,
     )

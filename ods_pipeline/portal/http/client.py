@@ -30,9 +30,9 @@ from ods_pipeline.errors import (
 from ods_pipeline.portal.http import body as bodies
 from ods_pipeline.portal.http import connection_errors, replies
 from ods_pipeline.portal.http.address import Address, query_of
-from ods_pipeline.portal.http.body import Begun, Slowest
+from ods_pipeline.portal.http.body import Slowest
 from ods_pipeline.portal.http.limits import BOUNDS, bounded
-from ods_pipeline.portal.http.sender import Quota, Sender
+from ods_pipeline.portal.http.sender import Quota, Sender, closed_on_failure
 from ods_pipeline.portal.http.signing import Anonymous, Credentials
 from ods_pipeline.portal.quota.budget import Budget
 
@@ -156,7 +156,8 @@ class Client:
         url = self.url(path, parameters)
 
         def once() -> Any:
-            with self._open(url) as chunks:
+            response, chunks = self._open(url)
+            with response:
                 body = b"".join(bounded(chunks, "the reply", BOUNDS.catalog))
             try:
                 return replies.document(body)
@@ -199,7 +200,8 @@ class Client:
         Raises:
             PortalError: Any of its kinds; see `errors`.
         """
-        with self._repeated(lambda: self._open(url, opening, body), url) as chunks:
+        response, chunks = self._repeated(lambda: self._open(url, opening, body), url)
+        with response:
             yield chunks
 
     def whole(self, url: str, opening: Opening, body: bytes | None, most: int) -> bytes:
@@ -210,17 +212,19 @@ class Client:
         """
 
         def once() -> bytes:
-            with self._open(url, opening, body) as chunks:
+            response, chunks = self._open(url, opening, body)
+            with response:
                 return replies.at_most(most, chunks)
 
         return self._repeated(once, url)
 
     def _open(
         self, url: str, opening: Opening = replies.opening, body: bytes | None = None
-    ) -> Begun:
+    ) -> tuple[requests.Response, Iterator[bytes]]:
+        """A reply whose beginning was looked at, and its whole body; the caller closes it."""
         response = self._sender.send(url, body)
         where = {"portal": self.slug, "url": url}
-        try:
+        with closed_on_failure(response):
             chunks = self._chunks(response, url)
             head = self._opened(opening, response, chunks, where)
             if body is not None and response.request.method != "POST":
@@ -229,10 +233,7 @@ class Client:
                     "give that address, or use GET",
                     **where,
                 )
-        except BaseException:  # Of any kind: a reply that is not read keeps its connection.
-            response.close()
-            raise
-        return Begun(response, itertools.chain([head] if head else [], chunks))
+        return response, itertools.chain([head] if head else [], chunks)
 
     def _opened(
         self,

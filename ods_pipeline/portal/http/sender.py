@@ -1,6 +1,8 @@
 """One request to a portal: signed, redirected on the portal's own host, and counted.
 
-What the reply means, and whether to repeat the request, is not decided here.
+Another host is not what the user chose: a redirect there is named in an error, and gets neither
+requests nor credentials. What the reply means, and whether to repeat the request, is not decided
+here.
 """
 
 from __future__ import annotations
@@ -13,17 +15,20 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import LocationValueError
 
-from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.http import redirects, replies
-from ods_pipeline.portal.http.address import Address
+from ods_pipeline.errors import ConfigurationError, NotAPortal
+from ods_pipeline.portal.http import replies
+from ods_pipeline.portal.http.address import Address, host_of
 from ods_pipeline.portal.http.signing import Signer
 from ods_pipeline.portal.quota.budget import Budget
 
 _MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEPING_THE_BODY = frozenset({307, 308})
 # By us, and by another process in that very moment.
 _MOST_RENEWED = 2
 _UNAUTHORIZED = 401
@@ -96,26 +101,46 @@ class Sender:
 
     def _newer(self, secret: str, response: requests.Response) -> str | None:
         certainly = response.status_code == _UNAUTHORIZED
-        with _closed_on_failure(response):
+        with closed_on_failure(response):
             return self._signer.another(secret, certainly=certainly)
 
     def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         response = self._asked(url, body, secret)
         for left in range(_MOST_REDIRECTS, -1, -1):
-            with _closed_on_failure(response):
-                step = redirects.step(response, self._address, url)
-            if step is None:
+            with closed_on_failure(response):
+                target = self._redirected(response, url)
+            if target is None:
                 return response
             response.close()
             if left:
-                body = body if redirects.keeps_body(response) else None
-                response = self._asked(step, body, secret)
+                body = body if response.status_code in _KEEPING_THE_BODY else None
+                response = self._asked(target, body, secret)
         raise requests.TooManyRedirects(response=response)
+
+    def _redirected(self, response: requests.Response, url: str) -> str | None:
+        """The address that a reply leads to; None where it leads nowhere."""
+        location = response.headers.get("Location")
+        if response.status_code not in _REDIRECTS or not location:
+            return None
+        try:
+            target = urljoin(response.url or url, location)
+        except ValueError:
+            target = ""
+        if self._address.contains(target):
+            return target
+        elsewhere = host_of(target)
+        where = f"to {elsewhere}, where nothing is asked" if elsewhere else "to what is no address"
+        raise NotAPortal(
+            f"{self._address.base} passes requests on {where}; "
+            "if the portal has moved, set ODS_PORTAL to its new address",
+            portal=self._address.slug,
+            url=url,
+        )
 
     def _asked(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
             # The last look before anything is sent, at the address that will be asked.
-            if not redirects.within(request.url or "", self._address):
+            if not self._address.contains(request.url or ""):
                 message = f"the address is not the portal's own, {self._address.base}"
                 raise ConfigurationError(message, portal=self._address.slug, url=url)
             self._signer.show(request, secret)
@@ -178,12 +203,7 @@ class Sender:
 
 
 def unproxied(session: requests.Session, address: Address) -> None:
-    """Keep a session with this machine off a company's proxy, which knows nothing of it.
-
-    Args:
-        session: A session of requests.
-        address: The portal that it is for.
-    """
+    """Keep a session with this machine off a company's proxy, which knows nothing of it."""
     if address.local:
         session.trust_env = False
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
@@ -197,7 +217,8 @@ class _Straight(requests.Session):
 
 
 @contextmanager
-def _closed_on_failure(response: requests.Response) -> Iterator[None]:
+def closed_on_failure(response: requests.Response) -> Iterator[None]:
+    """Close a reply if the block raises."""
     try:
         yield
     except BaseException:  # Of any kind: a reply that is not read keeps its connection.
