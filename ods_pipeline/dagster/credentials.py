@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from ods_pipeline.dagster.env import UNQUOTED, FromEnv, Setting, as_setting, env_ref
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.auth import OAuth2
+from ods_pipeline.portal.auth import TWO_KINDS, OAuth2
 from ods_pipeline.portal.auth.store import default_file
 from ods_pipeline.portal.http.address import Address
 
@@ -116,10 +116,7 @@ def from_environment() -> tuple[FromEnv | None, OAuth2Resource | None]:
     """
     held = {key for key in _VARIABLES if os.environ.get(key)}
     if {"ODS_API_KEY", "ODS_CLIENT_ID"} <= held:
-        raise ConfigurationError(
-            "both an API key (ODS_API_KEY) and an application (ODS_CLIENT_ID) are set; "
-            "unset one of them"
-        )
+        raise ConfigurationError(TWO_KINDS)
     if "ODS_API_KEY" in held:
         return FromEnv(env="ODS_API_KEY"), None
     if "ODS_CLIENT_ID" in held:
