@@ -41,7 +41,7 @@ class _Damaged(TokenStoreError):
 
 
 class FileStore:
-    """Keeps a login in a JSON file that only its user can read.
+    """Keeps a login in a JSON file that only its user can read; see `TokenStore`.
 
     Beside the file stand its lock, which stays for good, and while the lock is held the records
     to come.
@@ -72,11 +72,7 @@ class FileStore:
         return str(self._path)
 
     def load(self) -> Grant | None:
-        """The stored login; None if there is none.
-
-        Raises:
-            TokenStoreError: It cannot be read, is not safe from others, or is another user's login.
-        """
+        """The stored login; also raises where it is another application's."""
         with self._told("read"):
             text = self._text()
         if text is None:
@@ -97,22 +93,14 @@ class FileStore:
         return grant
 
     def ready(self) -> None:
-        """See that a new login could be kept here, even in place of a damaged one.
-
-        Raises:
-            TokenStoreError: It could not.
-        """
+        """See that a new login could be kept here, even in place of a damaged one."""
         with self.exclusive(_PATIENCE), self._told("kept"):
             with suppress(_Damaged):
                 self.load()
             _reserve(self._spare, _ROOM)
 
     def save(self, grant: Grant) -> None:
-        """Store a new login, also over a damaged one, but never over another user's.
-
-        Raises:
-            TokenStoreError: It cannot be kept; what was kept before still is.
-        """
+        """Store a new login, also over a damaged one, but never over another application's."""
         with self.exclusive(_PATIENCE):
             with suppress(_Damaged):
                 self.load()
@@ -123,9 +111,6 @@ class FileStore:
 
         Where `new` says that a renewal is about to begin, room for its outcome is reserved first:
         a full disk is found out before the refresh token is spent, not after.
-
-        Raises:
-            TokenStoreError: It cannot be kept.
         """
         kept = self.load()
         if kept is None or kept.refresh_token != old.refresh_token:
@@ -134,11 +119,7 @@ class FileStore:
         return True
 
     def forget(self) -> bool:
-        """Keep nothing; False where nothing was kept.
-
-        Raises:
-            TokenStoreError: It cannot be removed, or is another user's.
-        """
+        """Keep nothing; False where nothing was kept."""
         with suppress(_Damaged):
             if self.load() is None:
                 return False
@@ -152,14 +133,7 @@ class FileStore:
 
     @contextmanager
     def exclusive(self, max_wait: float) -> Iterator[None]:
-        """Hold the lock; the kernel releases it if this process dies.
-
-        Args:
-            max_wait: Seconds to wait for another holder at most.
-
-        Raises:
-            TokenStoreError: Another one held it for longer, or files cannot be locked there.
-        """
+        """Hold the lock; the kernel releases it if this process dies."""
         end = monotonic() + max_wait
         with login_lock(os.path.realpath(self._lock), self.where, max_wait):
             lock = FileLock(self._lock, mode=0o600, thread_local=False, fallback_to_soft=False)

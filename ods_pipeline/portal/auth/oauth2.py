@@ -95,9 +95,8 @@ class OAuth2(Credentials):
         self._client_secret = (client_secret or "").strip()
         self._token_file = token_file
         self._client_auth = client_auth
-        self._placement = placement
         self._pkce = pkce
-        self._clock = clock
+        self._placement, self._clock = placement, clock
         keep_secret(self._client_secret)
 
     def __repr__(self) -> str:
@@ -125,14 +124,8 @@ class OAuth2(Credentials):
         require_private(address)
         store = self.store(address)
         store.ready()
-        return Consent(
-            address,
-            self._application(),
-            store,
-            redirect_uri,
-            pkce=self._pkce,
-            clock=self._clock,
-        )
+        application, pkce = self._application(), self._pkce
+        return Consent(address, application, store, redirect_uri, pkce=pkce, clock=self._clock)
 
     def at(self, address: Address) -> Signer:
         """What signs the requests to a portal.
@@ -141,7 +134,7 @@ class OAuth2(Credentials):
             ConfigurationError: The portal is asked by plain http.
         """
         require_private(address)
-        return _Bearer(self, address, self._placement, self._clock)
+        return _Bearer(self, address)
 
     def renewal(self, address: Address) -> Renewal:
         """What keeps the login at a portal alive."""
@@ -159,15 +152,9 @@ class OAuth2(Credentials):
 class _Bearer(Signer):
     """Shows the login's access token; asks the store, and the portal, only when it must."""
 
-    def __init__(
-        self,
-        credentials: OAuth2,
-        address: Address,
-        placement: Placement,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, credentials: OAuth2, address: Address) -> None:
         self._credentials, self._address = credentials, address
-        self._placement, self._clock = placement, clock
+        self._placement, self._clock = credentials._placement, credentials._clock
         self.quota_owner = quota_owner_of("application", credentials.client_id)
         self._held: Grant | None = None
         self._given = self._taken = ""
