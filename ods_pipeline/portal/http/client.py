@@ -66,7 +66,7 @@ class Client:
         attempts: int = 4,
         max_wait: float = 60,
         pause: float = 1,
-        most: int = 8,
+        max_concurrent: int = 8,
         slowest: Slowest = _SLOWEST,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -82,7 +82,7 @@ class Client:
             attempts: How often a request is sent at most.
             max_wait: Seconds to wait for a spent quota at most.
             pause: Seconds before the second attempt at most; doubled for each one after it.
-            most: Datasets at once at most, over all processes of this host.
+            max_concurrent: Datasets at once at most, over all processes of this host.
             slowest: How slowly a body may come.
             now: The clock for quotas, in seconds since 1970.
 
@@ -97,7 +97,11 @@ class Client:
         self._proven = False
         self.cancelled = threading.Event()
         self._budget = Budget(
-            self.slug, self.signer.quota_owner, most=most, now=now, cancelled=self.cancelled
+            self.slug,
+            self.signer.quota_owner,
+            max_concurrent=max_concurrent,
+            now=now,
+            cancelled=self.cancelled,
         )
         timeouts = (connect_timeout, read_timeout)
         self._sender = Sender(self.address, self.signer, timeouts, self._budget)
@@ -138,9 +142,9 @@ class Client:
         """
         return self._budget.reserved(requests, dataset_id, self._patience)
 
-    def placed(self) -> AbstractContextManager[None]:
+    def download_slot(self) -> AbstractContextManager[None]:
         """Use the slot that `reserved` took only until the end of this block; else take one."""
-        return self._budget.placed()
+        return self._budget.download_slot()
 
     def url(self, path: str, parameters: Parameters | None = None) -> str:
         """The whole address of an API path; credentials are never part of it."""

@@ -15,14 +15,7 @@ _ADVICE = "run again then, or use an API key with a larger quota"
 
 
 def refused(refusal: Refusal, now: float, portal: str, url: str) -> QuotaExhausted:
-    """The error of a 429.
-
-    Args:
-        refusal: What it says.
-        now: The time.
-        portal: Slug of the portal.
-        url: What was asked.
-    """
+    """The error of a 429, for users; the budget finds the refusal in it again."""
     stated = now + refusal.wait if refusal.wait is not None else refusal.reset
     reset = stated if stated is not None and stated > now else None
     allowance = (
