@@ -238,13 +238,6 @@ def load_all(
 ) -> tuple[dict[str, Loaded], dict[str, OdsPipelineError]]:
     """Load landed partitions one after the other, and write down which tables are held.
 
-    Args:
-        warehouse: Where the tables are.
-        lake: Where the partitions are.
-        options: With the rules, and whether a person accepts what is held.
-        extractor: How the rows were fetched.
-        verdicts: The datasets, and why each was landed.
-
     Returns:
         The tables that were loaded, and the errors of the others.
     """

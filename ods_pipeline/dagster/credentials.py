@@ -69,10 +69,6 @@ class OAuth2Resource(dg.Config):
     def at(self, address: Address, data_dir: Path) -> OAuth2:
         """The application, with the path of its login at a portal.
 
-        Args:
-            address: The portal.
-            data_dir: Root of lake, warehouse and tokens.
-
         Raises:
             ConfigurationError: A variable that it needs is not set.
         """
@@ -89,9 +85,6 @@ class OAuth2Resource(dg.Config):
 
 def application(given: object) -> OAuth2Resource | None:
     """An application, from what a user wrote for `oauth2`.
-
-    Args:
-        given: A resource, the attributes of one, or nothing.
 
     Raises:
         ConfigurationError: It is not one; the message does not repeat what was written.

@@ -27,10 +27,7 @@ class FromEnv(dg.Config):
     env: str = Field(description="Name of the environment variable, such as ODS_API_KEY.")
 
     def read(self, what: str) -> str:
-        """The value, as it is now.
-
-        Args:
-            what: Whose value it is, for the message.
+        """The value, as it is now; messages call it `what`.
 
         Raises:
             ConfigurationError: The variable is not set, or empty.
@@ -46,10 +43,7 @@ class Setting(dg.Config):
     env: str | None = Field(default=None, description="Name of the environment variable.")
 
     def read(self, what: str) -> str:
-        """The value, as it is now.
-
-        Args:
-            what: Whose value it is, for the message.
+        """The value, as it is now; messages call it `what`.
 
         Raises:
             ConfigurationError: The variable is not set, or empty.

@@ -106,15 +106,7 @@ def report(
     rules: Rules = DEFAULT,
     now: datetime | None = None,
 ) -> Report:
-    """Compare the catalog with what was reported to Dagster.
-
-    Args:
-        catalog: The datasets to keep, by identifier.
-        partitions: The partitions there are.
-        cursor: What was reported.
-        rules: How the portal is trusted.
-        now: The time; the clock's without it.
-    """
+    """Compare the catalog with what was reported to Dagster."""
     existing, time = set(partitions), now or datetime.now(UTC)
     stamps = {
         name: version_of(dataset, rules, time)

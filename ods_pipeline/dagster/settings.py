@@ -92,12 +92,7 @@ class Settings:
         return self.attributes.group_name or self.name
 
     def options(self, mode: Mode = Mode.incremental, *, accept: bool = False) -> Options:
-        """How a run is made.
-
-        Args:
-            mode: How it treats what is landed.
-            accept: Whether a person accepts what is held.
-        """
+        """How a run is made."""
         features = self.attributes.features
         return Options(
             mode,
@@ -178,9 +173,7 @@ def _matches(dataset_id: str, selection: Selection | Layers) -> bool:
 def loadable(dataset: Dataset, *, known: bool = False) -> bool:
     """Whether a dataset has records that the portal shows.
 
-    Args:
-        dataset: As the catalog has it.
-        known: Whether it had some before: then a count of 0 has to be looked at.
+    Of one that had some before (`known`), a count of 0 has to be looked at.
     """
     return (known or dataset.records_count != 0) and not verdict(None, dataset).skips
 

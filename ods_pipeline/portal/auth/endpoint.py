@@ -102,16 +102,7 @@ def at(address: Address, path: str) -> str:
 def exchange(
     opened: Session, address: Address, application: Application, code: str
 ) -> Mapping[str, Any]:
-    """Spend an authorization code.
-
-    Args:
-        opened: The session that made the consent page's address.
-        address: The portal.
-        application: Who asks.
-        code: The code that came back.
-
-    Returns:
-        The token reply.
+    """Spend an authorization code for a token reply, in the session that asked for consent.
 
     Raises:
         PortalError: The portal gives no tokens for it.
@@ -131,15 +122,7 @@ def exchange(
 
 
 def refresh(address: Address, application: Application, refresh_token: str) -> Mapping[str, Any]:
-    """Spend a refresh token.
-
-    Args:
-        address: The portal.
-        application: Who asks.
-        refresh_token: The token; spent when this returns, and perhaps when it raises.
-
-    Returns:
-        The token reply.
+    """Spend a refresh token for a token reply.
 
     Raises:
         NotSent: Nothing is spent.

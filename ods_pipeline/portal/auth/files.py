@@ -48,13 +48,7 @@ class FileStore:
     """
 
     def __init__(self, path: Path, portal: str, client_id: str) -> None:
-        """Name a file; nothing is made or read yet.
-
-        Args:
-            path: The file.
-            portal: Base URL of the portal whose login it keeps.
-            client_id: The application.
-        """
+        """Name a file for one application's login at a portal; nothing is made or read yet."""
         # A process that changes its folder still means the same file.
         self._path = Path(os.path.abspath(path))
         self._portal, self._client_id = portal, client_id

@@ -14,12 +14,7 @@ from ods_pipeline.lake.locks import thread_lock
 
 @contextmanager
 def login_lock(key: str, where: str, max_wait: float) -> Iterator[None]:
-    """Be the only thread of this process that works on a login.
-
-    Args:
-        key: Any name, the same for the same login.
-        where: Where the login is stored, for people.
-        max_wait: Seconds to wait for another thread at most.
+    """Be the only thread of this process that works on a login; `where` names it for people.
 
     Raises:
         TokenStoreError: Another thread held it for longer.

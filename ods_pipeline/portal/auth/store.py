@@ -80,12 +80,7 @@ class TokenStore(Protocol):
 
 
 def open_store(place: str | Path, address: Address, client_id: str) -> TokenStore:
-    """The store at a place.
-
-    Args:
-        place: A file, or a `postgresql://` URL.
-        address: The portal.
-        client_id: The application.
+    """The store of an application's login at a place: a file, or a `postgresql://` URL.
 
     Raises:
         ConfigurationError: The place is neither.
@@ -110,13 +105,7 @@ def open_store(place: str | Path, address: Address, client_id: str) -> TokenStor
 
 
 def default_file(data_dir: Path, address: Address, client_id: str) -> Path:
-    """Where a login is kept unless the user says otherwise: one file per portal and application.
-
-    Args:
-        data_dir: Root of lake, warehouse and tokens.
-        address: The portal.
-        client_id: The application; part of the name as far as it fits a file's.
-    """
+    """Where a login is kept unless the user says otherwise: one file per portal and application."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", client_id)[:40]
     digest = sha256(client_id.encode()).hexdigest()[:8]
     return data_dir / "tokens" / f"{address.slug}--{plain}-{digest}.json"

@@ -32,12 +32,6 @@ def tokens(
 
     The error's name decides and not the status: older servers send `invalid_grant` with 401.
 
-    Args:
-        reply: The reply.
-        address: The portal.
-        client_id: The application, for messages.
-        endpoint: Path of the endpoint.
-
     Raises:
         LoginNeeded: The portal refuses the code or the refresh token.
         AccessDenied: It refuses the application or the request; nothing is spent.

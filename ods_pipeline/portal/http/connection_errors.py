@@ -41,16 +41,10 @@ class Said(Exception):
 
 
 def problem(error: requests.RequestException, host: str, *, portal: str, url: str) -> PortalError:
-    """The error that a connection without a whole reply stands for.
+    """The error that a connection without a whole reply stands for; `host` is for people.
 
     Raise it where `error` is no longer being handled: an exception's context is shown and stored
     with it, and that of `error` quotes the address as it was asked.
-
-    Args:
-        error: What `requests` raised.
-        host: The portal's base URL, for people.
-        portal: Slug of the portal.
-        url: Address that was asked.
     """
     found = _problem(error, host, {"portal": portal, "url": url})
     found.final = unknown_host(error) or isinstance(error, requests.TooManyRedirects)

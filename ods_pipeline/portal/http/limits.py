@@ -73,13 +73,7 @@ def size(number: int) -> str:
 
 
 def refusal(what: str, met: str, most: str) -> DataError:
-    """The error of a reply that is larger than any honest one.
-
-    Args:
-        what: The part that is too large.
-        met: How large it is.
-        most: How large it may be.
-    """
+    """The error of a reply of which a part is larger than any honest one's."""
     return DataError(
         f"{what} has {met}, and no honest portal needs more than {most}; nothing of it was kept: "
         "ask the publisher what it is"

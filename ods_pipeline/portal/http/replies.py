@@ -33,12 +33,6 @@ def opening(
 ) -> bytes:
     """Distinguish data of the Explore API from errors, by the headers alone.
 
-    Args:
-        status: HTTP status.
-        headers: Reply headers.
-        chunks: The body.
-        where: Portal and URL, for messages.
-
     Returns:
         What was read of the body: nothing.
 

@@ -92,11 +92,6 @@ class Budget:
 
         Within another one of the same thread it changes nothing.
 
-        Args:
-            requests: How many it will need at most, as a rule.
-            dataset_id: The dataset.
-            max_wait: Seconds to wait at most for a quota to be full again.
-
         Raises:
             QuotaExhausted: Not as many are left. Nothing was asked.
             PortalFailure: It was cancelled while it waited.

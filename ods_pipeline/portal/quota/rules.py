@@ -194,15 +194,7 @@ def on_response(
     stated: tuple[StatedWindow | None, StatedWindow | None],
     now: float,
 ) -> State:
-    """Take in what a reply states of the quotas.
-
-    Args:
-        state: The state, in which the request has landed.
-        number: Number of the request.
-        dataset: What it was for.
-        stated: The portal's quota and the dataset's.
-        now: The time.
-    """
+    """Take in what the reply to a request states of the portal's quota and of the dataset's."""
     ours, its = stated
     if ours:
         # Of those before it, whatever is still under way may be counted after it.

@@ -34,12 +34,6 @@ def opening(
 ) -> bytes:
     """Accept XML of the service, and raise everything else as an error.
 
-    Args:
-        status: HTTP status.
-        headers: Reply headers.
-        chunks: The body.
-        where: Portal and URL, for messages.
-
     Returns:
         The first bytes of the reply, at least up to its root element.
 
