@@ -43,10 +43,6 @@ class Access:
     def credentials(self, address: Address, data_dir: Path) -> ApiKey | OAuth2 | None:
         """What is shown to a portal; None where nothing was given.
 
-        Args:
-            address: The portal.
-            data_dir: Root of lake, warehouse and tokens.
-
         Raises:
             ConfigurationError: What was given does not go together, or cannot be used.
         """
@@ -70,13 +66,7 @@ class Access:
         client_auth: Literal["body", "basic"] | None = None,
         pkce: bool = False,
     ) -> OAuth2:
-        """The application, whatever else was given.
-
-        Args:
-            address: The portal.
-            data_dir: Root of lake, warehouse and tokens.
-            client_auth: How the application proves itself.
-            pkce: Whether a new login is bound to this process by a challenge.
+        """The application, whatever else was given; see `OAuth2` for the options.
 
         Raises:
             ConfigurationError: None was given.

@@ -120,11 +120,7 @@ def kind(credentials: ApiKey | OAuth2) -> str:
 
 
 def identify(portal: Portal, credentials: ApiKey | OAuth2) -> Identity:
-    """Ask the portal what it shows, with credentials and without.
-
-    Args:
-        portal: The portal with the credentials.
-        credentials: The same ones.
+    """Ask the portal what it shows, with its credentials and without.
 
     Raises:
         PortalError: They are not accepted, or the portal does not answer.

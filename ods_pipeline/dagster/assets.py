@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 
 from ods_pipeline.dagster import checks
+from ods_pipeline.dagster.attributes import Acceptance, RunConfig
 from ods_pipeline.dagster.automation import refresh_on_change, refresh_on_change_or_age
-from ods_pipeline.dagster.config import Acceptance, RunConfig
 from ods_pipeline.dagster.events import (
     for_each_partition,
     interrupted,

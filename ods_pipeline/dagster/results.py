@@ -39,13 +39,7 @@ class Updated:
 
     @classmethod
     def of(cls, planned: Planned, result: UpdateResult, base: str) -> Updated:
-        """The same with the dataset's page.
-
-        Args:
-            planned: What it needed.
-            result: What came of it.
-            base: Base URL of the portal.
-        """
+        """The same with the dataset's page on the portal of this base URL."""
         return cls(planned, result, f"{base}/explore/dataset/{planned.dataset_id}/")
 
     @property

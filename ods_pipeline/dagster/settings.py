@@ -178,11 +178,6 @@ def loadable(dataset: Dataset, *, known: bool = False) -> bool:
     return (known or dataset.records_count != 0) and not verdict(None, dataset).skips
 
 
-def dagster_name(address: Address) -> str:
-    """The portal's name in Dagster's characters: `data_economie_gouv_fr`."""
-    return schema_name(address.slug).strip("_")
-
-
 def settings_of(attributes: PortalAttributes) -> Settings:
     """Check a portal's attributes, and complete them.
 
@@ -195,7 +190,8 @@ def settings_of(attributes: PortalAttributes) -> Settings:
     """
     given = attributes.portal or os.environ.get("ODS_PORTAL")
     address = Address.parse(given or EMULATOR)
-    default_name = dagster_name(address) if given else EMULATOR_NAME
+    # Such as `data_economie_gouv_fr`.
+    default_name = schema_name(address.slug).strip("_") if given else EMULATOR_NAME
     api_key = env_ref("api_key", attributes.api_key)
     oauth2 = application(attributes.oauth2)
     if given and not (attributes.portal or api_key or oauth2):

@@ -100,7 +100,6 @@ class DuckDBWarehouse:
         return self._load(landed, "", "evolve")
 
     def _empty_holds(self, portal: str) -> Load:
-        """Empty the table of holds, if there is one."""
         started, schema = time.monotonic(), schema_name(portal)
         table, action = self._session.named(schema, HELD), "unchanged"
         with self._session.failures(portal):

@@ -115,12 +115,9 @@ class Consent:
                 "above, and give the one that it leads to"
             )
         if "error" in said:
-            raise self._denied(said["error"], said.get("error_description", ""))
+            detail = f": {said['error_description']}" if "error_description" in said else ""
+            message = f"the portal refuses the login ({said['error']}{detail})"
+            if said["error"] == "access_denied":
+                message = "the consent was denied; no login was made"
+            raise AccessDenied(message, portal=self._address.slug)
         return said["code"]
-
-    def _denied(self, name: str, detail: str) -> AccessDenied:
-        if name == "access_denied":
-            message = "the consent was denied; no login was made"
-        else:
-            message = f"the portal refuses the login ({name}{f': {detail}' if detail else ''})"
-        return AccessDenied(message, portal=self._address.slug)

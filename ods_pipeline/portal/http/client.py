@@ -230,7 +230,17 @@ class Client:
         where = {"portal": self.slug, "url": url}
         with closed_on_failure(response):
             chunks = self._chunks(response, url)
-            head = self._opened(opening, response, chunks, where)
+            try:
+                head = opening(response.status_code, response.headers, chunks, where)
+            except QuotaExhausted as error:
+                self._budget.refused(error, url)
+                raise
+            # Only who signed the request knows what a refusal means, and what the user can do.
+            except WebPage as error:
+                raise replies.page(login=self.signer.at_a_login_page(), **where) from error
+            except AccessDenied as error:
+                message = self.signer.refusal(response.status_code, error.said)
+                raise AccessDenied(message, said=error.said, **where) from error
             if body is not None and response.request.method != "POST":
                 raise RequestRefused(
                     f"the portal passes POST requests on to {response.url}, where they are lost; "
@@ -238,26 +248,6 @@ class Client:
                     **where,
                 )
         return response, itertools.chain([head] if head else [], chunks)
-
-    def _opened(
-        self,
-        opening: Opening,
-        response: requests.Response,
-        chunks: Iterator[bytes],
-        where: dict[str, str],
-    ) -> bytes:
-        status = response.status_code
-        try:
-            return opening(status, response.headers, chunks, where)
-        except QuotaExhausted as error:
-            self._budget.refused(error, where["url"])
-            raise
-        # Only who signed the request knows what a refusal means, and what the user can do.
-        except WebPage as error:
-            raise replies.page(login=self.signer.at_a_login_page(), **where) from error
-        except AccessDenied as error:
-            message = self.signer.refusal(status, error.said)
-            raise AccessDenied(message, said=error.said, **where) from error
 
     def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
         def tick() -> None:

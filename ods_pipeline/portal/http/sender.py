@@ -164,22 +164,16 @@ class Sender:
             )
         except BaseException as error:  # Of any kind: this reply is not waited for any more.
             self._budget.on_no_response(counted, late=isinstance(error, requests.Timeout))
-            unasked = self._unasked(error)
-            if unasked is None:
-                raise
-            raise unasked from error
+            if isinstance(error, LocationValueError):
+                message = f"{self._address.base} is no address of a host"
+                raise ConfigurationError(message) from error
+            if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+                raise ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE") from error
+            raise
         waited = time.monotonic() - started
         self._budget.on_response(counted, response.status_code, response.headers, waited)
         self._note_quota(response.headers)
         return response
-
-    def _unasked(self, error: BaseException) -> ConfigurationError | None:
-        """The error of a request that was never sent; None for all other failures."""
-        if isinstance(error, LocationValueError):
-            return ConfigurationError(f"{self._address.base} is no address of a host")
-        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-            return ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE")
-        return None
 
     def _session(self) -> requests.Session:
         # A Session is not made for several threads at once, and landing uses some; nor for a
