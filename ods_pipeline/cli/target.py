@@ -22,10 +22,8 @@ class Access:
     """Credentials as they were given; what is empty was not.
 
     Attributes:
-        api_key: An API key.
         api_key_in_query: Whether the key goes into the address instead of a header.
         client_id: An OAuth2 application.
-        client_secret: Its secret.
         token_file: Where its login is kept: a file, or a `postgresql://` URL.
     """
 

@@ -81,14 +81,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom the portal takes the user for.
-
-    Attributes:
-        portal: Base URL.
-        credentials: What was shown.
-        opened: What that opens.
-        login: Of an application, its login.
-    """
+    """Whom the portal takes the user for, by which credentials; an application has a login."""
 
     portal: str
     credentials: ApiKey | OAuth2

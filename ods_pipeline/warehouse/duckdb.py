@@ -137,7 +137,9 @@ class DuckDBWarehouse:
         wanted = self._wanted(partition, current)
         action = required_action(current, wanted, contract)
         if current and action == "commented":
-            current = self._with_comments(partition, current)
+            comment = self._session.table_comment(schema, table) or ""
+            described = self._session.column_comments(schema, table)
+            current = dataclasses.replace(current, comment=comment, comments=described)
             action = required_action(current, wanted, contract)
         load = Load(
             schema=schema,
@@ -209,12 +211,6 @@ class DuckDBWarehouse:
         newest = self._log(partition.schema).newest(partition.table)
         entry = newest.get(partition.table, LogEntry(partition.table))
         return TableState(types, "", {}, entry.content_hash, entry.version)
-
-    def _with_comments(self, partition: Partition, current: TableState) -> TableState:
-        schema, table = partition.schema, partition.table
-        comment = self._session.table_comment(schema, table) or ""
-        column_comments = self._session.column_comments(schema, table)
-        return dataclasses.replace(current, comment=comment, comments=column_comments)
 
 
 def _entry(partition: Partition, load: Load, verdict: str) -> LogEntry:

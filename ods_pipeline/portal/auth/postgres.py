@@ -234,14 +234,11 @@ class PostgresStore(Sealed):
         try:
             return self._once(statement, values) is not None
         except _psycopg().errors.UndefinedTable:
-            self._create()
+            errors = _psycopg().errors
+            # Two that create it at once get in each other's way; either way it is there.
+            with suppress(errors.DuplicateTable, errors.UniqueViolation):
+                self._once(_CREATE, {})
             return self._once(statement, values) is not None
-
-    def _create(self) -> None:
-        errors = _psycopg().errors
-        # Two that create it at once get in each other's way; either way it is there.
-        with suppress(errors.DuplicateTable, errors.UniqueViolation):
-            self._once(_CREATE, {})
 
     def _once(self, statement: str, values: dict[str, Any]) -> Any:
         psycopg = _psycopg()

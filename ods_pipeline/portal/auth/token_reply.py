@@ -49,7 +49,9 @@ def tokens(
         raise _redirected(reply, where)
     if reply.status_code == _TOO_MANY:
         raise replies.quota(reply.headers, said, **where)
-    reason = _reason(name or f"status {reply.status_code}", said)
+    detail = str(said.get("error_description") or said.get("message") or "").rstrip(".")
+    what = name or f"status {reply.status_code}"
+    reason = f"{what}: {detail}" if detail else what
     if name == "invalid_grant":
         raise LoginNeeded(f"the portal takes this login no more ({reason})", **where)
     if name in {"invalid_client", "unauthorized_client"}:
@@ -96,8 +98,3 @@ def _bearer(said: Mapping[str, Any]) -> bool:
     bearer = str(said.get("token_type") or "bearer").strip().lower() == "bearer"
     carried = all(CARRIED.fullmatch(str(said[key])) for key in _TOKENS if said.get(key))
     return kinds and bearer and carried and bool(said.get("access_token"))
-
-
-def _reason(what: str, said: Mapping[str, Any]) -> str:
-    detail = str(said.get("error_description") or said.get("message") or "").rstrip(".")
-    return f"{what}: {detail}" if detail else what

@@ -221,7 +221,6 @@ def _require_whole(declared: Declared, rows: int) -> None:
 
 
 def _fields_of(schema: Iterable[Field] | pa.Schema | None) -> list[Field]:
-    """A schema as fields."""
     if schema is None:
         return []
     if not isinstance(schema, pa.Schema):

@@ -166,17 +166,16 @@ class Client:
             try:
                 return replies.document(body)
             except (ValueError, RecursionError) as error:
-                raise self._garbled(body, url) from error
+                message = "the reply is not JSON, so this is no Explore API v2.1"
+                if self._proven or body.lstrip()[:1] in {b"[", b"{"}:
+                    message = (
+                        "the reply should be JSON, but it breaks off, or goes on after its end"
+                    )
+                raise Garbled(message, portal=self.slug, url=url) from error
 
         found = self._repeated(once, url)
         self._proven = True
         return found
-
-    def _garbled(self, body: bytes, url: str) -> Garbled:
-        message = "the reply is not JSON, so this is no Explore API v2.1"
-        if self._proven or body.lstrip()[:1] in {b"[", b"{"}:
-            message = "the reply should be JSON, but it breaks off, or goes on after its end"
-        return Garbled(message, portal=self.slug, url=url)
 
     def stream(
         self, path: str, parameters: Parameters | None = None

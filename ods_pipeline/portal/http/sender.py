@@ -85,7 +85,11 @@ class Sender:
         place = url.partition("?")[0]
         renewed = 0
         while _refused(response) and place not in self._closed:
-            other = self._newer(secret, response) if renewed < _MOST_RENEWED else None
+            other = None
+            if renewed < _MOST_RENEWED:
+                certainly = response.status_code == _UNAUTHORIZED
+                with closed_on_failure(response):
+                    other = self._signer.another(secret, certainly=certainly)
             if other is None:
                 if renewed:
                     # Nothing newer will open it, and each renewal spends a token.
@@ -98,11 +102,6 @@ class Sender:
             self._signer.accepted(secret)
             self._closed.discard(place)
         return response
-
-    def _newer(self, secret: str, response: requests.Response) -> str | None:
-        certainly = response.status_code == _UNAUTHORIZED
-        with closed_on_failure(response):
-            return self._signer.another(secret, certainly=certainly)
 
     def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         response = self._asked(url, body, secret)

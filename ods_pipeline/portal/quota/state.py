@@ -56,9 +56,6 @@ class Lease:
     """What one thread has set aside for a dataset, or has just asked.
 
     Attributes:
-        host: Where it runs.
-        process: Its process.
-        dataset: The dataset.
         left: Requests set aside and not yet sent.
         flying: Number of the request that is not yet answered; 0 without.
         place: Whether it takes one of the places of the portal.

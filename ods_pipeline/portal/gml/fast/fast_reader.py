@@ -110,7 +110,6 @@ class FastReader:
             self._end_tag = tag
 
     def _read_part(self, part: bytes) -> None:
-        """Read bytes that end with the end tag."""
         tokens = Tokens.of(part, self._end_tag) if _clean(part) else None
         if tokens is None:
             self._between_features = False
