@@ -36,14 +36,10 @@ _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 def log_in(
     consent: Consent, portal: str, address: ListenAddress | None, *, browser: bool, timeout: float
 ) -> None:
-    """Wait until a person has consented and the login is kept.
+    """Wait so many seconds until a person has consented and the login is kept.
 
-    Args:
-        consent: The consent that is requested.
-        portal: Base URL of the portal, for people.
-        address: Where the browser comes back to; None if that is not on this machine.
-        browser: Whether to open a browser; without it pasted addresses are read as well.
-        timeout: Seconds to wait.
+    The browser comes back to `address`; if that is None, to another machine. Then, and where this
+    process opens no browser, pasted addresses are read as well.
 
     Raises:
         AccessDenied: The person or the portal refused.

@@ -21,12 +21,7 @@ _SHOWN = "%Y-%m-%d %H:%M UTC"
 
 @dataclass(frozen=True)
 class Opened:
-    """What credentials open.
-
-    Attributes:
-        datasets: How many datasets the portal shows with them.
-        public: How many it shows to anybody; None where it did not say.
-    """
+    """How many datasets a portal shows with credentials, and to anybody; None if it did not say."""
 
     datasets: int
     public: int | None

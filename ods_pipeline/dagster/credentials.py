@@ -126,10 +126,6 @@ _VARIABLES = {
 }
 
 
-def _as_written(_: object, given: Any) -> Any:
-    return given
-
-
 def _public_parts_filled_in(context: dg.ResolutionContext, given: Any) -> Any:
     """A block with its templates filled in, but for the secret's, which are refused later."""
     if not isinstance(given, dict):
@@ -145,7 +141,7 @@ def _public_parts_filled_in(context: dg.ResolutionContext, given: Any) -> Any:
 ApiKeyAttribute = Annotated[
     Any,
     dg.Resolver(
-        _as_written,
+        lambda _, given: given,
         model_field_type=Any,
         inject_before_resolve=False,
         description="Environment variable with an API key of the portal; never the key itself.",

@@ -43,11 +43,7 @@ class Setting(dg.Config):
     env: str | None = Field(default=None, description="Name of the environment variable.")
 
     def read(self, what: str) -> str:
-        """The value, as it is now; messages call it `what`.
-
-        Raises:
-            ConfigurationError: The variable is not set, or empty.
-        """
+        """The value, as it is now; see `FromEnv.read`."""
         return _read(self.env, what) if self.env else self.text or ""
 
 

@@ -66,9 +66,11 @@ def _failure(
     if "Could not set lock" in text or "being used by another process" in text:
         holder = _HOLDER.search(text)
         who = f" ({Path(holder['program']).name}, process {holder['pid']})" if holder else ""
-        message = f"the warehouse {path} is in use by another process{who}"
-        advice = "close it there and try again"
-        return WarehouseLocked(f"{message}: {advice}", portal=portal, dataset=dataset)
+        return WarehouseLocked(
+            f"the warehouse {path} is in use by another process{who}: close it there and try again",
+            portal=portal,
+            dataset=dataset,
+        )
     for sign, sentence in _SENTENCES:
         if sign in text:
             return WarehouseError(sentence.format(path=path), portal=portal, dataset=dataset)
@@ -162,10 +164,6 @@ class Session:
         """How many rows a table has."""
         ((rows,),) = self.run(f"SELECT count(*) FROM {self.named(schema, table)}")
         return int(rows)
-
-    def checkpoint(self) -> None:
-        """Write everything to the file; until then each small table takes some 30 kB of memory."""
-        self.run("CHECKPOINT")
 
     def table_comment(self, schema: str, table: str) -> str | None:
         """The comment of a table, empty if it has none; None if there is no such table."""

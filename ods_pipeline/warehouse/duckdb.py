@@ -155,7 +155,8 @@ class DuckDBWarehouse:
             fill.fill(self._session, log, partition, wanted, entry, fresh=current is None)
             self._written += 1
             if self._written % _LOADS_PER_CHECKPOINT == 0:
-                self._session.checkpoint()
+                # Until then each small table takes some 30 kB of memory.
+                self._session.run("CHECKPOINT")
         elif action == "commented":
             with self._session.transaction():
                 comments.write_comments(self._session, schema, table, current, wanted)

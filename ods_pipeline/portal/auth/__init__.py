@@ -4,7 +4,6 @@ Credentials sign requests and know how they are renewed. They send nothing excep
 token endpoint; all other requests belong to `portal/http`.
 """
 
-from ods_pipeline.portal.auth import log_filters
 from ods_pipeline.portal.auth.api_key import ApiKey
 from ods_pipeline.portal.auth.oauth2 import OAuth2
 from ods_pipeline.portal.http.signing import Credentials, Signer
@@ -15,5 +14,3 @@ __all__ = ["TWO_KINDS", "ApiKey", "Credentials", "OAuth2", "Signer"]
 TWO_KINDS = (
     "both an API key (ODS_API_KEY) and an application (ODS_CLIENT_ID) are set; unset one of them"
 )
-
-log_filters.install()

@@ -78,20 +78,18 @@ class Consent:
                 f"than {self.redirect_uri}; run `ods-pipeline login` once more"
             )
             raise AccessDenied(f"{error.message}: {advice}", portal=self._address.slug) from error
-        grant = granted(answer, self._nothing_yet(asked_at), asked_at)
-        self._store.save(grant)
-        return grant
-
-    def _nothing_yet(self, now: float) -> Grant:
-        return Grant(
+        nothing_yet = Grant(
             self._address.base,
             self._application.client_id,
             access_token="",
             refresh_token="",
-            obtained_at=now,
+            obtained_at=asked_at,
             client_auth=self._application.client_auth or "body",
-            logged_in_at=now,
+            logged_in_at=asked_at,
         )
+        grant = granted(answer, nothing_yet, asked_at)
+        self._store.save(grant)
+        return grant
 
     def _code(self, arrived: str) -> str:
         text = arrived.strip()

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from ods_pipeline.errors import TokenStoreError
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.auth.locks import busy, login_lock
+from ods_pipeline.portal.auth.store import busy, login_lock
 
 #: Seconds that a new login or a logout waits for a renewal under way.
 _PATIENCE = 120

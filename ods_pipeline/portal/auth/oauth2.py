@@ -18,7 +18,7 @@ import requests
 
 from ods_pipeline.errors import ConfigurationError, OdsPipelineError
 from ods_pipeline.portal.auth.grant import ClientAuth, Grant
-from ods_pipeline.portal.auth.store import TokenStore, default_file, open_store
+from ods_pipeline.portal.auth.store import TokenStore, default_file
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.http.signing import (
     Credentials,
@@ -40,6 +40,7 @@ Placement = Literal["header", "query", "body"]
 _YOUNG = 60
 #: Seconds after which a renewal that failed is tried again, while the token still serves.
 _REST = 30
+_POSTGRES = frozenset({"postgresql", "postgres"})
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -104,9 +105,29 @@ class OAuth2(Credentials):
         return f"OAuth2({self.client_id!r}, …)"
 
     def store(self, address: Address) -> TokenStore:
-        """Where the login at a portal is kept."""
+        """Where the login at a portal is kept.
+
+        Raises:
+            ConfigurationError: It is neither a file nor a `postgresql://` URL.
+        """
         place = self._token_file or default_file(Path("data"), address, self.client_id)
-        return open_store(place, address, self.client_id)
+        scheme, found, rest = str(place).partition("://")
+        if found and scheme.lower() in _POSTGRES:
+            from ods_pipeline.portal.auth.postgres import PostgresStore
+
+            return PostgresStore(f"postgresql://{rest}", address.base, self.client_id)
+        if found:
+            raise ConfigurationError(
+                f"no login can be kept in a place that begins with {scheme}://; "
+                "give a file, or a postgresql:// URL, as ODS_TOKEN_FILE"
+            )
+        from ods_pipeline.portal.auth.files import FileStore
+
+        try:
+            file = Path(place).expanduser()
+        except RuntimeError as error:
+            raise ConfigurationError(f"ODS_TOKEN_FILE is {place}, and {error}") from error
+        return FileStore(file, address.base, self.client_id)
 
     def consent(self, address: Address, redirect_uri: str) -> Consent:
         """Begin a login: a page to open in a browser, and what to do with where it leads.

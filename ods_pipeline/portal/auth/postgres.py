@@ -20,7 +20,7 @@ from uuid import uuid4
 
 from ods_pipeline.errors import ConfigurationError, TokenStoreError
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.auth.locks import busy, login_lock
+from ods_pipeline.portal.auth.store import busy, login_lock
 from ods_pipeline.portal.http.signing import Sealed
 from ods_pipeline.redaction import keep_secret
 

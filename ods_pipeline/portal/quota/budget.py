@@ -88,14 +88,7 @@ class Budget:
 
     @contextmanager
     def reserved(self, requests: int, dataset_id: str, max_wait: float) -> Iterator[None]:
-        """Set requests aside for a dataset, and take one of the portal's places, for a block.
-
-        Within another one of the same thread it changes nothing.
-
-        Raises:
-            QuotaExhausted: Not as many are left. Nothing was asked.
-            PortalFailure: It was cancelled while it waited.
-        """
+        """Set requests aside and take one of the portal's places; see `Client.reserved`."""
         if self._held():
             yield
             return
