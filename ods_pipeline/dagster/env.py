@@ -70,11 +70,7 @@ def env_ref(attribute: str, given: object) -> FromEnv | None:
 
 
 def as_setting(attribute: str, given: object) -> Setting | None:
-    """A value that may be written out, from what a user wrote for it.
-
-    Args:
-        attribute: What it was written for.
-        given: Text, or what `env_ref` takes.
+    """A value that may be written out: from text, or from what `env_ref` takes.
 
     Raises:
         ConfigurationError: It is neither, or a URL with a password in it.

@@ -246,9 +246,8 @@ class _Bearer(Signer):
         if held is None:
             return None
         # An endpoint that is down is left in peace for a while, as long as the token still serves.
-        return (
-            held if held.serves(now, rejected=rejected, leeway=now >= self._rests_until) else None
-        )
+        leeway = now >= self._rests_until
+        return held if held.serves(now, rejected=rejected, leeway=leeway) else None
 
     def _grant(self, rejected: str | None = None) -> Grant:
         came = time.monotonic()

@@ -101,12 +101,7 @@ def require_number(what: str, number: int, most: int, unit: str) -> None:
 
 
 def require_rows(rows: int, counted: int | None, what: str = "the export") -> None:
-    """Refuse far more rows than the portal counts; few more are the proof's to judge.
-
-    Args:
-        rows: Rows that came, or are promised.
-        counted: Records that the catalog counts, if it does.
-        what: Where they were met.
+    """Refuse far more rows than the catalog counts, if it does; few more are the proof's to judge.
 
     Raises:
         DataError: They are far more.

@@ -11,7 +11,7 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
@@ -171,7 +171,13 @@ class Sender:
             raise
         waited = time.monotonic() - started
         self._budget.on_response(counted, response.status_code, response.headers, waited)
-        self._note_quota(response.headers)
+        headers = response.headers
+        if "X-RateLimit-Remaining" in headers:
+            self.quota = Quota(
+                limit=headers.get("X-RateLimit-Limit", ""),
+                remaining=headers["X-RateLimit-Remaining"],
+                reset=headers.get("X-RateLimit-Reset", ""),
+            )
         return response
 
     def _session(self) -> requests.Session:
@@ -185,14 +191,6 @@ class Sender:
             session.headers["User-Agent"] = _USER_AGENT
         ours: requests.Session = self._local.session
         return ours
-
-    def _note_quota(self, headers: Mapping[str, str]) -> None:
-        if "X-RateLimit-Remaining" in headers:
-            self.quota = Quota(
-                limit=headers.get("X-RateLimit-Limit", ""),
-                remaining=headers["X-RateLimit-Remaining"],
-                reset=headers.get("X-RateLimit-Reset", ""),
-            )
 
 
 def unproxied(session: requests.Session, address: Address) -> None:
