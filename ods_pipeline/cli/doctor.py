@@ -60,12 +60,6 @@ def examine(
 
     Six requests at most, and a seventh where credentials are to be compared with none. Where the
     portal has no catalog of v2.1, up to four tell what it speaks instead.
-
-    Args:
-        portal: The portal, with the credentials.
-        credentials: The same ones.
-        lake: Where the portal's partitions go.
-        warehouse: URL of the warehouse.
     """
     catalog = _attempt(lambda: _catalog_size(portal))
     if isinstance(catalog, NotAPortal):
@@ -130,8 +124,7 @@ def _credentials(
     catalog: CatalogSize | OdsPipelineError,
 ) -> Finding:
     """Whether the portal took them: it did if it answered, unless it takes no notice of any."""
-    refused = isinstance(catalog, _REFUSALS)
-    if refused:
+    if isinstance(catalog, _REFUSALS):
         return Finding("credentials", False, str(catalog))
     if credentials is None:
         return Finding("credentials", True, "none set; public datasets need none")

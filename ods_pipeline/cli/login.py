@@ -12,7 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from contextlib import ExitStack, suppress
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
 import click
@@ -36,14 +36,10 @@ _OPEN = "import sys, webbrowser; sys.exit(not webbrowser.open(sys.argv[1]))"
 def log_in(
     consent: Consent, portal: str, address: ListenAddress | None, *, browser: bool, timeout: float
 ) -> None:
-    """Wait until a person has consented and the login is kept.
+    """Wait so many seconds until a person has consented and the login is kept.
 
-    Args:
-        consent: The consent that is requested.
-        portal: Base URL of the portal, for people.
-        address: Where the browser comes back to; None if that is not on this machine.
-        browser: Whether to open a browser; without it pasted addresses are read as well.
-        timeout: Seconds to wait.
+    The browser comes back to `address`; if that is None, to another machine. Then, and where this
+    process opens no browser, pasted addresses are read as well.
 
     Raises:
         AccessDenied: The person or the portal refused.
@@ -53,8 +49,15 @@ def log_in(
         KeyboardInterrupt: Interrupted before an answer was processed.
     """
     waiter = ConsentWaiter(consent, portal)
+    server = listening(address, waiter.page, waiter.leave) if address else nullcontext()
     try:
-        _receive(waiter, consent, portal, address, browser=browser, timeout=timeout)
+        with server:
+            pasted = StdinReader()
+            if not browser or not address:
+                pasted.start()
+            opening = _open_browser(consent.url) if browser else None
+            _instruct(consent, portal, opened=browser, listens=bool(address), timeout=timeout)
+            _wait(waiter, pasted, opening, listens=bool(address), until=time.monotonic() + timeout)
     except KeyboardInterrupt:
         if not waiter.close(_LAST_WAIT):
             raise
@@ -69,24 +72,18 @@ def log_in(
         )
 
 
-def _receive(
-    waiter: ConsentWaiter,
-    consent: Consent,
-    portal: str,
-    address: ListenAddress | None,
-    *,
-    browser: bool,
-    timeout: float,
-) -> None:
-    with ExitStack() as stack:
-        if address:
-            stack.enter_context(listening(address, waiter.page, waiter.leave))
-        pasted = StdinReader()
-        if not browser or not address:
-            pasted.start()
-        opening = BrowserProcess(consent.url) if browser else None
-        _instruct(consent, portal, opened=browser, listens=bool(address), timeout=timeout)
-        _wait(waiter, pasted, opening, listens=bool(address), until=time.monotonic() + timeout)
+def _open_browser(url: str) -> subprocess.Popen[bytes]:
+    # A process of its own: some browsers return only when they are closed, print, or take over
+    # the terminal.
+    return subprocess.Popen(  # noqa: S603 - the address is ours
+        # Isolated, or a webbrowser.py of the current folder would run.
+        [sys.executable, "-I", "-c", _OPEN, url],
+        env={name: text for name, text in os.environ.items() if not name.startswith("ODS_")},
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
 
 
 def _instruct(
@@ -94,17 +91,15 @@ def _instruct(
 ) -> None:
     lead = "The browser should show it now; if not, open" if opened else "Open"
     click.echo(f"{portal} asks for your consent. {lead} this address:\n\n{consent.url}\n", err=True)
+    instruction = f"Waiting for the browser to come back to {consent.redirect_uri}"
     if not listens:
         instruction = (
             f"Nothing on this machine can hear {consent.redirect_uri}: paste the whole address "
             "that the browser shows in the end, and press Enter"
         )
-    elif opened:
-        instruction = f"Waiting for the browser to come back to {consent.redirect_uri}"
-    else:
-        instruction = (
-            f"Waiting for the browser to come back to {consent.redirect_uri}; where it cannot, "
-            "paste the whole address that it shows in the end, and press Enter"
+    elif not opened:
+        instruction += (
+            "; where it cannot, paste the whole address that it shows in the end, and press Enter"
         )
     click.echo(f"{instruction} ({timeout:g} seconds; Ctrl-C gives up).", err=True)
 
@@ -112,13 +107,13 @@ def _instruct(
 def _wait(
     waiter: ConsentWaiter,
     pasted: StdinReader,
-    opening: BrowserProcess | None,
+    opening: subprocess.Popen[bytes] | None,
     *,
     listens: bool,
     until: float,
 ) -> None:
     while (left := until - time.monotonic()) > 0 and not waiter.over.is_set():
-        if opening and opening.failed:
+        if opening and opening.poll():
             opening = None
             pasted.start()
             click.echo(
@@ -232,8 +227,19 @@ class StdinReader:
 
     def read(self, seconds: float, take: Callable[[str], bool]) -> None:
         """Pass lines to `take` until it accepts one; wait so many seconds for the first."""
-        for line in self._lines_within(seconds):
-            if take(line):
+        if not select.select([sys.stdin], [], [], seconds)[0]:
+            return
+        read = os.read(sys.stdin.fileno(), 1 << 16)
+        self.open = bool(read)
+        self._bytes += len(read)
+        *whole, self._rest = (self._rest + read).split(b"\n")
+        if not self.open:
+            whole.append(self._rest)
+        for line in whole:
+            text = line.decode(errors="replace").strip()
+            if not text:
+                continue
+            if take(text):
                 return
             self._lines += 1
             if self._lines >= _MOST_LINES:
@@ -241,37 +247,3 @@ class StdinReader:
         if self._lines >= _MOST_LINES or self._bytes >= _MOST_BYTES:
             self.open, self.given_up = False, True
             click.echo("The input is read no further, since nothing in it answers.", err=True)
-
-    def _lines_within(self, seconds: float) -> list[str]:
-        if not select.select([sys.stdin], [], [], seconds)[0]:
-            return []
-        read = os.read(sys.stdin.fileno(), 1 << 16)
-        self.open = bool(read)
-        self._bytes += len(read)
-        *whole, self._rest = (self._rest + read).split(b"\n")
-        if not self.open:
-            whole.append(self._rest)
-        return [text for line in whole if (text := line.decode(errors="replace").strip())]
-
-
-class BrowserProcess:
-    """Opens a browser from a process of its own.
-
-    Some browsers return only when they are closed, print, or take over the terminal.
-    """
-
-    def __init__(self, url: str) -> None:
-        self._process = subprocess.Popen(  # noqa: S603 - the address is ours
-            # Isolated, or a webbrowser.py of the current folder would run.
-            [sys.executable, "-I", "-c", _OPEN, url],
-            env={name: text for name, text in os.environ.items() if not name.startswith("ODS_")},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-
-    @property
-    def failed(self) -> bool:
-        """Whether no browser could be opened."""
-        return bool(self._process.poll())

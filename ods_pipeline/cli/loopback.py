@@ -59,9 +59,6 @@ class ListenAddress:
 def listen_address(redirect_uri: str) -> ListenAddress | None:
     """Where to listen for a redirection; None if it leads to another machine.
 
-    Args:
-        redirect_uri: The redirection URL that the application is registered with.
-
     Raises:
         ConfigurationError: It is not a URL that a portal can redirect a browser to.
     """
@@ -94,10 +91,7 @@ def listening(
 ) -> Iterator[None]:
     """Listen until the end of the block.
 
-    Args:
-        at: Where.
-        answer: Takes path and query of a request, and returns the page to show.
-        answered: Called when the page has been sent.
+    `answer` makes the page for a request's path and query; `answered` is called when it was sent.
 
     Raises:
         ConfigurationError: The port is in use.

@@ -15,10 +15,11 @@ from typing import NoReturn
 import click
 
 from ods_pipeline.cli import account, commands
-from ods_pipeline.cli.credentials import Access
 from ods_pipeline.cli.process import prepare
-from ods_pipeline.cli.target import Target
+from ods_pipeline.cli.target import Access, Target
 from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.lake.files import data_folder
+from ods_pipeline.warehouse.opening import default_url
 
 _LAST_WAIT = 60
 
@@ -78,7 +79,8 @@ def cli(
     access = Access(
         api_key or "", api_key_in_query, client_id or "", client_secret or "", token_file or ""
     )
-    context.obj = Target.of(portal, data_dir, warehouse, access)
+    folder = data_folder(data_dir)
+    context.obj = Target(portal or "", folder, warehouse or default_url(folder), access)
 
 
 for _command in (

@@ -18,11 +18,8 @@ PORT = 8765
 
 @contextlib.contextmanager
 def sample_portal(*, withheld: bool = False) -> Iterator[str]:
-    """The sample portal at its usual address, so that its tables keep their names; else anywhere.
-
-    Args:
-        withheld: Whether the user has credentials, which are meant for some other portal.
-    """
+    """The sample portal at its usual address, so that tables keep their names; else anywhere."""
+    # The user's credentials are meant for some other portal.
     note = "; your credentials are not sent to it" if withheld else ""
     click.echo(f"ODS_PORTAL is not set: using the sample portal of this package{note}", err=True)
     if _answers(f"http://127.0.0.1:{PORT}/_emulator"):

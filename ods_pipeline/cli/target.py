@@ -1,18 +1,90 @@
-"""What a command works on: portal, data folder and warehouse, as the user gave them or by default.
+"""What a command works on, as the user gave it: portal, folders and credentials.
 
-Nothing is opened or connected to here.
+Nothing is opened or connected to here. What credentials do belongs to `portal`; Dagster's resources
+take theirs in `dagster`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING, Literal
 
-from ods_pipeline.cli.credentials import Access
-from ods_pipeline.lake.files import data_folder
-from ods_pipeline.warehouse.opening import default_url
+from ods_pipeline.errors import ConfigurationError
 
-_NONE = Access()
+if TYPE_CHECKING:
+    from ods_pipeline.portal.auth import ApiKey, OAuth2
+    from ods_pipeline.portal.http.address import Address
+
+
+@dataclass(frozen=True)
+class Access:
+    """Credentials as they were given; what is empty was not.
+
+    Attributes:
+        api_key_in_query: Whether the key goes into the address instead of a header.
+        client_id: An OAuth2 application.
+        token_file: Where its login is kept: a file, or a `postgresql://` URL.
+    """
+
+    api_key: str = field(default="", repr=False)
+    api_key_in_query: bool = False
+    client_id: str = ""
+    client_secret: str = field(default="", repr=False)
+    token_file: str = field(default="", repr=False)
+
+    @property
+    def given(self) -> bool:
+        """Whether there is anything that could be shown to a portal."""
+        return bool(self.api_key or self.client_id or self.client_secret)
+
+    def credentials(self, address: Address, data_dir: Path) -> ApiKey | OAuth2 | None:
+        """What is shown to a portal; None where nothing was given.
+
+        Raises:
+            ConfigurationError: What was given does not go together, or cannot be used.
+        """
+        from ods_pipeline.portal.auth import TWO_KINDS, ApiKey
+
+        if self.api_key and self.client_id:
+            raise ConfigurationError(TWO_KINDS)
+        if self.api_key:
+            return ApiKey(self.api_key, in_query=self.api_key_in_query)
+        if self.api_key_in_query:
+            raise ConfigurationError("--api-key-in-query says how: set ODS_API_KEY too")
+        if self.client_id or self.client_secret:
+            return self.application(address, data_dir)
+        return None
+
+    def application(
+        self,
+        address: Address,
+        data_dir: Path,
+        *,
+        client_auth: Literal["body", "basic"] | None = None,
+        pkce: bool = False,
+    ) -> OAuth2:
+        """The application, whatever else was given; see `OAuth2` for the options.
+
+        Raises:
+            ConfigurationError: None was given.
+        """
+        from ods_pipeline.portal.auth import OAuth2
+        from ods_pipeline.portal.auth.store import default_file
+
+        if not self.client_id:
+            lead = "ODS_CLIENT_SECRET is set, but " if self.client_secret else ""
+            raise ConfigurationError(
+                f"{lead}ODS_CLIENT_ID is not set: give the client ID of an application that is "
+                f"registered on your account page at {address.base}"
+            )
+        return OAuth2(
+            self.client_id,
+            self.client_secret,
+            self.token_file or default_file(data_dir, address, self.client_id),
+            client_auth=client_auth,
+            pkce=pkce,
+        )
 
 
 @dataclass(frozen=True)
@@ -29,20 +101,4 @@ class Target:
     portal: str
     data_dir: Path
     warehouse: str
-    access: Access = _NONE
-
-    @classmethod
-    def of(
-        cls,
-        portal: str | None,
-        data_dir: str | None,
-        warehouse: str | None,
-        access: Access = _NONE,
-    ) -> Target:
-        """Complete what the user gave with the defaults.
-
-        Raises:
-            ConfigurationError: The data folder cannot be used.
-        """
-        path = data_folder(data_dir)
-        return cls(portal or "", path, warehouse or default_url(path), access)
+    access: Access

@@ -21,12 +21,7 @@ _SHOWN = "%Y-%m-%d %H:%M UTC"
 
 @dataclass(frozen=True)
 class Opened:
-    """What credentials open.
-
-    Attributes:
-        datasets: How many datasets the portal shows with them.
-        public: How many it shows to anybody; None where it did not say.
-    """
+    """How many datasets a portal shows with credentials, and to anybody; None if it did not say."""
 
     datasets: int
     public: int | None
@@ -81,14 +76,7 @@ class Login:
 
 @dataclass(frozen=True)
 class Identity:
-    """Whom the portal takes the user for.
-
-    Attributes:
-        portal: Base URL.
-        credentials: What was shown.
-        opened: What that opens.
-        login: Of an application, its login.
-    """
+    """Whom the portal takes the user for, by which credentials; an application has a login."""
 
     portal: str
     credentials: ApiKey | OAuth2
@@ -120,11 +108,7 @@ def kind(credentials: ApiKey | OAuth2) -> str:
 
 
 def identify(portal: Portal, credentials: ApiKey | OAuth2) -> Identity:
-    """Ask the portal what it shows, with credentials and without.
-
-    Args:
-        portal: The portal with the credentials.
-        credentials: The same ones.
+    """Ask the portal what it shows, with its credentials and without.
 
     Raises:
         PortalError: They are not accepted, or the portal does not answer.

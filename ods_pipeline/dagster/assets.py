@@ -11,8 +11,8 @@ from typing import Any
 import dagster as dg
 
 from ods_pipeline.dagster import checks
+from ods_pipeline.dagster.attributes import Acceptance, RunConfig
 from ods_pipeline.dagster.automation import refresh_on_change, refresh_on_change_or_age
-from ods_pipeline.dagster.config import Acceptance, RunConfig
 from ods_pipeline.dagster.events import (
     for_each_partition,
     interrupted,
@@ -237,13 +237,6 @@ def load_all(
     verdicts: Mapping[str, str],
 ) -> tuple[dict[str, Loaded], dict[str, OdsPipelineError]]:
     """Load landed partitions one after the other, and write down which tables are held.
-
-    Args:
-        warehouse: Where the tables are.
-        lake: Where the partitions are.
-        options: With the rules, and whether a person accepts what is held.
-        extractor: How the rows were fetched.
-        verdicts: The datasets, and why each was landed.
 
     Returns:
         The tables that were loaded, and the errors of the others.

@@ -1,6 +1,6 @@
-"""The attributes of a portal in YAML: which datasets, how they are trusted and watched.
+"""What a Dagster user configures: a portal's attributes in YAML, and a run in the launchpad.
 
-Plain values with their descriptions. What follows from them together is in `settings`.
+Plain values with their descriptions. What follows from them is decided in `settings` and in `sync`.
 """
 
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from ods_pipeline.dagster.credentials import ApiKeyAttribute, OAuth2Attribute
+from ods_pipeline.sync.options import Mode
 from ods_pipeline.sync.rules import DEFAULT, BadValues, Rules, TableRules
 from ods_pipeline.warehouse.protocol import Contract
 
@@ -181,3 +182,28 @@ class PortalAttributes(dg.Model, dg.Resolvable):
         default=False, description="Send the key in the URL, for proxies that lose its header."
     )
     oauth2: OAuth2Attribute = None
+
+
+class Acceptance(dg.Config):
+    """Run configuration: whether a person accepts what is held."""
+
+    accept: bool = Field(
+        default=False,
+        description="Accept what is held, such as a table that shrank or changed its fields: "
+        "you have looked at it.",
+    )
+
+
+class RunConfig(Acceptance):
+    """Run configuration: fetch what changed, fetch everything, or only compare."""
+
+    mode: Mode = Field(
+        default=Mode.incremental,
+        description="Fetch what changed, fetch everything, or fetch and compare and land nothing.",
+    )
+
+
+class SyncConfig(RunConfig):
+    """Run configuration of the job: the mode, and the datasets to look at; all without names."""
+
+    datasets: list[str] = Field(default=[])

@@ -42,11 +42,7 @@ def refresh_on_change() -> dg.AutomationCondition[dg.AssetKey]:
 
 
 def refresh_on_change_or_age(hours: int) -> dg.AutomationCondition[dg.AssetKey]:
-    """Ask for the catalog when a dataset has another version, and before it counts as old.
-
-    Args:
-        hours: Age at which it counts as out of date.
-    """
+    """Ask for the catalog when a dataset has another version, and before its age is `hours`."""
     when = dg.AutomationCondition
     stale = (
         when.missing().newly_true()

@@ -107,9 +107,6 @@ def proof_figures(receipt: Receipt) -> dict[str, Any]:
     """What a partition's rows were compared with, as figures.
 
     Receipts that were written before they had figures show the sentence alone.
-
-    Args:
-        receipt: The partition's.
     """
     moved = f"{receipt.data_processed} → {receipt.moved_to}" if receipt.moved_to else ""
     stood = f"stood at {receipt.data_processed or 'nothing'}"

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError
 
 from ods_pipeline.dagster.env import UNQUOTED, FromEnv, Setting, as_setting, env_ref
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.auth import OAuth2
+from ods_pipeline.portal.auth import TWO_KINDS, OAuth2
 from ods_pipeline.portal.auth.store import default_file
 from ods_pipeline.portal.http.address import Address
 
@@ -69,10 +69,6 @@ class OAuth2Resource(dg.Config):
     def at(self, address: Address, data_dir: Path) -> OAuth2:
         """The application, with the path of its login at a portal.
 
-        Args:
-            address: The portal.
-            data_dir: Root of lake, warehouse and tokens.
-
         Raises:
             ConfigurationError: A variable that it needs is not set.
         """
@@ -89,9 +85,6 @@ class OAuth2Resource(dg.Config):
 
 def application(given: object) -> OAuth2Resource | None:
     """An application, from what a user wrote for `oauth2`.
-
-    Args:
-        given: A resource, the attributes of one, or nothing.
 
     Raises:
         ConfigurationError: It is not one; the message does not repeat what was written.
@@ -116,10 +109,7 @@ def from_environment() -> tuple[FromEnv | None, OAuth2Resource | None]:
     """
     held = {key for key in _VARIABLES if os.environ.get(key)}
     if {"ODS_API_KEY", "ODS_CLIENT_ID"} <= held:
-        raise ConfigurationError(
-            "both an API key (ODS_API_KEY) and an application (ODS_CLIENT_ID) are set; "
-            "unset one of them"
-        )
+        raise ConfigurationError(TWO_KINDS)
     if "ODS_API_KEY" in held:
         return FromEnv(env="ODS_API_KEY"), None
     if "ODS_CLIENT_ID" in held:
@@ -134,10 +124,6 @@ _VARIABLES = {
     "ODS_CLIENT_SECRET": "client_secret",
     "ODS_TOKEN_FILE": "token_file",
 }
-
-
-def _as_written(_: object, given: Any) -> Any:
-    return given
 
 
 def _public_parts_filled_in(context: dg.ResolutionContext, given: Any) -> Any:
@@ -155,7 +141,7 @@ def _public_parts_filled_in(context: dg.ResolutionContext, given: Any) -> Any:
 ApiKeyAttribute = Annotated[
     Any,
     dg.Resolver(
-        _as_written,
+        lambda _, given: given,
         model_field_type=Any,
         inject_before_resolve=False,
         description="Environment variable with an API key of the portal; never the key itself.",

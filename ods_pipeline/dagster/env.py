@@ -27,10 +27,7 @@ class FromEnv(dg.Config):
     env: str = Field(description="Name of the environment variable, such as ODS_API_KEY.")
 
     def read(self, what: str) -> str:
-        """The value, as it is now.
-
-        Args:
-            what: Whose value it is, for the message.
+        """The value, as it is now; messages call it `what`.
 
         Raises:
             ConfigurationError: The variable is not set, or empty.
@@ -46,14 +43,7 @@ class Setting(dg.Config):
     env: str | None = Field(default=None, description="Name of the environment variable.")
 
     def read(self, what: str) -> str:
-        """The value, as it is now.
-
-        Args:
-            what: Whose value it is, for the message.
-
-        Raises:
-            ConfigurationError: The variable is not set, or empty.
-        """
+        """The value, as it is now; see `FromEnv.read`."""
         return _read(self.env, what) if self.env else self.text or ""
 
 
@@ -80,11 +70,7 @@ def env_ref(attribute: str, given: object) -> FromEnv | None:
 
 
 def as_setting(attribute: str, given: object) -> Setting | None:
-    """A value that may be written out, from what a user wrote for it.
-
-    Args:
-        attribute: What it was written for.
-        given: Text, or what `env_ref` takes.
+    """A value that may be written out: from text, or from what `env_ref` takes.
 
     Raises:
         ConfigurationError: It is neither, or a URL with a password in it.

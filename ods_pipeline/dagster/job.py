@@ -5,7 +5,7 @@ the assets' own, so that lineage and versions are the same however a dataset was
 """
 
 import contextlib
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -19,7 +19,7 @@ from ods_pipeline.dagster.assets import (
     update_all,
     verdict_of,
 )
-from ods_pipeline.dagster.config import SyncConfig
+from ods_pipeline.dagster.attributes import SyncConfig
 from ods_pipeline.dagster.events import error_sentence, event, summary_failure
 from ods_pipeline.dagster.partitions import moves
 from ods_pipeline.dagster.resources import (
@@ -111,7 +111,13 @@ def _fetch(
     work = context_of(context, settings, config.mode, accept=config.accept)
     plan = prepare(work, config.datasets)
     catalog = settings.selected(plan.datasets)
-    _update_partitions(context, settings, catalog, kept=plan.missing)
+    instance = context.instance
+    for partitions, moved in moves(instance, settings, catalog, own_run=context.run_id):
+        name = partitions.name or ""
+        if moved.arrived:
+            instance.add_dynamic_partitions(name, list(moved.arrived))
+        for key in set(moved.departed) - set(plan.missing):
+            instance.delete_dynamic_partition(name, key)
     fetched = {
         extractor.kind: _update(context, settings, work, plan, catalog, extractor)
         for extractor in settings.extractors
@@ -129,7 +135,6 @@ def _update(
     catalog: Mapping[str, Dataset],
     extractor: Extractor,
 ) -> Fetched:
-    """Update the datasets of one kind, and log what changed."""
     planned = [step for step in plan.steps if step.extractor.kind == extractor.kind]
     steps = {step.dataset_id: step for step in _chosen(settings, work, catalog, planned)}
     done, failed = update_all(work, by_priority(steps.values()))
@@ -165,21 +170,6 @@ def _chosen(
             continue
         elif step.named or not step.verdict.skips or kind in ALARMING or kind is Kind.REFUSED:
             yield step
-
-
-def _update_partitions(
-    context: dg.OpExecutionContext,
-    settings: Settings,
-    catalog: Mapping[str, Dataset],
-    kept: Collection[str],
-) -> None:
-    instance = context.instance
-    for partitions, moved in moves(instance, settings, catalog, own_run=context.run_id):
-        name = partitions.name or ""
-        if moved.arrived:
-            instance.add_dynamic_partitions(name, list(moved.arrived))
-        for key in set(moved.departed) - set(kept):
-            instance.delete_dynamic_partition(name, key)
 
 
 def _log(

@@ -62,13 +62,7 @@ def data_version(receipt: Receipt, schema: pa.Schema) -> str:
 
 
 def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
-    """What a landed partition says of itself.
-
-    Args:
-        path: The file.
-        receipt: Its receipt.
-        page: Address of the dataset's page on the portal; empty for none.
-    """
+    """What a landed partition says of itself; `page` is the dataset's on the portal, if any."""
     schema = pq.read_schema(path)
     texts: Mapping[str, str] = {
         "title": receipt.title,

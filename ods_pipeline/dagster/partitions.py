@@ -47,14 +47,7 @@ def moves(
     catalog: Mapping[str, Dataset],
     own_run: str = "",
 ) -> Iterator[tuple[dg.DynamicPartitionsDefinition, Moves]]:
-    """How each extractor's set of partitions differs from the catalog.
-
-    Args:
-        instance: Where the partitions are.
-        settings: The portal's.
-        catalog: The datasets to keep, by identifier.
-        own_run: A run that may be at work on any of them.
-    """
+    """How each extractor's partitions differ from the catalog; `own_run` may work on any."""
     busy: list[str | None] | None = None
     for extractor in settings.extractors:
         partitions = settings.partitions_of(extractor)
@@ -95,13 +88,7 @@ def removable(departed: Iterable[str], running: Iterable[str | None]) -> tuple[s
 def busy_partitions(
     instance: dg.DagsterInstance, settings: Settings, own_run: str = ""
 ) -> list[str | None]:
-    """The partitions of unfinished runs; None for runs over several, or over an unknown set.
-
-    Args:
-        instance: Where the runs are.
-        settings: The portal's.
-        own_run: A run that does not count.
-    """
+    """The partitions of unfinished runs but one; None for one over many or an unknown set."""
     ours = {key for extractor in settings.extractors for key in settings.keys(extractor)}
     runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
     # A backfill has runs yet to come, which nothing but the backfill itself knows of.

@@ -154,10 +154,7 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
 
 def data_dir(given: str) -> Path:
-    """The root of lake and warehouse.
-
-    Args:
-        given: What the settings say; empty for what the environment says.
+    """The root of lake and warehouse; the environment's where the settings say nothing.
 
     Raises:
         ConfigurationError: It is no folder of this machine.

@@ -25,13 +25,7 @@ from ods_pipeline.warehouse.protocol import Load
 
 @dataclass(frozen=True)
 class Updated:
-    """A partition that was brought up to date.
-
-    Attributes:
-        planned: What it needed.
-        result: What came of it.
-        page: The dataset's page on the portal.
-    """
+    """A partition that was brought up to date: what it needed, what came of it, its web page."""
 
     planned: Planned
     result: UpdateResult
@@ -39,13 +33,7 @@ class Updated:
 
     @classmethod
     def of(cls, planned: Planned, result: UpdateResult, base: str) -> Updated:
-        """The same with the dataset's page.
-
-        Args:
-            planned: What it needed.
-            result: What came of it.
-            base: Base URL of the portal.
-        """
+        """The same with the dataset's page on the portal of this base URL."""
         return cls(planned, result, f"{base}/explore/dataset/{planned.dataset_id}/")
 
     @property
@@ -77,13 +65,7 @@ class Updated:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A table that was loaded.
-
-    Attributes:
-        load: What the warehouse says of it.
-        path: The partition.
-        kind: `records` or `features`.
-    """
+    """A table that was loaded from a partition, of `records` or `features`."""
 
     load: Load
     path: Path

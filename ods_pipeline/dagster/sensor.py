@@ -106,15 +106,7 @@ def report(
     rules: Rules = DEFAULT,
     now: datetime | None = None,
 ) -> Report:
-    """Compare the catalog with what was reported to Dagster.
-
-    Args:
-        catalog: The datasets to keep, by identifier.
-        partitions: The partitions there are.
-        cursor: What was reported.
-        rules: How the portal is trusted.
-        now: The time; the clock's without it.
-    """
+    """Compare the catalog with what was reported to Dagster."""
     existing, time = set(partitions), now or datetime.now(UTC)
     stamps = {
         name: version_of(dataset, rules, time)
@@ -180,7 +172,13 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             left += [name for name in unlisted if _left(context, portal, name)]
             if left:
                 requests.append(partitions.build_delete_request(left))
-        return sensor_result(settings, found, requests)
+        quiet = not (requests or found.changed)
+        return dg.SensorResult(
+            dynamic_partitions_requests=requests,
+            asset_events=version_events(settings, found.changed),
+            cursor=str(found.cursor),
+            skip_reason="the catalog says what it said before" if quiet else None,
+        )
 
     return watch
 
@@ -213,17 +211,6 @@ def _require_most(
     else:
         kept = {name for name in partitions if settings.selects(name)}
         require_most(settings.slug, len(kept), len(kept & {d.dataset_id for d in datasets}))
-
-
-def sensor_result(settings: Settings, found: Report, requests: list[Any]) -> dg.SensorResult:
-    """A report in Dagster's terms."""
-    quiet = not (requests or found.changed)
-    return dg.SensorResult(
-        dynamic_partitions_requests=requests,
-        asset_events=version_events(settings, found.changed),
-        cursor=str(found.cursor),
-        skip_reason="the catalog says what it said before" if quiet else None,
-    )
 
 
 def version_events(settings: Settings, stamps: Mapping[str, str]) -> list[dg.AssetMaterialization]:

@@ -92,12 +92,7 @@ class Settings:
         return self.attributes.group_name or self.name
 
     def options(self, mode: Mode = Mode.incremental, *, accept: bool = False) -> Options:
-        """How a run is made.
-
-        Args:
-            mode: How it treats what is landed.
-            accept: Whether a person accepts what is held.
-        """
+        """How a run is made."""
         features = self.attributes.features
         return Options(
             mode,
@@ -176,17 +171,8 @@ def _matches(dataset_id: str, selection: Selection | Layers) -> bool:
 
 
 def loadable(dataset: Dataset) -> bool:
-    """Whether a dataset has records that the portal shows, though there may be none at present.
-
-    Args:
-        dataset: As the catalog has it.
-    """
+    """Whether a dataset has records that the portal shows, though there may be none at present."""
     return not verdict(None, dataset).skips
-
-
-def dagster_name(address: Address) -> str:
-    """The portal's name in Dagster's characters: `data_economie_gouv_fr`."""
-    return schema_name(address.slug).strip("_")
 
 
 def settings_of(attributes: PortalAttributes) -> Settings:
@@ -201,7 +187,8 @@ def settings_of(attributes: PortalAttributes) -> Settings:
     """
     given = attributes.portal or os.environ.get("ODS_PORTAL")
     address = Address.parse(given or EMULATOR)
-    default_name = dagster_name(address) if given else EMULATOR_NAME
+    # Such as `data_economie_gouv_fr`.
+    default_name = schema_name(address.slug).strip("_") if given else EMULATOR_NAME
     api_key = env_ref("api_key", attributes.api_key)
     oauth2 = application(attributes.oauth2)
     if given and not (attributes.portal or api_key or oauth2):

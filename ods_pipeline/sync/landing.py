@@ -241,7 +241,7 @@ def _received(
     dataset, extractor = request.dataset, request.extractor
     with contextlib.ExitStack() as stack, contextlib.ExitStack() as room:
         # One of the portal's slots is taken for the download alone, not for proof and publishing.
-        room.enter_context(portal.client.placed())
+        room.enter_context(portal.client.download_slot())
         if extractor.reads != "parquet":
             room.enter_context(_STREAMS)
         rejected = stack.enter_context(RejectedValues(lake, target))

@@ -64,27 +64,24 @@ def _failure(
         return WarehouseError(f"{path} cannot be written ({reason}): check its folder")
     text = str(error)
     if "Could not set lock" in text or "being used by another process" in text:
-        return WarehouseLocked(_locked(text, path), portal=portal, dataset=dataset)
+        holder = _HOLDER.search(text)
+        who = f" ({Path(holder['program']).name}, process {holder['pid']})" if holder else ""
+        return WarehouseLocked(
+            f"the warehouse {path} is in use by another process{who}: close it there and try again",
+            portal=portal,
+            dataset=dataset,
+        )
     for sign, sentence in _SENTENCES:
         if sign in text:
             return WarehouseError(sentence.format(path=path), portal=portal, dataset=dataset)
-    message = f"the warehouse {path} refused: {_first_line(text)}"
+    # Without DuckDB's class, such as "IO Error: ", which says nothing to the reader.
+    reason = re.sub(r"^[A-Z][\w-]*( [\w-]+)? Error: ", "", text.strip().partition("\n")[0])
+    message = f"the warehouse {path} refused: {reason}"
     if _DAMAGED in text:
         message = (
             f"{message}; move the file away and sync again, the lake has everything that was in it"
         )
     return WarehouseError(message, portal=portal, dataset=dataset)
-
-
-def _locked(text: str, path: Path) -> str:
-    holder = _HOLDER.search(text)
-    who = f" ({Path(holder['program']).name}, process {holder['pid']})" if holder else ""
-    return f"the warehouse {path} is in use by another process{who}: close it there and try again"
-
-
-def _first_line(text: str) -> str:
-    # Without DuckDB's class, such as "IO Error: ", which says nothing to the reader.
-    return re.sub(r"^[A-Z][\w-]*( [\w-]+)? Error: ", "", text.strip().partition("\n")[0])
 
 
 @contextmanager
@@ -167,10 +164,6 @@ class Session:
         """How many rows a table has."""
         ((rows,),) = self.run(f"SELECT count(*) FROM {self.named(schema, table)}")
         return int(rows)
-
-    def checkpoint(self) -> None:
-        """Write everything to the file; until then each small table takes some 30 kB of memory."""
-        self.run("CHECKPOINT")
 
     def table_comment(self, schema: str, table: str) -> str | None:
         """The comment of a table, empty if it has none; None if there is no such table."""

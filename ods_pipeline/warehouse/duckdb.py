@@ -100,7 +100,6 @@ class DuckDBWarehouse:
         return self._load(landed, "", "evolve")
 
     def _empty_holds(self, portal: str) -> Load:
-        """Empty the table of holds, if there is one."""
         started, schema = time.monotonic(), schema_name(portal)
         table, action = self._session.named(schema, HELD), "unchanged"
         with self._session.failures(portal):
@@ -138,7 +137,9 @@ class DuckDBWarehouse:
         wanted = self._wanted(partition, current)
         action = required_action(current, wanted, contract)
         if current and action == "commented":
-            current = self._with_comments(partition, current)
+            comment = self._session.table_comment(schema, table) or ""
+            described = self._session.column_comments(schema, table)
+            current = dataclasses.replace(current, comment=comment, comments=described)
             action = required_action(current, wanted, contract)
         load = Load(
             schema=schema,
@@ -154,7 +155,8 @@ class DuckDBWarehouse:
             fill.fill(self._session, log, partition, wanted, entry, fresh=current is None)
             self._written += 1
             if self._written % _LOADS_PER_CHECKPOINT == 0:
-                self._session.checkpoint()
+                # Until then each small table takes some 30 kB of memory.
+                self._session.run("CHECKPOINT")
         elif action == "commented":
             with self._session.transaction():
                 comments.write_comments(self._session, schema, table, current, wanted)
@@ -210,12 +212,6 @@ class DuckDBWarehouse:
         newest = self._log(partition.schema).newest(partition.table)
         entry = newest.get(partition.table, LogEntry(partition.table))
         return TableState(types, "", {}, entry.content_hash, entry.version)
-
-    def _with_comments(self, partition: Partition, current: TableState) -> TableState:
-        schema, table = partition.schema, partition.table
-        comment = self._session.table_comment(schema, table) or ""
-        column_comments = self._session.column_comments(schema, table)
-        return dataclasses.replace(current, comment=comment, comments=column_comments)
 
 
 def _entry(partition: Partition, load: Load, verdict: str) -> LogEntry:

@@ -49,11 +49,13 @@ def fill(
         for attempt in session.memory_attempts(small=small):
             with attempt, session.transaction():
                 log.make_schema()
-                if fresh:
-                    _create(session, partition, partition.table, require_intact)
-                else:
-                    _swap_in(session, partition, require_intact)
-                write_comments(session, partition.schema, partition.table, None, wanted)
+                table = partition.table
+                _create(session, partition, table if fresh else STAGING, require_intact)
+                if not fresh:
+                    session.run(f"DROP TABLE IF EXISTS {session.named(partition.schema, table)}")
+                    staging = session.named(partition.schema, STAGING)
+                    session.run(f"ALTER TABLE {staging} RENAME TO {quoted(table)}")
+                write_comments(session, partition.schema, table, None, wanted)
                 log.record(timed(entry, started))
                 break
 
@@ -65,13 +67,6 @@ def _require_intact(partition: Partition) -> None:
     with partition.path.open("rb") as file:
         if not intact(file):
             raise refused(partition, f"{partition.path} is damaged: delete it and sync again")
-
-
-def _swap_in(session: Session, partition: Partition, require_intact: Callable[[], None]) -> None:
-    _create(session, partition, STAGING, require_intact)
-    staging = session.named(partition.schema, STAGING)
-    session.run(f"DROP TABLE IF EXISTS {session.named(partition.schema, partition.table)}")
-    session.run(f"ALTER TABLE {staging} RENAME TO {quoted(partition.table)}")
 
 
 def _create(

@@ -184,13 +184,7 @@ class LoadLog:
             cached[entry.table] = replace(before, version=entry.version, dataset_uid=uid)
 
     def move(self, old: str, current: LogEntry, dataset_id: str) -> None:
-        """Give the entries of a table its new name, and add an entry that says so.
-
-        Args:
-            old: The name that the table had.
-            current: What the table of the new name contains.
-            dataset_id: The dataset's new identifier.
-        """
+        """Give the entries of a table its new name, and add one that says so."""
         self._session.run(
             f'UPDATE {self._loads} SET "table" = ? WHERE "table" = ?', current.table, old
         )

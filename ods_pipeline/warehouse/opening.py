@@ -50,16 +50,10 @@ def open_warehouse(
         )
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    return _wait_for(lambda: DuckDBWarehouse(Path(path)), max_wait, stop)
-
-
-def _wait_for(
-    open_once: Callable[[], Warehouse], max_wait: float, stop: Callable[[], bool] | None
-) -> Warehouse:
     end, wait = time.monotonic() + max_wait, _FIRST_WAIT
     while True:
         try:
-            return open_once()
+            return DuckDBWarehouse(Path(path))
         except WarehouseLocked:
             left = end - time.monotonic()
             if left <= 0 or (stop and stop()):

@@ -47,11 +47,7 @@ class Load:
     renamed_from: str = ""
 
     def quarantine(self, by: str) -> str:
-        """The sentence on a table that stays as it was although its partition has changed.
-
-        Args:
-            by: How a person accepts the new columns.
-        """
+        """The sentence on a table that stays as it was; a person accepts the change `by` this."""
         return (
             f"the publisher changed its fields ({self.change}): the data are landed, the table "
             f"stays as it was until a person accepts with {by}"

@@ -40,7 +40,11 @@ def rename(
         same = folded(entry.table) == folded(partition.table)
         if same or not session.exists(partition.schema, partition.table):
             with session.transaction():
-                _rename(session, partition.schema, entry.table, partition.table)
+                # DuckDB refuses to rename a table that has indexes; a load drops them as well.
+                for index in session.indexes(partition.schema, entry.table):
+                    session.run(f"DROP INDEX {session.named(partition.schema, index)}")
+                old = session.named(partition.schema, entry.table)
+                session.run(f"ALTER TABLE {old} RENAME TO {quoted(partition.table)}")
                 current = replace(entry, table=partition.table)
                 log.move(entry.table, current, partition.receipt.dataset_id)
             return entry
@@ -58,10 +62,3 @@ def drop_leftovers(
         with session.transaction():
             session.run(f"DROP TABLE {session.named(partition.schema, entry.table)}")
             log.move(entry.table, current, partition.receipt.dataset_id)
-
-
-def _rename(session: Session, schema: str, old: str, new: str) -> None:
-    # DuckDB refuses to rename a table that has indexes; a load drops them as well.
-    for index in session.indexes(schema, old):
-        session.run(f"DROP INDEX {session.named(schema, index)}")
-    session.run(f"ALTER TABLE {session.named(schema, old)} RENAME TO {quoted(new)}")

@@ -34,13 +34,7 @@ class TableState:
 def required_action(
     current: TableState | None, wanted: TableState, contract: Contract = "evolve"
 ) -> str:
-    """What has to be done: `loaded`, `commented`, `unchanged`, or `quarantined` where it must not.
-
-    Args:
-        current: The table as it is, None if there is none.
-        wanted: The table as the file would have it.
-        contract: Whether an existing table may get other columns.
-    """
+    """What to do: `loaded`, `commented`, `unchanged`, or `quarantined` where it is forbidden."""
     if contract != "evolve" and schema_change(current, wanted).breaks:
         return "quarantined"
     if current is None or not wanted.content_hash:

@@ -78,20 +78,18 @@ class Consent:
                 f"than {self.redirect_uri}; run `ods-pipeline login` once more"
             )
             raise AccessDenied(f"{error.message}: {advice}", portal=self._address.slug) from error
-        grant = granted(answer, self._nothing_yet(asked_at), asked_at)
-        self._store.save(grant)
-        return grant
-
-    def _nothing_yet(self, now: float) -> Grant:
-        return Grant(
+        nothing_yet = Grant(
             self._address.base,
             self._application.client_id,
             access_token="",
             refresh_token="",
-            obtained_at=now,
+            obtained_at=asked_at,
             client_auth=self._application.client_auth or "body",
-            logged_in_at=now,
+            logged_in_at=asked_at,
         )
+        grant = granted(answer, nothing_yet, asked_at)
+        self._store.save(grant)
+        return grant
 
     def _code(self, arrived: str) -> str:
         text = arrived.strip()
@@ -115,12 +113,9 @@ class Consent:
                 "above, and give the one that it leads to"
             )
         if "error" in said:
-            raise self._denied(said["error"], said.get("error_description", ""))
+            detail = f": {said['error_description']}" if "error_description" in said else ""
+            message = f"the portal refuses the login ({said['error']}{detail})"
+            if said["error"] == "access_denied":
+                message = "the consent was denied; no login was made"
+            raise AccessDenied(message, portal=self._address.slug)
         return said["code"]
-
-    def _denied(self, name: str, detail: str) -> AccessDenied:
-        if name == "access_denied":
-            message = "the consent was denied; no login was made"
-        else:
-            message = f"the portal refuses the login ({name}{f': {detail}' if detail else ''})"
-        return AccessDenied(message, portal=self._address.slug)

@@ -49,10 +49,15 @@ class Application(Sealed):
     client_secret: str = field(default="", repr=False)
     client_auth: ClientAuth | None = None
 
-    @property
-    def proof(self) -> dict[str, str]:
-        """The secret as a parameter, left out if there is none: an empty one would be wrong."""
-        return {"client_secret": self.client_secret} if self.client_secret else {}
+    def proof(self, **shown: Any) -> dict[str, Any]:
+        """How it proves itself: by HTTP Basic, or by parameters beside those `shown`."""
+        if self.client_auth == "basic":
+            # RFC 6749, section 2.3.1: both are form-encoded first.
+            pair = quote_plus(self.client_id), quote_plus(self.client_secret)
+            keep_secret(b64encode(":".join(pair).encode()).decode())
+            return {"auth": HTTPBasicAuth(*pair)}
+        # An empty secret would be wrong.
+        return {**shown, "client_secret": self.client_secret} if self.client_secret else shown
 
 
 class NotSent(Exception):
@@ -97,23 +102,12 @@ def at(address: Address, path: str) -> str:
 def exchange(
     opened: Session, address: Address, application: Application, code: str
 ) -> Mapping[str, Any]:
-    """Spend an authorization code.
-
-    Args:
-        opened: The session that made the consent page's address.
-        address: The portal.
-        application: Who asks.
-        code: The code that came back.
-
-    Returns:
-        The token reply.
+    """Spend an authorization code for a token reply, in the session that asked for consent.
 
     Raises:
         PortalError: The portal gives no tokens for it.
     """
-    proof: dict[str, Any] = {"include_client_id": True, **application.proof}
-    if application.client_auth == "basic":
-        proof = {"auth": _basic(application)}
+    proof = application.proof(include_client_id=True)
     try:
         return _answered(
             opened,
@@ -128,15 +122,7 @@ def exchange(
 
 
 def refresh(address: Address, application: Application, refresh_token: str) -> Mapping[str, Any]:
-    """Spend a refresh token.
-
-    Args:
-        address: The portal.
-        application: Who asks.
-        refresh_token: The token; spent when this returns, and perhaps when it raises.
-
-    Returns:
-        The token reply.
+    """Spend a refresh token for a token reply.
 
     Raises:
         NotSent: Nothing is spent.
@@ -144,9 +130,7 @@ def refresh(address: Address, application: Application, refresh_token: str) -> M
         AccessDenied: The portal refuses the application; nothing is spent.
         PortalFailure: No usable answer: the token may have been used up or not.
     """
-    proof: dict[str, Any] = {"client_id": application.client_id, **application.proof}
-    if application.client_auth == "basic":
-        proof = {"auth": _basic(application)}
+    proof = application.proof(client_id=application.client_id)
     with Session(address, application.client_id) as opened:
         return _answered(
             opened,
@@ -160,13 +144,6 @@ def refresh(address: Address, application: Application, refresh_token: str) -> M
                 **proof,
             ),
         )
-
-
-def _basic(application: Application) -> HTTPBasicAuth:
-    # RFC 6749, section 2.3.1: both are form-encoded first.
-    pair = quote_plus(application.client_id), quote_plus(application.client_secret)
-    keep_secret(b64encode(":".join(pair).encode()).decode())
-    return HTTPBasicAuth(*pair)
 
 
 def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> Mapping[str, Any]:

@@ -18,7 +18,7 @@ from filelock import FileLock, Timeout
 
 from ods_pipeline.errors import TokenStoreError
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.auth.locks import busy, login_lock
+from ods_pipeline.portal.auth.store import busy, login_lock
 
 #: Seconds that a new login or a logout waits for a renewal under way.
 _PATIENCE = 120
@@ -41,20 +41,14 @@ class _Damaged(TokenStoreError):
 
 
 class FileStore:
-    """Keeps a login in a JSON file that only its user can read.
+    """Keeps a login in a JSON file that only its user can read; see `TokenStore`.
 
     Beside the file stand its lock, which stays for good, and while the lock is held the records
     to come.
     """
 
     def __init__(self, path: Path, portal: str, client_id: str) -> None:
-        """Name a file; nothing is made or read yet.
-
-        Args:
-            path: The file.
-            portal: Base URL of the portal whose login it keeps.
-            client_id: The application.
-        """
+        """Name a file for one application's login at a portal; nothing is made or read yet."""
         # A process that changes its folder still means the same file.
         self._path = Path(os.path.abspath(path))
         self._portal, self._client_id = portal, client_id
@@ -72,11 +66,7 @@ class FileStore:
         return str(self._path)
 
     def load(self) -> Grant | None:
-        """The stored login; None if there is none.
-
-        Raises:
-            TokenStoreError: It cannot be read, is not safe from others, or is another user's login.
-        """
+        """The stored login; also raises where it is another application's."""
         with self._told("read"):
             text = self._text()
         if text is None:
@@ -97,22 +87,14 @@ class FileStore:
         return grant
 
     def ready(self) -> None:
-        """See that a new login could be kept here, even in place of a damaged one.
-
-        Raises:
-            TokenStoreError: It could not.
-        """
+        """See that a new login could be kept here, even in place of a damaged one."""
         with self.exclusive(_PATIENCE), self._told("kept"):
             with suppress(_Damaged):
                 self.load()
             _reserve(self._spare, _ROOM)
 
     def save(self, grant: Grant) -> None:
-        """Store a new login, also over a damaged one, but never over another user's.
-
-        Raises:
-            TokenStoreError: It cannot be kept; what was kept before still is.
-        """
+        """Store a new login, also over a damaged one, but never over another application's."""
         with self.exclusive(_PATIENCE):
             with suppress(_Damaged):
                 self.load()
@@ -123,9 +105,6 @@ class FileStore:
 
         Where `new` says that a renewal is about to begin, room for its outcome is reserved first:
         a full disk is found out before the refresh token is spent, not after.
-
-        Raises:
-            TokenStoreError: It cannot be kept.
         """
         kept = self.load()
         if kept is None or kept.refresh_token != old.refresh_token:
@@ -134,11 +113,7 @@ class FileStore:
         return True
 
     def forget(self) -> bool:
-        """Keep nothing; False where nothing was kept.
-
-        Raises:
-            TokenStoreError: It cannot be removed, or is another user's.
-        """
+        """Keep nothing; False where nothing was kept."""
         with suppress(_Damaged):
             if self.load() is None:
                 return False
@@ -152,14 +127,7 @@ class FileStore:
 
     @contextmanager
     def exclusive(self, max_wait: float) -> Iterator[None]:
-        """Hold the lock; the kernel releases it if this process dies.
-
-        Args:
-            max_wait: Seconds to wait for another holder at most.
-
-        Raises:
-            TokenStoreError: Another one held it for longer, or files cannot be locked there.
-        """
+        """Hold the lock; the kernel releases it if this process dies."""
         end = monotonic() + max_wait
         with login_lock(os.path.realpath(self._lock), self.where, max_wait):
             lock = FileLock(self._lock, mode=0o600, thread_local=False, fallback_to_soft=False)

@@ -18,7 +18,7 @@ import requests
 
 from ods_pipeline.errors import ConfigurationError, OdsPipelineError
 from ods_pipeline.portal.auth.grant import ClientAuth, Grant
-from ods_pipeline.portal.auth.store import TokenStore, default_file, open_store
+from ods_pipeline.portal.auth.store import TokenStore, default_file
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.http.signing import (
     Credentials,
@@ -40,6 +40,7 @@ Placement = Literal["header", "query", "body"]
 _YOUNG = 60
 #: Seconds after which a renewal that failed is tried again, while the token still serves.
 _REST = 30
+_POSTGRES = frozenset({"postgresql", "postgres"})
 _FORM = "application/x-www-form-urlencoded"
 
 
@@ -95,9 +96,8 @@ class OAuth2(Credentials):
         self._client_secret = (client_secret or "").strip()
         self._token_file = token_file
         self._client_auth = client_auth
-        self._placement = placement
         self._pkce = pkce
-        self._clock = clock
+        self._placement, self._clock = placement, clock
         keep_secret(self._client_secret)
 
     def __repr__(self) -> str:
@@ -105,9 +105,29 @@ class OAuth2(Credentials):
         return f"OAuth2({self.client_id!r}, …)"
 
     def store(self, address: Address) -> TokenStore:
-        """Where the login at a portal is kept."""
+        """Where the login at a portal is kept.
+
+        Raises:
+            ConfigurationError: It is neither a file nor a `postgresql://` URL.
+        """
         place = self._token_file or default_file(Path("data"), address, self.client_id)
-        return open_store(place, address, self.client_id)
+        scheme, found, rest = str(place).partition("://")
+        if found and scheme.lower() in _POSTGRES:
+            from ods_pipeline.portal.auth.postgres import PostgresStore
+
+            return PostgresStore(f"postgresql://{rest}", address.base, self.client_id)
+        if found:
+            raise ConfigurationError(
+                f"no login can be kept in a place that begins with {scheme}://; "
+                "give a file, or a postgresql:// URL, as ODS_TOKEN_FILE"
+            )
+        from ods_pipeline.portal.auth.files import FileStore
+
+        try:
+            file = Path(place).expanduser()
+        except RuntimeError as error:
+            raise ConfigurationError(f"ODS_TOKEN_FILE is {place}, and {error}") from error
+        return FileStore(file, address.base, self.client_id)
 
     def consent(self, address: Address, redirect_uri: str) -> Consent:
         """Begin a login: a page to open in a browser, and what to do with where it leads.
@@ -125,14 +145,8 @@ class OAuth2(Credentials):
         require_private(address)
         store = self.store(address)
         store.ready()
-        return Consent(
-            address,
-            self._application(),
-            store,
-            redirect_uri,
-            pkce=self._pkce,
-            clock=self._clock,
-        )
+        application, pkce = self._application(), self._pkce
+        return Consent(address, application, store, redirect_uri, pkce=pkce, clock=self._clock)
 
     def at(self, address: Address) -> Signer:
         """What signs the requests to a portal.
@@ -141,7 +155,7 @@ class OAuth2(Credentials):
             ConfigurationError: The portal is asked by plain http.
         """
         require_private(address)
-        return _Bearer(self, address, self._placement, self._clock)
+        return _Bearer(self, address)
 
     def renewal(self, address: Address) -> Renewal:
         """What keeps the login at a portal alive."""
@@ -159,15 +173,9 @@ class OAuth2(Credentials):
 class _Bearer(Signer):
     """Shows the login's access token; asks the store, and the portal, only when it must."""
 
-    def __init__(
-        self,
-        credentials: OAuth2,
-        address: Address,
-        placement: Placement,
-        clock: Callable[[], float],
-    ) -> None:
+    def __init__(self, credentials: OAuth2, address: Address) -> None:
         self._credentials, self._address = credentials, address
-        self._placement, self._clock = placement, clock
+        self._placement, self._clock = credentials._placement, credentials._clock
         self.quota_owner = quota_owner_of("application", credentials.client_id)
         self._held: Grant | None = None
         self._given = self._taken = ""
@@ -238,9 +246,8 @@ class _Bearer(Signer):
         if held is None:
             return None
         # An endpoint that is down is left in peace for a while, as long as the token still serves.
-        return (
-            held if held.serves(now, rejected=rejected, leeway=now >= self._rests_until) else None
-        )
+        leeway = now >= self._rests_until
+        return held if held.serves(now, rejected=rejected, leeway=leeway) else None
 
     def _grant(self, rejected: str | None = None) -> Grant:
         came = time.monotonic()

@@ -19,9 +19,8 @@ from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
 
 from ods_pipeline.errors import ConfigurationError, TokenStoreError
-from ods_pipeline.portal.auth import statements
 from ods_pipeline.portal.auth.grant import Grant
-from ods_pipeline.portal.auth.locks import busy, login_lock
+from ods_pipeline.portal.auth.store import busy, login_lock
 from ods_pipeline.portal.http.signing import Sealed
 from ods_pipeline.redaction import keep_secret
 
@@ -37,13 +36,87 @@ _LONG_PAUSES = (1, 2, 4, 8, 15)
 # Statements take milliseconds, and the server gives them up after ten seconds.
 _LONGEST = 30.0
 
+# Each statement is whole, and leaves no session state.
+_CONNECTION = {
+    "connect_timeout": 10,
+    "client_encoding": "utf8",
+    "application_name": "ods-pipeline",
+    # Poolers give each transaction another session, which knows no statements prepared before.
+    "prepare_threshold": None,
+    # A server that vanished without a word is noticed after 20 seconds.
+    "keepalives_idle": 5,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 20_000,
+}
+
+_CREATE = """
+create table if not exists ods_pipeline_logins (
+    portal text not null,
+    client_id text not null,
+    record jsonb,
+    generation bigint,
+    holder text,
+    until timestamptz,
+    primary key (portal, client_id)
+)"""
+# For this transaction alone: no wait without end, and a commit that means "on disk".
+_CAREFULLY = """
+select set_config('statement_timeout', '10s', true),
+    case when current_setting('synchronous_commit') = 'off'
+        then set_config('synchronous_commit', 'on', true) end"""
+_LOAD = """
+select record::text from ods_pipeline_logins
+where portal = %(portal)s and client_id = %(client_id)s"""
+_SAVE = """
+insert into ods_pipeline_logins (portal, client_id, record, generation)
+values (%(portal)s, %(client_id)s, %(record)s::jsonb, %(generation)s)
+on conflict (portal, client_id)
+do update set record = excluded.record, generation = excluded.generation
+returning true"""
+# The second condition recognises what a commit kept whose confirmation got lost.
+_SWAP = """
+update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(generation)s
+where portal = %(portal)s and client_id = %(client_id)s
+    and (record->>'refresh_token' = %(old)s or record = %(record)s::jsonb)
+returning true"""
+# Whoever begins to spend a refresh token must still be the one who may, with a whole lease ahead.
+_BEGIN = """
+update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(generation)s,
+    until = clock_timestamp() + %(lease)s * interval '1 second'
+where portal = %(portal)s and client_id = %(client_id)s
+    and record->>'refresh_token' = %(old)s
+    and holder = %(holder)s and until > clock_timestamp()
+returning true"""
+_FORGET = """
+update ods_pipeline_logins set record = null, generation = null
+where portal = %(portal)s and client_id = %(client_id)s and record is not null
+returning true"""
+_TAKE = """
+insert into ods_pipeline_logins as kept (portal, client_id, holder, until)
+values (
+    %(portal)s, %(client_id)s, %(holder)s,
+    clock_timestamp() + %(lease)s * interval '1 second'
+)
+on conflict (portal, client_id)
+do update set holder = excluded.holder, until = excluded.until
+where kept.holder is null or kept.holder = excluded.holder or kept.until <= clock_timestamp()
+returning true"""
+_RELEASE = """
+update ods_pipeline_logins set holder = null, until = null
+where portal = %(portal)s and client_id = %(client_id)s and holder = %(holder)s
+returning true"""
+
 
 class _Lost(TokenStoreError):
     """The server cannot be reached, or broke off."""
 
 
 class PostgresStore(Sealed):
-    """Keeps a login in the row of its portal and application, and there notes who renews it."""
+    """Keeps a login in the row of its portal and application, and there notes who renews it.
+
+    See `TokenStore`.
+    """
 
     def __init__(self, url: str, portal: str, client_id: str, *, lease: float = LEASE) -> None:
         """Name a database; it is not asked yet.
@@ -71,11 +144,7 @@ class PostgresStore(Sealed):
         return self._where
 
     def load(self) -> Grant | None:
-        """The stored login; None if there is none.
-
-        Raises:
-            TokenStoreError: The server does not give it, or it is no record of a login.
-        """
+        """The stored login; None if there is none."""
         row = self._patiently("read", self._loaded)
         if row is None or row[0] is None:
             return None
@@ -88,55 +157,33 @@ class PostgresStore(Sealed):
             ) from None
 
     def ready(self) -> None:
-        """See that a new login could be kept here.
-
-        Raises:
-            TokenStoreError: It could not.
-        """
-        self._did("kept", statements.RELEASE, holder="nobody")
+        """See that a new login could be kept here."""
+        self._did("kept", _RELEASE, holder="nobody")
 
     def save(self, grant: Grant) -> None:
-        """Keep a new login, whatever was kept before.
-
-        Raises:
-            TokenStoreError: It cannot be kept.
-        """
-        self._did("kept", statements.SAVE, **_columns(grant))
+        """Keep a new login, whatever was kept before."""
+        self._did("kept", _SAVE, **_columns(grant))
 
     def swap(self, old: Grant, new: Grant) -> bool:
         """Keep `new` where the refresh token kept is still `old`'s; else False, and nothing moves.
 
         The row itself is compared: a holder that was slow keeps what it got, and a person's new
         login stays. Only a renewal that is about to begin needs the lease as well.
-
-        Raises:
-            TokenStoreError: It cannot be kept.
         """
         values: dict[str, Any] = {"old": old.refresh_token, **_columns(new)}
         if new.pending is not None and not new.refused:
             # Before a renewal nothing is lost yet, and no process needs to wait.
             values |= {"holder": self._holder, "lease": self._lease}
-            return self._did("kept", statements.BEGIN, (), **values)
-        return self._did("kept", statements.SWAP, _LONG_PAUSES, **values)
+            return self._did("kept", _BEGIN, (), **values)
+        return self._did("kept", _SWAP, _LONG_PAUSES, **values)
 
     def forget(self) -> bool:
-        """Keep nothing; False where nothing was kept.
-
-        Raises:
-            TokenStoreError: It cannot be taken away.
-        """
-        return self._did("taken away", statements.FORGET)
+        """Keep nothing; False where nothing was kept."""
+        return self._did("taken away", _FORGET)
 
     @contextmanager
     def exclusive(self, max_wait: float) -> Iterator[None]:
-        """Hold the row's lease; that of a holder who died lapses, by the server's clock.
-
-        Args:
-            max_wait: Seconds to wait for another holder at most.
-
-        Raises:
-            TokenStoreError: Another one held it for longer, or the server does not answer.
-        """
+        """Hold the row's lease; that of a holder who died lapses, by the server's clock."""
         end, holder = monotonic() + max_wait, uuid4().hex
         key = " ".join([self._where, *self._key.values()])
         with login_lock(key, self._where, max_wait), self._leased(holder, end, max_wait):
@@ -151,11 +198,11 @@ class PostgresStore(Sealed):
         finally:
             # One that cannot be given back lapses.
             with suppress(TokenStoreError):
-                self._did("unlocked", statements.RELEASE, holder=holder)
+                self._did("unlocked", _RELEASE, holder=holder)
 
     def _take(self, holder: str, end: float, max_wait: float) -> None:
         pause = _FIRST_PAUSE
-        while not self._did("locked", statements.TAKE, holder=holder, lease=self._lease):
+        while not self._did("locked", _TAKE, holder=holder, lease=self._lease):
             left = end - monotonic()
             if left <= 0:
                 raise busy(self._where, max_wait)
@@ -179,7 +226,7 @@ class PostgresStore(Sealed):
 
     def _loaded(self) -> Any:
         try:
-            return self._once(statements.LOAD, {})
+            return self._once(_LOAD, {})
         except _psycopg().errors.UndefinedTable:
             return None
 
@@ -187,25 +234,22 @@ class PostgresStore(Sealed):
         try:
             return self._once(statement, values) is not None
         except _psycopg().errors.UndefinedTable:
-            self._create()
+            errors = _psycopg().errors
+            # Two that create it at once get in each other's way; either way it is there.
+            with suppress(errors.DuplicateTable, errors.UniqueViolation):
+                self._once(_CREATE, {})
             return self._once(statement, values) is not None
-
-    def _create(self) -> None:
-        errors = _psycopg().errors
-        # Two that create it at once get in each other's way; either way it is there.
-        with suppress(errors.DuplicateTable, errors.UniqueViolation):
-            self._once(statements.CREATE, {})
 
     def _once(self, statement: str, values: dict[str, Any]) -> Any:
         psycopg = _psycopg()
-        with psycopg.connect(self._url, **statements.CONNECTION) as connection:
+        with psycopg.connect(self._url, **_CONNECTION) as connection:
             connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
             # libpq waits for ever where something between here and the server has gone silent.
             watch = Timer(_LONGEST, _hang_up, [connection.fileno()])
             watch.daemon = True
             watch.start()
             try:
-                connection.execute(statements.CAREFULLY)
+                connection.execute(_CAREFULLY)
                 cursor = connection.execute(statement, {**self._key, **values})
                 found = cursor.fetchone() if cursor.description else None
                 connection.commit()

@@ -97,7 +97,8 @@ class Renewal:
             return kept
         if not kept.refresh_token:
             raise self._needed(f"its token has run out and cannot be renewed; {_AGAIN}")
-        begun = replace(kept, pending=self._clock(), pending_by=_this_process())
+        by = f"process {os.getpid()} on {platform.node()}"
+        begun = replace(kept, pending=self._clock(), pending_by=by)
         noted_at = time.monotonic()
         if not self._store.swap(kept, begun):
             return self._others(rejected)
@@ -111,7 +112,9 @@ class Renewal:
     def _spent(self, kept: Grant, begun: Grant, rejected: str | None) -> Grant:
         """Spend the refresh token, and keep what it was spent for."""
         try:
-            answer = self._asked(kept)
+            auth = self._application.client_auth or kept.client_auth
+            application = replace(self._application, client_auth=auth)
+            answer = refresh(self._address, application, kept.refresh_token)
         except NotSent as error:
             self._store.swap(begun, kept)
             unsent = error.problem
@@ -126,11 +129,6 @@ class Renewal:
             # If a person has logged in again meanwhile, that login is the better one.
             return renewed if self._store.swap(begun, renewed) else self._others(rejected)
         raise unsent
-
-    def _asked(self, kept: Grant) -> Mapping[str, Any]:
-        auth = self._application.client_auth or kept.client_auth
-        application = replace(self._application, client_auth=auth)
-        return refresh(self._address, application, kept.refresh_token)
 
     def _refused(
         self, begun: Grant, before: Grant, error: LoginNeeded, rejected: str | None
@@ -197,7 +195,3 @@ def _reason(before: Grant) -> str:
         f"the renewal begun at {when:%Y-%m-%d %H:%M:%S} UTC by {before.pending_by} was cut off or "
         "failed, and if the portal gave new tokens for it, they are lost"
     )
-
-
-def _this_process() -> str:
-    return f"process {os.getpid()} on {platform.node()}"

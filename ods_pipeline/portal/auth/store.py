@@ -1,21 +1,22 @@
 """The interface of token stores, which keep a login between runs for all processes that share it.
 
-Files and PostgreSQL implement it; nothing here opens either.
+Files and PostgreSQL implement it, and exclude other processes by themselves; with the lock of
+threads that is here not all of them need to poll. Nothing here opens a store.
 """
 
 from __future__ import annotations
 
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager
 from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.errors import TokenStoreError
+from ods_pipeline.lake.locks import thread_lock
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.http.address import Address
-
-_POSTGRES = frozenset({"postgresql", "postgres"})
 
 
 class TokenStore(Protocol):
@@ -79,44 +80,32 @@ class TokenStore(Protocol):
         """
 
 
-def open_store(place: str | Path, address: Address, client_id: str) -> TokenStore:
-    """The store at a place.
-
-    Args:
-        place: A file, or a `postgresql://` URL.
-        address: The portal.
-        client_id: The application.
-
-    Raises:
-        ConfigurationError: The place is neither.
-    """
-    scheme, found, rest = str(place).partition("://")
-    if found and scheme.lower() in _POSTGRES:
-        from ods_pipeline.portal.auth.postgres import PostgresStore
-
-        return PostgresStore(f"postgresql://{rest}", address.base, client_id)
-    if found:
-        raise ConfigurationError(
-            f"no login can be kept in a place that begins with {scheme}://; "
-            "give a file, or a postgresql:// URL, as ODS_TOKEN_FILE"
-        )
-    from ods_pipeline.portal.auth.files import FileStore
-
-    try:
-        file = Path(place).expanduser()
-    except RuntimeError as error:
-        raise ConfigurationError(f"ODS_TOKEN_FILE is {place}, and {error}") from error
-    return FileStore(file, address.base, client_id)
-
-
 def default_file(data_dir: Path, address: Address, client_id: str) -> Path:
-    """Where a login is kept unless the user says otherwise: one file per portal and application.
-
-    Args:
-        data_dir: Root of lake, warehouse and tokens.
-        address: The portal.
-        client_id: The application; part of the name as far as it fits a file's.
-    """
+    """Where a login is kept unless the user says otherwise: one file per portal and application."""
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", client_id)[:40]
     digest = sha256(client_id.encode()).hexdigest()[:8]
     return data_dir / "tokens" / f"{address.slug}--{plain}-{digest}.json"
+
+
+@contextmanager
+def login_lock(key: str, where: str, max_wait: float) -> Iterator[None]:
+    """Be the only thread of this process that works on a login; `where` names it for people.
+
+    Raises:
+        TokenStoreError: Another thread held it for longer.
+    """
+    lock = thread_lock(f"login/{key}")
+    if not lock.acquire(timeout=max(max_wait, 0)):
+        raise busy(where, max_wait)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def busy(where: str, max_wait: float) -> TokenStoreError:
+    """The error of waiting too long for another renewal."""
+    return TokenStoreError(
+        f"another process has been renewing the login in {where} for more than "
+        f"{max_wait:g} seconds, so nothing was done; try again later"
+    )

@@ -14,8 +14,8 @@ import requests
 
 from ods_pipeline.errors import AccessDenied, LoginNeeded, PortalFailure
 from ods_pipeline.portal.auth.grant import CARRIED
-from ods_pipeline.portal.http import redirects, replies
-from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.http import replies
+from ods_pipeline.portal.http.address import Address, host_of
 from ods_pipeline.redaction import keep_secret
 
 _LATER = frozenset({"server_error", "temporarily_unavailable"})
@@ -31,12 +31,6 @@ def tokens(
     """The tokens of a reply, whatever stands beside them: what was spent for them is spent.
 
     The error's name decides and not the status: older servers send `invalid_grant` with 401.
-
-    Args:
-        reply: The reply.
-        address: The portal.
-        client_id: The application, for messages.
-        endpoint: Path of the endpoint.
 
     Raises:
         LoginNeeded: The portal refuses the code or the refresh token.
@@ -55,7 +49,9 @@ def tokens(
         raise _redirected(reply, where)
     if reply.status_code == _TOO_MANY:
         raise replies.quota(reply.headers, said, **where)
-    reason = _reason(name or f"status {reply.status_code}", said)
+    detail = str(said.get("error_description") or said.get("message") or "").rstrip(".")
+    what = name or f"status {reply.status_code}"
+    reason = f"{what}: {detail}" if detail else what
     if name == "invalid_grant":
         raise LoginNeeded(f"the portal takes this login no more ({reason})", **where)
     if name in {"invalid_client", "unauthorized_client"}:
@@ -83,7 +79,7 @@ def _redirected(reply: requests.Response, where: dict[str, str]) -> AccessDenied
     except ValueError:
         target = ""
     return AccessDenied(
-        f"the token endpoint passes requests on to {redirects.shown(target) or 'no address'}, "
+        f"the token endpoint passes requests on to {host_of(target) or 'no address'}, "
         "where no secret is sent; if the portal has moved, set ODS_PORTAL to its new address",
         **where,
     )
@@ -102,8 +98,3 @@ def _bearer(said: Mapping[str, Any]) -> bool:
     bearer = str(said.get("token_type") or "bearer").strip().lower() == "bearer"
     carried = all(CARRIED.fullmatch(str(said[key])) for key in _TOKENS if said.get(key))
     return kinds and bearer and carried and bool(said.get("access_token"))
-
-
-def _reason(what: str, said: Mapping[str, Any]) -> str:
-    detail = str(said.get("error_description") or said.get("message") or "").rstrip(".")
-    return f"{what}: {detail}" if detail else what

@@ -18,10 +18,7 @@ _INSISTENCE = 3
 
 
 def unbroken(work: Callable[[], _T]) -> _T:
-    """Do something in a thread of its own, which goes on to its end whatever happens here.
-
-    Args:
-        work: What is to be done; it ends by itself.
+    """Do what ends by itself in a thread of its own, which goes on whatever happens here.
 
     Raises:
         Exception: What the work raised.
@@ -62,10 +59,6 @@ def _do(work: Callable[[], _T], outcome: Future[_T]) -> None:
 
 
 def finish(seconds: float) -> None:
-    """Begin no more such work in this process, and wait for what is under way.
-
-    Args:
-        seconds: How long to wait at most.
-    """
+    """Begin no more such work in this process, and wait so long for what is under way."""
     _ENDING.set()
     wait(set(_UNDER_WAY), seconds)

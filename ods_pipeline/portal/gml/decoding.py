@@ -30,9 +30,6 @@ _MARKS = {
 def blocks(chunks: Iterable[bytes]) -> Iterator[bytes]:
     """The document in UTF-8, in pieces of at most about `BLOCK`.
 
-    Args:
-        chunks: The bytes, in pieces of any size.
-
     Raises:
         Unproven: There are none, or they end within a character.
         GmlRefused: They are not XML, or in an encoding that is not supported.

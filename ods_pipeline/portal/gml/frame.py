@@ -115,28 +115,23 @@ def _opened(source: Source) -> Iterator[Callable[[], Iterator[bytes]]]:
         yield lambda: _chunks_of(path)
         return
     with tempfile.TemporaryFile() as kept:
-        yield _Replayed(_chunks_of(path), kept).chunks
+        rest = _chunks_of(path)
+        yield lambda: _replayed(rest, kept)
 
 
-class _Replayed:
+def _replayed(rest: Iterator[bytes], kept: IO[bytes]) -> Iterator[bytes]:
     """Bytes that can be read only once, such as a pipe's, kept in a file while they are read."""
-
-    def __init__(self, chunks: Iterator[bytes], kept: IO[bytes]) -> None:
-        self._chunks = chunks
-        self._kept = kept
-
-    def chunks(self) -> Iterator[bytes]:
-        position = 0
-        while True:
-            self._kept.seek(position)
-            chunk = self._kept.read(_CHUNK)
-            if not chunk:
-                chunk = next(self._chunks, b"")
-                self._kept.write(chunk)
-            if not chunk:
-                return
-            position += len(chunk)
-            yield chunk
+    position = 0
+    while True:
+        kept.seek(position)
+        chunk = kept.read(_CHUNK)
+        if not chunk:
+            chunk = next(rest, b"")
+            kept.write(chunk)
+        if not chunk:
+            return
+        position += len(chunk)
+        yield chunk
 
 
 def _data(source: bytes | BinaryIO) -> bytes:
@@ -221,7 +216,6 @@ def _require_whole(declared: Declared, rows: int) -> None:
 
 
 def _fields_of(schema: Iterable[Field] | pa.Schema | None) -> list[Field]:
-    """A schema as fields."""
     if schema is None:
         return []
     if not isinstance(schema, pa.Schema):

@@ -18,10 +18,10 @@ from ods_pipeline.portal.gml.geometry.markup import (
     XLINK_HREF,
     Context,
     Mark,
-    blank,
     is_gml,
     local,
     small,
+    taken,
 )
 
 Attributes = Mapping[str, str]
@@ -146,9 +146,8 @@ class GeometryRecorder(_ElementHandler):
         self._end_element()
 
     def _take_text(self) -> None:
-        text = "".join(self._text)
-        self._text.clear()
-        if not blank(text):
+        text = taken(self._text)
+        if text:
             self.marks.append(TEXT)
             self.texts.append(text)
 
@@ -187,9 +186,7 @@ class DateHandler(_ElementHandler):
             self.problem = "has a date that links elsewhere"
 
     def _refuse_text(self) -> None:
-        text = "".join(self._text)
-        self._text.clear()
-        if not blank(text):
+        if taken(self._text):
             self.problem = self.problem or "has text beside its date"
 
     def _close(self, name: str) -> None:

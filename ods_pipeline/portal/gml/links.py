@@ -18,9 +18,9 @@ from ods_pipeline.portal.gml.geometry.markup import (
     TEXT,
     XLINK_HREF,
     Mark,
-    blank,
     is_gml,
     local,
+    taken,
 )
 from ods_pipeline.portal.gml.handlers import CopyBudget, Linked, reported
 from ods_pipeline.portal.gml.names import NameEscaper
@@ -147,9 +147,8 @@ class _Collector:
             self._text.append(text)
 
     def _flush(self) -> None:
-        text = "".join(self._text)
-        self._text.clear()
-        if not blank(text):
+        text = taken(self._text)
+        if text:
             for marks, texts in self._targets():
                 marks.append(TEXT)
                 texts.append(text)

@@ -48,9 +48,6 @@ class NameEscaper:
         """Whether nothing is pending, and the next byte is outside of comments and the like."""
         return not self._pending and not self._closing
 
-    def _escaped(self, name: bytes) -> bytes:
-        return (self._mark + name.hex()).encode()
-
     def rest(self) -> bytes:
         """The bytes that are pending."""
         return self._pending
@@ -88,7 +85,7 @@ class NameEscaper:
                 return start + len(opening)
         invalid = _INVALID.match(data, start)
         if invalid is not None and _is_text(invalid[2]):
-            done.append(b"<" + invalid[1] + self._escaped(invalid[2]))
+            done.append(b"<" + invalid[1] + (self._mark + invalid[2].hex()).encode())
             return invalid.end()
         if len(data) - start < _LONGEST_NAME and _CUT.match(data, start):
             self._pending = data[start:]

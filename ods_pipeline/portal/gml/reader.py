@@ -6,8 +6,6 @@ Nothing here feeds the parser, makes batches or interprets geometry markup.
 
 from __future__ import annotations
 
-import pyexpat
-
 from ods_pipeline.errors import GmlRefused, Unproven
 from ods_pipeline.portal.gml import containers, decoding, limits
 from ods_pipeline.portal.gml.columns import Column, Columns, Texts, feature_label
@@ -20,6 +18,7 @@ from ods_pipeline.portal.gml.geometry.markup import (
     blank,
     is_gml,
     local,
+    taken,
 )
 from ods_pipeline.portal.gml.geometry.plans import Plans
 from ods_pipeline.portal.gml.handlers import (
@@ -74,7 +73,10 @@ class Reader:
         self.text: list[str] = []
         self.escaper = NameEscaper()
         self.columns = Columns(self.escaper)
-        self.parser = self._parser()
+        self.parser = decoding.parser()
+        self.parser.CharacterDataHandler = self.text.append
+        self.parser.StartElementHandler = self._open
+        self.parser.EndElementHandler = self._close
         self.type_filter = FeatureTypeFilter(feature_type, self.escaper)
         self._counted = counted
         self._plans = Plans()
@@ -86,13 +88,6 @@ class Reader:
         self._recorder = GeometryRecorder(self.parser, self.text, linked)
         self._skipper = SkipHandler(self.parser, self.text)
         self._date_handler = DateHandler(self.parser, self.text)
-
-    def _parser(self) -> pyexpat.XMLParserType:
-        parser = decoding.parser()
-        parser.CharacterDataHandler = self.text.append
-        parser.StartElementHandler = self._open
-        parser.EndElementHandler = self._close
-        return parser
 
     def begin_batch(self, taken: int) -> None:
         """Start a batch after some rows were taken; a feature may be unfinished."""
@@ -167,11 +162,9 @@ class Reader:
         return self.containers[-1].context if self.containers else Context()
 
     def _refuse_text(self, where: str) -> None:
-        if self.text:
-            text = "".join(self.text)
-            self.text.clear()
-            if not blank(text):
-                raise Unproven(f"there is text {where}: {' '.join(text.split())[:120]!r}")
+        text = taken(self.text) if self.text else ""
+        if text:
+            raise Unproven(f"there is text {where}: {' '.join(text.split())[:120]!r}")
 
     # Features.
 
@@ -265,11 +258,8 @@ class Reader:
             raise self._refused(column, f"holds {local_name}, which is neither text nor geometry")
         if self._content:
             raise self._refused(column, f"has more than one {self._content}")
-        if self.text:
-            text = "".join(self.text)
-            self.text.clear()
-            if not blank(text):
-                raise self._refused(column, "has text beside an element")
+        if self.text and taken(self.text):
+            raise self._refused(column, "has text beside an element")
         if local(name) in TIMES:
             self._date_handler.begin(name, attributes, self._put_date)
         else:

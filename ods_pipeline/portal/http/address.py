@@ -1,4 +1,4 @@
-"""Addresses of portals: what people type, the base URL, and the name of its folder on disk.
+"""Addresses of portals: what people type, the base URL, what is within it, its folder's name.
 
 Nothing is requested here.
 """
@@ -10,10 +10,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import quote, urlencode, urlsplit
 
+from urllib3.exceptions import LocationParseError
+from urllib3.util import parse_url
+
 from ods_pipeline.errors import ConfigurationError
 
 #: This machine's own names, the only ones to which plain http is safe for secrets.
 LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
+_PORTS = {"http": 80, "https": 443}
 _HOST = re.compile(r"[a-z0-9]([a-z0-9._-]*[a-z0-9])?|\[[0-9a-f:.]+\]")
 
 
@@ -39,6 +43,16 @@ class Address:
         """Whether nothing between can read the traffic: https, or this machine."""
         return self.base.startswith("https://") or self.local
 
+    def contains(self, target: str) -> bool:
+        """Whether an address is the portal's own, or the same host's by https.
+
+        Addresses are read by the library that will ask them: another one may see another host in
+        the same text.
+        """
+        here, there = _origin(self.base), _origin(target)
+        safer = here[0] == "http" and there == ("https", here[1], _PORTS["https"])
+        return bool(there[1]) and (there == here or (safer and here[2] == _PORTS["http"]))
+
     @classmethod
     def parse(cls, text: str) -> Address:
         """Read a domain or any URL of a portal; a path such as `/explore/dataset/x` is dropped.
@@ -62,6 +76,22 @@ class Address:
         authority = f"{shown}:{port}" if port else shown
         slug = re.sub(r"[^a-z0-9._-]", "_", f"{host}_{port}" if port else host)
         return cls(base=f"{parts.scheme}://{authority}", slug=slug)
+
+
+def host_of(target: str) -> str:
+    """Scheme and host of an address, for people; empty where it has none."""
+    scheme, host, port = _origin(target)
+    usual = port is None or port == _PORTS.get(scheme)
+    return f"{scheme}://{host}" + ("" if usual else f":{port}") if host else ""
+
+
+def _origin(target: str) -> tuple[str, str, int | None]:
+    try:
+        parts = parse_url(target)
+    except LocationParseError:
+        return "", "", None
+    scheme = (parts.scheme or "").lower()
+    return scheme, (parts.host or "").lower(), parts.port or _PORTS.get(scheme)
 
 
 def leads_away(dataset_id: str) -> bool:

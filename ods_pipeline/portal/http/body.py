@@ -8,7 +8,6 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
 from dataclasses import dataclass
 
 import requests
@@ -35,21 +34,6 @@ class Slowest:
 
 class TooSlow(Exception):
     """A body comes more slowly than is worth waiting for."""
-
-
-class Begun(AbstractContextManager[Iterator[bytes]]):
-    """A reply that has been looked at, as its pieces; closed at the end of a `with` block."""
-
-    def __init__(self, response: requests.Response, chunks: Iterator[bytes]) -> None:
-        self._response, self._chunks = response, chunks
-
-    def __enter__(self) -> Iterator[bytes]:
-        """The pieces."""
-        return self._chunks
-
-    def __exit__(self, *_: object) -> None:
-        """Close the reply, read or not."""
-        self._response.close()
 
 
 def pieces(

@@ -30,9 +30,9 @@ from ods_pipeline.errors import (
 from ods_pipeline.portal.http import body as bodies
 from ods_pipeline.portal.http import connection_errors, replies
 from ods_pipeline.portal.http.address import Address, query_of
-from ods_pipeline.portal.http.body import Begun, Slowest
+from ods_pipeline.portal.http.body import Slowest
 from ods_pipeline.portal.http.limits import BOUNDS, bounded
-from ods_pipeline.portal.http.sender import Quota, Sender
+from ods_pipeline.portal.http.sender import Quota, Sender, closed_on_failure
 from ods_pipeline.portal.http.signing import Anonymous, Credentials
 from ods_pipeline.portal.quota.budget import Budget
 
@@ -66,7 +66,7 @@ class Client:
         attempts: int = 4,
         max_wait: float = 60,
         pause: float = 1,
-        most: int = 8,
+        max_concurrent: int = 8,
         slowest: Slowest = _SLOWEST,
         now: Callable[[], float] = time.time,
     ) -> None:
@@ -82,7 +82,7 @@ class Client:
             attempts: How often a request is sent at most.
             max_wait: Seconds to wait for a spent quota at most.
             pause: Seconds before the second attempt at most; doubled for each one after it.
-            most: Datasets at once at most, over all processes of this host.
+            max_concurrent: Datasets at once at most, over all processes of this host.
             slowest: How slowly a body may come.
             now: The clock for quotas, in seconds since 1970.
 
@@ -97,7 +97,11 @@ class Client:
         self._proven = False
         self.cancelled = threading.Event()
         self._budget = Budget(
-            self.slug, self.signer.quota_owner, most=most, now=now, cancelled=self.cancelled
+            self.slug,
+            self.signer.quota_owner,
+            max_concurrent=max_concurrent,
+            now=now,
+            cancelled=self.cancelled,
         )
         timeouts = (connect_timeout, read_timeout)
         self._sender = Sender(self.address, self.signer, timeouts, self._budget)
@@ -138,9 +142,9 @@ class Client:
         """
         return self._budget.reserved(requests, dataset_id, self._patience)
 
-    def placed(self) -> AbstractContextManager[None]:
+    def download_slot(self) -> AbstractContextManager[None]:
         """Use the slot that `reserved` took only until the end of this block; else take one."""
-        return self._budget.placed()
+        return self._budget.download_slot()
 
     def url(self, path: str, parameters: Parameters | None = None) -> str:
         """The whole address of an API path; credentials are never part of it."""
@@ -156,22 +160,22 @@ class Client:
         url = self.url(path, parameters)
 
         def once() -> Any:
-            with self._open(url) as chunks:
+            response, chunks = self._open(url)
+            with response:
                 body = b"".join(bounded(chunks, "the reply", BOUNDS.catalog))
             try:
                 return replies.document(body)
             except (ValueError, RecursionError) as error:
-                raise self._garbled(body, url) from error
+                message = "the reply is not JSON, so this is no Explore API v2.1"
+                if self._proven or body.lstrip()[:1] in {b"[", b"{"}:
+                    message = (
+                        "the reply should be JSON, but it breaks off, or goes on after its end"
+                    )
+                raise Garbled(message, portal=self.slug, url=url) from error
 
         found = self._repeated(once, url)
         self._proven = True
         return found
-
-    def _garbled(self, body: bytes, url: str) -> Garbled:
-        message = "the reply is not JSON, so this is no Explore API v2.1"
-        if self._proven or body.lstrip()[:1] in {b"[", b"{"}:
-            message = "the reply should be JSON, but it breaks off, or goes on after its end"
-        return Garbled(message, portal=self.slug, url=url)
 
     def stream(
         self, path: str, parameters: Parameters | None = None
@@ -199,7 +203,8 @@ class Client:
         Raises:
             PortalError: Any of its kinds; see `errors`.
         """
-        with self._repeated(lambda: self._open(url, opening, body), url) as chunks:
+        response, chunks = self._repeated(lambda: self._open(url, opening, body), url)
+        with response:
             yield chunks
 
     def whole(self, url: str, opening: Opening, body: bytes | None, most: int) -> bytes:
@@ -210,49 +215,38 @@ class Client:
         """
 
         def once() -> bytes:
-            with self._open(url, opening, body) as chunks:
+            response, chunks = self._open(url, opening, body)
+            with response:
                 return replies.at_most(most, chunks)
 
         return self._repeated(once, url)
 
     def _open(
         self, url: str, opening: Opening = replies.opening, body: bytes | None = None
-    ) -> Begun:
+    ) -> tuple[requests.Response, Iterator[bytes]]:
+        """A reply whose beginning was looked at, and its whole body; the caller closes it."""
         response = self._sender.send(url, body)
         where = {"portal": self.slug, "url": url}
-        try:
+        with closed_on_failure(response):
             chunks = self._chunks(response, url)
-            head = self._opened(opening, response, chunks, where)
+            try:
+                head = opening(response.status_code, response.headers, chunks, where)
+            except QuotaExhausted as error:
+                self._budget.refused(error, url)
+                raise
+            # Only who signed the request knows what a refusal means, and what the user can do.
+            except WebPage as error:
+                raise replies.page(login=self.signer.at_a_login_page(), **where) from error
+            except AccessDenied as error:
+                message = self.signer.refusal(response.status_code, error.said)
+                raise AccessDenied(message, said=error.said, **where) from error
             if body is not None and response.request.method != "POST":
                 raise RequestRefused(
                     f"the portal passes POST requests on to {response.url}, where they are lost; "
                     "give that address, or use GET",
                     **where,
                 )
-        except BaseException:  # Of any kind: a reply that is not read keeps its connection.
-            response.close()
-            raise
-        return Begun(response, itertools.chain([head] if head else [], chunks))
-
-    def _opened(
-        self,
-        opening: Opening,
-        response: requests.Response,
-        chunks: Iterator[bytes],
-        where: dict[str, str],
-    ) -> bytes:
-        status = response.status_code
-        try:
-            return opening(status, response.headers, chunks, where)
-        except QuotaExhausted as error:
-            self._budget.refused(error, where["url"])
-            raise
-        # Only who signed the request knows what a refusal means, and what the user can do.
-        except WebPage as error:
-            raise replies.page(login=self.signer.at_a_login_page(), **where) from error
-        except AccessDenied as error:
-            message = self.signer.refusal(status, error.said)
-            raise AccessDenied(message, said=error.said, **where) from error
+        return response, itertools.chain([head] if head else [], chunks)
 
     def _chunks(self, response: requests.Response, url: str) -> Iterator[bytes]:
         def tick() -> None:

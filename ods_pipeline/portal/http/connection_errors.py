@@ -5,7 +5,6 @@ Replies that did arrive are not judged here, and nothing is repeated.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from ssl import SSLCertVerificationError
 
 import requests
@@ -41,29 +40,24 @@ class Said(Exception):
 
 
 def problem(error: requests.RequestException, host: str, *, portal: str, url: str) -> PortalError:
-    """The error that a connection without a whole reply stands for.
+    """The error that a connection without a whole reply stands for; `host` is for people.
 
     Raise it where `error` is no longer being handled: an exception's context is shown and stored
     with it, and that of `error` quotes the address as it was asked.
-
-    Args:
-        error: What `requests` raised.
-        host: The portal's base URL, for people.
-        portal: Slug of the portal.
-        url: Address that was asked.
     """
     found = _problem(error, host, {"portal": portal, "url": url})
-    found.final = unknown_host(error) or isinstance(error, requests.TooManyRedirects)
+    final = isinstance(error, requests.TooManyRedirects)
+    found.final = final or _is_due_to(NameResolutionError, error)
     found.__cause__ = Said(redacted(f"{type(error).__name__}: {error}"))
     return found
 
 
 def _problem(error: requests.RequestException, host: str, where: dict[str, str]) -> PortalError:
-    if unknown_host(error):
+    if _is_due_to(NameResolutionError, error):
         return PortalUnreachable(
             f"there is no host {host}; check the portal's address and the network", **where
         )
-    if untrusted(error):
+    if _is_due_to(SSLCertVerificationError, error):
         return PortalUnreachable(f"{host} has no certificate that this machine trusts", **where)
     for kind, message in _UNREACHED.items():
         if isinstance(error, kind):
@@ -81,20 +75,13 @@ def never_sent(error: requests.RequestException) -> bool:
     early = NewConnectionError | ConnectTimeoutError | ProxyError
     connecting = isinstance(error, requests.ConnectTimeout) or isinstance(reason, early)
     # Any other failure of TLS can also come while the answer is read.
-    return connecting or untrusted(error)
+    return connecting or _is_due_to(SSLCertVerificationError, error)
 
 
-def untrusted(error: BaseException | None) -> bool:
-    """Whether the reason, however deep, is a certificate."""
-    return any(isinstance(reason, SSLCertVerificationError) for reason in _reasons(error))
-
-
-def unknown_host(error: BaseException | None) -> bool:
-    """Whether the reason, however deep, is an unknown host name."""
-    return any(isinstance(reason, NameResolutionError) for reason in _reasons(error))
-
-
-def _reasons(error: BaseException | None) -> Iterator[BaseException]:
+def _is_due_to(kind: type[Exception], error: BaseException | None) -> bool:
+    """Whether the reason, however deep, is of a kind."""
     while isinstance(error, BaseException):
-        yield error
+        if isinstance(error, kind):
+            return True
         error = getattr(error, "reason", None) or (error.args[0] if error.args else None)
+    return False

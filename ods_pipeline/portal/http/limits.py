@@ -73,13 +73,7 @@ def size(number: int) -> str:
 
 
 def refusal(what: str, met: str, most: str) -> DataError:
-    """The error of a reply that is larger than any honest one.
-
-    Args:
-        what: The part that is too large.
-        met: How large it is.
-        most: How large it may be.
-    """
+    """The error of a reply of which a part is larger than any honest one's."""
     return DataError(
         f"{what} has {met}, and no honest portal needs more than {most}; nothing of it was kept: "
         "ask the publisher what it is"
@@ -107,12 +101,7 @@ def require_number(what: str, number: int, most: int, unit: str) -> None:
 
 
 def require_rows(rows: int, counted: int | None, what: str = "the export") -> None:
-    """Refuse far more rows than the portal counts; few more are the proof's to judge.
-
-    Args:
-        rows: Rows that came, or are promised.
-        counted: Records that the catalog counts, if it does.
-        what: Where they were met.
+    """Refuse far more rows than the catalog counts, if it does; few more are the proof's to judge.
 
     Raises:
         DataError: They are far more.

@@ -33,12 +33,6 @@ def opening(
 ) -> bytes:
     """Distinguish data of the Explore API from errors, by the headers alone.
 
-    Args:
-        status: HTTP status.
-        headers: Reply headers.
-        chunks: The body.
-        where: Portal and URL, for messages.
-
     Returns:
         What was read of the body: nothing.
 
@@ -47,9 +41,8 @@ def opening(
     """
     if status != 200:
         raise failure(status, headers, at_most(_ERROR_BYTES, chunks), **where)
-    problem = unexpected(headers, **where)
-    if problem:
-        raise problem
+    if is_page(headers):
+        raise page(**where)
     return b""
 
 
@@ -88,15 +81,7 @@ def envelope(body: bytes) -> Mapping[str, Any]:
 def failure(
     status: int, headers: Mapping[str, str], body: bytes, *, portal: str, url: str
 ) -> PortalError:
-    """The error that a reply of another status than 200 stands for.
-
-    Args:
-        status: HTTP status.
-        headers: Reply headers.
-        body: The reply's first kilobytes.
-        portal: Slug of the portal.
-        url: Address that was asked.
-    """
+    """The error that a reply of another status than 200 stands for, by its first kilobytes."""
     said = envelope(body)
     message = str(said.get("message") or said.get("error") or "").rstrip(".")
     where = {"portal": portal, "url": url}
@@ -125,24 +110,13 @@ def quota(
     return refused(refusal(headers, said), time.time(), portal, url)
 
 
-def unexpected(headers: Mapping[str, str], *, portal: str, url: str) -> PortalError | None:
-    """The error of a reply that is a web page although its status is 200; None for data."""
-    return page(portal=portal, url=url) if is_page(headers) else None
-
-
 def is_page(headers: Mapping[str, str]) -> bool:
     """Whether a reply says that it is a web page."""
     return "html" in headers.get("Content-Type", "").lower()
 
 
 def page(*, portal: str, url: str, login: str = "") -> WebPage:
-    """The error of a web page that came instead of data.
-
-    Args:
-        portal: Slug of the portal.
-        url: Address that was asked.
-        login: What it means if it is a login page, where that is known.
-    """
+    """The error of a web page that came instead of data; `login`: what a login page would mean."""
     return WebPage(
         f"a web page came instead of data: a login page{f' ({login})' if login else ''}, "
         "a firewall's, or no Opendatasoft portal; open the address in a browser to see",

@@ -1,6 +1,8 @@
 """One request to a portal: signed, redirected on the portal's own host, and counted.
 
-What the reply means, and whether to repeat the request, is not decided here.
+Another host is not what the user chose: a redirect there is named in an error, and gets neither
+requests nor credentials. What the reply means, and whether to repeat the request, is not decided
+here.
 """
 
 from __future__ import annotations
@@ -9,21 +11,24 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import metadata
+from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import LocationValueError
 
-from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.portal.http import redirects, replies
-from ods_pipeline.portal.http.address import Address
+from ods_pipeline.errors import ConfigurationError, NotAPortal
+from ods_pipeline.portal.http import replies
+from ods_pipeline.portal.http.address import Address, host_of
 from ods_pipeline.portal.http.signing import Signer
 from ods_pipeline.portal.quota.budget import Budget
 
 _MOST_REDIRECTS = 5
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_KEEPING_THE_BODY = frozenset({307, 308})
 # By us, and by another process in that very moment.
 _MOST_RENEWED = 2
 _UNAUTHORIZED = 401
@@ -80,7 +85,11 @@ class Sender:
         place = url.partition("?")[0]
         renewed = 0
         while _refused(response) and place not in self._closed:
-            other = self._newer(secret, response) if renewed < _MOST_RENEWED else None
+            other = None
+            if renewed < _MOST_RENEWED:
+                certainly = response.status_code == _UNAUTHORIZED
+                with closed_on_failure(response):
+                    other = self._signer.another(secret, certainly=certainly)
             if other is None:
                 if renewed:
                     # Nothing newer will open it, and each renewal spends a token.
@@ -94,28 +103,43 @@ class Sender:
             self._closed.discard(place)
         return response
 
-    def _newer(self, secret: str, response: requests.Response) -> str | None:
-        certainly = response.status_code == _UNAUTHORIZED
-        with _closed_on_failure(response):
-            return self._signer.another(secret, certainly=certainly)
-
     def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         response = self._asked(url, body, secret)
         for left in range(_MOST_REDIRECTS, -1, -1):
-            with _closed_on_failure(response):
-                step = redirects.step(response, self._address, url)
-            if step is None:
+            with closed_on_failure(response):
+                target = self._redirected(response, url)
+            if target is None:
                 return response
             response.close()
             if left:
-                body = body if redirects.keeps_body(response) else None
-                response = self._asked(step, body, secret)
+                body = body if response.status_code in _KEEPING_THE_BODY else None
+                response = self._asked(target, body, secret)
         raise requests.TooManyRedirects(response=response)
+
+    def _redirected(self, response: requests.Response, url: str) -> str | None:
+        """The address that a reply leads to; None where it leads nowhere."""
+        location = response.headers.get("Location")
+        if response.status_code not in _REDIRECTS or not location:
+            return None
+        try:
+            target = urljoin(response.url or url, location)
+        except ValueError:
+            target = ""
+        if self._address.contains(target):
+            return target
+        elsewhere = host_of(target)
+        where = f"to {elsewhere}, where nothing is asked" if elsewhere else "to what is no address"
+        raise NotAPortal(
+            f"{self._address.base} passes requests on {where}; "
+            "if the portal has moved, set ODS_PORTAL to its new address",
+            portal=self._address.slug,
+            url=url,
+        )
 
     def _asked(self, url: str, body: bytes | None, secret: str) -> requests.Response:
         def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
             # The last look before anything is sent, at the address that will be asked.
-            if not redirects.within(request.url or "", self._address):
+            if not self._address.contains(request.url or ""):
                 message = f"the address is not the portal's own, {self._address.base}"
                 raise ConfigurationError(message, portal=self._address.slug, url=url)
             self._signer.show(request, secret)
@@ -139,22 +163,22 @@ class Sender:
             )
         except BaseException as error:  # Of any kind: this reply is not waited for any more.
             self._budget.on_no_response(counted, late=isinstance(error, requests.Timeout))
-            unasked = self._unasked(error)
-            if unasked is None:
-                raise
-            raise unasked from error
+            if isinstance(error, LocationValueError):
+                message = f"{self._address.base} is no address of a host"
+                raise ConfigurationError(message) from error
+            if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+                raise ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE") from error
+            raise
         waited = time.monotonic() - started
         self._budget.on_response(counted, response.status_code, response.headers, waited)
-        self._note_quota(response.headers)
+        headers = response.headers
+        if "X-RateLimit-Remaining" in headers:
+            self.quota = Quota(
+                limit=headers.get("X-RateLimit-Limit", ""),
+                remaining=headers["X-RateLimit-Remaining"],
+                reset=headers.get("X-RateLimit-Reset", ""),
+            )
         return response
-
-    def _unasked(self, error: BaseException) -> ConfigurationError | None:
-        """The error of a request that was never sent; None for all other failures."""
-        if isinstance(error, LocationValueError):
-            return ConfigurationError(f"{self._address.base} is no address of a host")
-        if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
-            return ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE")
-        return None
 
     def _session(self) -> requests.Session:
         # A Session is not made for several threads at once, and landing uses some; nor for a
@@ -168,22 +192,9 @@ class Sender:
         ours: requests.Session = self._local.session
         return ours
 
-    def _note_quota(self, headers: Mapping[str, str]) -> None:
-        if "X-RateLimit-Remaining" in headers:
-            self.quota = Quota(
-                limit=headers.get("X-RateLimit-Limit", ""),
-                remaining=headers["X-RateLimit-Remaining"],
-                reset=headers.get("X-RateLimit-Reset", ""),
-            )
-
 
 def unproxied(session: requests.Session, address: Address) -> None:
-    """Keep a session with this machine off a company's proxy, which knows nothing of it.
-
-    Args:
-        session: A session of requests.
-        address: The portal that it is for.
-    """
+    """Keep a session with this machine off a company's proxy, which knows nothing of it."""
     if address.local:
         session.trust_env = False
         session.verify = os.environ.get("REQUESTS_CA_BUNDLE") or True
@@ -197,7 +208,8 @@ class _Straight(requests.Session):
 
 
 @contextmanager
-def _closed_on_failure(response: requests.Response) -> Iterator[None]:
+def closed_on_failure(response: requests.Response) -> Iterator[None]:
+    """Close a reply if the block raises."""
     try:
         yield
     except BaseException:  # Of any kind: a reply that is not read keeps its connection.

@@ -1,10 +1,12 @@
 """What all credentials have in common: they are sent to one portal, and never written down.
 
-The kinds of credentials belong to `portal/auth`.
+Not even by libraries, of which urllib3 logs URLs and requests-oauthlib tokens, at level DEBUG. The
+kinds of credentials belong to `portal/auth`.
 """
 
 from __future__ import annotations
 
+import logging
 from abc import ABC, abstractmethod
 from hashlib import sha256
 from typing import NoReturn
@@ -14,6 +16,12 @@ import requests
 
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
+from ods_pipeline.redaction import redacted
+
+#: Log addresses, in which a key or token may stand.
+_LOG_ADDRESSES = ("urllib3.connectionpool", "urllib3.util.retry")
+#: Log whole requests and replies of a token endpoint, with tokens that are not yet known to us.
+_LOG_TOKENS = ("requests_oauthlib.oauth2_session", "requests_oauthlib.oauth2_auth")
 
 
 class Sealed:
@@ -148,3 +156,18 @@ def with_parameter(url: str, name: str, value: str) -> str:
     parts = urlsplit(url)
     kept = [pair for pair in parse_qsl(parts.query, keep_blank_values=True) if pair[0] != name]
     return urlunsplit(parts._replace(query=urlencode([*kept, (name, value)])))
+
+
+def _without_secrets(record: logging.LogRecord) -> bool:
+    record.msg, record.args = redacted(record.getMessage()), ()
+    return True
+
+
+def _above_debug(record: logging.LogRecord) -> bool:
+    return record.levelno > logging.DEBUG
+
+
+for _name in _LOG_ADDRESSES:
+    logging.getLogger(_name).addFilter(_without_secrets)
+for _name in _LOG_TOKENS:
+    logging.getLogger(_name).addFilter(_above_debug)

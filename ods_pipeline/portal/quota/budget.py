@@ -66,7 +66,7 @@ class Budget:
         slug: str,
         quota_owner: str,
         *,
-        most: int = 8,
+        max_concurrent: int = 8,
         now: Callable[[], float] = time.time,
         cancelled: threading.Event | None = None,
     ) -> None:
@@ -75,11 +75,11 @@ class Budget:
         Args:
             slug: The portal.
             quota_owner: Name of the owner of the quota, without secrets.
-            most: Datasets at once, over all processes of this host.
+            max_concurrent: Datasets at once, over all processes of this host.
             now: Seconds since 1970.
             cancelled: Ends all waiting.
         """
-        self._slug, self._most, self._now = slug, most, now
+        self._slug, self._max_concurrent, self._now = slug, max_concurrent, now
         self._cancelled = cancelled or threading.Event()
         name = f"{slug}--{quota_owner}"
         if len(name) > _LONGEST_NAME:
@@ -88,19 +88,7 @@ class Budget:
 
     @contextmanager
     def reserved(self, requests: int, dataset_id: str, max_wait: float) -> Iterator[None]:
-        """Set requests aside for a dataset, and take one of the portal's places, for a block.
-
-        Within another one of the same thread it changes nothing.
-
-        Args:
-            requests: How many it will need at most, as a rule.
-            dataset_id: The dataset.
-            max_wait: Seconds to wait at most for a quota to be full again.
-
-        Raises:
-            QuotaExhausted: Not as many are left. Nothing was asked.
-            PortalFailure: It was cancelled while it waited.
-        """
+        """Set requests aside and take one of the portal's places; see `Client.reserved`."""
         if self._held():
             yield
             return
@@ -114,7 +102,7 @@ class Budget:
             self._change(lambda state, _: (rules.released(state, name), None))
 
     @contextmanager
-    def placed(self) -> Iterator[None]:
+    def download_slot(self) -> Iterator[None]:
         """Have one of the portal's places for a block, which is given back at its end.
 
         It is the one that `reserved` took, or a new one after that; what is set aside stays so.
@@ -128,22 +116,18 @@ class Budget:
             return
         own = _HELD.of[self._name]
         if not own.placed:
-            self._retaken(own)
+            self._let_in(lambda state, now: self._retaken(state, now, own))
+            own.placed = True
         try:
             yield
         finally:
             own.placed = False
             self._change(lambda state, _: (rules.unplaced(state, own.name), None))
 
-    def _retaken(self, own: _Own) -> None:
-        def change(state: State, now: float) -> tuple[State, Full | None]:
-            hold = new_lease(now, 0, own.dataset, place=True)
-            known = state.holds.get(own.name)
-            left = known.left if known else 0
-            return rules.placed(state, own.name, replace(hold, left=left), self._most)
-
-        self._let_in(change)
-        own.placed = True
+    def _retaken(self, state: State, now: float, own: _Own) -> tuple[State, Full | None]:
+        known = state.holds.get(own.name)
+        hold = new_lease(now, known.left if known else 0, own.dataset, place=True)
+        return rules.placed(state, own.name, hold, self._max_concurrent)
 
     def _held(self) -> bool:
         """Whether the calling thread has reserved; a fork has not."""
@@ -152,7 +136,7 @@ class Budget:
     def _admitted(self, name: str, requests: int, dataset: str, max_wait: float) -> None:
         def change(state: State, now: float) -> tuple[State, Spent | Full | None]:
             hold = new_lease(now, requests, dataset, place=True)
-            return rules.admitted(state, name, hold, self._most)
+            return rules.admitted(state, name, hold, self._max_concurrent)
 
         while (verdict := self._let_in(change)) is not None:
             wait = verdict.reset - self._now() if verdict.reset else None
@@ -177,9 +161,6 @@ class Budget:
     def sending(self, url: str) -> Request:
         """Count a request that is about to be sent.
 
-        Args:
-            url: What will be asked.
-
         Returns:
             The request's number and its dataset, for `on_response` or `on_no_response`.
 
@@ -199,49 +180,33 @@ class Budget:
     def on_response(
         self, request: Request, status: int, headers: Mapping[str, str], seconds: float
     ) -> None:
-        """Take in a reply.
-
-        Args:
-            request: What `sending` gave.
-            status: HTTP status.
-            headers: Its headers.
-            seconds: Until its first byte.
-        """
+        """Take in a reply, of which the first byte came after so many seconds."""
         name, (number, dataset) = thread_name(), request
         stated = windows(headers)
 
         def change(state: State, now: float) -> tuple[State, None]:
             state = rules.landed(state, name)
             state = rules.on_response(state, number, dataset, stated, now)
-            most = self._most
-            return rules.paced(state, number, most, status=status, seconds=seconds), None
+            return rules.paced(
+                state, number, self._max_concurrent, status=status, seconds=seconds
+            ), None
 
         self._change(change)
 
     def on_no_response(self, request: Request, *, late: bool) -> None:
-        """Hear that no reply came.
-
-        Args:
-            request: What `sending` gave.
-            late: Whether waiting for it timed out.
-        """
+        """Hear that no reply came; `late` if waiting for it timed out."""
         name = thread_name()
 
         def change(state: State, now: float) -> tuple[State, None]:
             state = rules.landed(state, name)
             if late:
-                state = rules.paced(state, request[0], self._most, status=0, seconds=0)
+                state = rules.paced(state, request[0], self._max_concurrent, status=0, seconds=0)
             return state, None
 
         self._change(change)
 
     def refused(self, error: QuotaExhausted, url: str) -> None:
-        """Take in a 429: no process of this host asks again before the time that it states.
-
-        Args:
-            error: What it says.
-            url: What was asked.
-        """
+        """Take in a 429: no process of this host asks again before the time that it states."""
         refusal = refusal_of(error) or Refusal()
         dataset = _dataset(url) or _HELD.of.get(self._name, _NOTHING).dataset
         self._change(lambda state, now: (rules.refused(state, refusal, dataset, now), None))

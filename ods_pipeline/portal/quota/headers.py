@@ -29,7 +29,7 @@ _OF_THE_PORTAL = frozenset({"10002", "10005"})
 
 
 @dataclass(frozen=True)
-class Window:
+class StatedWindow:
     """A quota as one reply states it.
 
     Attributes:
@@ -68,28 +68,23 @@ class Refusal:
         return believed(now + self.wait if self.wait is not None else self.reset, now)
 
 
-def windows(headers: Mapping[str, str]) -> tuple[Window | None, Window | None]:
+def windows(headers: Mapping[str, str]) -> tuple[StatedWindow | None, StatedWindow | None]:
     """The quota of the portal and that of the dataset, as far as headers state them."""
     lower = {name.lower(): value for name, value in headers.items()}
     return _window(lower, "x-ratelimit-"), _window(lower, "x-ratelimit-dataset-")
 
 
-def _window(lower: Mapping[str, str], prefix: str) -> Window | None:
+def _window(lower: Mapping[str, str], prefix: str) -> StatedWindow | None:
     remaining = count(lower.get(f"{prefix}remaining"))
     if remaining is None:
         return None
-    return Window(
+    return StatedWindow(
         remaining, count(lower.get(f"{prefix}limit")), moment(lower.get(f"{prefix}reset"))
     )
 
 
 def refusal(headers: Mapping[str, str], said: Mapping[str, Any]) -> Refusal:
-    """What a 429 says by its headers and its body, of which Retry-After counts most.
-
-    Args:
-        headers: Its headers.
-        said: The object in its body.
-    """
+    """What a 429 says by its headers and the object in its body; Retry-After counts most."""
     lower = {name.lower(): value for name, value in headers.items()}
     after = lower.get("retry-after", "").strip()
     portal, dataset = windows(headers)
@@ -111,12 +106,7 @@ def refusal(headers: Mapping[str, str], said: Mapping[str, Any]) -> Refusal:
 
 def count(stated: object) -> int | None:
     """A number of requests: negative ones are none, fractions of one are none either."""
-    if isinstance(stated, bool) or not isinstance(stated, str | int | float):
-        return None
-    try:
-        read = _NUMBER.fullmatch(str(stated).strip())
-    except ValueError:  # A number of thousands of digits, which Python does not write.
-        return None
+    read = _NUMBER.fullmatch(_text(stated))
     if read is None:
         return None
     return 0 if read[1] == "-" else min(int(read[2]), UNLIMITED)
@@ -127,18 +117,23 @@ def moment(stated: object) -> float | None:
 
     Recorded as `2026-08-18 00:00:00+00:00` in headers and with T and Z in bodies.
     """
-    if isinstance(stated, bool) or not isinstance(stated, str | int | float):
-        return None
-    try:
-        text = str(stated).strip()
-    except ValueError:
-        return None
+    text = _text(stated)
     if len(text) > _LONGEST:
         return None
     if _EPOCH.fullmatch(text):
         return float(text)
     found = instant(text) if "-" in text and ":" in text else None
     return found.timestamp() if found else None
+
+
+def _text(stated: object) -> str:
+    """A text or number as text; empty for anything else."""
+    if isinstance(stated, bool) or not isinstance(stated, str | int | float):
+        return ""
+    try:
+        return str(stated).strip()
+    except ValueError:  # A number of thousands of digits, which Python does not write.
+        return ""
 
 
 def _date(text: str) -> float | None:

@@ -15,14 +15,7 @@ _ADVICE = "run again then, or use an API key with a larger quota"
 
 
 def refused(refusal: Refusal, now: float, portal: str, url: str) -> QuotaExhausted:
-    """The error of a 429.
-
-    Args:
-        refusal: What it says.
-        now: The time.
-        portal: Slug of the portal.
-        url: What was asked.
-    """
+    """The error of a 429, for users; the budget finds the refusal in it again."""
     stated = now + refusal.wait if refusal.wait is not None else refusal.reset
     reset = stated if stated is not None and stated > now else None
     allowance = (
@@ -53,15 +46,7 @@ def _again(reset: float | None) -> str:
 
 
 def exhausted(spent: Spent, portal: str, wanted: int, dataset: str, url: str) -> QuotaExhausted:
-    """The error of a request, or of a dataset, that was not begun.
-
-    Args:
-        spent: Why not.
-        portal: Slug of the portal.
-        wanted: Requests that were wanted.
-        dataset: For which dataset; empty where for none.
-        url: What would have been asked.
-    """
+    """The error of a request, or of a whole dataset, that was not begun."""
     again = _again(spent.reset)
     whose = f"{spent.dataset} at {portal}" if spent.dataset else portal
     unit = f" a {spent.unit}" if spent.unit else ""

@@ -34,25 +34,21 @@ class Pace:
 
 
 def troubled(pace: Pace, status: int, seconds: float) -> bool:
-    """Whether a reply says that the portal has too much to do.
-
-    Args:
-        pace: What is usual.
-        status: Of the reply; 0 where none came in time.
-        seconds: Until its first byte.
-    """
+    """Whether a reply says that the portal has too much to do; see `after`."""
     slow = pace.usual > 0 and seconds > max(_SECONDS, _TIMES * pace.usual)
     return status in _TROUBLES or status == 0 or slow
 
 
-def after(pace: Pace, number: int, sent: int, most: int, *, status: int, seconds: float) -> Pace:
+def after(
+    pace: Pace, number: int, sent: int, max_concurrent: int, *, status: int, seconds: float
+) -> Pace:
     """The pace after a reply.
 
     Args:
         pace: The pace before.
         number: Number of the request.
         sent: Requests sent until now.
-        most: Datasets at once at most.
+        max_concurrent: Datasets at once at most.
         status: Of the reply; 0 where none came in time.
         seconds: Until its first byte.
     """
@@ -66,4 +62,4 @@ def after(pace: Pace, number: int, sent: int, most: int, *, status: int, seconds
         return replace(pace, places=max(pace.places // 2, 1), good=0, since=sent)
     if pace.good + 1 < _RUN:
         return replace(pace, good=pace.good + 1)
-    return replace(pace, good=0, places=max(min(pace.places + 1, most), 1))
+    return replace(pace, good=0, places=max(min(pace.places + 1, max_concurrent), 1))

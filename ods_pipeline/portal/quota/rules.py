@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from ods_pipeline.portal.quota import pace
-from ods_pipeline.portal.quota.headers import Refusal, Window, believed
-from ods_pipeline.portal.quota.state import Closed, Known, Lease, State
+from ods_pipeline.portal.quota.headers import Refusal, StatedWindow, believed
+from ods_pipeline.portal.quota.state import Block, Lease, State, Window
 
 #: A quota that does not say when it is full again is believed for so many seconds.
 _UNDATED = 3600
@@ -72,33 +72,21 @@ def expire(state: State, now: float, lives: Callable[[Lease], bool]) -> State:
     return replace(state, window=window, datasets=datasets, closed=closed, holds=holds)
 
 
-def admitted(state: State, name: str, hold: Lease, most: int) -> tuple[State, Spent | Full | None]:
-    """Set requests aside for a dataset and take a place, where quota and portal allow it.
-
-    Args:
-        state: The state, swept.
-        name: The thread.
-        hold: What it wants.
-        most: Places at most.
-    """
+def admitted(
+    state: State, name: str, hold: Lease, max_concurrent: int
+) -> tuple[State, Spent | Full | None]:
+    """Set requests aside for a dataset and take a place, where quota and portal allow it."""
     for dataset in ("", hold.dataset) if hold.dataset else ("",):
         reason = _closed(state, dataset) or _short(state, dataset, hold.left)
         if reason:
             return state, reason
-    return placed(state, name, hold, most)
+    return placed(state, name, hold, max_concurrent)
 
 
-def placed(state: State, name: str, hold: Lease, most: int) -> tuple[State, Full | None]:
-    """Take a place, where the portal allows it.
-
-    Args:
-        state: The state, swept.
-        name: The thread.
-        hold: What it holds then.
-        most: Places at most.
-    """
+def placed(state: State, name: str, hold: Lease, max_concurrent: int) -> tuple[State, Full | None]:
+    """Take a place, where the portal allows it; `hold` is what the thread holds then."""
     taken = sum(other.place for other in state.holds.values())
-    if taken >= max(min(state.pace.places, most), 1):
+    if taken >= max(min(state.pace.places, max_concurrent), 1):
         return state, Full()
     return replace(state, holds={**state.holds, name: hold}), None
 
@@ -118,7 +106,7 @@ def _closed(state: State, dataset: str) -> Spent | None:
     return Spent(shut.until, 0, shut.limit, shut.unit, dataset=dataset) if shut else None
 
 
-def _window(state: State, dataset: str) -> Known | None:
+def _window(state: State, dataset: str) -> Window | None:
     return state.datasets.get(dataset) if dataset else state.window
 
 
@@ -141,7 +129,7 @@ def sending(
     """Count a request about to be sent; nothing is sent where nothing at all is left.
 
     Args:
-        state: The state, swept.
+        state: The state, without what is over.
         name: The thread.
         hold: What it holds where it has set nothing aside.
         dataset: The dataset that the request is for, where its address says so.
@@ -171,7 +159,7 @@ def sending(
     ), (number, dataset)
 
 
-def _less(known: Known) -> Known:
+def _less(known: Window) -> Window:
     return replace(known, remaining=max(known.remaining - 1, 0))
 
 
@@ -200,17 +188,13 @@ def landed(state: State, name: str) -> State:
 
 
 def on_response(
-    state: State, number: int, dataset: str, stated: tuple[Window | None, Window | None], now: float
+    state: State,
+    number: int,
+    dataset: str,
+    stated: tuple[StatedWindow | None, StatedWindow | None],
+    now: float,
 ) -> State:
-    """Take in what a reply states of the quotas.
-
-    Args:
-        state: The state, in which the request has landed.
-        number: Number of the request.
-        dataset: What it was for.
-        stated: The portal's quota and the dataset's.
-        now: The time.
-    """
+    """Take in what the reply to a request states of the portal's quota and of the dataset's."""
     ours, its = stated
     if ours:
         # Of those before it, whatever is still under way may be counted after it.
@@ -226,16 +210,16 @@ def on_response(
     return state
 
 
-def _believable(stated: Window, uncounted: int, number: int, now: float) -> Known | None:
+def _believable(stated: StatedWindow, uncounted: int, number: int, now: float) -> Window | None:
     reset = believed(stated.reset, now)
     if reset is None and stated.reset is not None and now - _SKEW < stated.reset <= now:
         return None
     remaining = max(stated.remaining - uncounted, 0)
     until = reset if reset is not None else now + _UNDATED
-    return Known(remaining, number, until, stated.limit, reset)
+    return Window(remaining, number, until, stated.limit, reset)
 
 
-def _newer(known: Known | None, new: Known | None) -> Known | None:
+def _newer(known: Window | None, new: Window | None) -> Window | None:
     """Which of two counts: replies overtake each other, and windows end meanwhile."""
     if known is None or new is None:
         return new or known
@@ -245,7 +229,9 @@ def _newer(known: Known | None, new: Known | None) -> Known | None:
     return new if new.number > known.number else known
 
 
-def _remembered(datasets: dict[str, Known], dataset: str, known: Known | None) -> dict[str, Known]:
+def _remembered(
+    datasets: dict[str, Window], dataset: str, known: Window | None
+) -> dict[str, Window]:
     if known is None:
         return datasets
     datasets = {**datasets, dataset: known}
@@ -255,14 +241,7 @@ def _remembered(datasets: dict[str, Known], dataset: str, known: Known | None) -
 
 
 def refused(state: State, refusal: Refusal, dataset: str, now: float) -> State:
-    """Take in a 429: no process asks again before the time that it states, if that is plausible.
-
-    Args:
-        state: The state.
-        refusal: What it says.
-        dataset: What the request was for.
-        now: The time.
-    """
+    """Take in a 429: no process asks again before the time that it states, if that is plausible."""
     until = refusal.until(now)
     its = state.datasets.get(dataset)
     of_dataset = refusal.of_dataset or (not refusal.of_portal and its and not its.remaining)
@@ -270,11 +249,11 @@ def refused(state: State, refusal: Refusal, dataset: str, now: float) -> State:
         return state
     # A proxy may state a year, and then no request could show that it no longer holds.
     farthest = _MONTH if refusal.unit == "month" else _DAY
-    closed = Closed(min(until, now + farthest), refusal.limit, refusal.unit)
+    closed = Block(min(until, now + farthest), refusal.limit, refusal.unit)
     return replace(state, closed={**state.closed, dataset if of_dataset else "": closed})
 
 
-def paced(state: State, number: int, most: int, *, status: int, seconds: float) -> State:
+def paced(state: State, number: int, max_concurrent: int, *, status: int, seconds: float) -> State:
     """Take in how fast and how well a reply came."""
-    new = pace.after(state.pace, number, state.sent, most, status=status, seconds=seconds)
+    new = pace.after(state.pace, number, state.sent, max_concurrent, status=status, seconds=seconds)
     return replace(state, pace=new)

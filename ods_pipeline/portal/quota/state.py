@@ -24,7 +24,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(frozen=True)
-class Known:
+class Window:
     """A window of the quota, as the newest reply stated it.
 
     Attributes:
@@ -43,7 +43,7 @@ class Known:
 
 
 @dataclass(frozen=True)
-class Closed:
+class Block:
     """A quota that a 429 has declared spent until a time."""
 
     until: float
@@ -56,9 +56,6 @@ class Lease:
     """What one thread has set aside for a dataset, or has just asked.
 
     Attributes:
-        host: Where it runs.
-        process: Its process.
-        dataset: The dataset.
         left: Requests set aside and not yet sent.
         flying: Number of the request that is not yet answered; 0 without.
         place: Whether it takes one of the places of the portal.
@@ -88,9 +85,9 @@ class State:
     """
 
     sent: int = 0
-    window: Known | None = None
-    datasets: dict[str, Known] = field(default_factory=dict)
-    closed: dict[str, Closed] = field(default_factory=dict)
+    window: Window | None = None
+    datasets: dict[str, Window] = field(default_factory=dict)
+    closed: dict[str, Block] = field(default_factory=dict)
     holds: dict[str, Lease] = field(default_factory=dict)
     pace: Pace = field(default_factory=Pace)
 
@@ -108,9 +105,9 @@ def parse(text: bytes) -> State:
             return State()
         return State(
             _whole(raw["sent"]),
-            _made(Known, raw["window"]) if raw["window"] is not None else None,
-            _all(Known, raw["datasets"]),
-            _all(Closed, raw["closed"]),
+            _made(Window, raw["window"]) if raw["window"] is not None else None,
+            _all(Window, raw["datasets"]),
+            _all(Block, raw["closed"]),
             _all(Lease, raw["holds"]),
             _made(Pace, raw["pace"]),
         )
@@ -155,14 +152,7 @@ def thread_name() -> str:
 
 
 def new_lease(now: float, left: int = 0, dataset: str = "", *, place: bool = False) -> Lease:
-    """A lease of the calling thread, from now on.
-
-    Args:
-        now: The time.
-        left: Requests set aside.
-        dataset: The dataset.
-        place: Whether it takes one of the portal's places.
-    """
+    """A lease of the calling thread, from now on; see `Lease`."""
     return Lease(_host(), os.getpid(), now + LEASE_SECONDS, dataset, left, place=place)
 
 

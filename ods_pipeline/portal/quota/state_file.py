@@ -38,11 +38,7 @@ class StateFile:
     """Keeps one state; its threads and processes change it one after the other."""
 
     def __init__(self, name: str) -> None:
-        """Name a state; nothing is made or read yet.
-
-        Args:
-            name: What the file is called, without secrets.
-        """
+        """Name a state, without secrets; nothing is made or read yet."""
         self._name = name
         self._folder: Path | None = None
         self._alone = False
@@ -54,11 +50,7 @@ class StateFile:
         return self._folder / f"{self._name}.json" if self._folder else None
 
     def update(self, change: Change[_T]) -> _T:
-        """Change the state.
-
-        Args:
-            change: Makes the next state of the one that is there, and what to tell the caller.
-        """
+        """Change the state; `change` gives the next one, and what to tell the caller."""
         with thread_lock(f"quota/{self._name}"):
             if not self._alone:
                 try:
@@ -70,7 +62,9 @@ class StateFile:
             return answer
 
     def _update_file(self, change: Change[_T]) -> _T:
-        with _locked(self._settled() / f"{self._name}.json") as file:
+        if self._folder is None:
+            self._folder = _folder()
+        with _locked(self._folder / f"{self._name}.json") as file:
             text = os.pread(file, _LARGEST, 0)
             # Mostly no other process has written since, and it need not be parsed again.
             state = self._seen[1] if text == self._seen[0] else parse(text)
@@ -81,11 +75,6 @@ class StateFile:
                 os.pwrite(file, text, 0)
             self._seen = text, new
             return answer
-
-    def _settled(self) -> Path:
-        if self._folder is None:
-            self._folder = _folder()
-        return self._folder
 
 
 def _folder() -> Path:

@@ -21,9 +21,6 @@ class FeatureType:
 
     Attributes:
         name: Its name with prefix, such as `ods:public-art`.
-        title: Its title.
-        abstract: Its description.
-        keywords: Its keywords.
         crs: Its default reference system.
         other_crs: Other reference systems that it can be requested in.
         bounds: West, south, east and north in degrees; None if not declared.
@@ -43,8 +40,6 @@ class Capabilities:
     """A capabilities document.
 
     Attributes:
-        version: Version of WFS.
-        title: Title of the service.
         operations: Names of the operations; empty if that section was not sent.
         feature_types: The layers; empty if that section was not sent.
         most: Maximum number of features in an answer, if the request has none; None if not

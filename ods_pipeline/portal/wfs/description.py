@@ -43,8 +43,6 @@ class StoredQuery:
     """A query that is stored on the server.
 
     Attributes:
-        id: Its identifier.
-        title: Its title.
         parameters: Names of its parameters; empty if only a list of queries was requested.
         returns: Feature types that it returns.
     """

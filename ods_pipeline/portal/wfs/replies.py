@@ -34,12 +34,6 @@ def opening(
 ) -> bytes:
     """Accept XML of the service, and raise everything else as an error.
 
-    Args:
-        status: HTTP status.
-        headers: Reply headers.
-        chunks: The body.
-        where: Portal and URL, for messages.
-
     Returns:
         The first bytes of the reply, at least up to its root element.
 
@@ -59,12 +53,13 @@ def opening(
         raise _status_error(status, headers, begins, where)
     if not begins:
         raise PortalFailure("the WFS sent an empty reply; try later", **where)
-    if _HTML.search(begins[:1024]) if root is None else root.name.lower() in _HTML_ROOTS:
+    if root is None:
+        # Some servers send XML as HTML, so the header counts only if the content is not XML.
+        page = _HTML.search(begins[:1024]) or replies.is_page(headers)
+    else:
+        page = root.name.lower() in _HTML_ROOTS
+    if page:
         raise replies.page(**where)
-    # Some servers send XML as HTML, so the header counts only if the content is not XML.
-    problem = replies.unexpected(headers, **where) if root is None else None
-    if problem:
-        raise problem
     return head
 
 

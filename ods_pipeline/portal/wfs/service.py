@@ -10,7 +10,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TypeVar
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 from ods_pipeline.errors import ConfigurationError, GmlRefused, NotAPortal, RequestRefused
 from ods_pipeline.portal.http.client import Client
@@ -29,7 +29,6 @@ from ods_pipeline.portal.wfs.replies import opening
 _DOCUMENT = 64 << 20
 _COUNT = 1 << 20
 _NAMESPACES = {"http://www.opengis.net/wfs": "1.1.0", "http://www.opengis.net/wfs/2.0": "2.0.0"}
-_PORTS = {"http": 80, "https": 443}
 _T = TypeVar("_T")
 
 
@@ -219,7 +218,7 @@ class Wfs:
             url = urljoin(operations.endpoint(base), link)
         except ValueError:
             url = link
-        if _origin(url) != _origin(base):
+        if not self.client.address.contains(url):
             raise GmlRefused(
                 "the WFS says that its next features are on another host than the portal's own, "
                 "where nothing is asked and no credential goes",
@@ -238,11 +237,3 @@ def _counted(root: Root, body: bytes) -> int | None:
     count = root.attributes.get("numberMatched") or root.attributes.get("numberOfFeatures") or ""
     empty = root.name == "FeatureCollection" and tags <= {"boundedBy"}
     return int(count) if empty and count.isascii() and count.isdigit() else None
-
-
-def _origin(url: str) -> tuple[str, str, int | None]:
-    try:
-        parts = urlsplit(url)
-        return parts.scheme, (parts.hostname or "").lower(), parts.port or _PORTS.get(parts.scheme)
-    except ValueError:
-        return "", "", None

@@ -12,7 +12,7 @@ from ods_pipeline.portal.quota import pace
 from ods_pipeline.portal.quota.headers import (
     UNLIMITED,
     Refusal,
-    Window,
+    StatedWindow,
     believed,
     count,
     moment,
@@ -20,7 +20,7 @@ from ods_pipeline.portal.quota.headers import (
     windows,
 )
 from ods_pipeline.portal.quota.pace import Pace
-from ods_pipeline.portal.quota.state import Closed, Known, Lease, State, dump, parse
+from ods_pipeline.portal.quota.state import Block, Lease, State, Window, dump, parse
 
 NOW = datetime(2026, 8, 17, 12, tzinfo=UTC).timestamp()
 MIDNIGHT = datetime(2026, 8, 18, tzinfo=UTC).timestamp()
@@ -121,7 +121,7 @@ def test_nothing_is_known_of_a_quota_without_a_number_left(limit: str, reset: st
 def test_what_is_stated_is_what_is_read(left: int, limit: int, of_dataset: bool) -> None:
     prefix = "X-RateLimit-dataset-" if of_dataset else "x-ratelimit-"
     headers = {f"{prefix}Remaining": str(left), f"{prefix}LIMIT": str(limit)}
-    stated = Window(left, limit, None)
+    stated = StatedWindow(left, limit, None)
     assert windows(headers) == ((None, stated) if of_dataset else (stated, None))
 
 
@@ -177,9 +177,9 @@ def test_a_datasets_own_quota_is_told_from_the_portals(
 
 WHOLE = State(
     7,
-    Known(3, 6, NOW, 100, NOW),
-    {"é": Known(UNLIMITED, 2, NOW + 0.5)},
-    {"": Closed(NOW, 10, "day")},
+    Window(3, 6, NOW, 100, NOW),
+    {"é": Window(UNLIMITED, 2, NOW + 0.5)},
+    {"": Block(NOW, 10, "day")},
     {"host:1:2": Lease("host", 1, NOW, "d", 4, 6, True)},
     Pace(2, 3, 0.25, 5),
 )

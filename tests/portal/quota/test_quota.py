@@ -293,7 +293,7 @@ def test_whoever_waits_for_a_quota_can_be_stopped(emulator: Emulator) -> None:
 
 
 def test_as_many_datasets_at_once_as_the_portal_has_places(emulator: Emulator) -> None:
-    clients = [client_of(emulator, most=2) for _ in range(6)]
+    clients = [client_of(emulator, max_concurrent=2) for _ in range(6)]
     under_way, most = 0, 0
     lock = threading.Lock()
 
@@ -514,17 +514,17 @@ def test_the_pause_between_attempts_can_be_short() -> None:
 
 
 def test_who_gave_a_place_back_keeps_what_is_set_aside(emulator: Emulator) -> None:
-    one, other = client_of(emulator, most=1), client_of(emulator, most=1)
+    one, other = client_of(emulator, max_concurrent=1), client_of(emulator, max_concurrent=1)
     one.json(DATASETS)
     entered = threading.Event()
 
     def work() -> None:
-        with other.reserved(3, "x"), other.placed():
+        with other.reserved(3, "x"), other.download_slot():
             entered.set()
 
     thread = threading.Thread(target=work)
     with one.reserved(3, "d"):
-        with one.placed():
+        with one.download_slot():
             one.json(DATASETS)
             thread.start()
             assert not entered.wait(0.05)
@@ -532,7 +532,7 @@ def test_who_gave_a_place_back_keeps_what_is_set_aside(emulator: Emulator) -> No
         thread.join(5)
         assert [(hold.left, hold.place) for hold in state_of(one).holds.values()] == [(2, False)]
         one.json(DATASETS)
-        with one.placed():
+        with one.download_slot():
             assert [hold.place for hold in state_of(one).holds.values()] == [True]
             one.json(DATASETS)
     assert state_of(one).holds == {}
@@ -540,5 +540,5 @@ def test_who_gave_a_place_back_keeps_what_is_set_aside(emulator: Emulator) -> No
 
 def test_without_a_reservation_there_is_no_place_to_take(emulator: Emulator) -> None:
     client = client_of(emulator)
-    with client.placed():
+    with client.download_slot():
         assert state_of(client).holds == {}

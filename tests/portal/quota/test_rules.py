@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ods_pipeline.portal.quota import rules
-from ods_pipeline.portal.quota.headers import Refusal, Window
+from ods_pipeline.portal.quota.headers import Refusal, StatedWindow
 from ods_pipeline.portal.quota.rules import Full, Spent, margin
-from ods_pipeline.portal.quota.state import Known, Lease, State
+from ods_pipeline.portal.quota.state import Lease, State, Window
 
 NOW = 1_000_000.0
 RESET = NOW + 3600
@@ -51,7 +51,7 @@ def test_no_more_is_believed_to_be_left_than_there_is(limit: int, steps: list[st
             counted += 1
             stated[thread] = limit - counted
         else:
-            number, window = asked.pop(thread), Window(stated.pop(thread), limit, RESET)
+            number, window = asked.pop(thread), StatedWindow(stated.pop(thread), limit, RESET)
             state = rules.landed(state, thread)
             if window.remaining >= 0:
                 state = rules.on_response(state, number, "", (window, None), NOW)
@@ -63,20 +63,22 @@ def test_no_more_is_believed_to_be_left_than_there_is(limit: int, steps: list[st
 
 def test_a_reply_that_was_overtaken_changes_nothing() -> None:
     state = State(sent=9)
-    state = rules.on_response(state, 9, "", (Window(50, 100, RESET), None), NOW)
-    assert rules.on_response(state, 3, "", (Window(56, 100, RESET), None), NOW) == state
+    state = rules.on_response(state, 9, "", (StatedWindow(50, 100, RESET), None), NOW)
+    assert rules.on_response(state, 3, "", (StatedWindow(56, 100, RESET), None), NOW) == state
 
 
 def test_a_reply_of_yesterday_says_nothing_of_today() -> None:
-    today = State(sent=9, window=Known(99, 8, RESET, 100, RESET))
-    yesterday = Window(0, 100, NOW - 5)
+    today = State(sent=9, window=Window(99, 8, RESET, 100, RESET))
+    yesterday = StatedWindow(0, 100, NOW - 5)
     assert rules.on_response(today, 9, "", (yesterday, None), NOW) == today
     assert rules.on_response(State(sent=1), 1, "", (yesterday, None), NOW).window is None
 
 
 def test_the_next_window_counts_at_once() -> None:
-    known = State(sent=9, window=Known(0, 9, RESET, 100, RESET))
-    found = rules.on_response(known, 8, "", (Window(99, 100, RESET + 86_400), None), NOW).window
+    known = State(sent=9, window=Window(0, 9, RESET, 100, RESET))
+    found = rules.on_response(
+        known, 8, "", (StatedWindow(99, 100, RESET + 86_400), None), NOW
+    ).window
     assert found
     assert found.remaining == 98
 
@@ -84,8 +86,8 @@ def test_the_next_window_counts_at_once() -> None:
 def test_what_is_over_is_swept_away() -> None:
     state = State(
         5,
-        Known(0, 1, NOW, 100, NOW),
-        {"d": Known(0, 1, NOW - 1), "e": Known(0, 1, NOW + 1)},
+        Window(0, 1, NOW, 100, NOW),
+        {"d": Window(0, 1, NOW - 1), "e": Window(0, 1, NOW + 1)},
         {},
         {"dead": hold(process=2), "late": replace(hold(), until=NOW), "here": hold()},
     )
@@ -115,8 +117,8 @@ def test_places_are_bounded_by_the_pace_and_by_the_most() -> None:
 def test_what_is_set_aside_never_exceeds_what_is_left(
     wishes: list[tuple[int, str]], remaining: int
 ) -> None:
-    window = Known(remaining, 1, RESET, 100, RESET)
-    state = State(1, window, {"d": Known(9, 1, RESET, None, RESET)})
+    window = Window(remaining, 1, RESET, 100, RESET)
+    state = State(1, window, {"d": Window(9, 1, RESET, None, RESET)})
     for number, (requests, dataset) in enumerate(wishes):
         wants = hold(requests, dataset, place=True)
         state, _ = rules.admitted(state, f"t{number}", wants, 100)
@@ -128,6 +130,6 @@ def test_what_is_set_aside_never_exceeds_what_is_left(
 def test_only_so_many_datasets_are_remembered_those_with_least_left() -> None:
     state = State(sent=500)
     for number in range(300):
-        stated = Window(1000 - number, 1000, RESET)
+        stated = StatedWindow(1000 - number, 1000, RESET)
         state = rules.on_response(state, number, f"d{number}", (None, stated), NOW)
     assert set(state.datasets) == {f"d{number}" for number in range(200, 300)}

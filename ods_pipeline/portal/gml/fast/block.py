@@ -34,12 +34,7 @@ Resolved = dict[int, list[tuple[int, str]]]
 
 
 class Block:
-    """Some features of a document, to be read as far as a template matches them.
-
-    Args:
-        tokens: Their tags.
-        template: The template of their layer.
-    """
+    """Some features of a document, to be read as far as a template matches them."""
 
     def __init__(self, tokens: Tokens, template: Template) -> None:
         self._tokens = tokens

@@ -43,11 +43,7 @@ _LONGEST = 4 << 20  # bytes that wait for a feature's end; a longer feature is l
 
 
 class FastReader:
-    """Gives a document to the XML parser, or reads it by a template.
-
-    Args:
-        parser: The XML parser with its reader.
-    """
+    """Gives a document to the XML parser, or reads it by a template."""
 
     def __init__(self, parser: DocumentParser) -> None:
         self._parser = parser
@@ -114,7 +110,6 @@ class FastReader:
             self._end_tag = tag
 
     def _read_part(self, part: bytes) -> None:
-        """Read bytes that end with the end tag."""
         tokens = Tokens.of(part, self._end_tag) if _clean(part) else None
         if tokens is None:
             self._between_features = False

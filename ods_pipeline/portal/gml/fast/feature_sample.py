@@ -175,7 +175,6 @@ def name_in(tag: str) -> str:
 
 
 def _match(opening: list[str], closing: list[str]) -> bool:
-    """Whether these are start tags and their end tags."""
     if any(tag[0] != "<" or tag[1] == "/" or tag[-2] == "/" for tag in opening):
         return False
     return [f"</{name_in(tag)}>" for tag in opening] == closing[::-1]

@@ -169,7 +169,6 @@ class AxisOrderResolver:
 
 
 def _checked(extent: Extent | None) -> Extent | None:
-    """An extent, if it is valid."""
     if extent is None:
         return None
     try:

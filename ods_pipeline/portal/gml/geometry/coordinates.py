@@ -141,7 +141,11 @@ def are_pairs(texts: pa.Array) -> Truths:
 def parse_all(texts: pa.Array) -> tuple[Numbers, Integers] | None:
     """The numbers of many texts, and how many each has; None if one has anything else."""
     for single_spaces in (True, False):
-        lists = pc.split_pattern(texts if single_spaces else _single_spaced(texts), pattern=" ")
+        if not single_spaces:
+            # An empty text stays empty, and is no number.
+            spaced = pc.replace_substring_regex(texts, _SPACES, " ")
+            texts = pc.ascii_trim_whitespace(spaced)
+        lists = pc.split_pattern(texts, pattern=" ")
         try:
             numbers = lists.flatten().cast(pa.float64()).to_numpy()
         except pa.ArrowInvalid:
@@ -149,8 +153,3 @@ def parse_all(texts: pa.Array) -> tuple[Numbers, Integers] | None:
         counts = np.diff(lists.offsets.to_numpy()).astype(np.int64)
         return (numbers, counts) if np.isfinite(numbers).all() else None
     return None
-
-
-def _single_spaced(texts: pa.Array) -> pa.Array:
-    """The texts with one space between numbers; an empty text stays empty, and is no number."""
-    return pc.ascii_trim_whitespace(pc.replace_substring_regex(texts, _SPACES, " "))

@@ -60,6 +60,13 @@ def blank(text: str) -> bool:
     return not text.strip(" \t\r\n")
 
 
+def taken(pieces: list[str]) -> str:
+    """The text of some pieces, which are removed; empty if it is blank."""
+    text = "".join(pieces)
+    pieces.clear()
+    return "" if blank(text) else text
+
+
 def small(text: str) -> int | None:
     """A count or a dimension; None if the text is not a reasonable one."""
     text = text.strip()

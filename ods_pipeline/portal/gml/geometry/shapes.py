@@ -171,14 +171,10 @@ def _pieces(filled: FilledShape, high: bool) -> list[bytes]:
         (line,) = filled.paths
         return [_header(LINE, high, len(line)), line.tobytes()]
     if filled.type == POLYGON:
-        rings = [part for ring in filled.paths for part in (_count(len(ring)), ring.tobytes())]
+        rings = [struct.pack("<I", len(ring)) + ring.tobytes() for ring in filled.paths]
         return [_header(POLYGON, high, len(filled.paths)), *rings]
     parts = [piece for part in filled.parts for piece in _pieces(part, high)]
     return [_header(filled.type, high, len(filled.parts)), *parts]
-
-
-def _count(number: int) -> bytes:
-    return struct.pack("<I", number)
 
 
 def wkb_headers(shape: Shape, high: bool) -> list[bytes] | None:
