@@ -5,6 +5,7 @@
     ├── PortalError               the portal did not give what was requested
     │   ├── PortalUnreachable     no connection, or none that lasted
     │   ├── NotAPortal            something answers there, but no Explore API
+    │   │   ├── NoEndpoint        the address is none of the API: 404 or 410
     │   │   ├── WebPage           a login page, a firewall's, or an ordinary web site
     │   │   └── Garbled           a reply that should be JSON and is none, or not to its end
     │   ├── AccessDenied          401, 403, or a dataset whose records are not visible
@@ -120,6 +121,10 @@ class NotAPortal(PortalError):
     """Something answers at the address, but not an Explore API v2.1."""
 
     exit_status = 2
+
+
+class NoEndpoint(NotAPortal):
+    """The portal has nothing at an address of the API (status 404 or 410)."""
 
 
 class WebPage(NotAPortal):

@@ -1,10 +1,7 @@
-(
-    """The emulated portal as one object, with its HTTP server, for tests, demo and command line.
+"""The emulated portal as one object, with its HTTP server, for tests, demo and command line.
 
 What can be done to the portal is in the verbs; what it answers, in the folders of its APIs.
 """
-    ""
-)
 
 from __future__ import annotations
 

@@ -171,6 +171,16 @@ class PublisherVerbs:
             self.state.put(dataset)
             return dataset
 
+    def claim(self, dataset_id: str, field: str, **claims: Any) -> Dataset:
+        """Make the catalog declare a field otherwise than it is, such as of another ``type``."""
+        with self.state.lock:
+            dataset = self.state.dataset(dataset_id)
+            position = _position(dataset, field)
+            new = replace(dataset.fields[position], claims=claims)
+            dataset = replace(dataset, fields=_replaced(dataset.fields, position, new))
+            self.state.put(dataset)
+            return dataset
+
     def fail(self, match: str, fault: Fault, times: int | None = 1) -> None:
         """Spoil the next requests whose path and query match; for ever with ``times=None``."""
         self.faults.add(match, fault, times)

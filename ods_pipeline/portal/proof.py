@@ -23,6 +23,7 @@ from ods_pipeline.errors import (
     AccessDenied,
     DatasetNotFound,
     Miscounted,
+    NoEndpoint,
     RequestRefused,
     Uncounted,
 )
@@ -32,7 +33,7 @@ from ods_pipeline.portal.query import ALL, Query
 
 ProvenBy = Literal["live count", "catalog count", "nothing"]
 
-_NOT_COUNTED = (AccessDenied, DatasetNotFound, RequestRefused)
+_NOT_COUNTED = (AccessDenied, DatasetNotFound, NoEndpoint, RequestRefused)
 
 
 @dataclass(frozen=True)

@@ -208,9 +208,12 @@ def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool)
     fetched_at = datetime.now(UTC).isoformat(timespec="seconds")
     target = lake.partition(extractor.kind, dataset.dataset_id)
     _require_rows(portal, request)
+    asked_at = portal.client.portal_time
     received = _received(portal, request, lake, target)
     with disk_errors(target), received as (export, writer, rejected):
-        proof = _proven(portal, request, export, writer.rows, last=last)
+        # A cache may have kept the export since before it was asked for.
+        made_at = min(filter(None, (asked_at, export.made_at)), default=None)
+        proof = _proven(portal, request, made_at, writer.rows, last=last)
         held = request.guarded(writer.rows)
         if held:
             raise held
@@ -279,7 +282,12 @@ def _require_rows(portal: Portal, request: LandingRequest) -> None:
 
 
 def _proven(
-    portal: Portal, request: LandingRequest, export: Export, rows: int, *, last: bool
+    portal: Portal,
+    request: LandingRequest,
+    made_at: datetime | None,
+    rows: int,
+    *,
+    last: bool,
 ) -> dict[str, str]:
     """The entries of the receipt that say what the rows were compared with.
 
@@ -296,7 +304,7 @@ def _proven(
         miscount = error
     after = request.rules.retyped(portal.dataset(name))
     drift = request.rules.drift_of(name)
-    stood = _stood(dataset, after, export.made_at)
+    stood = _stood(dataset, after, made_at)
     if dataset.schema_hash != after.schema_hash or not (stood or (last and drift)):
         raise miscount or _moved(dataset, after)
     if stood and miscount:

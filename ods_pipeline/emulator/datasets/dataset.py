@@ -25,13 +25,14 @@ TYPES = (
 
 @dataclass(frozen=True)
 class Field:
-    """One field declaration of a dataset."""
+    """One field declaration of a dataset; the catalog says ``claims`` instead, where it lies."""
 
     name: str
     type: str
     label: str
     description: str | None = None
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    claims: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def of(cls, declared: Mapping[str, Any]) -> Field:
@@ -66,6 +67,7 @@ class Field:
             "annotations": dict(self.annotations),
             "label": self.label,
             "type": self.type,
+            **self.claims,
         }
 
 

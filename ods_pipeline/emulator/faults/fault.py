@@ -39,6 +39,26 @@ class Fault:
         return cls("status", status)
 
     @classmethod
+    def refused(cls, status: int = 403) -> Fault:
+        """An error of the API itself, as an endpoint gives it that is not open to everybody."""
+        return cls("refused", status)
+
+    @classmethod
+    def uncounted(cls) -> Fault:
+        """A reply without ``total_count``."""
+        return cls("uncounted")
+
+    @classmethod
+    def behind(cls, seconds: float) -> Fault:
+        """The catalog gives dates of the data that are so much too old."""
+        return cls("behind", seconds)
+
+    @classmethod
+    def header(cls, name: str, value: str) -> Fault:
+        """A header is set, such as ``age`` by a cache, in place of any of that name."""
+        return cls("header", text=value, unit=name)
+
+    @classmethod
     def quota(
         cls, reset: str | None = None, unit: str = "day", retry_after: int | None = None
     ) -> Fault:

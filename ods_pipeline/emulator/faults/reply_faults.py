@@ -11,6 +11,7 @@ import time
 import zlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from datetime import datetime, timedelta
 from http import HTTPStatus
 
 from ods_pipeline.emulator.faults.fault import HTML, Fault
@@ -39,6 +40,9 @@ def substitute_reply(fault: Fault) -> Reply | None:
     """The reply in place of the real one, for faults that have such a reply."""
     if fault.kind == "status":
         return _error_page(int(fault.number))
+    if fault.kind == "refused":
+        message = "You don't have permission to access the requested resource"
+        return error_reply(api_error(int(fault.number), "ForbiddenAccess", message))
     if fault.kind == "quota":
         return error_reply(_quota_error(fault))
     if fault.kind == "html" and not fault.flag:
@@ -69,6 +73,9 @@ def apply_to_reply(fault: Fault, reply: Reply) -> Reply:
     if fault.kind in _BODY_CHANGES and reply.status == 200:
         reply = _decompressed(reply)
         reply = replace(reply, body=_BODY_CHANGES[fault.kind](fault, reply))
+    if fault.kind == "header":
+        others = tuple(header for header in reply.headers if header[0] != fault.unit)
+        reply = replace(reply, headers=(*others, (fault.unit, fault.text)))
     if fault.kind == "charset" and fault.flag:
         kind = reply.content_type.partition(";")[0]
         reply = replace(reply, content_type=f"{kind}; charset={fault.text}")
@@ -207,6 +214,22 @@ def _without_last_datasets(fault: Fault, reply: Reply) -> Iterator[Piece]:
     yield json.dumps(found).encode()
 
 
+def _without_count(reply: Reply) -> Iterator[Piece]:
+    found = json.loads(b"".join(reply.body))
+    del found["total_count"]
+    yield json.dumps(found).encode()
+
+
+def _with_older_dates(fault: Fault, reply: Reply) -> Iterator[Piece]:
+    found = json.loads(b"".join(reply.body))
+    for dataset in found["results"] if isinstance(found, dict) else found:
+        default = dataset["metas"]["default"]
+        if default["data_processed"]:
+            moment = datetime.fromisoformat(default["data_processed"])
+            default["data_processed"] = (moment - timedelta(seconds=fault.number)).isoformat()
+    yield json.dumps(found).encode()
+
+
 _BODY_CHANGES: dict[str, Callable[[Fault, Reply], Iterable[Piece]]] = {
     "html": lambda _, reply: [LOGIN_PAGE],
     "appended_error": lambda _, reply: _with_appended(reply.body, _error_document(reply)),
@@ -219,6 +242,8 @@ _BODY_CHANGES: dict[str, Callable[[Fault, Reply], Iterable[Piece]]] = {
     "miscount": _with_wrong_counts,
     "charset": _in_charset,
     "fewer_datasets": _without_last_datasets,
+    "uncounted": lambda _, reply: _without_count(reply),
+    "behind": _with_older_dates,
 }
 
 

@@ -21,7 +21,6 @@ from ods_pipeline.portal.exports import csv, parquet
 from ods_pipeline.portal.exports.columns import Columns, OnBad, Typing
 from ods_pipeline.portal.exports.field_names import listed
 from ods_pipeline.portal.exports.sniffing import (
-    made_at,
     opening_of_csv,
     require_newer,
     require_of_dataset,
@@ -177,7 +176,7 @@ def _sent(
     ) -> bytes:
         head = first(status, headers, chunks, where)
         require_of_dataset(headers, dataset.dataset_id)
-        made.append(made_at(headers))
+        made.append(replies.made_at(headers))
         require_newer(made[-1], dataset.data_processed)
         return head
 

@@ -9,12 +9,12 @@ from __future__ import annotations
 from typing import Any
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import AccessDenied, DatasetNotFound, PortalFailure, RequestRefused
+from ods_pipeline.errors import AccessDenied, DatasetNotFound, NoEndpoint, PortalFailure
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 
 # What a portal answers at an endpoint that it does not give to everybody.
-CLOSED = (AccessDenied, DatasetNotFound)
+_CLOSED = (AccessDenied, DatasetNotFound, NoEndpoint)
 
 
 def sample(client: Client, dataset: Dataset, query: dict[str, Any]) -> list[dict[str, Any]]:
@@ -32,14 +32,12 @@ def sample(client: Client, dataset: Dataset, query: dict[str, Any]) -> list[dict
     try:
         body = client.json(dataset_path(dataset.dataset_id, "/records"), query)
         records = body.get("results") if isinstance(body, dict) else None
-    except RequestRefused:
-        raise
-    except CLOSED:
+    except _CLOSED:
         records = None
     if not isinstance(records, list):
         try:
             records = client.json(dataset_path(dataset.dataset_id, "/exports/json"), query)
-        except CLOSED:
+        except _CLOSED:
             records = None
     if not isinstance(records, list):
         raise PortalFailure(

@@ -10,9 +10,8 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from email.message import Message
-from email.utils import parsedate_to_datetime
 
 from ods_pipeline.dataset import instant
 from ods_pipeline.errors import DataError, Unproven
@@ -54,16 +53,6 @@ def opening_of_csv(
             **where,
         )
     return head
-
-
-def made_at(headers: Mapping[str, str]) -> datetime | None:
-    """When the portal made a reply, by its own clock: a cache may have kept it since."""
-    try:
-        sent = parsedate_to_datetime(headers.get("Date", ""))
-        age = max(0, int(headers.get("Age") or 0))
-        return sent.astimezone(UTC) - timedelta(seconds=age)
-    except (ValueError, TypeError, OverflowError):
-        return None
 
 
 def require_newer(made: datetime | None, data_processed: str) -> None:

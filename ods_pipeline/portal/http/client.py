@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import requests
@@ -120,6 +121,12 @@ class Client:
     def requests_by_this_thread(self) -> int:
         """Requests that the calling thread has sent; a dataset is landed by one thread."""
         return self._sender.requests_by_this_thread
+
+    @property
+    def portal_time(self) -> datetime | None:
+        """The time by the portal's clock, to the second; None if no reply has told it yet."""
+        offset = self._sender.clock_offset
+        return None if offset is None else datetime.now(UTC) + offset
 
     @property
     def quota(self) -> Quota | None:

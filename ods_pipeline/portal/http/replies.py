@@ -9,12 +9,14 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 from ods_pipeline.errors import (
     AccessDenied,
     DatasetNotFound,
-    NotAPortal,
+    NoEndpoint,
     PortalError,
     PortalFailure,
     QuotaExhausted,
@@ -44,6 +46,16 @@ def opening(
     if is_page(headers):
         raise page(**where)
     return b""
+
+
+def made_at(headers: Mapping[str, str]) -> datetime | None:
+    """When the portal made a reply, by its own clock: a cache may have kept it since."""
+    try:
+        sent = parsedate_to_datetime(headers.get("Date", ""))
+        age = max(0, int(headers.get("Age") or 0))
+        return sent.astimezone(UTC) - timedelta(seconds=age)
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def at_most(most: int, chunks: Iterator[bytes]) -> bytes:
@@ -93,7 +105,7 @@ def failure(
         return DatasetNotFound(_with("the portal does not know it", message), **where)
     if status in {404, 410}:
         advice = f"{portal} answers, but it has no Explore API v2.1 there (status {status})"
-        return NotAPortal(_with(advice, message), **where)
+        return NoEndpoint(_with(advice, message), **where)
     if status < 500 and status not in {408, 425}:
         return RequestRefused(
             _with(f"the portal refuses the query (status {status})", message), **where

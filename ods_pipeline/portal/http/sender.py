@@ -14,6 +14,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from importlib import metadata
 from urllib.parse import urljoin
 
@@ -63,6 +64,8 @@ class Sender:
         self._count = itertools.count(1)
         self.requests_made = 0
         self.quota: Quota | None = None
+        # How far the portal's clock is ahead of ours, by its last reply.
+        self.clock_offset: timedelta | None = None
         # Places that stayed closed to the newest that was known.
         self._closed: set[str] = set()
 
@@ -172,6 +175,9 @@ class Sender:
         waited = time.monotonic() - started
         self._budget.on_response(counted, response.status_code, response.headers, waited)
         headers = response.headers
+        made = replies.made_at(headers)
+        if made:
+            self.clock_offset = made - datetime.now(UTC)
         if "X-RateLimit-Remaining" in headers:
             self.quota = Quota(
                 limit=headers.get("X-RateLimit-Limit", ""),
@@ -189,6 +195,8 @@ class Sender:
             self._local.process = os.getpid()
             unproxied(session, self._address)
             session.headers["User-Agent"] = _USER_AGENT
+            # A proxy may keep an export of yesterday under today's address.
+            session.headers["Cache-Control"] = "no-cache"
         ours: requests.Session = self._local.session
         return ours
 
