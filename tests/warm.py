@@ -89,7 +89,9 @@ def _serve() -> None:
     import ods_pipeline.portal.features.features
     import ods_pipeline.sync.run
     import ods_pipeline.warehouse.duckdb  # noqa: F401
+    from tests import retries
 
+    retries.shorten()
     gc.freeze()
     # The threads that libraries start for themselves know what to do when their process forks.
     warnings.simplefilter("ignore", DeprecationWarning)
