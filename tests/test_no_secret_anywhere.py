@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import logging
 import pickle
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
@@ -24,7 +23,7 @@ from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
 from tests.dagster.world import RECORDS
-from tests.person import answered, environment
+from tests.person import answered, environment, warm
 from tests.place import CALLBACK, KEY, SECRET, TOKENS, Place, echo, settled
 from tests.search import told
 
@@ -204,15 +203,6 @@ def test_a_portal_that_repeats_what_it_was_sent_is_not_repeated(place: Place, ki
     assert not place.leaks(*TOKENS)
 
 
-# As the console script does, with every log at DEBUG in a file.
-TYPED = """\
-import logging
-logging.basicConfig(level=logging.DEBUG, filename="debug.log")
-from ods_pipeline.cli.main import main
-main()
-"""
-
-
 @pytest.mark.parametrize("kind", ["key", "login"])
 def test_the_command_line_prints_no_secret(place: Place, kind: str) -> None:
     place.log_in()
@@ -224,14 +214,7 @@ def test_the_command_line_prints_no_secret(place: Place, kind: str) -> None:
         settings["ODS_TOKEN_FILE"] = str(place.kept)
 
     def types(*words: str) -> int:
-        done = subprocess.run(
-            [sys.executable, "-c", TYPED, *words],
-            cwd=place.folder,
-            env=environment(**settings),
-            capture_output=True,
-            text=True,
-            check=False,
-        )
+        done = warm().run(words, place.folder, environment(**settings), log="debug.log")
         place.said += [done.stdout, done.stderr]
         return done.returncode
 
@@ -240,6 +223,7 @@ def test_the_command_line_prints_no_secret(place: Place, kind: str) -> None:
     place.portal.revoke_logins()
     assert [types(*words) for words in (["sync", "--json"], ["whoami"])] == [2, 2]
     assert types("doctor")
+    assert "DEBUG:" in (place.folder / "debug.log").read_text()
     assert not place.leaks()
     assert not place.secrets.within(place.urls())
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import atexit
 import gc
 import json
+import logging
 import os
 import subprocess
 import sys
@@ -52,7 +53,7 @@ class Warm:
         return int(self._process.stdout.readline())
 
     def run(
-        self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str]
+        self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str], log: str = ""
     ) -> subprocess.CompletedProcess[str]:
         """Run a command to its end.
 
@@ -60,11 +61,12 @@ class Warm:
             words: As typed after `ods-pipeline`.
             folder: The folder in which it is typed.
             environment: All of its environment.
+            log: A file that every logger writes into, at DEBUG.
         """
         with tempfile.TemporaryDirectory(prefix="ods-pipeline-typed-") as streams, self._lock:
             out, err = Path(streams, "out"), Path(streams, "err")
             task = {"words": words, "folder": str(folder), "environment": dict(environment)}
-            task |= {"out": str(out), "err": str(err)}
+            task |= {"out": str(out), "err": str(err), "log": log}
             try:
                 status = self._status_of(task)
             except BaseException:
@@ -89,7 +91,9 @@ def _serve() -> None:
     import ods_pipeline.portal.features.features
     import ods_pipeline.sync.run
     import ods_pipeline.warehouse.duckdb  # noqa: F401
+    from tests import retries
 
+    retries.shorten()
     gc.freeze()
     # The threads that libraries start for themselves know what to do when their process forks.
     warnings.simplefilter("ignore", DeprecationWarning)
@@ -105,7 +109,7 @@ def _serve() -> None:
 
 
 def _become(
-    words: list[str], folder: str, environment: dict[str, str], out: str, err: str
+    words: list[str], folder: str, environment: dict[str, str], out: str, err: str, log: str
 ) -> NoReturn:
     for descriptor, path, mode in ((0, os.devnull, "r"), (1, out, "a"), (2, err, "a")):
         with open(path, mode) as stream:
@@ -114,6 +118,8 @@ def _become(
     os.environ.clear()
     os.environ.update(environment)
     sys.argv = ["ods-pipeline", *words]
+    if log:
+        logging.basicConfig(level=logging.DEBUG, filename=log)
     status: Any = 1
     try:
         from ods_pipeline.cli.main import main

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pytest
 
 from ods_pipeline.cli import main
@@ -83,11 +84,13 @@ class Desk:
     """A portal, a user's folder, and the command line in this process.
 
     Attributes:
+        warehouse: A connection of the user's own to the file that is loaded into.
         truths: What the portal held, from the moment when a run began.
     """
 
     emulator: Emulator
     folder: Path
+    warehouse: duckdb.DuckDBPyConnection
     streams: pytest.CaptureFixture[str]
     patch: pytest.MonkeyPatch
     truths: list[Rows] = field(default_factory=list)
@@ -119,7 +122,7 @@ class Desk:
 
     def landed(self, lane: Lane) -> tuple[Rows | None, Rows | None]:
         """What lake and warehouse hold."""
-        return landed(self.folder, lane.kind), loaded(self.folder, lane.kind)
+        return landed(self.folder, lane.kind), loaded(self.warehouse, lane.kind)
 
 
 def _entry(told: str, kind: str) -> Mapping[str, Any]:
@@ -143,7 +146,7 @@ class Portals:
         """A desk with the portal as it was when its first version had landed."""
         with pytest.MonkeyPatch.context() as patch:
             if lane.name not in self.begun:
-                self._begin(lane, Desk(_portal(lane), self.folder / lane.name, streams, patch))
+                self._begin(lane, streams, patch)
             emulator, landed, datasets = self.begun[lane.name]
             emulator.faults.clear()
             for dataset in emulator.state.datasets():
@@ -151,19 +154,31 @@ class Portals:
             for dataset in datasets:
                 emulator.state.put(dataset)
             shutil.copytree(landed, folder)
-            yield Desk(emulator, folder, streams, patch)
+            with _kept_open(folder) as warehouse:
+                yield Desk(emulator, folder, warehouse, streams, patch)
 
-    def _begin(self, lane: Lane, desk: Desk) -> None:
-        desk.publish(1)
-        ended = desk.sync(lane)
-        assert (ended.status, ended.action) == (0, "landed"), ended.said
-        assert desk.landed(lane) == (desk.truths[0], desk.truths[0])
-        self.begun[lane.name] = (desk.emulator, desk.folder, desk.emulator.state.datasets())
+    def _begin(
+        self, lane: Lane, streams: pytest.CaptureFixture[str], patch: pytest.MonkeyPatch
+    ) -> None:
+        emulator, folder = _portal(lane), self.folder / lane.name
+        folder.mkdir()
+        with _kept_open(folder) as warehouse:
+            desk = Desk(emulator, folder, warehouse, streams, patch)
+            desk.publish(1)
+            ended = desk.sync(lane)
+            assert (ended.status, ended.action) == (0, "landed"), ended.said
+            assert desk.landed(lane) == (desk.truths[0], desk.truths[0])
+        self.begun[lane.name] = (emulator, folder, emulator.state.datasets())
 
     def close(self) -> None:
         """Shut them all."""
         for emulator, _, _ in self.begun.values():
             emulator.close()
+
+
+def _kept_open(folder: Path) -> duckdb.DuckDBPyConnection:
+    """A connection to the warehouse of a folder: with one open, DuckDB opens others at once."""
+    return duckdb.connect(folder / "warehouse.duckdb")
 
 
 def _portal(lane: Lane) -> Emulator:

@@ -6,7 +6,6 @@ read of table and partition: nothing of the client's own code takes part.
 
 from __future__ import annotations
 
-import contextlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import date, datetime
@@ -94,16 +93,15 @@ def landed(folder: Path, kind: str) -> Rows | None:
         return _of_table(file.read())
 
 
-def loaded(folder: Path, kind: str) -> Rows | None:
+def loaded(warehouse: duckdb.DuckDBPyConnection, kind: str) -> Rows | None:
     """What the table in the warehouse holds; None without one."""
     table = "towns" if kind == "records" else "towns__features"
     names = [field["name"] for field in FIELDS]
     columns = ", ".join(f'ST_AsWKB("{n}") AS "{n}"' if n == "place" else f'"{n}"' for n in names)
-    with duckdb.connect(folder / "warehouse.duckdb", read_only=True) as connection:
-        schemas = connection.execute(
-            "SELECT schema_name FROM duckdb_tables() WHERE table_name = ?", [table]
-        ).fetchall()
-        with contextlib.suppress(IndexError):
-            sql = f'SELECT {columns} FROM "{schemas[0][0]}"."{table}"'
-            return _of_table(connection.sql(sql).to_arrow_table())
-    return None
+    schemas = warehouse.execute(
+        "SELECT schema_name FROM duckdb_tables() WHERE table_name = ?", [table]
+    ).fetchall()
+    if not schemas:
+        return None
+    sql = f'SELECT {columns} FROM "{schemas[0][0]}"."{table}"'
+    return _of_table(warehouse.sql(sql).to_arrow_table())

@@ -26,6 +26,7 @@ from ods_pipeline.portal.auth import OAuth2
 from ods_pipeline.portal.auth.uninterrupted import unbroken
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.http.client import Client
+from tests import retries
 from tests.portal.auth.crowd import ROOT
 from tests.portal.auth.world import TOKEN, Making, World, seen
 
@@ -135,7 +136,7 @@ def test_threads_that_waited_for_a_renewal_share_its_failure(world: World) -> No
 def test_an_endpoint_that_is_not_up_yet_is_tried_again(world: World) -> None:
     world.log_in()
     world.clock.now += 2 * HOUR
-    client = world.client(attempts=3)
+    client = world.client(attempts=3, pause=retries.USUAL)
     world.emulator.close()
     began = time.monotonic()
     with pytest.raises(PortalUnreachable):

@@ -20,6 +20,7 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
+from tests import retries
 from tests.portal.answers import answering
 
 ALWAYS = "."
@@ -96,8 +97,9 @@ def test_export_parameters_are_spelled_as_the_api_does(client: Client) -> None:
     ids=lambda fault: f"{fault.kind} {fault.number or ''}",
 )
 def test_a_failure_that_passes_is_tried_again_after_a_pause(
-    emulator: Emulator, client: Client, fault: Fault
+    emulator: Emulator, fault: Fault
 ) -> None:
+    client = Client(emulator.url, attempts=2, pause=retries.USUAL)
     emulator.fail(ALWAYS, fault, times=1)
     started = time.monotonic()
     assert client.json(DATASETS)["total_count"] == 0
