@@ -15,7 +15,7 @@ from typing import Any
 import duckdb
 
 from ods_pipeline.errors import WarehouseError, WarehouseLocked
-from ods_pipeline.warehouse.names import quoted
+from ods_pipeline.warehouse.names import literal, quoted
 
 # Memory and threads for a load, each tried when the one before was too little. The first is enough
 # for any number of rows, the others are for hundreds of columns: DuckDB keeps a row group of all of
@@ -32,6 +32,8 @@ _SETTINGS = """
     SET enable_progress_bar = false; -- it writes to stdout
     PRAGMA disable_optimizer; -- at statements as plain as ours it costs more than it gives
     SET autoinstall_known_extensions = false; -- all that is needed is in the core
+    SET autoload_known_extensions = false;
+    SET python_enable_replacements = false; -- a table's name must not find a variable of ours
 """
 # Size of the smallest database, which is all that DuckDB writes to make one.
 _HEADERS = 12_288
@@ -52,6 +54,7 @@ _SENTENCES = (
     ("Permission denied", "{path} cannot be written: correct its permissions"),
     ("Cannot open file", "{path} cannot be written: check the folder that it is in"),
 )
+_NO_MEMORY = re.compile(r"(allocate|pin) block")
 _DAMAGED = "Corrupt database file"
 
 
@@ -71,6 +74,13 @@ def _failure(
             portal=portal,
             dataset=dataset,
         )
+    if isinstance(error, duckdb.OutOfMemoryException) or _NO_MEMORY.search(text):
+        return WarehouseError(
+            f"the table takes more memory than {path} can be given on this machine: free some, or "
+            "load it where there is more",
+            portal=portal,
+            dataset=dataset,
+        )
     for sign, sentence in _SENTENCES:
         if sign in text:
             return WarehouseError(sentence.format(path=path), portal=portal, dataset=dataset)
@@ -86,14 +96,9 @@ def _failure(
 
 @contextmanager
 def _out_of_memory_ignored() -> Iterator[None]:
-    """Ignore the two errors by which DuckDB says that it ran out of memory."""
-    try:
+    """Ignore that DuckDB ran out of memory, in the middle or, in other words, at the commit."""
+    with suppress(duckdb.OutOfMemoryException, duckdb.TransactionException):
         yield
-    except duckdb.OutOfMemoryException:
-        return
-    except duckdb.TransactionException as error:
-        if "failed to pin block" not in str(error):
-            raise
 
 
 def _remove_half_made(path: Path) -> None:
@@ -172,12 +177,15 @@ class Session:
 
     def types(self, schema: str, table: str) -> dict[str, str] | None:
         """Type of each column of a table, in order; None if there is no such table."""
-        # A query of the table itself: DuckDB reads its lists of tables from end to end each time.
+        # Not from the list of tables, which DuckDB reads from end to end each time; and not by
+        # DESCRIBE, which takes the name of a missing table that ends in `.csv` for a file.
         try:
-            found = self.run(f"DESCRIBE {self.named(schema, table)}")
+            found = self.run(
+                f"SELECT name, type FROM pragma_table_info({literal(self.named(schema, table))})"
+            )
         except duckdb.CatalogException:
             return None
-        return {name: kind for name, kind, *_ in found}
+        return dict(found)
 
     def column_comments(self, schema: str, table: str) -> dict[str, str]:
         """The comments of a table's columns that have one.

@@ -86,12 +86,12 @@ class DuckDBWarehouse:
     def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
         """See `Warehouse.loaded`."""
         with self._session.failures(portal):
-            return self._log(schema_name(portal)).loaded()
+            return self._log(portal).loaded()
 
-    def _log(self, schema: str) -> LoadLog:
-        if schema not in self._logs:
-            self._logs[schema] = LoadLog(self._session, schema)
-        return self._logs[schema]
+    def _log(self, portal: str) -> LoadLog:
+        if portal not in self._logs:
+            self._logs[portal] = LoadLog(self._session, schema_name(portal), portal)
+        return self._logs[portal]
 
     def _load_list(self, path: Path, kind: str) -> Load:
         landed = read_partition(path)
@@ -107,14 +107,14 @@ class DuckDBWarehouse:
                 action = "loaded"
                 with self._session.transaction():
                     self._session.run(f"DELETE FROM {table}")
-                    self._log(schema).record(LogEntry(HELD))
+                    self._log(portal).record(LogEntry(HELD))
         return Load(schema, HELD, action, 0, Difference(), time.monotonic() - started, "")
 
     def _load(self, partition: Partition, verdict: str, contract: Contract) -> Load:
         started = time.monotonic()
         receipt = partition.receipt
         with self._session.failures(receipt.portal, receipt.dataset_id):
-            log = self._log(partition.schema)
+            log = self._log(partition.receipt.portal)
             former = renames.former_tables(self._session, log, partition)
             self._refuse_clash(partition, former)
             renamed = renames.rename(self._session, log, partition, former)
@@ -150,7 +150,7 @@ class DuckDBWarehouse:
             seconds=0.0,
             content_hash=receipt.content_hash,
         )
-        log, entry = self._log(schema), _entry(partition, load, verdict)
+        log, entry = self._log(receipt.portal), _entry(partition, load, verdict)
         if action == "loaded":
             fill.fill(self._session, log, partition, wanted, entry, fresh=current is None)
             self._written += 1
@@ -176,7 +176,7 @@ class DuckDBWarehouse:
         if table.lower() in RESERVED and receipt.kind not in _LISTS:
             raise refused(partition, f"the table {table} is kept for the warehouse's own use")
         own = {entry.table for entry in former}
-        for other, entry in self._log(schema).newest(table).items():
+        for other, entry in self._log(receipt.portal).newest(table).items():
             same = (other, entry.dataset_id) == (table, receipt.dataset_id) or other in own
             if not same and self._session.exists(schema, other):
                 raise refused(
@@ -209,7 +209,7 @@ class DuckDBWarehouse:
         types = self._session.types(partition.schema, partition.table)
         if types is None:
             return None
-        newest = self._log(partition.schema).newest(partition.table)
+        newest = self._log(partition.receipt.portal).newest(partition.table)
         entry = newest.get(partition.table, LogEntry(partition.table))
         return TableState(types, "", {}, entry.content_hash, entry.version)
 

@@ -8,8 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse.connection import Session
-from ods_pipeline.warehouse.names import LOADS, folded
+from ods_pipeline.warehouse.names import CATALOG, HELD, LOADS, folded, literal
 from ods_pipeline.warehouse.protocol import LoadedTable
 
 _COLUMNS = """
@@ -55,14 +56,33 @@ class LoadLog:
     # Entries written by this process, which may have the file open more than once.
     _written = 0
 
-    def __init__(self, session: Session, schema: str) -> None:
+    def __init__(self, session: Session, schema: str, portal: str) -> None:
+        """Read whose log it is.
+
+        Raises:
+            WarehouseError: The schema is another portal's, whose name is the same in SQL.
+        """
         self._session = session
-        self._schema = schema
+        self._schema, self._portal = schema, portal
         self._loads = session.named(schema, LOADS)
         self._forget()
+        self._require_own()
         # For logs of before there were such columns.
         for column in ("dataset_uid VARCHAR", "rejected BIGINT"):
             session.run(f"ALTER TABLE IF EXISTS {self._loads} ADD COLUMN IF NOT EXISTS {column}")
+
+    def _require_own(self) -> None:
+        """Refuse a schema that was filled from another portal: `a.b` and `a-b` are both `a_b`."""
+        comments = self._session.table_comments(self._schema)
+        # Tables of before the log had a comment say in theirs whose they are.
+        said = (comments.get(table, "").partition(" — ")[0] for table in (LOADS, CATALOG, HELD))
+        owners = {text.rpartition(" of ")[2] for text in said if " of " in text}
+        if owners and self._portal not in owners:
+            raise WarehouseError(
+                f"the schema {self._schema} holds the portal {min(owners)}, whose name is the same "
+                "in SQL: load this one into another warehouse (ODS_WAREHOUSE)",
+                portal=self._portal,
+            )
 
     def newest(self, table: str) -> dict[str, LogEntry]:
         """The newest entries of the tables of a name in any case, by their exact names."""
@@ -135,6 +155,8 @@ class LoadLog:
     def _make(self) -> None:
         if not self._known_to_exist():
             self._session.run(f"CREATE TABLE IF NOT EXISTS {self._loads} ({_COLUMNS})")
+            whose = literal(f"Loads of {self._portal}")
+            self._session.run(f"COMMENT ON TABLE {self._loads} IS {whose}")
 
     def make_schema(self) -> None:
         """Make the portal's schema if there is none; to be called in a transaction."""
