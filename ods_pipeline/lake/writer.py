@@ -77,7 +77,6 @@ class PartitionWriter:
     def __exit__(self, *exception: object) -> None:
         """Drop what was not published."""
         self._pool.shutdown()
-        self._content.close()
         with contextlib.suppress(OSError, pa.ArrowException):
             if self._parquet:
                 self._parquet.close()

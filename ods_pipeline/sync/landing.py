@@ -15,6 +15,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import pyarrow as pa
+
 from ods_pipeline.dataset import Dataset, instant, same_moment
 from ods_pipeline.errors import (
     HeldBack,
@@ -29,6 +31,7 @@ from ods_pipeline.errors import (
     Uncounted,
     Unproven,
 )
+from ods_pipeline.lake.content_hash import content_of, is_current
 from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.rejected import RejectedValues
@@ -157,6 +160,7 @@ def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
         total += size
         request.on_bytes(size)
 
+    before = _content_before(request, lake)
     counting = replace(request, on_bytes=count)
     for attempt in range(1, _ATTEMPTS + 1):
         try:
@@ -174,9 +178,20 @@ def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
             dataset = counting.dataset
     previous = request.previous
     same = previous is not None and (
-        (previous.content_hash, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
+        (before, previous.schema_hash) == (receipt.content_hash, receipt.schema_hash)
     )
     return LandingResult(receipt, not same, total, time.monotonic() - started)
+
+
+def _content_before(request: LandingRequest, lake: Lake) -> str:
+    """The digest of what is landed, computed anew where an older version wrote another kind."""
+    digest = request.previous.content_hash if request.previous else ""
+    if not digest or is_current(digest):
+        return digest
+    try:
+        return content_of(lake.partition(request.extractor.kind, request.dataset.dataset_id))
+    except (OSError, pa.ArrowException):
+        return ""  # It is damaged, and what comes now is new.
 
 
 def _again(portal: Portal, request: LandingRequest, error: OdsPipelineError) -> Dataset:

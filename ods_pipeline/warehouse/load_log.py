@@ -67,9 +67,11 @@ class LoadLog:
         self._loads = session.named(schema, LOADS)
         self._forget()
         self._require_own()
-        # For logs of before there were such columns.
-        for column in ("dataset_uid VARCHAR", "rejected BIGINT"):
-            session.run(f"ALTER TABLE IF EXISTS {self._loads} ADD COLUMN IF NOT EXISTS {column}")
+        self._complete_columns = False
+        # For logs of before there was such a column.
+        session.run(
+            f"ALTER TABLE IF EXISTS {self._loads} ADD COLUMN IF NOT EXISTS dataset_uid VARCHAR"
+        )
 
     def _require_own(self) -> None:
         """Refuse a schema that was filled from another portal: `a.b` and `a-b` are both `a_b`."""
@@ -157,6 +159,11 @@ class LoadLog:
             self._session.run(f"CREATE TABLE IF NOT EXISTS {self._loads} ({_COLUMNS})")
             whose = literal(f"Loads of {self._portal}")
             self._session.run(f"COMMENT ON TABLE {self._loads} IS {whose}")
+        if not self._complete_columns:
+            # Only where something is written: a log that is read stays as it is.
+            column = "ADD COLUMN IF NOT EXISTS rejected BIGINT"
+            self._session.run(f"ALTER TABLE {self._loads} {column}")
+            self._complete_columns = True
 
     def make_schema(self) -> None:
         """Make the portal's schema if there is none; to be called in a transaction."""

@@ -13,6 +13,7 @@ import pytest
 
 from ods_pipeline.emulator import Emulator, Fault, Quirks
 from ods_pipeline.errors import Uncounted
+from ods_pipeline.lake import content_hash
 from ods_pipeline.lake.holds import read_holds
 from ods_pipeline.lake.lake import receipt
 from ods_pipeline.lake.receipt import Receipt
@@ -391,3 +392,19 @@ def test_parquet_csv_and_wfs_give_one_table_of_every_odd_value_at_once(tmp_path:
     assert (str(first["day"]), first["number"], first["whole"]) == ("2024-03-02", None, 12)
     assert second["shape"] is None
     assert first["shape"] is not None
+
+
+def test_u1_what_was_landed_with_another_digest_is_compared_by_its_rows(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as older:
+        older.setattr(content_hash, "ALGORITHM", "duckdb2.0.0.2")
+        desk.sync()
+    assert landed(desk).content_hash.startswith("duckdb2.0.0.2:")
+    assert desk.actions() == {"towns": "unchanged"}
+    assert desk.actions(mode=Mode.verify) == {"towns": "unchanged"}
+    desk.emulator.republish("towns", shuffle=True)
+    assert desk.actions() == {"towns": "same content"}
+    assert landed(desk).content_hash.startswith(content_hash.ALGORITHM)
+    desk.emulator.publish("towns", records=TOWNS[1:])
+    assert desk.actions() == {"towns": "landed"}

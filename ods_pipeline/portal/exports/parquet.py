@@ -7,6 +7,7 @@ unpack to, more than a machine holds. Page headers are read in a file of their o
 from __future__ import annotations
 
 import contextlib
+import itertools
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -36,8 +37,10 @@ _NUMBER = 8
 class Spooled:
     """A Parquet export on disk, whose footer has been read and found sound."""
 
-    def __init__(self, parquet: pq.ParquetFile, schema: pa.Schema) -> None:
-        self._parquet = parquet
+    def __init__(
+        self, parquet: pq.ParquetFile, schema: pa.Schema, repeating: Sequence[str] = ()
+    ) -> None:
+        self._parquet, self._repeating = parquet, list(repeating)
         self.schema = schema
         self.rows: int = parquet.metadata.num_rows
 
@@ -52,14 +55,74 @@ class Spooled:
             DataError: A value is larger than any honest one.
         """
         with parquet_errors():
-            for number in range(self._parquet.num_row_groups):
-                rows = self._rows_at_once(self._parquet.metadata.row_group(number))
+            for groups in self._runs():
+                footer = self._parquet.metadata
+                rows = min(self._rows_at_once(footer.row_group(number)) for number in groups)
                 for batch in self._parquet.iter_batches(
-                    rows, row_groups=[number], columns=columns, use_threads=False
+                    rows, row_groups=groups, columns=columns, use_threads=False
                 ):
                     # The reader accepts any bytes as text, and any number as an offset of a list.
                     batch.validate(full=True)
                     yield from self._written_out(batch)
+
+    def _runs(self) -> Iterator[list[int]]:
+        """Row groups in their order, small ones together: each reading costs a look at all."""
+        run: list[int] = []
+        rows = 0
+        for number in range(self._parquet.num_row_groups):
+            more = self._parquet.metadata.row_group(number).num_rows
+            if run and rows + more > ROWS_PER_BATCH:
+                yield run
+                run, rows = [], 0
+            run.append(number)
+            rows += more
+        if run:
+            yield run
+
+    def require_bounded(self, most: int) -> None:
+        """Refuse values that repeat so often that they are no data, before any is written out.
+
+        Args:
+            most: Bytes that an export of so many records may have.
+
+        Raises:
+            DataError: A few kilobytes stand for more than that.
+        """
+        if not self._repeating:
+            return
+        with parquet_errors():
+            if self._at_most() > most:
+                require_size("the Parquet export, written out,", self._repeated(), most)
+
+    def _at_most(self) -> int:
+        """Bytes of the repeating columns if each value were the longest one."""
+        total = 0
+        for groups in self._runs():
+            footer = self._parquet.metadata
+            values = max(
+                (
+                    footer.row_group(number).column(place).num_values
+                    for number in groups
+                    for place in range(footer.num_columns)
+                ),
+                default=0,
+            )
+            first = self._parquet.iter_batches(
+                1, row_groups=groups, columns=self._repeating, use_threads=False
+            )
+            for batch in itertools.islice(first, 1):
+                total += sum(map(_longest, batch.columns)) * values * len(groups)
+        return total
+
+    def _repeated(self) -> int:
+        """Bytes of the repeating columns as they are, from their dictionaries."""
+        total = 0
+        for groups in self._runs():
+            for batch in self._parquet.iter_batches(
+                ROWS_PER_BATCH, row_groups=groups, columns=self._repeating, use_threads=False
+            ):
+                total += sum(map(_written_size, batch.columns))
+        return total
 
     def _written_out(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """The same rows without dictionaries, in pieces that stay small."""
@@ -118,7 +181,7 @@ def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
             repeating = _repeating(plain.metadata)
             parquet = _opened(file, repeating) if repeating else plain
         with plain, parquet:
-            yield Spooled(parquet, plain.schema_arrow)
+            yield Spooled(parquet, plain.schema_arrow, repeating)
 
 
 def _opened(file: IO[bytes], as_dictionaries: Sequence[str] = ()) -> pq.ParquetFile:
@@ -184,10 +247,25 @@ def _repeating(footer: pq.FileMetaData) -> list[str]:
     )
 
 
-def _longest(column: pa.Array) -> int:
-    """Bytes of the longest value of a dictionary; 0 where there is none."""
+def _inner(column: pa.Array) -> pa.Array:
+    """The values of a column of lists."""
     while pa.types.is_nested(column.type) and not pa.types.is_dictionary(column.type):
         column = column.flatten() if not pa.types.is_struct(column.type) else column.field(0)
+    return column
+
+
+def _written_size(column: pa.Array) -> int:
+    """Bytes of the values that a dictionary stands for."""
+    column = _inner(column)
+    if not pa.types.is_dictionary(column.type):
+        return 0
+    lengths = pc.binary_length(column.dictionary).cast(pa.int64())
+    return int(pc.sum(lengths.take(column.indices)).as_py() or 0)
+
+
+def _longest(column: pa.Array) -> int:
+    """Bytes of the longest value of a dictionary; 0 where there is none."""
+    column = _inner(column)
     if not pa.types.is_dictionary(column.type):
         return 0
     longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0

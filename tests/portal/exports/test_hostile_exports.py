@@ -12,6 +12,7 @@ from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -408,3 +409,36 @@ def test_a_name_that_comes_twice_is_refused_in_either_format(tmp_path: Path) -> 
                 exports.open_export(client, of_fields("a"), format, staging_dir=tmp_path),  # type: ignore[arg-type]
             ):
                 raise AssertionError("it was read")
+
+
+def test_k4_a_dictionary_that_stands_for_terabytes_is_refused_before_it_is_written_out(
+    tmp_path: Path,
+) -> None:
+    indices = pa.array(np.zeros(5_000_000, np.int32))
+    text = pa.DictionaryArray.from_arrays(indices, ["x" * 100_000])
+    lists = pa.ListArray.from_arrays(np.arange(0, 5_000_001, 5, dtype=np.int32), text)
+    for column in (text, lists):
+        body = written(pa.table({"a": column}), compression="zstd")
+        assert len(body) < 500_000
+        with (
+            parquet.spooled([body], tmp_path) as file,
+            pytest.raises(DataError, match="written out, has more than 466 GB"),
+        ):
+            file.require_bounded(limits.export_bytes(None))
+
+
+def test_k4_a_text_that_honestly_repeats_is_read(tmp_path: Path) -> None:
+    text = pa.array(["a licence of some length " * 4] * 300_000)
+    with parquet.spooled([written(pa.table({"a": text}))], tmp_path) as file:
+        file.require_bounded(limits.export_bytes(300_000))
+        assert sum(batch.num_rows for batch in file.batches()) == 300_000
+
+
+def test_k9_thousands_of_row_groups_are_read_several_at_once(tmp_path: Path) -> None:
+    sink = io.BytesIO()
+    with pq.ParquetWriter(sink, pa.schema({"a": pa.int64()})) as writer:
+        for number in range(3_000):
+            writer.write_table(pa.table({"a": [number]}))
+    with parquet.spooled([sink.getvalue()], tmp_path) as file:
+        (batch,) = file.batches()
+    assert batch.column("a").to_pylist() == list(range(3_000))
