@@ -19,6 +19,7 @@
     ├── DataError                 the data arrived but cannot be trusted
     │   ├── TypeMismatch          a value is not of its field's declared type
     │   ├── SchemaMismatch        the export's columns are not the dataset's fields
+    │   ├── TooLarge              larger than any honest portal's
     │   ├── NothingToLand         the dataset holds no records
     │   │   └── NothingToCompare      nothing of it is landed
     │   ├── GmlRefused            a GML document that cannot be read rightly, or is hostile
@@ -43,7 +44,7 @@ from datetime import datetime
 from typing import Any
 
 from ods_pipeline.dataset import plain
-from ods_pipeline.redaction import redacted
+from ods_pipeline.redaction import excerpt, redacted
 
 _LONGEST, _LONGEST_VALUE = 1500, 80
 
@@ -84,8 +85,7 @@ class OdsPipelineError(Exception):
 
 def shown(value: object) -> str:
     """A value of a portal for a message: without secrets, and cut where it is long."""
-    text = redacted(repr(value))
-    return text if len(text) <= _LONGEST_VALUE else f"{text[: _LONGEST_VALUE - 3]}…"
+    return excerpt(repr(value), _LONGEST_VALUE)
 
 
 def _restored(
@@ -206,7 +206,7 @@ class DataError(OdsPipelineError):
     """The data arrived but cannot be trusted."""
 
     #: Whether the same would come of the same data, so that they need not be fetched again.
-    lasting = True
+    lasting = False
 
 
 class TypeMismatch(DataError):
@@ -218,6 +218,8 @@ class TypeMismatch(DataError):
         value: The value in the export, as text without secrets.
         further: How many other such values there are, with examples; empty for none.
     """
+
+    lasting = True
 
     def __init__(
         self, field: str, row: int, value: object, expected: str, further: str = ""
@@ -238,15 +240,21 @@ class SchemaMismatch(DataError):
 class NothingToLand(DataError):
     """The dataset has no records, at most attachments or links."""
 
-    lasting = False
-
 
 class NothingToCompare(NothingToLand):
     """A comparison was asked for, and nothing of the dataset is landed."""
 
 
+class TooLarge(DataError):
+    """What came is larger than any honest portal's."""
+
+    lasting = True
+
+
 class GmlRefused(DataError):
     """A GML document cannot be read correctly, or is hostile."""
+
+    lasting = True
 
 
 class NoXml(GmlRefused):
@@ -257,8 +265,6 @@ class NoXml(GmlRefused):
 
 class Unproven(DataError):
     """Rows, dates or structure of the data contradict what the portal says."""
-
-    lasting = False
 
 
 class Miscounted(Unproven):
@@ -293,8 +299,6 @@ class HeldBack(DataError):
         verdict: `emptied`, `shrunk`, `frozen`, `quarantined` or `unproven`.
         change: How the columns differ, for people; empty if they are not the reason.
     """
-
-    lasting = False
 
     def __init__(self, verdict: str, message: str, *, change: str = "", **context: str) -> None:
         super().__init__(message, **context)

@@ -63,3 +63,9 @@ def redacted(text: str) -> str:
     for secret in sorted([*_CONFIGURED, *_TEMPORARY], key=len, reverse=True):
         text = text.replace(secret, "…")
     return text
+
+
+def excerpt(text: str, most: int) -> str:
+    """The beginning of a text for a message; a secret that the cut would halve is removed first."""
+    whole = redacted(text)
+    return whole if len(whole) <= most else f"{whole[: most - 1]}…"

@@ -170,6 +170,8 @@ def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
             break
         except OdsPipelineError as error:
             error.received = total
+            if attempt == _ATTEMPTS and isinstance(error, SchemaMismatch):
+                error = _disagreement(error, request.dataset, dataset)
             hopeless = attempt == _ATTEMPTS or getattr(error, "repeated", False)
             passing = isinstance(error, _PASSING) and not hopeless
             if not passing or portal.client.cancelled.is_set():
@@ -198,24 +200,25 @@ def _again(portal: Portal, request: LandingRequest, error: OdsPipelineError) -> 
     """The dataset as it is now, to fetch it once more.
 
     Raises:
-        SchemaMismatch: Its columns contradict the catalog, and nothing was edited meanwhile.
         HeldBack: Its fields changed, and the contract forbids that.
     """
-    before = request.dataset
-    dataset = request.rules.retyped(portal.dataset(before.dataset_id))
-    if isinstance(error, SchemaMismatch) and before.stamp == dataset.stamp:
-        lasting = SchemaMismatch(
-            f"{error.message}; nothing was edited meanwhile, so export and catalog disagree: ask "
-            "the publisher to process the dataset again",
-            dataset=before.dataset_id,
-            portal=before.portal,
-        )
-        lasting.received = error.received
-        raise lasting from error
+    dataset = request.rules.retyped(portal.dataset(request.dataset.dataset_id))
     frozen = replace(request, dataset=dataset).frozen()
     if frozen:
         raise frozen from error
     return dataset
+
+
+def _disagreement(error: SchemaMismatch, before: Dataset, dataset: Dataset) -> SchemaMismatch:
+    """The error of columns that contradict the catalog twice; final if nothing was edited."""
+    if before.stamp != dataset.stamp:
+        return error
+    final = SchemaMismatch(
+        f"{error.message}; nothing was edited meanwhile, so export and catalog disagree: ask the "
+        "publisher to process the dataset again"
+    )
+    final.lasting, final.received = True, error.received
+    return final
 
 
 def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool) -> Receipt:

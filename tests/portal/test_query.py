@@ -11,7 +11,8 @@ from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.query import quoted_field, quoted_text
 
-TEXT = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), min_size=1)
+LETTERS = st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0\x1f")
+TEXT = st.text(LETTERS, min_size=1)
 AWKWARD = st.sampled_from(['"', "\\", '\\"', "'", "a' OR 1=1", '" OR "" = "', "`", "%", "\\\\"])
 
 

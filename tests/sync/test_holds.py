@@ -118,10 +118,10 @@ def test_how_much_a_table_may_lose_is_for_the_user_to_say(desk: Desk) -> None:
     assert desk.sync(rules=lenient)["three"].action == "landed"
 
 
-def test_an_empty_dataset_is_counted_once_and_again_when_it_moves(desk: Desk) -> None:
+def test_an_empty_dataset_is_fetched_once_and_again_when_it_moves(desk: Desk) -> None:
     desk.emulator.publish("empty", fields=FIELDS, records=[])
-    assert desk.actions()["empty"] == "skipped"
-    assert desk.actions()["empty"] == "skipped"
+    assert desk.actions()["empty"] == "landed"
+    assert desk.actions()["empty"] == "unchanged"
     assert len(desk.emulator.requests) == 1
     desk.emulator.publish("empty", records=rows(1))
     assert desk.actions()["empty"] == "landed"

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset, Field
-from ods_pipeline.errors import SchemaMismatch
+from ods_pipeline.errors import SchemaMismatch, Unproven
 from ods_pipeline.portal.exports.field_names import listed, match
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_rows
 from ods_pipeline.portal.query import Query
@@ -94,7 +94,14 @@ class Columns:
 
         Raises:
             SchemaMismatch: It does.
+            Unproven: It has none of them, so that it may be no export at all.
         """
+        if self.missing and not self.parts:
+            raise Unproven(
+                f"what came has none of the {len(self.missing)} columns that the catalog declares",
+                portal=dataset.portal,
+                dataset=dataset.dataset_id,
+            )
         if self.missing:
             raise SchemaMismatch(
                 f"the export lacks {listed(self.missing)}, which the catalog declares",

@@ -25,6 +25,7 @@ from ods_pipeline.portal.exports.sniffing import require_csv
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_size
 from ods_pipeline.portal.query import quoted_field
+from ods_pipeline.redaction import excerpt
 from ods_pipeline.tables.batches import map_ahead
 from ods_pipeline.tables.columns import joiners
 from ods_pipeline.tables.values import LIST_SEPARATOR
@@ -114,8 +115,9 @@ class _Splitter:
         try:
             return _split(block, self._texts)
         except pa.ArrowInvalid as error:
-            reason = str(error).splitlines()[0][:200]
-            raise Unproven(f"the CSV export breaks its own structure: {reason}") from error
+            # Without the error of Arrow behind it, which may show a whole row with a secret in it.
+            reason = excerpt(str(error).splitlines()[0], 200)
+            raise Unproven(f"the CSV export breaks its own structure: {reason}") from None
 
 
 def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:

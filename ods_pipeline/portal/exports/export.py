@@ -178,7 +178,7 @@ def _sent(
         head = first(status, headers, chunks, where)
         require_of_dataset(headers, dataset.dataset_id)
         made.append(replies.made_at(headers))
-        require_newer(made[-1], dataset.data_processed)
+        require_newer(headers, dataset.data_processed)
         return head
 
     with client.exchange(url, opening) as chunks:

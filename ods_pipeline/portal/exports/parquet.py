@@ -27,6 +27,7 @@ from ods_pipeline.portal.http.limits import (
     require_rows,
     require_size,
 )
+from ods_pipeline.redaction import excerpt
 from ods_pipeline.tables.batches import BYTES_PER_BATCH, ROWS_PER_BATCH
 
 # The most bytes of a batch before the lengths of its values are known, and after.
@@ -279,5 +280,5 @@ def parquet_errors() -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, MemoryError) as error:
-        reason = (str(error) or type(error).__name__).splitlines()[0][:200]
-        raise Unproven(f"the Parquet export cannot be read whole: {reason}") from error
+        reason = excerpt((str(error) or type(error).__name__).splitlines()[0], 200)
+        raise Unproven(f"the Parquet export cannot be read whole: {reason}") from None

@@ -10,12 +10,13 @@ import itertools
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
 from email.message import Message
 
 from ods_pipeline.dataset import instant
 from ods_pipeline.errors import DataError, Unproven
 from ods_pipeline.portal.http import replies
+from ods_pipeline.redaction import excerpt
 
 _LOOKED_AT = 4096
 _CHARSET = re.compile(r"charset\s*=\s*[\"']?([^\s;\"']+)", re.IGNORECASE)
@@ -55,15 +56,17 @@ def opening_of_csv(
     return head
 
 
-def require_newer(made: datetime | None, data_processed: str) -> None:
-    """Refuse an export that was made before the data that it should hold.
+def require_newer(headers: Mapping[str, str], data_processed: str) -> None:
+    """Refuse an export that a cache has kept since before the data that it should hold.
 
     Raises:
         Unproven: A cache on the way kept it since.
     """
-    processed = instant(data_processed)
+    made, processed = replies.made_at(headers), instant(data_processed)
+    if headers.get("Age", "0") == "0" or not made or not processed:
+        return
     # The header has whole seconds.
-    if made and processed and made + timedelta(seconds=1) < processed:
+    if made + timedelta(seconds=1) < processed:
         raise Unproven(
             f"the export was made at {made:%Y-%m-%d %H:%M:%S} UTC, before the data of "
             f"{processed:%Y-%m-%d %H:%M:%S}: a cache on the way keeps old ones"
@@ -148,5 +151,5 @@ def _json_error(head: bytes) -> str:
         return "JSON"
     words = document.get("message") or document.get("error")
     code = document.get("error_code") or ""
-    text = str(words or code)[:300].rstrip(".")
+    text = excerpt(str(words or code), 300).rstrip(".")
     return f"an error ({text})" if text else "JSON"

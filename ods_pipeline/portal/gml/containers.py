@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from ods_pipeline.errors import ConfigurationError, GmlRefused, Unproven
 from ods_pipeline.portal.gml.geometry.markup import GML, Context, local
 from ods_pipeline.portal.gml.names import NameEscaper
+from ods_pipeline.redaction import excerpt
 
 MEMBERS = frozenset({"featureMember", "featureMembers", "member", "members"})
 #: Elements that describe a collection.
@@ -73,7 +74,7 @@ def _count(text: str) -> int | None:
     if not text or text == "unknown":
         return None
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise GmlRefused(f"the document counts its features as {text[:40]!r}")
+        raise GmlRefused(f"the document counts its features as {excerpt(text, 40)!r}")
     return int(text)
 
 

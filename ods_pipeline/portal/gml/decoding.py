@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 from ods_pipeline.errors import GmlRefused, NoXml, Unproven
+from ods_pipeline.redaction import excerpt
 
 #: Size of the blocks that a document is read in; batches end where a block ends.
 BLOCK = 1 << 18
@@ -95,7 +96,7 @@ def _encoding(head: bytes) -> tuple[str, int]:
 
 def _require_xml(head: bytes) -> None:
     """Refuse what servers send instead of GML."""
-    start = head.lstrip()[:200]
+    start = head.lstrip()[:_PROLOG]
     if not start:
         raise Unproven("the document is empty")
     if start.startswith((b"{", b"[")):
@@ -107,7 +108,7 @@ def _require_xml(head: bytes) -> None:
 
 
 def _excerpt(start: bytes) -> str:
-    return " ".join(start.decode("utf-8", "replace").split())[:120]
+    return excerpt(" ".join(start.decode("utf-8", "replace").split()), 120)
 
 
 def parser() -> pyexpat.XMLParserType:

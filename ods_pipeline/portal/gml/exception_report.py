@@ -11,6 +11,7 @@ from xml.sax.saxutils import unescape
 
 from ods_pipeline.errors import ServiceException
 from ods_pipeline.portal.gml.geometry.markup import local
+from ods_pipeline.redaction import excerpt
 
 REPORTS = frozenset({"ExceptionReport", "ServiceExceptionReport"})
 
@@ -49,7 +50,7 @@ class ExceptionReport:
 
     def exception(self) -> ServiceException:
         """The report as an error."""
-        return ServiceException(self._code, self._locator, " ".join(self._texts)[:_LONGEST])
+        return ServiceException(self._code, self._locator, excerpt(" ".join(self._texts), _LONGEST))
 
 
 def find_report(data: bytes) -> ServiceException | None:

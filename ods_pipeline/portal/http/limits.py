@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from ods_pipeline.errors import DataError
+from ods_pipeline.errors import TooLarge
 
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
@@ -72,9 +72,9 @@ def size(number: int) -> str:
     return f"{value:,.0f} {unit}"
 
 
-def refusal(what: str, met: str, most: str) -> DataError:
+def refusal(what: str, met: str, most: str) -> TooLarge:
     """The error of a reply of which a part is larger than any honest one's."""
-    return DataError(
+    return TooLarge(
         f"{what} has {met}, and no honest portal needs more than {most}; nothing of it was kept: "
         "ask the publisher what it is"
     )
@@ -84,7 +84,7 @@ def require_size(what: str, number: int, most: int) -> None:
     """Refuse what takes too many bytes.
 
     Raises:
-        DataError: It does.
+        TooLarge: It does.
     """
     if number > most:
         raise refusal(what, f"more than {size(min(number, 2 * most))}", size(most))
@@ -94,7 +94,7 @@ def require_number(what: str, number: int, most: int, unit: str) -> None:
     """Refuse what has too many parts.
 
     Raises:
-        DataError: It has.
+        TooLarge: It has.
     """
     if number > most:
         raise refusal(what, f"{number:,} {unit}", f"{most:,}")
@@ -104,11 +104,11 @@ def require_rows(rows: int, counted: int | None, what: str = "the export") -> No
     """Refuse far more rows than the catalog counts, if it does; few more are the proof's to judge.
 
     Raises:
-        DataError: They are far more.
+        TooLarge: They are far more.
     """
     require_number(what, rows, BOUNDS.rows, "rows")
     if counted is not None and rows > BOUNDS.times * counted + BOUNDS.surplus:
-        raise DataError(
+        raise TooLarge(
             f"{what} has {rows:,} rows where the portal counts {counted:,}; nothing of it was "
             "kept: ask the publisher what it is"
         )
@@ -130,10 +130,10 @@ def require_honest_packing(unpacked: int, packed: int, what: str) -> None:
         what: Where they were met.
 
     Raises:
-        DataError: It does.
+        TooLarge: It does.
     """
     if unpacked > BOUNDS.suspect and unpacked > BOUNDS.ratio * max(packed, 1):
-        raise DataError(
+        raise TooLarge(
             f"{what} unpacks {size(packed)} to {size(unpacked)}, and data are not packed tighter "
             f"than {BOUNDS.ratio}:1; nothing of it was kept: ask the publisher what it is"
         )
@@ -143,7 +143,7 @@ def bounded(chunks: Iterable[bytes], what: str, most: int) -> Iterator[bytes]:
     """The same chunks, as long as they are no more than so many bytes.
 
     Raises:
-        DataError: They are more; in the iteration.
+        TooLarge: They are more; in the iteration.
     """
     total = 0
     for chunk in chunks:

@@ -15,6 +15,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from ods_pipeline.redaction import excerpt
 from ods_pipeline.tables.curves import Numbers, Unreadable
 
 Integers = np.ndarray[Any, np.dtype[np.int64]]
@@ -129,7 +130,7 @@ def scalar(text: str) -> float:
 
 def _shown(text: str) -> str:
     text = " ".join(text[:200].split())
-    return repr(text if len(text) <= 60 else text[:57] + "…")
+    return repr(excerpt(text, 60))
 
 
 def are_pairs(texts: pa.Array) -> Truths:

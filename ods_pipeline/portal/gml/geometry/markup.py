@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from ods_pipeline.redaction import excerpt
 from ods_pipeline.tables.curves import Unreadable
 
 #: Marks besides element names and attributes: here is a text, here an element ends.
@@ -146,7 +147,7 @@ def _node(name: str, attributes: dict[str, str], parent: Node, *, kept: bool) ->
         raise Unreadable(f"has {local(name)} in {parent.name}, which is not GML")
     declared = attributes.get("srsDimension") or attributes.get("dimension") or ""
     if declared and small(declared) is None:
-        raise Unreadable(f"declares a dimension of {declared[:60]!r}")
+        raise Unreadable(f"declares a dimension of {excerpt(declared, 60)!r}")
     return Node(
         name=local(name),
         attributes=attributes,

@@ -13,6 +13,7 @@ from functools import lru_cache
 import pyproj
 
 from ods_pipeline.errors import GmlRefused
+from ods_pipeline.redaction import excerpt
 
 CRS84 = "OGC:CRS84"
 
@@ -82,7 +83,9 @@ def srs(name: str) -> Srs:
     crs, short = _named(name)
     known = _definition(crs, name)
     if known.is_geocentric:
-        raise GmlRefused(f"the srsName {name[:200]!r} is geocentric, which maps cannot show")
+        raise GmlRefused(
+            f"the srsName {excerpt(name, 200)!r} is geocentric, which maps cannot show"
+        )
     axes = known.axis_info
     north = len(axes) > 1 and _north_first(known)
     return Srs(
@@ -113,7 +116,7 @@ def _named(name: str) -> tuple[str, bool]:
         match = form.fullmatch(name)
         if match:
             return _crs(match.groupdict().get("authority", "CRS"), match["code"]), True
-    raise GmlRefused(f"the srsName {name[:200]!r} has no known form")
+    raise GmlRefused(f"the srsName {excerpt(name, 200)!r} has no known form")
 
 
 def _crs(authority: str, code: str) -> str:
@@ -130,7 +133,7 @@ def _definition(crs: str, name: str) -> pyproj.CRS:
         return pyproj.CRS.from_user_input(crs)
     except pyproj.exceptions.CRSError as error:
         raise GmlRefused(
-            f"the srsName {name[:200]!r} names a CRS that PROJ does not know"
+            f"the srsName {excerpt(name, 200)!r} names a CRS that PROJ does not know"
         ) from error
 
 
