@@ -33,6 +33,11 @@ DOMAIN = "data.economie.gouv.fr"
 COMMANDS = Path(sys.executable).parent
 
 
+def at_the_emulator(source: str, portal: Emulator) -> str:
+    """The Python of a page, whichever portal it names, run on the sample portal."""
+    return re.sub(r'(?<=Portal\(")[a-z.]+', portal.url, source)
+
+
 def blocks(language: str, page: str = README) -> list[str]:
     return re.findall(rf"```{language}\n(.*?)```", page, re.DOTALL)
 
@@ -89,7 +94,7 @@ def test_the_python_of_the_readme_runs(
     portal: Emulator, capsys: pytest.CaptureFixture[str]
 ) -> None:
     for source in blocks("python"):
-        exec(compile(source.replace(DOMAIN, portal.url), "README.md", "exec"), {})
+        exec(compile(at_the_emulator(source, portal), "README.md", "exec"), {})
     assert "14 datasets" in capsys.readouterr().out
 
 
@@ -208,7 +213,7 @@ def test_every_section_on_credentials_works_as_it_stands(title: str, tmp_path: P
                 reader.types(command)
         for source in blocks("python", section):
             assert "15 datasets" in reader.runs(
-                sys.executable, "-c", source.replace(DOMAIN, portal.url)
+                sys.executable, "-c", at_the_emulator(source, portal)
             )
         if "ods-pipeline sync" in section:
             assert list(tmp_path.glob("data/lake/*/records/staff-only-counters.parquet"))

@@ -29,7 +29,7 @@ def _address(target: Target) -> Address:
     """The portal that was named; the sample portal is not taken by default, as elsewhere."""
     from ods_pipeline.portal.http.address import Address
 
-    if not target.portal:
+    if target.sample:
         raise ConfigurationError("ODS_PORTAL is not set: name the portal of your account")
     return Address.parse(target.portal)
 

@@ -52,13 +52,15 @@ def _session(target: Target) -> Iterator[Session]:
     from ods_pipeline.portal.portal import Portal
 
     with contextlib.ExitStack() as stack:
-        if target.portal:
+        if not target.sample:
             address = Address.parse(target.portal)
             credentials = target.access.credentials(address, target.data_dir)
         else:
             from ods_pipeline.cli.sample_portal import sample_portal
 
-            serving = stack.enter_context(sample_portal(withheld=target.access.given))
+            serving = stack.enter_context(
+                sample_portal(named=bool(target.portal), withheld=target.access.given)
+            )
             address, credentials = Address.parse(serving), None
         portal = Portal(address.base, credentials)
         yield Session(portal, credentials, Lake.of(target.data_dir, portal.slug), target)

@@ -17,7 +17,7 @@ import click
 from ods_pipeline.cli import account, commands
 from ods_pipeline.cli.process import prepare
 from ods_pipeline.cli.target import Access, Target
-from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.errors import ConfigurationError, OdsPipelineError
 from ods_pipeline.lake.files import data_folder
 from ods_pipeline.warehouse.opening import default_url
 
@@ -25,7 +25,8 @@ _LAST_WAIT = 60
 
 _EPILOG = """\b
 Settings can be given as options or in the environment:
-  ODS_PORTAL         domain or URL of the portal; without it the sample portal is started
+  ODS_PORTAL         domain or URL of the portal; `sample`, or on a terminal nothing, is the
+                     sample portal of this package
   ODS_DATA_DIR       folder of lake, warehouse and logins (default: data)
   ODS_WAREHOUSE      duckdb:///PATH (default: warehouse.duckdb in the data folder)
   ODS_API_KEY        API key, or instead of it:
@@ -44,7 +45,10 @@ Exit status: 0 all good, 1 some datasets failed, 2 bad usage or configuration,
 
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
-    "--portal", envvar="ODS_PORTAL", metavar="ADDRESS", help="Domain or URL of the portal."
+    "--portal",
+    envvar="ODS_PORTAL",
+    metavar="ADDRESS",
+    help="Domain or URL of the portal; `sample` for the sample portal.",
 )
 @click.option("--data-dir", envvar="ODS_DATA_DIR", metavar="FOLDER", help="Lake and warehouse.")
 @click.option("--warehouse", envvar="ODS_WAREHOUSE", metavar="URL", help="Where tables are loaded.")
@@ -76,6 +80,12 @@ def cli(
 
     Start with `ods-pipeline plan`, which fetches no data, then `ods-pipeline sync`.
     """
+    given = {"--portal": portal, "--data-dir": data_dir, "--warehouse": warehouse}
+    empty = [name for name, text in given.items() if text is not None and not text.strip()]
+    if os.environ.get("ODS_PORTAL", "unset").strip() == "" and not portal:
+        empty.append("ODS_PORTAL")
+    if empty:
+        raise ConfigurationError(f"{empty[0]} is empty: give it a value, or leave it out")
     access = Access(
         api_key or "", api_key_in_query, client_id or "", client_secret or "", token_file or ""
     )

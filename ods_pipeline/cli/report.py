@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Iterator, Sequence
@@ -22,7 +23,12 @@ from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.lake.verify import Audit
 from ods_pipeline.portal.http.sender import Quota
-from ods_pipeline.sync.outcome import Outcome, display_name, exit_status
+from ods_pipeline.sync.outcome import (
+    Outcome,
+    display_name,
+    exit_status,
+    waits_for_a_person,
+)
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.run import Watcher
 
@@ -71,6 +77,8 @@ def show_sync(summary: Summary, warehouse: str, *, as_json: bool) -> None:
         for text in (outcome.change and f"columns: {outcome.change}", outcome.note):
             if text:
                 console.print(f"  {escape(outcome.name)}: {escape(text)}")
+        if waits_for_a_person(outcome):
+            console.print(f"  {escape(outcome.name)}: to accept it, {escape(accepting(outcome))}")
     console.print(_totals(summary, quiet))
     console.print(f"warehouse: {escape(warehouse)}")
 
@@ -115,8 +123,19 @@ def _as_dict(summary: Summary) -> dict[str, object]:
         "bytes": sum(outcome.bytes for outcome in summary.outcomes),
         "quota": asdict(summary.quota) if summary.quota else None,
         "counts": dict(Counter(outcome.action for outcome in summary.outcomes)),
-        "datasets": [asdict(outcome) for outcome in summary.outcomes],
+        "datasets": [_outcome(outcome) for outcome in summary.outcomes],
     }
+
+
+def _outcome(outcome: Outcome) -> dict[str, object]:
+    accept = accepting(outcome) if waits_for_a_person(outcome) else None
+    return {**asdict(outcome), "to_accept": accept}
+
+
+def accepting(outcome: Outcome) -> str:
+    """The command by which a person takes what is held of a dataset."""
+    features = " --features" if outcome.kind == "features" else ""
+    return f"ods-pipeline sync {shlex.quote(outcome.dataset_id)}{features} --accept"
 
 
 def show_plan(steps: Sequence[Planned], requests: int, *, as_json: bool) -> None:
@@ -220,7 +239,7 @@ def progress() -> Iterator[Watcher]:
     columns = (
         TextColumn("{task.description}"),
         BarColumn(),
-        TextColumn("{task.completed}/{task.total} datasets"),
+        TextColumn("{task.fields[done]}"),
         TextColumn("{task.fields[size]}"),
         TimeElapsedColumn(),
     )
@@ -233,13 +252,14 @@ class _Bar(Watcher):
 
     def __init__(self, bar: Progress) -> None:
         self._bar = bar
-        self._task: TaskID = bar.add_task("reading the catalog", total=None, size="")
-        self._size = 0
+        self._task: TaskID = bar.add_task("reading the catalog", total=None, size="", done="")
+        self._size = self._ended = self._total = 0
         self._fetched: set[str] = set()
 
     def planned(self, steps: Sequence[Planned]) -> None:
         self._fetched = {display_name(step.dataset_id, step.extractor.kind) for step in steps}
-        self._bar.update(self._task, total=len(steps), description="fetching")
+        self._total = len(steps)
+        self._bar.update(self._task, total=self._total, description="fetching", done=self._done())
 
     def received(self, kind: PartitionKind, dataset_id: str, size: int) -> None:
         self._size += size
@@ -247,7 +267,11 @@ class _Bar(Watcher):
         self._bar.update(self._task, size=f"{_size(self._size)}  {escape(name)}")
 
     def ended(self, outcome: Outcome) -> None:
-        self._bar.advance(self._task, outcome.name in self._fetched)
+        self._ended += outcome.name in self._fetched
+        self._bar.update(self._task, completed=self._ended, done=self._done())
+
+    def _done(self) -> str:
+        return f"{self._ended}/{self._total} datasets"
 
 
 def _console() -> Console:
@@ -265,8 +289,9 @@ def _table(*columns: str) -> Table:
         table.add_column(
             name.removeprefix(">"),
             justify="right" if right else "left",
-            no_wrap=right or name in {"dataset", "verdict", "outcome"},
-            overflow="fold",
+            no_wrap=right or name in {"dataset", "title", "verdict", "outcome"},
+            overflow="ellipsis" if name == "title" else "fold",
+            min_width=20 if name == "title" else None,
         )
     return table
 

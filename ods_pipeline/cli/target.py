@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from ods_pipeline.portal.http.address import Address
 
 
+#: What names the sample portal where a portal's address is asked for.
+SAMPLE = "sample"
+
+
 @dataclass(frozen=True)
 class Access:
     """Credentials as they were given; what is empty was not.
@@ -92,7 +96,7 @@ class Target:
     """What a command works on.
 
     Attributes:
-        portal: Domain or URL; empty for the sample portal.
+        portal: Domain or URL; `sample`, or empty, for the sample portal.
         data_dir: Root of lake, warehouse and tokens.
         warehouse: URL of the warehouse.
         access: Credentials for the portal.
@@ -102,3 +106,8 @@ class Target:
     data_dir: Path
     warehouse: str
     access: Access
+
+    @property
+    def sample(self) -> bool:
+        """Whether the sample portal is meant."""
+        return self.portal in {"", SAMPLE}

@@ -19,6 +19,7 @@ from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.signing import Credentials
 from ods_pipeline.portal.proof import prove, prove_by_catalog
 from ods_pipeline.portal.query import ALL, Query
+from ods_pipeline.tables.schema import with_geoarrow
 
 if TYPE_CHECKING:
     import geopandas
@@ -132,6 +133,9 @@ class Portal:
     ) -> pa.Table:
         """The records of a dataset, typed by the catalog's declarations and counted.
 
+        Geometries are WKB in longitude and latitude and say so in the terms of GeoArrow, so that
+        `GeoDataFrame.from_arrow` and DuckDB take them for what they are.
+
         Args:
             dataset_id: Identifier of the dataset.
             format: Export that the rows come through; the table is the same. A dataset whose
@@ -173,8 +177,10 @@ class Portal:
         """
         dataset = self.dataset(dataset_id)
         with exports.open_export(self.client, dataset, format, query) as export:
+            schema = with_geoarrow(export.schema)
             proven = self._proven(export.batches, dataset, query)
-            yield pa.RecordBatchReader.from_batches(export.schema, proven)
+            marked = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in proven)
+            yield pa.RecordBatchReader.from_batches(schema, marked)
 
     def _proven(
         self, batches: Iterator[pa.RecordBatch], dataset: Dataset, query: Query

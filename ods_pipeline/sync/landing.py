@@ -40,7 +40,7 @@ from ods_pipeline.portal.exports.export import Export
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.proof import Proof, live_count, prove_by_catalog
 from ods_pipeline.sync.extractor import RECORDS, Extractor
-from ods_pipeline.sync.rules import ACCEPT_WITH, DEFAULT, Rules
+from ods_pipeline.sync.rules import DEFAULT, Rules
 from ods_pipeline.tables.geometry import primary
 
 # A second try costs a whole download, so it is spent on failures that may pass: a broken
@@ -62,7 +62,7 @@ _SETTLED = timedelta(seconds=5)
 # from the disk as many as there are processors, of those that come in a stream a few more.
 _READERS = threading.BoundedSemaphore(min(os.cpu_count() or 1, 4))
 _STREAMS = threading.BoundedSemaphore(4)
-_ACCEPT = f"look at it, and if it is right accept it with {ACCEPT_WITH}"
+_ACCEPT = "look at it, and accept it if it is right"
 
 
 @dataclass(frozen=True)

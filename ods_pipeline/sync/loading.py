@@ -21,7 +21,6 @@ from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.options import Options
 from ods_pipeline.sync.outcome import SOUND, Outcome, held_outcome
 from ods_pipeline.sync.plan import Planned
-from ods_pipeline.sync.rules import ACCEPT_WITH
 from ods_pipeline.sync.verdict import COLUMN_HOLDS, Kind, Verdict
 from ods_pipeline.warehouse.names import CATALOG, table_name
 from ods_pipeline.warehouse.protocol import Load, LoadedTable, Warehouse
@@ -61,9 +60,8 @@ def load_dataset(
         contract="evolve" if options.accept and shown else contract,
     )
     if load.action == "quarantined":
-        reason = load.quarantine(ACCEPT_WITH)
         name, change = planned.dataset_id, str(load.change)
-        raise HeldBack(str(Kind.QUARANTINED), reason, change=change, dataset=name)
+        raise HeldBack(str(Kind.QUARANTINED), load.quarantine, change=change, dataset=name)
     return load
 
 

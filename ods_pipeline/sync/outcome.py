@@ -127,7 +127,8 @@ def outcome_of_error(planned: Planned, error: OdsPipelineError) -> Outcome:
         case NothingToCompare():
             return replace(failed, action="skipped", reason=error.message)
     if decided.skips and isinstance(error, _CONFIRMS):
-        if planned.named and decided.kind is not Kind.NO_GEOMETRY:
+        withdrawn = planned.landed is not None and decided.kind is Kind.WITHDRAWN
+        if planned.named and not withdrawn and decided.kind is not Kind.NO_GEOMETRY:
             return failed
         if planned.landed:
             return held_outcome(failed, decided.kind, decided.reason)
@@ -145,6 +146,11 @@ def held_outcome(outcome: Outcome, kind: Kind, reason: str) -> Outcome:
     return replace(outcome, action="held", verdict=str(kind), reason=reason)
 
 
+def waits_for_a_person(outcome: Outcome) -> bool:
+    """Whether it is held until a person accepts it, unless the portal changes again."""
+    return outcome.action == "held" and outcome.verdict in ALARMING
+
+
 def exit_status(outcomes: Iterable[Outcome]) -> int:
     """The exit status of a run.
 
@@ -154,7 +160,7 @@ def exit_status(outcomes: Iterable[Outcome]) -> int:
     """
     ended = list(outcomes)
     actions = {outcome.action for outcome in ended}
-    waiting = any(item.action == "held" and item.verdict in ALARMING for item in ended)
+    waiting = any(map(waits_for_a_person, ended))
     if waiting or actions & {"failed", "differs"}:
         return 1
     return 3 if "deferred" in actions else 0

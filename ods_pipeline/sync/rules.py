@@ -160,6 +160,3 @@ class Rules:
 
 _UNDECIDED = TableRules()
 DEFAULT = Rules()
-
-#: How a person accepts what is held, for messages.
-ACCEPT_WITH = "`ods-pipeline sync --accept`, or `accept: true` in Dagster's launchpad"

@@ -7,12 +7,13 @@ does not belong here.
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Iterable
 from typing import Any
 
 import pyarrow as pa
 
-from ods_pipeline.dataset import Field
+from ods_pipeline.dataset import GEOGRAPHIC, Field
 from ods_pipeline.errors import SchemaMismatch
 
 _ARROW: dict[str, pa.DataType] = {
@@ -75,6 +76,26 @@ def arrow_field(field: Field) -> pa.Field:
 def _type_name(kind: pa.DataType) -> str:
     # Parquet calls a list's values `element`, Arrow `item`.
     return str(kind).replace("<element: ", "<item: ")
+
+
+def with_geoarrow(schema: pa.Schema) -> pa.Schema:
+    """The same columns, in which geometries say that they are, and in which reference system.
+
+    In the terms of GeoArrow: GeoPandas, DuckDB's spatial and others find them by that.
+    """
+    extension = {
+        "ARROW:extension:name": "geoarrow.wkb",
+        "ARROW:extension:metadata": json.dumps({"crs": "OGC:CRS84", "crs_type": "authority_code"}),
+    }
+    return pa.schema(
+        [
+            item.with_metadata({**(item.metadata or {}), **extension})
+            if (item.metadata or {}).get(b"ods_type", b"").decode() in GEOGRAPHIC
+            else item
+            for item in schema
+        ],
+        schema.metadata,
+    )
 
 
 def pandas_type(kind: pa.DataType) -> Any:

@@ -46,11 +46,12 @@ class Load:
     note: str = ""
     renamed_from: str = ""
 
-    def quarantine(self, by: str) -> str:
-        """The sentence on a table that stays as it was; a person accepts the change `by` this."""
+    @property
+    def quarantine(self) -> str:
+        """The sentence on a table that stays as it was."""
         return (
             f"the publisher changed its fields ({self.change}): the data are landed, the table "
-            f"stays as it was until a person accepts with {by}"
+            "stays as it was until a person accepts that"
         )
 
 

@@ -187,11 +187,11 @@ def test_empty_variables_count_as_not_set(typed: Typed) -> None:
 
 
 def test_the_sample_portal_is_shown_no_credentials(typed: Typed) -> None:
-    done = typed("catalog", "--json", **{"ODS_PORTAL": "", **KEY})
+    done = typed("catalog", "--json", **{"ODS_PORTAL": "sample", **KEY})
     assert done.returncode == 0
     assert len(json.loads(done.stdout)) == 14
     assert done.stderr.endswith("your credentials are not sent to it\n")
-    named = typed("whoami", **{"ODS_PORTAL": "", **KEY})
+    named = typed("whoami", **{"ODS_PORTAL": "sample", **KEY})
     assert named.returncode == 2
     assert "ODS_PORTAL is not set" in named.stderr
 

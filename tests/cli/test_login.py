@@ -400,8 +400,9 @@ def test_logout_forgets_and_says_what_remains_to_be_done(town: Town) -> None:
     [
         (["login"], {"ODS_CLIENT_ID": "", "ODS_CLIENT_SECRET": ""}, "ODS_CLIENT_ID is not set"),
         (["login"], {"ODS_CLIENT_ID": ""}, "ODS_CLIENT_SECRET is set, but ODS_CLIENT_ID is not"),
-        (["login"], {"ODS_PORTAL": ""}, "name the portal of your account"),
-        (["logout"], {"ODS_PORTAL": ""}, "name the portal of your account"),
+        (["login"], {"ODS_PORTAL": "sample"}, "name the portal of your account"),
+        (["logout"], {"ODS_PORTAL": "sample"}, "name the portal of your account"),
+        (["logout"], {"ODS_PORTAL": ""}, "ODS_PORTAL is empty: give it a value"),
         (["login"], {"ODS_PORTAL": "http://portal.test"}, "is plain http"),
         (["login", "--redirect-uri", "callback"], {}, "is no redirection URL"),
         (["login", "--redirect-uri", "http://127.0.0.1:x/"], {}, "is no redirection URL"),

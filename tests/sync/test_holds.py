@@ -85,7 +85,7 @@ def test_a_table_that_emptied_or_shrank_is_asked_about_once_and_fails_every_nigh
     second = desk.sync()
     assert len(desk.emulator.requests) == 1
     assert (second["three"].action, exit_status(second.values())) == ("held", 1)
-    assert "sync --accept" in second["three"].reason
+    assert "accept it if it is right" in second["three"].reason
     assert desk.loaded("three") == 20
     assert marked(desk) == {"three": verdict}
 

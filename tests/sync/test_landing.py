@@ -273,7 +273,7 @@ def test_a_table_that_would_lose_most_of_its_rows_waits_for_a_person(bench: Benc
     with pytest.raises(HeldBack, match="gives 9 rows where 20 are landed, which stay") as held:
         land(bench.portal, LandingRequest(dataset, previous=landed.receipt), bench.lake)
     assert held.value.verdict == "shrunk"
-    assert "sync --accept" in str(held.value)
+    assert "accept it if it is right" in str(held.value)
     assert [request.path.split("/")[-1] for request in bench.emulator.requests] == ["records"]
     bench.emulator.lie("towns", records_count=20)
     with pytest.raises(HeldBack, match="gives 9 rows"):

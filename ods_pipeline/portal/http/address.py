@@ -68,6 +68,11 @@ class Address:
             parts, port = urlsplit(""), None
         host = (parts.hostname or "").lower()
         shown = f"[{host}]" if ":" in host else host
+        if not typed:
+            raise ConfigurationError(
+                "the portal's address is empty; give a domain such as data.economie.gouv.fr, or "
+                "`sample` for the sample portal"
+            )
         if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(shown):
             raise ConfigurationError(
                 f"{typed!r} is no portal address; give a domain such as data.economie.gouv.fr "

@@ -30,7 +30,8 @@ _UNREACHED = {
     requests.exceptions.ProxyError: "the proxy that the environment names for {host} cannot be "
     "used; check HTTPS_PROXY",
     requests.Timeout: "{host} did not answer in time; try later",
-    requests.exceptions.SSLError: "the encrypted connection to {host} failed",
+    requests.exceptions.SSLError: "the encrypted connection to {host} failed; if it speaks plain "
+    "http, give its address with http:// before it",
     requests.ConnectionError: "{host} cannot be reached; check address and network",
 }
 
