@@ -20,6 +20,7 @@
     │   ├── TypeMismatch          a value is not of its field's declared type
     │   ├── SchemaMismatch        the export's columns are not the dataset's fields
     │   ├── TooLarge              larger than any honest portal's
+    │   ├── Unreferenced          coordinates in another reference system
     │   ├── NothingToLand         the dataset holds no records
     │   │   └── NothingToCompare      nothing of it is landed
     │   ├── GmlRefused            a GML document that cannot be read rightly, or is hostile
@@ -247,6 +248,12 @@ class NothingToCompare(NothingToLand):
 
 class TooLarge(DataError):
     """What came is larger than any honest portal's."""
+
+    lasting = True
+
+
+class Unreferenced(DataError):
+    """Coordinates are not in longitude and latitude, or may not be."""
 
     lasting = True
 

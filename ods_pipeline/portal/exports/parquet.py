@@ -18,6 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import Unproven
+from ods_pipeline.portal.exports.parquet_crs import require_lonlat
 from ods_pipeline.portal.exports.parquet_pages import require_sound_pages
 from ods_pipeline.portal.exports.sniffing import require_parquet
 from ods_pipeline.portal.http.limits import (
@@ -169,7 +170,8 @@ def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
 
     Raises:
         Unproven: The body is not a complete Parquet file, or its footer contradicts itself.
-        DataError: It claims more than any honest export holds.
+        DataError: It claims more than any honest export holds, or other coordinates than
+            longitude and latitude.
     """
     with tempfile.TemporaryFile(dir=folder, prefix="export.") as file:
         for chunk in require_parquet(chunks):
@@ -178,6 +180,7 @@ def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
         with parquet_errors():
             plain = _opened(file)
             _require_sound(plain.metadata)
+            require_lonlat(plain.schema_arrow)
             require_sound_pages(file, plain.metadata)
             repeating = _repeating(plain.metadata)
             parquet = _opened(file, repeating) if repeating else plain

@@ -1,7 +1,9 @@
 """Parquet exports that come whole, cut or spoiled."""
 
 import contextlib
+import json
 import random
+import struct
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -13,7 +15,7 @@ import pytest
 
 from ods_pipeline.dataset import Dataset, Field
 from ods_pipeline.emulator import Emulator
-from ods_pipeline.errors import OdsPipelineError, SchemaMismatch, Unproven
+from ods_pipeline.errors import OdsPipelineError, SchemaMismatch, Unproven, Unreferenced
 from ods_pipeline.portal.exports import export as exports
 from ods_pipeline.portal.exports import parquet
 from ods_pipeline.portal.http.client import Client
@@ -73,7 +75,6 @@ def test_a_spoiled_file_ends_in_rows_or_in_one_of_our_errors(write: Write, tmp_p
     [
         (["a"], "lacks the column 'b', which the catalog declares"),
         (["a", "c"], "lacks the column 'b', which the catalog declares"),
-        (["c", "d"], "lacks the columns 'a', 'b', which"),
         (["a", "b", "b"], "column 'b' more than once"),
         (["a", "bb"], "lacks the column 'b'"),
     ],
@@ -124,6 +125,15 @@ def _opened(emulator: Emulator, names: list[str], format: str) -> Iterator[expor
         yield export
 
 
+def test_what_has_none_of_the_declared_columns_may_be_no_export_at_all(emulator: Emulator) -> None:
+    for format in ("parquet", "csv"):
+        with (
+            pytest.raises(Unproven, match="none of the 2 columns"),
+            _opened(emulator, ["c", "d"], format) as export,
+        ):
+            list(export.batches)
+
+
 def test_f8_a_byte_order_mark_in_a_declared_name_is_no_other_name(emulator: Emulator) -> None:
     fields = [{"name": "\ufeffnom", "type": "text"}, {"name": "n", "type": "int"}]
     emulator.publish("d", fields=fields, records=[{"\ufeffnom": "x", "n": 1}])
@@ -147,3 +157,47 @@ def test_who_leaves_an_export_early_leaves_no_thread_behind(
         assert "ahead" in str(threading.enumerate())
     assert "ahead" not in str(threading.enumerate())
     del rows
+
+
+LAMBERT = {"type": "ProjectedCRS", "name": "RGF93", "id": {"authority": "EPSG", "code": 2154}}
+WGS84 = {"type": "GeographicCRS", "name": "WGS 84", "id": {"authority": "EPSG", "code": 4326}}
+
+
+def described(crs: object) -> pa.Table:
+    """A table of one point whose GeoParquet description names a reference system."""
+    geo = {"version": "1.1.0", "columns": {"here": {"encoding": "WKB", "crs": crs}}}
+    point = pa.array([struct.pack("<BIdd", 1, 1, 2.25, 48.5)])
+    return pa.table({"here": point}).replace_schema_metadata({"geo": json.dumps(geo)})
+
+
+@pytest.mark.parametrize("crs", [LAMBERT, {"name": "RGF93 v1 / Lambert-93"}, {"type": "x"}])
+def test_f11_an_export_in_another_reference_system_is_refused(
+    write: Write, tmp_path: Path, crs: object
+) -> None:
+    with pytest.raises(Unreferenced, match="column 'here' of the Parquet export is in"):
+        read(write(described(crs)), tmp_path)
+
+
+@pytest.mark.parametrize("name", ["EPSG:2154", "epsg:3857", "Lambert 72"])
+def test_f11_what_geoarrow_says_is_heard_as_well(write: Write, tmp_path: Path, name: str) -> None:
+    said = {"ARROW:extension:metadata": json.dumps({"crs": name})}
+    table = pa.table({"here": [b"x"]}, pa.schema([pa.field("here", pa.binary(), metadata=said)]))
+    with pytest.raises(Unreferenced, match="longitude and latitude were asked for"):
+        read(write(table), tmp_path)
+
+
+@pytest.mark.parametrize("crs", [None, WGS84, {"id": {"authority": "OGC", "code": "CRS84"}}])
+def test_f11_longitude_and_latitude_by_any_name_are_read(
+    write: Write, tmp_path: Path, crs: object
+) -> None:
+    assert read(write(described(crs)), tmp_path).num_rows == 1
+
+
+def test_f11_longitude_and_latitude_are_asked_for(emulator: Emulator) -> None:
+    fields = [{"name": "n", "type": "int"}]
+    emulator.publish("asked", fields=fields, records=[{"n": 1}])
+    emulator.requests.clear()
+    for format in ("parquet", "csv"):
+        Portal(emulator.url).records("asked", format)  # type: ignore[arg-type]
+    exports_asked = [r for r in emulator.requests if "/exports/" in r.path]
+    assert [dict(r.query).get("epsg") for r in exports_asked] == ["4326", "4326"]
