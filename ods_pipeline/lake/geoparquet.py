@@ -50,10 +50,13 @@ class GeoSummary:
         if not len(present):
             return
         geometries = shapely.from_wkb(objects(present))
-        kinds = shapely.get_type_id(geometries) * 2 + shapely.has_z(geometries)
+        measured = shapely.has_m(geometries)
+        kinds = shapely.get_type_id(geometries) * 4 + shapely.has_z(geometries) * 2 + measured
         for first in np.unique(kinds, return_index=True)[1]:
             geometry = geometries[first]
-            self._types.add(geometry.geom_type + (" Z" if geometry.has_z else ""))
+            # With measures as GDAL writes it: GeoParquet 1.1 itself has no name for them.
+            further = f"{'Z' if geometry.has_z else ''}{'M' if measured[first] else ''}"
+            self._types.add(f"{geometry.geom_type} {further}".rstrip())
         self._widen(shapely.bounds(geometries).T)
 
     def _widen(self, bounds: Sequence[np.ndarray[Any, Any]]) -> None:

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pyarrow as pa
+import pytest
 import shapely
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -58,3 +59,18 @@ def test_types_and_bounds_are_those_of_the_geometries(
 
 def _written(geometry: shapely.Geometry, little: bool) -> bytes:
     return bytes(shapely.to_wkb(geometry, byte_order=int(little), flavor="iso"))
+
+
+@pytest.mark.parametrize(
+    ("written", "name"),
+    [
+        ("POINT M (1 2 9)", "Point M"),
+        ("LINESTRING ZM (1 2 3 9, 4 5 6 9)", "LineString ZM"),
+        ("MULTIPOINT Z (1 2 3)", "MultiPoint Z"),
+        ("POLYGON M ((0 0 9, 1 0 9, 1 1 9, 0 0 9))", "Polygon M"),
+    ],
+)
+def test_f11_geometries_with_measures_are_named_so(written: str, name: str) -> None:
+    summary = GeoSummary()
+    summary.update(pa.array([shapely.to_wkb(shapely.from_wkt(written), flavor="iso")]))
+    assert summary.describe()["geometry_types"] == [name]
