@@ -65,7 +65,8 @@ def sync_again(url: str, folder: Path) -> None:
 def _land(url: str, folder: Path, lane: Extractor) -> Path:
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.portal import Portal
-    from ods_pipeline.sync.landing import LandingRequest, land
+    from ods_pipeline.sync.landing import land
+    from ods_pipeline.sync.landing_request import LandingRequest
 
     portal = Portal(url)
     lake = Lake.of(folder, portal.slug)

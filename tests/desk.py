@@ -11,7 +11,8 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.lake.lake import Lake, PartitionKind
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.landing import LandingRequest, LandingResult, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest, LandingResult
 from ods_pipeline.sync.options import Options, RunContext
 from ods_pipeline.sync.outcome import Outcome
 from ods_pipeline.sync.run import Run

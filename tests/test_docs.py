@@ -106,8 +106,11 @@ def test_the_yaml_of_the_readme_is_a_component() -> None:
         made = ods_pipeline.OpendatasoftPortal.from_attributes_dict(attributes=told["attributes"])
         assert made.portal == DOMAIN
         components.append(made)
-    watched, trusted = components
+    watched, decided, trusted = components
     assert watched.sensor.running
+    own = decided.settings().rules.table("rappelconso-v2-gtin-espaces")
+    assert (own.bad_values, own.types, own.drift) == ("null", {"numero_fiche": "text"}, 1)
+    assert decided.settings().rules.contract("rappelconso-v2-gtin-espaces") == "freeze"
     assert trusted.settings().rules == Rules(contracts=(("*", "evolve"), ("finance-*", "freeze")))
 
 

@@ -19,7 +19,8 @@ import sys
 from pathlib import Path
 from ods_pipeline.cli import process
 process.prepare()
-from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest
 from ods_pipeline.sync.extractor import FEATURES, Extractor
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.lake.lake import Lake

@@ -24,7 +24,7 @@ from ods_pipeline.errors import HeldBack, OdsPipelineError, QuotaExhausted
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.catalog.catalog import SCHEMA
 from ods_pipeline.sync.extractor import FEATURES
-from ods_pipeline.sync.landing import LandingResult
+from ods_pipeline.sync.landing_request import LandingResult
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.update import UpdateResult
 from ods_pipeline.sync.verdict import Kind, Verdict

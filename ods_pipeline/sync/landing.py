@@ -10,17 +10,15 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pyarrow as pa
 
-from ods_pipeline.dataset import Dataset, instant, same_moment
+from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
-    HeldBack,
-    Miscounted,
     NotAPortal,
     NoXml,
     OdsPipelineError,
@@ -28,7 +26,6 @@ from ods_pipeline.errors import (
     PortalUnreachable,
     SchemaMismatch,
     ServiceException,
-    Uncounted,
     Unproven,
 )
 from ods_pipeline.lake.content_hash import content_of, is_current
@@ -38,9 +35,9 @@ from ods_pipeline.lake.rejected import RejectedValues
 from ods_pipeline.lake.writer import PartitionWriter
 from ods_pipeline.portal.exports.export import Export
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.portal.proof import Proof, live_count, prove_by_catalog
-from ods_pipeline.sync.extractor import RECORDS, Extractor
-from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.portal.proof import live_count
+from ods_pipeline.sync.landing_request import LandingRequest, LandingResult
+from ods_pipeline.sync.proving import digits, proven
 from ods_pipeline.tables.geometry import primary
 
 # A second try costs a whole download, so it is spent on failures that may pass: a broken
@@ -56,83 +53,10 @@ _PASSING = (
     Unproven,
 )
 _ATTEMPTS = 2
-# After its data are processed a portal needs a moment until every export has them.
-_SETTLED = timedelta(seconds=5)
 # How many datasets may have rows in memory at once, whatever the number of threads: of those read
 # from the disk as many as there are processors, of those that come in a stream a few more.
 _READERS = threading.BoundedSemaphore(min(os.cpu_count() or 1, 4))
 _STREAMS = threading.BoundedSemaphore(4)
-_ACCEPT = "look at it, and accept it if it is right"
-
-
-@dataclass(frozen=True)
-class LandingResult:
-    """What came of landing one dataset.
-
-    Attributes:
-        receipt: The receipt in the partition's footer.
-        changed: Whether rows or columns differ from what was landed before. False where the
-            portal's date moved and the content did not.
-        bytes: Size of what was received, unpacked.
-        seconds: Wall time.
-    """
-
-    receipt: Receipt
-    changed: bool
-    bytes: int
-    seconds: float
-
-
-@dataclass(frozen=True)
-class LandingRequest:
-    """What to land, and under which rules.
-
-    Attributes:
-        dataset: As the catalog describes it.
-        extractor: How its rows are fetched.
-        previous: Receipt of what is landed, which new rows are compared with.
-        rules: How the portal is trusted.
-        accept: Whether a person accepts rows that would otherwise be held back.
-        publish: False to compare only, and leave the partition as it is.
-        on_bytes: Called with the size of each piece that arrives.
-    """
-
-    dataset: Dataset
-    extractor: Extractor = RECORDS
-    previous: Receipt | None = None
-    rules: Rules = DEFAULT
-    accept: bool = False
-    publish: bool = True
-    on_bytes: Callable[[int], object] = lambda size: None
-
-    def frozen(self) -> HeldBack | None:
-        """The reason not to take a dataset whose fields changed while it was read, if any."""
-        contract = self.rules.contract(self.dataset.dataset_id)
-        moved = self.previous and self.previous.schema_hash != self.dataset.schema_hash
-        if contract != "freeze" or self.accept or not moved:
-            return None
-        return self.held_back(
-            "frozen",
-            f"the publisher changed its fields just now; the contract is freeze: {_ACCEPT}",
-        )
-
-    def guarded(self, rows: int) -> HeldBack | None:
-        """The reason not to replace what is landed by so many rows, if any."""
-        same = self.previous and self.dataset.dataset_uid in {"", self.previous.dataset_uid}
-        before = self.previous.rows if self.previous and same else 0
-        if self.accept or not self.publish or not before:
-            return None
-        stay = f"where {before} are landed, which stay"
-        if not rows:
-            return self.held_back("emptied", f"the portal now gives no rows {stay}; {_ACCEPT}")
-        if self.rules.shrunk(before, rows):
-            return self.held_back("shrunk", f"the portal now gives {rows} rows {stay}; {_ACCEPT}")
-        return None
-
-    def held_back(self, verdict: str, message: str) -> HeldBack:
-        """The reason to keep what is landed, as an error."""
-        where = {"portal": self.dataset.portal, "dataset": self.dataset.dataset_id}
-        return HeldBack(verdict, message, **where)
 
 
 def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
@@ -231,7 +155,7 @@ def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool)
     with disk_errors(target), received as (export, writer, rejected):
         # A cache may have kept the export since before it was asked for.
         made_at = min(filter(None, (asked_at, export.made_at)), default=None)
-        proof = _proven(portal, request, made_at, writer.rows, last=last)
+        proof = proven(portal, request, made_at, writer.rows, last=last)
         held = request.guarded(writer.rows)
         if held:
             raise held
@@ -244,7 +168,7 @@ def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool)
             fetched_at=fetched_at,
             note="; ".join(filter(None, notes)),
             formerly=request.previous.formerly if request.previous else "",
-            rejected=_digits(rejected.counts.total() or None),
+            rejected=digits(rejected.counts.total() or None),
         )
         receipt = replace(receipt, **proof)
         if not request.publish:
@@ -297,109 +221,6 @@ def _require_rows(portal: Portal, request: LandingRequest) -> None:
     held = request.guarded(live) if live is not None else None
     if held:
         raise held
-
-
-def _proven(
-    portal: Portal,
-    request: LandingRequest,
-    made_at: datetime | None,
-    rows: int,
-    *,
-    last: bool,
-) -> dict[str, str]:
-    """The entries of the receipt that say what the rows were compared with.
-
-    Raises:
-        Unproven: Rows are missing, or the publisher was at work while they were read.
-        HeldBack: No count can be had, so a person has to look at the rows.
-    """
-    dataset, name = request.dataset, request.dataset.dataset_id
-    miscount: Miscounted | None = None
-    proof: Proof | None = None
-    try:
-        proof = request.extractor.prove(portal.client, dataset, rows)
-    except Miscounted as error:
-        miscount = error
-    after = request.rules.retyped(portal.dataset(name))
-    drift = request.rules.drift_of(name)
-    stood = _stood(dataset, after, made_at)
-    if dataset.schema_hash != after.schema_hash or not (stood or (last and drift)):
-        raise miscount or _moved(dataset, after)
-    if stood and miscount:
-        raise miscount
-    if stood:
-        return _entries(proof or _by_catalog(request, after, rows), dataset, after)
-    counted = miscount.counted if miscount else rows
-    if request.rules.drifted(name, rows, counted):
-        raise miscount or _moved(dataset, after)
-    sentence = f"{rows} rows where the portal counts {counted}, within the tolerance of {drift:g} %"
-    moving = f"{dataset.data_processed} → {after.data_processed}"
-    note = f"the publisher was republishing it while it was read ({moving}): {sentence}"
-    return {
-        "proof": sentence,
-        "note": note,
-        "counted": str(counted),
-        "proven_by": "live count",
-        "moved_to": after.data_processed,
-        "tolerance": f"{drift:g}",
-    }
-
-
-def _stood(before: Dataset, after: Dataset, made_at: datetime | None) -> bool:
-    """Whether the data stood while they were read.
-
-    The catalog's date may be an hour old, or come from the beginning of a long run. Where the
-    portal processed the data before it made the export, it stood as well.
-    """
-    if same_moment(before.data_processed, after.data_processed):
-        return True
-    processed = instant(after.data_processed)
-    return bool(processed and made_at and processed + _SETTLED <= made_at)
-
-
-def _by_catalog(request: LandingRequest, after: Dataset, rows: int) -> Proof:
-    """The next best proof, where the portal does not count; or none, where a person takes it.
-
-    Raises:
-        HeldBack: There is none.
-    """
-    try:
-        return prove_by_catalog(after, rows)
-    except Uncounted as error:
-        if request.accept or not request.publish:
-            return Proof(rows, None)
-        raise request.held_back("unproven", f"{error.message}; {_ACCEPT}") from error
-
-
-def _entries(proof: Proof, dataset: Dataset, after: Dataset) -> dict[str, str]:
-    date = after.data_processed
-    entries = {
-        "proof": f"{proof}; data_processed stood at {date or 'nothing'}",
-        "counted": _digits(proof.counted),
-        "proven_by": proof.by,
-    }
-    if not same_moment(date, dataset.data_processed):
-        count = _digits(after.records_count)
-        entries |= {"data_processed": date, "records_count": count}
-        entries["listed"] = dataset.data_processed
-    if proof.by == "catalog count":
-        entries["note"] = "the portal does not count its records: compared with its catalog's count"
-    elif proof.by == "nothing":
-        entries["note"] = "the portal has no count of its records: taken by name, without a proof"
-    return entries
-
-
-def _digits(count: int | None) -> str:
-    return "" if count is None else str(count)
-
-
-def _moved(before: Dataset, after: Dataset) -> Unproven:
-    return Unproven(
-        "the publisher was republishing it while it was read "
-        f"(data_processed {before.data_processed} → {after.data_processed}); "
-        "the next run reads it again, and `--drift` sets a tolerance for datasets that always move",
-        portal=before.portal,
-    )
 
 
 def with_names(error: OdsPipelineError, dataset: Dataset) -> OdsPipelineError:

@@ -25,7 +25,8 @@ from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import rewrite
 from ods_pipeline.sync.extractor import RECORDS, Extractor
-from ods_pipeline.sync.landing import LandingRequest, LandingResult, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest, LandingResult
 from ods_pipeline.sync.options import Mode, RunContext
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.verdict import ALARMING, Kind, verdict

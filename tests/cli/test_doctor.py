@@ -13,7 +13,8 @@ from ods_pipeline.emulator.quirks import Quirks
 from ods_pipeline.errors import NotAPortal
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest
 from tests.portal.answers import document, portal_of
 
 FIELDS = [{"name": "a", "type": "text"}]

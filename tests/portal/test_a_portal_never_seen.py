@@ -18,7 +18,8 @@ import pytest
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.extractor import Extractor
-from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest
 from ods_pipeline.sync.verdict import Kind, verdict
 from tests.portal.answers import Answer, Query, document, portal_of
 

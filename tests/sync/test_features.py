@@ -12,7 +12,8 @@ from ods_pipeline.emulator import Emulator, Fault, Quirks, WfsQuirks
 from ods_pipeline.errors import NothingToLand, OdsPipelineError, QuotaExhausted
 from ods_pipeline.lake.lake import receipt
 from ods_pipeline.sync.extractor import FEATURES
-from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest
 from ods_pipeline.sync.options import Mode
 from tests.desk import TOWN_FIELDS, TOWNS, Bench, Desk
 

@@ -24,7 +24,8 @@ from ods_pipeline.errors import (
 )
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Extractor
-from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.update import redescribe
 from ods_pipeline.sync.verdict import Kind, verdict

@@ -154,7 +154,8 @@ def test_a_disk_that_fills_up_while_an_export_arrives_is_one_sentence(
         import resource, sys
         from pathlib import Path
         from ods_pipeline.errors import LakeError
-        from ods_pipeline.sync.landing import LandingRequest, land
+        from ods_pipeline.sync.landing import land
+        from ods_pipeline.sync.landing_request import LandingRequest
         from ods_pipeline.sync.extractor import Extractor
         from ods_pipeline.portal.portal import Portal
         from ods_pipeline.lake.lake import Lake

@@ -9,7 +9,8 @@ import pytest
 from ods_pipeline.dagster.attributes import Trust
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest
 from ods_pipeline.sync.options import RunContext
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.rules import Rules

@@ -12,7 +12,8 @@ from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import PortalUnreachable
 from ods_pipeline.portal import proof
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.sync.landing import LandingRequest, land
+from ods_pipeline.sync.landing import land
+from ods_pipeline.sync.landing_request import LandingRequest
 from ods_pipeline.sync.options import Mode, RunContext
 from ods_pipeline.sync.outcome import exit_status
 from ods_pipeline.sync.run import Run
