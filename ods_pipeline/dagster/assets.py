@@ -19,6 +19,7 @@ from ods_pipeline.dagster.events import (
     materialized,
     summary_failure,
 )
+from ods_pipeline.dagster.markdown import bullets
 from ods_pipeline.dagster.metadata import of_load, of_partition
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
@@ -49,7 +50,6 @@ from ods_pipeline.sync.planner import plan_partitions, prepare
 from ods_pipeline.sync.update import update_dataset
 from ods_pipeline.warehouse.protocol import Load, Warehouse
 
-_LISTED = 50
 _LANDED = {
     "records": "Bulk exports, typed by the portal's declarations and proven complete.",
     "features": "WFS features with all their geometries, typed and proven like the records.",
@@ -125,14 +125,11 @@ def catalog_metadata(lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
     metadata["dagster/row_count"] = metadata.pop("dagster/partition_row_count")
     held = read_holds(lake)
     if held:
-        lines = [
-            f"- **{display_name(h.dataset_id, h.kind)}** {h.verdict}: {h.reason}"
-            for h in held.values()
-        ]
-        metadata |= {
-            "held": len(held),
-            "held_datasets": dg.MetadataValue.md("\n".join(lines[:_LISTED])),
+        sentences = {
+            display_name(hold.dataset_id, hold.kind): f"{hold.verdict}: {hold.reason}"
+            for hold in held.values()
         }
+        metadata |= {"held": len(held), "held_datasets": bullets(sentences)}
     return metadata
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import dagster as dg
 
+from ods_pipeline.dagster.markdown import bullets
 from ods_pipeline.dagster.results import Updated
 from ods_pipeline.errors import DataError, HeldBack, OdsPipelineError
 from ods_pipeline.lake.receipt import Receipt
@@ -18,7 +19,6 @@ from ods_pipeline.sync.verdict import Kind
 COMPLETE = "complete"
 SCHEMA = "schema_unchanged"
 VALUES = "values_kept"
-_LISTED = 50
 
 
 def specs(records: dg.AssetKey) -> list[dg.AssetCheckSpec]:
@@ -93,8 +93,7 @@ def _completeness(done: Sequence[Updated], wrong: Mapping[str, str]) -> dg.Asset
         metadata |= proof_figures(done[0].result.receipt)
     else:
         proofs = {item.planned.dataset_id: item.result.receipt.proof for item in done}
-        listed = dict([*wrong.items(), *proofs.items()][:_LISTED])
-        metadata["datasets"] = dg.MetadataValue.md(_list(listed))
+        metadata["datasets"] = bullets({**wrong, **proofs})
     return dg.AssetCheckResult(
         check_name=COMPLETE,
         passed=not wrong,
@@ -127,7 +126,7 @@ def _schema(done: Sequence[Updated], frozen: Mapping[str, str]) -> dg.AssetCheck
         check_name=SCHEMA,
         passed=not frozen and not any(item.result.change.breaks for item in changed),
         severity=dg.AssetCheckSeverity.WARN,
-        metadata={"datasets": dg.MetadataValue.md(_list(dict([*moved.items()][:_LISTED])))},
+        metadata={"datasets": bullets(moved)},
         description="; ".join(f"{name}: {text}" for name, text in moved.items())[:500] or None,
     )
 
@@ -144,11 +143,7 @@ def _values(done: Sequence[Updated]) -> dg.AssetCheckResult:
         severity=dg.AssetCheckSeverity.WARN,
         metadata={
             "rejected": sum(int(item.result.receipt.rejected or 0) for item in done),
-            "datasets": dg.MetadataValue.md(_list(dict([*lost.items()][:_LISTED]))),
+            "datasets": bullets(lost),
         },
         description="; ".join(f"{name}: {text}" for name, text in lost.items())[:500] or None,
     )
-
-
-def _list(entries: Mapping[str, str]) -> str:
-    return "\n".join(f"- **{name}**: {text}" for name, text in entries.items()) or "none"

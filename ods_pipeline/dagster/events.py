@@ -11,6 +11,7 @@ from typing import Any, Protocol, TypeVar
 
 import dagster as dg
 
+from ods_pipeline.dagster.markdown import literal
 from ods_pipeline.dagster.resources import failure, until
 from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, WarehouseLocked, unexpected_error
 
@@ -142,7 +143,7 @@ def _shortened(failed: Mapping[str, OdsPipelineError]) -> str:
 
 
 def _listed(failed: Mapping[str, OdsPipelineError]) -> dg.MetadataValue[Any]:
-    lines = [f"- {error_sentence(name, error)}" for name, error in failed.items()]
+    lines = [f"- {literal(error_sentence(name, error))}" for name, error in failed.items()]
     return dg.MetadataValue.md("\n".join(lines[:_LISTED]))
 
 

@@ -16,6 +16,7 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ods_pipeline.dagster.markdown import literal
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.schema_diff import metadata_text
 from ods_pipeline.warehouse.protocol import Load
@@ -46,7 +47,7 @@ def described(field: pa.Field) -> str | None:
         metadata_text(field, "description"),
         f"unit: {unit}" if unit else "",
     )
-    return " — ".join(dict.fromkeys(filter(None, parts))) or None
+    return literal(" — ".join(dict.fromkeys(filter(None, parts)))) or None
 
 
 def data_version(receipt: Receipt, schema: pa.Schema) -> str:
@@ -137,4 +138,4 @@ def _markdown(names: list[str], rows: list[dict[str, Any]]) -> Iterator[str]:
 def _cell(value: Any) -> str:
     text = "" if value is None else " ".join(str(value).split())
     short = text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
-    return short.replace("\\", "\\\\").replace("|", "\\|").replace("<", "&lt;")
+    return literal(short)
