@@ -5,6 +5,7 @@ Replies that did arrive are not judged here, and nothing is repeated.
 
 from __future__ import annotations
 
+from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from ssl import SSLCertVerificationError
 
 import requests
@@ -60,6 +61,10 @@ def _problem(error: requests.RequestException, host: str, where: dict[str, str])
         )
     if _is_due_to(SSLCertVerificationError, error):
         return PortalUnreachable(f"{host} has no certificate that this machine trusts", **where)
+    if _is_no_http(error):
+        return PortalUnreachable(
+            f"what answers at {host} does not speak HTTP; check the address and its port", **where
+        )
     for kind, message in _UNREACHED.items():
         if isinstance(error, kind):
             return PortalUnreachable(message.format(host=host), **where)
@@ -67,6 +72,14 @@ def _problem(error: requests.RequestException, host: str, where: dict[str, str])
         if isinstance(error, kind):
             return PortalFailure(message, **where)
     return PortalFailure(f"the request failed: {type(error).__name__}", **where)
+
+
+def _is_no_http(error: BaseException) -> bool:
+    """Whether what came was not the beginning of an HTTP reply; nothing at all is no such thing."""
+    parts = [getattr(error, "reason", None), *error.args]
+    if isinstance(error, HTTPException):
+        return not isinstance(error, RemoteDisconnected | IncompleteRead)
+    return any(_is_no_http(part) for part in parts if isinstance(part, BaseException))
 
 
 def never_sent(error: requests.RequestException) -> bool:

@@ -106,6 +106,12 @@ def failure(
     if status in {404, 410}:
         advice = f"{portal} answers, but it has no Explore API v2.1 there (status {status})"
         return NoEndpoint(_with(advice, message), **where)
+    if status < 400:
+        return PortalFailure(
+            f"{portal} answered with status {status} where 200 was expected: something on the way "
+            "changes its replies; try later, or without the proxy",
+            **where,
+        )
     if status < 500 and status not in {408, 425}:
         return RequestRefused(
             _with(f"the portal refuses the query (status {status})", message), **where
