@@ -103,7 +103,7 @@ def verdict(
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
     accepted = hold if accept and hold and hold.applies_to(dataset.stamp) else None
-    standing = _unavailable(dataset) or (None if accepted else _held(dataset, hold))
+    standing = _unavailable(dataset) or (None if accepted else _held(dataset, hold, full))
     if not standing and not full:
         standing = _refused(dataset, hold, way, rules, now)
     if standing:
@@ -150,9 +150,12 @@ def _unavailable(dataset: Dataset) -> Verdict | None:
     return None
 
 
-def _held(dataset: Dataset, hold: Hold | None) -> Verdict | None:
-    """What was held back is not fetched again before the portal's stamp of it changes."""
-    if hold is None or hold.verdict == Kind.REFUSED:
+def _held(dataset: Dataset, hold: Hold | None, full: bool) -> Verdict | None:
+    """What was held back is not fetched again before the portal's stamp of it changes.
+
+    A count that could not be had may be had now, so that asking for everything asks for it again.
+    """
+    if hold is None or hold.verdict == Kind.REFUSED or (full and hold.verdict == Kind.UNPROVEN):
         return None
     if not hold.stamp or hold.stamp != dataset.stamp:
         return None

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any
 
 from ods_pipeline.emulator import Fault
-from tests.matrix.cells import EITHER, RIGHT, STALLED, WFS, Cell, cells, step
+from tests.matrix.cells import ALL, EITHER, RIGHT, SAID, STALLED, WFS, Cell, cells, step
 from tests.matrix.desk import Desk
 from tests.matrix.towns import published, records
 
@@ -41,6 +41,32 @@ def _questions() -> Iterator[Cell]:
     for by in (-2, 2):
         yield from cells(f"count off by {by}", Fault.miscount(by), match=COUNT)
         yield from cells(f"hits off by {by}", Fault.miscount(by), WFS, match=HITS)
+
+
+def _counts_refused() -> Iterator[Cell]:
+    """Who does not count gives the catalog's count; who has neither is not believed."""
+    for name, fault in {
+        "refused 400": Fault.refused(400),
+        "refused 403": Fault.refused(403),
+        "refused 404": Fault.refused(404),
+        "refused 410": Fault.refused(410),
+        "without a total": Fault.uncounted(),
+    }.items():
+        yield from cells(f"count {name}", fault, (*ALL, "wfs2"), match=COUNT, ever=RIGHT)
+    wrong = _lie(records_count=7)
+    fault = Fault.refused(403)
+    lanes = ("parquet", "csv")
+    yield from cells("no count at all", fault, lanes, match=COUNT, before=wrong, once=SAID)
+
+
+def _caches() -> Iterator[Cell]:
+    """Copies of before, and of other datasets, that something on the way gives for the export."""
+    aged = Fault.header("age", "400000000")
+    yield from cells("an old export", aged, ("parquet", "csv"), once=EITHER)
+    other = Fault.header("content-disposition", 'attachment; filename="roads.csv"')
+    yield from cells("of another dataset", other, ("parquet", "csv"))
+    behind = Fault.behind(600)
+    yield from cells("catalog is behind", behind, match="/catalog/exports/json", ever=RIGHT)
 
 
 def _publishers() -> Iterator[Cell]:
@@ -112,4 +138,4 @@ def _retyped(desk: Desk) -> None:
     desk.truths = [published(texts)]
 
 
-ANSWERS = [*_questions(), *_publishers(), *_catalogs(), *_lies()]
+ANSWERS = [*_questions(), *_counts_refused(), *_caches(), *_publishers(), *_catalogs(), *_lies()]
