@@ -210,7 +210,7 @@ class Dataset:
             portal=portal,
             dataset_id=dataset_id,
             dataset_uid=_uid(body.get("dataset_uid")),
-            fields=tuple(Field.from_api(item) for item in body.get("fields") or ()),
+            fields=_once(Field.from_api(item) for item in body.get("fields") or ()),
             features=tuple(map(str, body.get("features") or ())),
             has_records=body.get("has_records") is not False,
             data_visible=body.get("data_visible") is not False,
@@ -280,6 +280,14 @@ class Dataset:
             (f.name, f.label, f.description, f.unit, f.precision, f.noted) for f in self.fields
         ]
         return _digest([self.dataset_id, description, labels])
+
+
+def _once(fields: Iterable[Field]) -> tuple[Field, ...]:
+    """The fields without those that are declared again alike; of other types both are kept."""
+    kept: dict[tuple[str, str, bool], Field] = {}
+    for item in fields:
+        kept.setdefault((item.name, item.type, item.multivalued), item)
+    return tuple(kept.values())
 
 
 def schema_hash(fields: Iterable[Field]) -> str:

@@ -62,6 +62,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
             made.run("records", "table", over="trees")
             made.run("features", "layer", over="trees")
             portal.publish("trees", fields=FIELDS, records=RECORDS[:1])
+            publish(portal, "no...key")
             made.run("records", over="trees", raise_on_error=False)
             made.run("catalog")
             yield made

@@ -9,6 +9,7 @@ from datetime import timedelta
 from typing import Any
 
 import dagster as dg
+import pyarrow.parquet as pq
 
 from ods_pipeline.dagster import checks
 from ods_pipeline.dagster.attributes import Acceptance, RunConfig
@@ -104,7 +105,7 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
                     raise summary_failure(len(plan.datasets), plan.missing)
                 load = warehouse.load_catalog(work.lake.catalog)
             return dg.MaterializeResult(
-                metadata=catalog_metadata(work.lake, landed, load),
+                metadata=catalog_metadata(settings, work.lake, landed, load),
                 data_version=dg.DataVersion(landed.content_hash),
             )
 
@@ -119,10 +120,13 @@ def context_of(
     return RunContext(portal, lake, settings.options(mode, accept=accept))
 
 
-def catalog_metadata(lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
+def catalog_metadata(settings: Settings, lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
     """What the UI shows of the catalog."""
     metadata = {**of_partition(lake.catalog, landed, ""), **of_load(load)}
     metadata["dagster/row_count"] = metadata.pop("dagster/partition_row_count")
+    names = pq.read_table(lake.catalog, columns=["dataset_id"]).column(0).to_pylist()
+    if unfit := settings.unfit(names):
+        metadata["no_partition"] = bullets(dict.fromkeys(unfit, "Dagster has no such key"))
     held = read_holds(lake)
     if held:
         sentences = {

@@ -220,7 +220,7 @@ def _load_catalog(
 ) -> None:
     landed = receipt(lake.catalog)
     if landed:
-        metadata = catalog_metadata(lake, landed, warehouse.load_catalog(lake.catalog))
+        metadata = catalog_metadata(settings, lake, landed, warehouse.load_catalog(lake.catalog))
         tags = {"dagster/data_version": landed.content_hash}
         key = settings.key("catalog")
         context.log_event(dg.AssetMaterialization(key, metadata=metadata, tags=tags))

@@ -153,6 +153,11 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         except OdsPipelineError as error:
             context.log.warning(str(error))
             return dg.SkipReason(str(error))
+        if unfit := settings.unfit(dataset.dataset_id for dataset in datasets):
+            context.log.warning(
+                f"{len(unfit)} datasets are left out, since Dagster has no such partition keys: "
+                f"{', '.join(map(repr, unfit[:5]))}; `ods-pipeline sync` takes them"
+            )
         catalog, there = settings.selected(datasets), existing(instance, settings.partitions)
         with errors_as_failures():
             _require_most(context, settings, datasets, there)

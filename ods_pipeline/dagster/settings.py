@@ -150,6 +150,12 @@ class Settings:
             if self.selects(item.dataset_id) and not _UNFIT_FOR_A_KEY.search(item.dataset_id)
         }
 
+    def unfit(self, names: Iterable[str]) -> list[str]:
+        """The datasets to keep that cannot be a partition: Dagster takes `...` for a range."""
+        return sorted(
+            name for name in names if self.selects(name) and _UNFIT_FOR_A_KEY.search(name)
+        )
+
     def chosen_for(
         self, extractor: Extractor, catalog: Mapping[str, Dataset]
     ) -> dict[str, Dataset]:

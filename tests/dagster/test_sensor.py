@@ -304,3 +304,8 @@ def test_two_thousand_datasets_that_did_not_change_cost_one_request(
     quiet = there.look()
     assert there.sent() == ["/catalog/exports/json"]
     assert quiet.skip_message == "the catalog says what it said before"
+
+
+def test_n1_a_dataset_that_can_be_no_partition_is_named() -> None:
+    settings = settings_for("data.test", datasets={"include": ["a*"]})
+    assert settings.unfit(["a...b", "ab", "b...a"]) == ["a...b"]

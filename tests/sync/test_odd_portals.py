@@ -11,6 +11,7 @@ from typing import Any
 import pyarrow.parquet as pq
 import pytest
 
+from ods_pipeline.dataset import Dataset as DeclaredDataset
 from ods_pipeline.emulator import Emulator, Fault, Quirks
 from ods_pipeline.errors import Uncounted
 from ods_pipeline.lake import content_hash
@@ -408,3 +409,39 @@ def test_u1_what_was_landed_with_another_digest_is_compared_by_its_rows(
     assert landed(desk).content_hash.startswith(content_hash.ALGORITHM)
     desk.emulator.publish("towns", records=TOWNS[1:])
     assert desk.actions() == {"towns": "landed"}
+
+
+def test_d5_a_field_that_is_declared_twice_alike_is_one_field(desk: Desk) -> None:
+    twice = desk.emulator.publish("twice", fields=FIELDS, records=rows(2))
+    document = [item.document() for item in twice.fields]
+    assert [
+        item.name for item in DeclaredDataset.from_api("p", declaring(document * 2)).fields
+    ] == [
+        "code",
+        "n",
+    ]
+    other = [*document, {**document[1], "type": "text"}]
+    assert len(DeclaredDataset.from_api("p", declaring(other)).fields) == 3
+
+
+def declaring(fields: list[dict[str, Any]]) -> dict[str, Any]:
+    return {"dataset_id": "d", "fields": fields}
+
+
+def test_k8_an_identifier_with_a_tab_does_not_take_the_honest_one_down(desk: Desk) -> None:
+    desk.emulator.publish("a b", fields=FIELDS, records=rows(2))
+    desk.emulator.publish("a\tb", fields=FIELDS, records=rows(1))
+    outcomes = desk.sync()
+    assert outcomes["a b"].action == "landed"
+    assert outcomes["a b"].rows == 2
+    assert outcomes[r"a\tb"].action == "failed"
+    assert "invisible characters" in outcomes[r"a\tb"].reason
+
+
+def test_k11_a_catalog_of_huge_descriptions_costs_no_other_table_its_load(tmp_path: Path) -> None:
+    with Emulator(sample=False) as emulator:
+        for number in range(60):
+            huge = {"description": "x" * 1_000_000}
+            emulator.publish(f"d{number}", fields=FIELDS, records=rows(1), metas=huge)
+        desk = Desk(emulator, tmp_path)
+        assert {outcome.loaded for outcome in desk.sync().values()} == {"loaded"}

@@ -125,7 +125,9 @@ def _sound(dataset: Dataset) -> Dataset:
 
 
 def _refused(portal: str, dataset_id: str, reason: str) -> Dataset:
-    name = plain(dataset_id, _SHOWN) or "(a dataset without a name)"
+    # What cannot be seen is written out: without it the name may be that of an honest dataset.
+    visible = _UNUSABLE.sub(lambda found: ascii(found[0])[1:-1], dataset_id)
+    name = plain(visible, _SHOWN) or "(a dataset without a name)"
     return Dataset(
         portal, name, refused=f"{plain(reason, 2 * _SHOWN)}; ask the publisher to correct it"
     )
