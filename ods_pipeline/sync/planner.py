@@ -11,7 +11,7 @@ from functools import partial
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DatasetNotFound, OdsPipelineError
-from ods_pipeline.lake.holds import PartitionKey, read_holds
+from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds
 from ods_pipeline.lake.lake import PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.catalog import catalog_of, publish_catalog, require_most, with_missing
@@ -113,7 +113,7 @@ def plan_partitions(
     steps = [
         # Nobody typed these names: what cannot be landed is held or skipped, as among all datasets.
         replace(step, named=False, formerly=formerly.get(step.partition, step.formerly))
-        for step in _plan(context, extractor, datasets, receipts, [*names])
+        for step in _plan(context, extractor, datasets, receipts, read_holds(lake), [*names])
     ]
     return by_priority(with_missing(context.portal, steps))
 
@@ -155,10 +155,11 @@ def _receipts(context: RunContext) -> dict[PartitionKind, dict[str, Receipt]]:
 def _steps(
     context: RunContext, datasets: Sequence[Dataset], receipts: Receipts, names: Sequence[str]
 ) -> list[Planned]:
+    holds = read_holds(context.lake)
     return [
         step
         for extractor in context.options.extractors
-        for step in _plan(context, extractor, datasets, receipts[extractor.kind], names)
+        for step in _plan(context, extractor, datasets, receipts[extractor.kind], holds, names)
     ]
 
 
@@ -167,12 +168,13 @@ def _plan(
     extractor: Extractor,
     datasets: Iterable[Dataset],
     receipts: Mapping[str, Receipt],
+    holds: Mapping[PartitionKey, Hold],
     names: Sequence[str],
 ) -> list[Planned]:
     lake, options = context.lake, context.options
     return plan(
         datasets,
-        Landed(receipts, read_holds(lake), partial(lake.columns, extractor.kind)),
+        Landed(receipts, holds, partial(lake.columns, extractor.kind)),
         names,
         extractor=extractor,
         full=options.mode is Mode.full,
