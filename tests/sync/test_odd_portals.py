@@ -440,7 +440,7 @@ def test_k8_an_identifier_with_a_tab_does_not_take_the_honest_one_down(desk: Des
 
 def test_k11_a_catalog_of_huge_descriptions_costs_no_other_table_its_load(tmp_path: Path) -> None:
     with Emulator(sample=False) as emulator:
-        for number in range(60):
+        for number in range(30):
             huge = {"description": "x" * 1_000_000}
             emulator.publish(f"d{number}", fields=FIELDS, records=rows(1), metas=huge)
         desk = Desk(emulator, tmp_path)
