@@ -173,6 +173,10 @@ def _json(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
 
 
 def _mentions(column: pa.Array, text: str) -> bool:
+    """Whether a text is in one of the texts; the buffer as a whole tells most of the time."""
+    written = column.buffers()[2]
+    if written is None or text.encode() not in written.to_pybytes():
+        return False
     return bool(pc.any(pc.match_substring(column, text)).as_py())
 
 
@@ -200,7 +204,8 @@ def _mentions_x(column: pa.Array) -> bool:
 
 def _rounded(column: pa.Array) -> bool:
     """Whether floats are so large that they skip whole numbers."""
-    return bool(pc.any(pc.greater_equal(pc.abs(column), ROUNDED)).as_py())
+    least = pa.array([ROUNDED])[0]
+    return bool(pc.any(pc.greater_equal(pc.abs(column), least)).as_py())
 
 
 def _numbers(column: pa.Array) -> pa.Array:
@@ -249,7 +254,7 @@ def _within(
     of: _Column, column: pa.Array, storage: pa.DataType, years: tuple[int, int]
 ) -> pa.Array:
     """The same array without what is before the year 1 or after 9999, which no reader takes."""
-    first, last = years
+    first, last = (pa.array([bound], storage)[0] for bound in years)
     numbers = column.view(storage)
     outside = pc.or_(pc.less(numbers, first), pc.greater(numbers, last))
     if not pc.any(outside).as_py():

@@ -129,9 +129,9 @@ def open_export(
     with contextlib.ExitStack() as stack:
         if format == "parquet":
             body, made = stack.enter_context(_sent(client, dataset, "parquet", query, on_bytes))
-            file = stack.enter_context(parquet.spooled(body, staging_dir))
+            most = export_bytes(dataset.records_count)
+            file = stack.enter_context(parquet.spooled(body, staging_dir, most))
             require_rows(file.rows, dataset.records_count, "the Parquet export's footer")
-            file.require_bounded(export_bytes(dataset.records_count))
             columns = Columns.of(file.schema, dataset, query)
             why = _why_not_parquet(file, columns)
             schema, raw = file.schema, file.batches()

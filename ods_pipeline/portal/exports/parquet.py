@@ -7,7 +7,6 @@ unpack to, more than a machine holds. Page headers are read in a file of their o
 from __future__ import annotations
 
 import contextlib
-import itertools
 import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -34,15 +33,15 @@ from ods_pipeline.tables.batches import BYTES_PER_BATCH, ROWS_PER_BATCH
 # The most bytes of a batch before the lengths of its values are known, and after.
 _UNSEEN, _SEEN = 256 << 20, 64 << 20
 _NUMBER = 8
+# From so many bytes of one batch on it is looked at how many there will be.
+_MUCH = 1 << 30
 
 
 class Spooled:
     """A Parquet export on disk, whose footer has been read and found sound."""
 
-    def __init__(
-        self, parquet: pq.ParquetFile, schema: pa.Schema, repeating: Sequence[str] = ()
-    ) -> None:
-        self._parquet, self._repeating = parquet, list(repeating)
+    def __init__(self, parquet: pq.ParquetFile, schema: pa.Schema, most: int) -> None:
+        self._parquet, self._most = parquet, most
         self.schema = schema
         self.rows: int = parquet.metadata.num_rows
 
@@ -56,6 +55,7 @@ class Spooled:
             Unproven: A page cannot be read.
             DataError: A value is larger than any honest one.
         """
+        read = written = 0
         with parquet_errors():
             for groups in self._runs():
                 footer = self._parquet.metadata
@@ -65,6 +65,8 @@ class Spooled:
                 ):
                     # The reader accepts any bytes as text, and any number as an offset of a list.
                     batch.validate(full=True)
+                    read += batch.num_rows
+                    written += self._require_bounded(batch, read, written)
                     yield from self._written_out(batch)
 
     def _runs(self) -> Iterator[list[int]]:
@@ -81,50 +83,18 @@ class Spooled:
         if run:
             yield run
 
-    def require_bounded(self, most: int) -> None:
-        """Refuse values that repeat so often that they are no data, before any is written out.
+    def _require_bounded(self, batch: pa.RecordBatch, read: int, written: int) -> int:
+        """Bytes that a batch's dictionaries stand for; refused if the rest would be as many.
 
-        Args:
-            most: Bytes that an export of so many records may have.
-
-        Raises:
-            DataError: A few kilobytes stand for more than that.
+        A few kilobytes can stand for terabytes, which would keep a run busy for days.
         """
-        if not self._repeating:
-            return
-        with parquet_errors():
-            if self._at_most() > most:
-                require_size("the Parquet export, written out,", self._repeated(), most)
-
-    def _at_most(self) -> int:
-        """Bytes of the repeating columns if each value were the longest one."""
-        total = 0
-        for groups in self._runs():
-            footer = self._parquet.metadata
-            values = max(
-                (
-                    footer.row_group(number).column(place).num_values
-                    for number in groups
-                    for place in range(footer.num_columns)
-                ),
-                default=0,
-            )
-            first = self._parquet.iter_batches(
-                1, row_groups=groups, columns=self._repeating, use_threads=False
-            )
-            for batch in itertools.islice(first, 1):
-                total += sum(map(_longest, batch.columns)) * values * len(groups)
-        return total
-
-    def _repeated(self) -> int:
-        """Bytes of the repeating columns as they are, from their dictionaries."""
-        total = 0
-        for groups in self._runs():
-            for batch in self._parquet.iter_batches(
-                ROWS_PER_BATCH, row_groups=groups, columns=self._repeating, use_threads=False
-            ):
-                total += sum(map(_written_size, batch.columns))
-        return total
+        if sum(map(_longest, batch.columns)) * batch.num_rows <= _MUCH:
+            return 0
+        here = sum(map(_written_size, batch.columns))
+        if here > _MUCH:
+            further = here * (self.rows - read) // batch.num_rows
+            require_size("the Parquet export, written out,", written + here + further, self._most)
+        return here
 
     def _written_out(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
         """The same rows without dictionaries, in pieces that stay small."""
@@ -161,12 +131,15 @@ class Spooled:
 
 
 @contextlib.contextmanager
-def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
+def spooled(
+    chunks: Iterable[bytes], folder: Path | None, most: int | None = None
+) -> Iterator[Spooled]:
     """Write an export to a temporary file and open it.
 
     Args:
         chunks: The body.
         folder: Folder of the temporary file; the system's own without it.
+        most: Bytes that its values may have when they are written out.
 
     Raises:
         Unproven: The body is not a complete Parquet file, or its footer contradicts itself.
@@ -185,7 +158,7 @@ def spooled(chunks: Iterable[bytes], folder: Path | None) -> Iterator[Spooled]:
             repeating = _repeating(plain.metadata)
             parquet = _opened(file, repeating) if repeating else plain
         with plain, parquet:
-            yield Spooled(parquet, plain.schema_arrow, repeating)
+            yield Spooled(parquet, plain.schema_arrow, BOUNDS.export if most is None else most)
 
 
 def _opened(file: IO[bytes], as_dictionaries: Sequence[str] = ()) -> pq.ParquetFile:

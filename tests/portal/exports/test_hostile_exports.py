@@ -422,15 +422,15 @@ def test_k4_a_dictionary_that_stands_for_terabytes_is_refused_before_it_is_writt
         assert len(body) < 500_000
         with (
             parquet.spooled([body], tmp_path) as file,
-            pytest.raises(DataError, match="written out, has more than 466 GB"),
+            pytest.raises(DataError, match=r"written out, has more than 4[0-9][0-9] GB"),
         ):
-            file.require_bounded(limits.export_bytes(None))
+            next(file.batches())
 
 
 def test_k4_a_text_that_honestly_repeats_is_read(tmp_path: Path) -> None:
     text = pa.array(["a licence of some length " * 4] * 300_000)
-    with parquet.spooled([written(pa.table({"a": text}))], tmp_path) as file:
-        file.require_bounded(limits.export_bytes(300_000))
+    body, most = written(pa.table({"a": text})), limits.export_bytes(300_000)
+    with parquet.spooled([body], tmp_path, most) as file:
         assert sum(batch.num_rows for batch in file.batches()) == 300_000
 
 
