@@ -25,6 +25,7 @@ from ods_pipeline.errors import ConfigurationError, NotAPortal
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import Address, host_of
 from ods_pipeline.portal.http.signing import Signer
+from ods_pipeline.portal.http.trickle import PatientAdapter, Slowest
 from ods_pipeline.portal.quota.budget import Budget
 
 _MOST_REDIRECTS = 5
@@ -56,10 +57,15 @@ class Sender:
     """
 
     def __init__(
-        self, address: Address, signer: Signer, timeouts: tuple[float, float], budget: Budget
+        self,
+        address: Address,
+        signer: Signer,
+        timeouts: tuple[float, float],
+        budget: Budget,
+        slowest: Slowest,
     ) -> None:
         self._address, self._signer, self._timeouts = address, signer, timeouts
-        self._budget = budget
+        self._budget, self._slowest = budget, slowest
         self._local = threading.local()
         self._count = itertools.count(1)
         self.requests_made = 0
@@ -193,6 +199,8 @@ class Sender:
         if owner != os.getpid():
             session = self._local.session = _Straight()
             self._local.process = os.getpid()
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, PatientAdapter(self._slowest))
             unproxied(session, self._address)
             session.headers["User-Agent"] = _USER_AGENT
             # A proxy may keep an export of yesterday under today's address.
