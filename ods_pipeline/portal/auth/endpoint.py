@@ -17,7 +17,14 @@ import requests
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from ods_pipeline.errors import ConfigurationError, OdsPipelineError, PortalError, PortalFailure
+from ods_pipeline.errors import (
+    OUT_OF_FILES,
+    ConfigurationError,
+    OdsPipelineError,
+    PortalError,
+    PortalFailure,
+    out_of_files,
+)
 from ods_pipeline.portal.auth.grant import ClientAuth
 from ods_pipeline.portal.auth.token_reply import tokens
 from ods_pipeline.portal.http import connection_errors
@@ -155,7 +162,8 @@ def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> M
         # Raised below: what requests raised has the request in it, and with it the secrets.
         failed = _failed(error, address)
     except OSError as error:
-        failed = NotSent(ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE"))
+        lacking = OUT_OF_FILES if out_of_files(error) else f"{error}; check REQUESTS_CA_BUNDLE"
+        failed = NotSent(ConfigurationError(lacking))
     except Exception:  # Whatever oauthlib makes of it: even a warning is raised.
         if not opened.heard:
             raise

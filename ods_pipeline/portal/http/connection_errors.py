@@ -18,7 +18,13 @@ from urllib3.exceptions import (
     ProxyError,
 )
 
-from ods_pipeline.errors import PortalError, PortalFailure, PortalUnreachable
+from ods_pipeline.errors import (
+    OUT_OF_FILES,
+    PortalError,
+    PortalFailure,
+    PortalUnreachable,
+    out_of_files,
+)
 from ods_pipeline.portal.http.trickle import TooSlow
 from ods_pipeline.redaction import redacted
 
@@ -57,6 +63,8 @@ def problem(error: requests.RequestException, host: str, *, portal: str, url: st
 
 
 def _problem(error: requests.RequestException, host: str, where: dict[str, str]) -> PortalError:
+    if out_of_files(error):
+        return PortalFailure(OUT_OF_FILES, **where)
     if _is_due_to(NameResolutionError, error):
         return PortalUnreachable(
             f"there is no host {host}; check the portal's address and the network", **where

@@ -21,7 +21,13 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import LocationValueError
 
-from ods_pipeline.errors import ConfigurationError, NotAPortal
+from ods_pipeline.errors import (
+    OUT_OF_FILES,
+    ConfigurationError,
+    NotAPortal,
+    PortalFailure,
+    out_of_files,
+)
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import Address, host_of
 from ods_pipeline.portal.http.signing import Signer
@@ -176,6 +182,8 @@ class Sender:
                 message = f"{self._address.base} is no address of a host"
                 raise ConfigurationError(message) from error
             if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+                if out_of_files(error):
+                    raise PortalFailure(OUT_OF_FILES, portal=self._address.slug, url=url) from error
                 raise ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE") from error
             raise
         waited = time.monotonic() - started
