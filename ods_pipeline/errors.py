@@ -42,12 +42,21 @@ Decisions, retries and output do not belong here.
 from __future__ import annotations
 
 from datetime import datetime
+from errno import EMFILE, ENFILE
+from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
 from ods_pipeline.dataset import plain
 from ods_pipeline.redaction import excerpt, redacted
 
+#: What to say where no more files may be opened: it lies neither at the portal nor at a folder.
+OUT_OF_FILES = "too many open files: raise the limit (`ulimit -n`) and run again"
+
 _LONGEST, _LONGEST_VALUE = 1500, 80
+_NO_FILES = frozenset({EMFILE, ENFILE})
+_NO_FILE_LEFT = "Too many open files"
+_DEEPEST = 20
+_FEW_FILES = 256
 
 
 class OdsPipelineError(Exception):
@@ -340,7 +349,28 @@ class WarehouseLocked(WarehouseError):
     """Another process is writing to the warehouse."""
 
 
+def out_of_files(error: BaseException | None) -> bool:
+    """Whether the reason of an error, however deep, is that no more files may be opened.
+
+    Libraries of C++ tell it in their words alone.
+    """
+    for _ in range(_DEEPEST):
+        if not isinstance(error, BaseException):
+            return False
+        if getattr(error, "errno", None) in _NO_FILES or _NO_FILE_LEFT in str(error):
+            return True
+        # Python says of a module of ours that it is not there, and not that it cannot be opened.
+        if isinstance(error, ImportError) and (error.name or "").startswith(__package__ or "-"):
+            return getrlimit(RLIMIT_NOFILE)[0] <= _FEW_FILES
+        first = error.args[0] if error.args else None
+        inner = getattr(error, "reason", None) or error.__cause__ or first
+        error = inner if inner is not error else None
+    return False
+
+
 def unexpected_error(error: Exception, dataset: str) -> OdsPipelineError:
     """Wrap an unexpected exception as the failure of one dataset."""
+    if out_of_files(error):
+        return OdsPipelineError(OUT_OF_FILES, dataset=dataset)
     message = f"{type(error).__name__}: {error}; this is a mistake of ours, please report it"
     return OdsPipelineError(message, dataset=dataset)

@@ -17,7 +17,7 @@ import click
 from ods_pipeline.cli import account, commands
 from ods_pipeline.cli.process import prepare
 from ods_pipeline.cli.target import Access, Target
-from ods_pipeline.errors import ConfigurationError, OdsPipelineError
+from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, OdsPipelineError, out_of_files
 from ods_pipeline.lake.files import data_folder
 from ods_pipeline.warehouse.opening import default_url
 
@@ -142,6 +142,11 @@ def _run() -> int:
     except OdsPipelineError as error:
         click.echo(f"ods-pipeline: {error}", err=True)
         return error.exit_status
+    except (OSError, ImportError) as error:
+        if not out_of_files(error):
+            raise
+        click.echo(f"ods-pipeline: {OUT_OF_FILES}", err=True)
+        return 1
     except (KeyboardInterrupt, click.Abort) as stop:
         _interrupted(commands.status_of(stop.__cause__ or stop))
     return 0

@@ -15,7 +15,7 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, LakeError, out_of_files
 
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 # Some network file systems cannot flush a folder, or not for every user: no guarantee there.
@@ -44,21 +44,65 @@ def data_folder(given: str | None) -> Path:
         given: A folder; `data` without it.
 
     Raises:
-        ConfigurationError: It is the address of an object store, or in the home of an unknown user.
+        ConfigurationError: It is the address of an object store, in the home of an unknown user, or
+            no text.
     """
     folder = given or "data"
+    _require_text(folder)
     if "://" in folder:
         raise ConfigurationError(
             f"{folder} is an object store, which this version cannot land into; "
             "set ODS_DATA_DIR to a folder"
         )
     try:
-        return Path(folder).expanduser()
+        found = Path(folder).expanduser()
     except RuntimeError:
         raise ConfigurationError(
             f"{folder} is in the home of a user that this machine does not know; "
             "set ODS_DATA_DIR to another folder"
         ) from None
+    # With the home, or with the folder that this process is in.
+    _require_text(absolute(found))
+    return found
+
+
+def _require_text(folder: str) -> None:
+    if not is_text(folder):
+        raise ConfigurationError(
+            f"the data folder {readable(folder)} has a name that is not UTF-8, or a NUL in it; "
+            "set ODS_DATA_DIR to another folder"
+        )
+
+
+def absolute(path: str | Path) -> str:
+    """A path from the root; as it is where the folder that this process is in was removed."""
+    with contextlib.suppress(FileNotFoundError):
+        return os.path.abspath(path)
+    return os.fspath(path)
+
+
+def is_text(path: str) -> bool:
+    """Whether a path is UTF-8 without NUL: Arrow and DuckDB cannot open any other."""
+    try:
+        path.encode()
+    except UnicodeEncodeError:
+        return False
+    return "\0" not in path
+
+
+def readable(path: str) -> str:
+    """A path for people, whatever its bytes are."""
+    return path.encode("utf-8", "backslashreplace").decode().replace("\0", r"\0")
+
+
+def require_files(error: Exception) -> None:
+    """Refuse to call a file damaged or lost where no more files may be opened.
+
+    Raises:
+        LakeError: This is the reason of the error.
+    """
+    if out_of_files(error):
+        raise LakeError(OUT_OF_FILES) from error
 
 
 def make_durably(folder: Path) -> None:

@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import instant
+from ods_pipeline.lake.files import require_files
 from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter
@@ -69,13 +70,18 @@ class Hold:
 
 
 def read_holds(lake: Lake) -> dict[PartitionKey, Hold]:
-    """The holds of a lake; none where the file is lost or damaged, which costs a fetch."""
+    """The holds of a lake; none where the file is lost or damaged, which costs a fetch.
+
+    Raises:
+        LakeError: No more files may be opened, so the holds are not known.
+    """
     try:
         # Not `read_table`, which imports Arrow's whole machinery for folders of files.
         with pq.ParquetFile(lake.holds_file) as file:
             rows = file.read().to_pylist()
         holds = [Hold(**{**row, "since": row["since"].isoformat()}) for row in rows]
-    except (OSError, pa.ArrowException, TypeError, KeyError, AttributeError):
+    except (OSError, pa.ArrowException, TypeError, KeyError, AttributeError) as error:
+        require_files(error)
         return {}
     return {hold.key: hold for hold in holds}
 

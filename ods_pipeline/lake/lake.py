@@ -20,9 +20,9 @@ from urllib.parse import quote
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.errors import LakeError, LakeUnwritable
+from ods_pipeline.errors import OUT_OF_FILES, LakeError, LakeUnwritable, out_of_files
 from ods_pipeline.lake import locks, receipt_cache
-from ods_pipeline.lake.files import make_durably, sweep, unfinished
+from ods_pipeline.lake.files import make_durably, require_files, sweep, unfinished
 from ods_pipeline.lake.receipt import Receipt
 
 PartitionKind = Literal["records", "features"]
@@ -165,6 +165,8 @@ def disk_errors(path: Path) -> Iterator[None]:
 
 
 def _lake_error(error: OSError, folder: Path) -> LakeError:
+    if out_of_files(error):
+        return LakeError(OUT_OF_FILES)
     if error.errno in {errno.ENOSPC, errno.EDQUOT}:
         return LakeError(
             f"the disk of {folder} is full; free some space: what was landed is complete"
@@ -180,11 +182,16 @@ def _lake_error(error: OSError, folder: Path) -> LakeError:
 
 
 def receipt(path: Path) -> Receipt | None:
-    """The receipt in a file's footer; None where there is no file or no readable receipt."""
+    """The receipt in a file's footer; None where there is no file or no readable receipt.
+
+    Raises:
+        LakeError: No more files may be opened, so nothing is known of it.
+    """
     try:
         # Opening a pipe would wait for a writer.
         if not stat.S_ISREG(path.stat().st_mode):
             return None
         return Receipt.from_metadata(pq.read_metadata(path).metadata or {})
-    except (OSError, ValueError, pa.ArrowException):
+    except (OSError, ValueError, pa.ArrowException) as error:
+        require_files(error)
         return None

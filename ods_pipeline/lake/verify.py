@@ -20,6 +20,7 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import ConfigurationError, LakeError
 from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.content_hash import ContentHash, is_current
+from ods_pipeline.lake.files import require_files
 from ods_pipeline.lake.lake import PartitionKind, file_name
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.batches import read_batches
@@ -77,12 +78,16 @@ def audit(path: Path) -> Audit:
 
     Args:
         path: A file of the lake.
+
+    Raises:
+        LakeError: No more files may be opened, so nothing is known of it.
     """
     try:
         # Opened once: the next version may be published under this name meanwhile.
         with contextlib.closing(os.fdopen(_opened(path), "rb")) as file:
             receipt = _examined(path, file)
     except (LakeError, OSError) as error:
+        require_files(error)
         problem = error.message if isinstance(error, LakeError) else f"it cannot be read: {error}"
         # By path and not by receipt: nothing in a damaged file is trusted.
         kind = path.stem if path.stem in _OF_THE_LAKE else path.parent.name

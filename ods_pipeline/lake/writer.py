@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import Damaged
 from ods_pipeline.lake.checksum import BLANK, SealedFile
 from ods_pipeline.lake.content_hash import ContentHash
-from ods_pipeline.lake.files import replace_durably
+from ods_pipeline.lake.files import replace_durably, require_files
 from ods_pipeline.lake.geoparquet import GeoSummary, geo_metadata
 from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
@@ -66,9 +66,11 @@ class PartitionWriter:
         # Starts its thread with the first task: most datasets are one row group and need none.
         self._pool = ThreadPoolExecutor(1, "writing")
         self._packing: Future[None] | None = None
-        self._exit = contextlib.ExitStack()
-        self._path = self._exit.enter_context(lake.incoming(target.name))
-        self._file = SealedFile(self._path)
+        with contextlib.ExitStack() as opened:
+            self._path = opened.enter_context(lake.incoming(target.name))
+            with disk_errors(target):
+                self._file = SealedFile(self._path)
+            self._exit = opened.pop_all()
 
     def __enter__(self) -> PartitionWriter:
         """The writer itself."""
@@ -211,6 +213,7 @@ def rewrite(
                 for batch in read_batches(old):
                     writer.write(batch)
         except (OSError, pa.ArrowException) as error:
+            require_files(error)
             raise Damaged(f"{source} is damaged; delete it and sync again") from error
         return writer.publish(known)
 

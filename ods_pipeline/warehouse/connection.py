@@ -6,6 +6,7 @@ Partitions and the meaning of tables do not belong here.
 from __future__ import annotations
 
 import fcntl
+import os
 import re
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
@@ -14,7 +15,7 @@ from typing import Any
 
 import duckdb
 
-from ods_pipeline.errors import WarehouseError, WarehouseLocked
+from ods_pipeline.errors import OUT_OF_FILES, WarehouseError, WarehouseLocked, out_of_files
 from ods_pipeline.warehouse.names import literal, quoted
 
 # Memory and threads for a load, each tried when the one before was too little. The first is enough
@@ -62,6 +63,8 @@ def _failure(
     error: duckdb.Error | OSError, path: Path, *, portal: str = "", dataset: str = ""
 ) -> WarehouseError:
     """One sentence for a failure of DuckDB or of the file system: what is wrong and what to do."""
+    if out_of_files(error):
+        return WarehouseError(OUT_OF_FILES, portal=portal, dataset=dataset)
     if isinstance(error, OSError):
         reason = f"{error.strerror}: {error.filename}"
         return WarehouseError(f"{path} cannot be written ({reason}): check its folder")
@@ -115,6 +118,12 @@ def _remove_half_made(path: Path) -> None:
                 path.unlink()
 
 
+def _require_files() -> None:
+    """Fail where no more files may be opened: DuckDB 1.5 would abort the process."""
+    with open(os.devnull, "rb"), open(os.devnull, "rb"):
+        pass
+
+
 class Session:
     """An open DuckDB file; no other process can open it until `close`.
 
@@ -129,6 +138,7 @@ class Session:
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             _remove_half_made(path)
+            _require_files()
             # No `config=`: a second connection of this process would have to repeat it exactly.
             self._connection = duckdb.connect(path)
             self.run(_SETTINGS)

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import GEOGRAPHIC
-from ods_pipeline.errors import WarehouseError
+from ods_pipeline.errors import OUT_OF_FILES, WarehouseError, out_of_files
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.schema_diff import metadata_text
 from ods_pipeline.warehouse.names import column_names, schema_name, short, table_name
@@ -100,6 +100,8 @@ def read_partition(path: Path) -> Partition:
         with pq.ParquetFile(path) as file:
             schema, footer = file.schema_arrow, file.metadata
     except (OSError, pa.ArrowException) as error:
+        if out_of_files(error):
+            raise WarehouseError(OUT_OF_FILES, dataset=path.stem) from error
         reason = "it does not exist" if isinstance(error, FileNotFoundError) else "it is damaged"
         raise WarehouseError(
             f"the partition {path} cannot be read because {reason}: fetch the dataset again",

@@ -5,11 +5,13 @@ No SQL: each engine is imported when its warehouse is opened.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
 
 from ods_pipeline.errors import ConfigurationError, WarehouseLocked
+from ods_pipeline.lake.files import absolute, is_text, readable
 from ods_pipeline.warehouse.protocol import Warehouse
 
 _FIRST_WAIT = 0.05
@@ -48,6 +50,7 @@ def open_warehouse(
             f"{public_url(url)!r} names no warehouse: set ODS_WAREHOUSE to duckdb:///PATH, "
             "with three slashes before a relative path and four before an absolute one"
         )
+    _require_openable(path)
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 
     end, wait = time.monotonic() + max_wait, _FIRST_WAIT
@@ -60,6 +63,23 @@ def open_warehouse(
                 raise
         time.sleep(min(wait, left))
         wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _require_openable(path: str) -> None:
+    """Refuse a path that DuckDB takes for another one, which it would read or write instead."""
+    whole = absolute(path)
+    if not is_text(whole):
+        problem = "has a name that is not UTF-8, or a NUL in it"
+    elif "\\" in whole:
+        problem = "has a backslash in it, which DuckDB takes for a slash"
+    elif "?" in os.path.dirname(whole):
+        problem = "is in a folder with a question mark, where DuckDB takes the path to end"
+    else:
+        return
+    raise ConfigurationError(
+        f"the warehouse {readable(whole)} {problem}; set ODS_WAREHOUSE to duckdb:///PATH with "
+        "another path"
+    )
 
 
 def public_url(url: str) -> str:

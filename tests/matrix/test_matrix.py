@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from ods_pipeline.portal import portal
-from ods_pipeline.portal.http.body import Slowest
 from ods_pipeline.portal.http.client import Client
+from ods_pipeline.portal.http.trickle import Slowest
 from tests.matrix.cells import EITHER, RIGHT, SAID, STALLED, Cell
 from tests.matrix.desk import KEY, Desk, Ended, Portals
 from tests.matrix.faulty_answers import ANSWERS

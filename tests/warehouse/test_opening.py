@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import duckdb
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -169,3 +170,68 @@ def test_closing_leaves_the_one_file_and_lets_others_in(database: Path, tmp_path
         pass
     with open_warehouse(f"duckdb:///{database}") as again:
         assert set(again.loaded(PORTAL)) == {"velos"}
+
+
+@pytest.mark.parametrize("name", ["x*y", "x[a]y", "x[y", "**", "x{a,b}y", "x'y", 'x"y', "a=b", "ü"])
+def test_k12_a_path_that_duckdb_takes_as_it_is_is_opened_and_a_lake_in_it_is_read(
+    tmp_path: Path, name: str
+) -> None:
+    # What a pattern would match instead.
+    for other in ("xay", "xzy", "x", "a", "y"):
+        land(tmp_path / other / "velos.parquet", {"n": Column([1, 2], pa.int64())})
+    path = land(tmp_path / name / "velos.parquet", {"n": Column([7], pa.int64())})
+    with open_warehouse(f"duckdb:///{tmp_path / name / (name + '.duckdb')}") as warehouse:
+        assert warehouse.load(path, verdict="new").rows == 1
+    assert (tmp_path / name / f"{name}.duckdb").is_file()
+
+
+@pytest.mark.parametrize("name", ["x?y", "?", "x\\y", "\\"])
+def test_k12_a_lake_is_read_also_where_the_warehouse_could_not_be(
+    tmp_path: Path, name: str
+) -> None:
+    for other in ("xay", "xzy", "x/y", "a"):
+        land(tmp_path / other / "velos.parquet", {"n": Column([1, 2], pa.int64())})
+    path = land(tmp_path / name / "velos.parquet", {"n": Column([7], pa.int64())})
+    with open_warehouse(f"duckdb:///{tmp_path / 'w.duckdb'}") as warehouse:
+        assert warehouse.load(path, verdict="new").rows == 1
+
+
+@pytest.mark.parametrize(
+    ("path", "says"),
+    [
+        ("x?y/w.duckdb", "is in a folder with a question mark"),
+        ("?/deep/w.duckdb", "is in a folder with a question mark"),
+        ("x\\y/w.duckdb", "has a backslash in it, which DuckDB takes for a slash"),
+        ("w\\x.duckdb", "has a backslash in it, which DuckDB takes for a slash"),
+        ("caf\udce9/w.duckdb", r"caf\\udce9/w\.duckdb has a name that is not UTF-8"),
+        ("w\udcff.duckdb", r"w\\udcff\.duckdb has a name that is not UTF-8"),
+        ("w\0x.duckdb", r"w\\0x\.duckdb has a name that is not UTF-8, or a NUL"),
+    ],
+)
+@pytest.mark.parametrize("relative", [False, True])
+def test_k12_a_path_that_duckdb_takes_for_another_one_is_refused_and_nothing_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, path: str, says: str, relative: bool
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    url = f"duckdb:///{path}" if relative else f"duckdb:///{tmp_path}/{path}"
+    with pytest.raises(ConfigurationError, match=f"{says}.*; set ODS_WAREHOUSE to duckdb:///PATH"):
+        open_warehouse(url)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["x?y", "x\\y", "caf\udce9"])
+def test_k12_a_relative_path_counts_with_the_folder_that_it_is_in(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    (tmp_path / name).mkdir()
+    monkeypatch.chdir(tmp_path / name)
+    with pytest.raises(ConfigurationError, match="set ODS_WAREHOUSE to"):
+        open_warehouse("duckdb:///w.duckdb")
+
+
+@pytest.mark.parametrize("name", ["w?x.duckdb", "w?access_mode=read_only.duckdb"])
+def test_k12_a_question_mark_in_the_file_s_own_name_is_kept(tmp_path: Path, name: str) -> None:
+    path = land(tmp_path / "velos.parquet", {"n": Column([7], pa.int64())})
+    with open_warehouse(f"duckdb:///{tmp_path / name}") as warehouse:
+        warehouse.load(path, verdict="new")
+    assert {found.name for found in tmp_path.iterdir()} == {"velos.parquet", name}

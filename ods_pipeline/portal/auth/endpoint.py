@@ -14,17 +14,24 @@ from typing import Any
 from urllib.parse import quote_plus
 
 import requests
-from requests.adapters import HTTPAdapter
 from requests.auth import HTTPBasicAuth
 from requests_oauthlib import OAuth2Session
 
-from ods_pipeline.errors import ConfigurationError, OdsPipelineError, PortalError, PortalFailure
+from ods_pipeline.errors import (
+    OUT_OF_FILES,
+    ConfigurationError,
+    OdsPipelineError,
+    PortalError,
+    PortalFailure,
+    out_of_files,
+)
 from ods_pipeline.portal.auth.grant import ClientAuth
 from ods_pipeline.portal.auth.token_reply import tokens
 from ods_pipeline.portal.http import connection_errors
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.http.sender import unproxied
 from ods_pipeline.portal.http.signing import Sealed
+from ods_pipeline.portal.http.trickle import PatientAdapter, Slowest, TooSlow
 from ods_pipeline.redaction import keep_secret
 
 AUTHORIZE, TOKEN = "/oauth2/authorize/", "/oauth2/token/"
@@ -155,7 +162,8 @@ def _answered(opened: Session, address: Address, ask: Callable[[], object]) -> M
         # Raised below: what requests raised has the request in it, and with it the secrets.
         failed = _failed(error, address)
     except OSError as error:
-        failed = NotSent(ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE"))
+        lacking = OUT_OF_FILES if out_of_files(error) else f"{error}; check REQUESTS_CA_BUNDLE"
+        failed = NotSent(ConfigurationError(lacking))
     except Exception:  # Whatever oauthlib makes of it: even a warning is raised.
         if not opened.heard:
             raise
@@ -175,24 +183,30 @@ def _failed(error: requests.RequestException, address: Address) -> NotSent | Por
     return lost
 
 
-class _Bounded(HTTPAdapter):
+class _Bounded(PatientAdapter):
     """Reads an answer to its end, but none that is longer or slower than any honest one.
 
     A read timeout bounds silence alone, and stores lend out the turn to renew for so long and no
     longer.
     """
 
-    def send(self, *args: Any, **kwargs: Any) -> Any:
-        response = super().send(*args, **{**kwargs, "stream": True})
+    def __init__(self) -> None:
+        super().__init__(Slowest(seconds=_LONGEST))
+
+    def send(self, request: requests.PreparedRequest, *args: Any, **kwargs: Any) -> Any:
+        response = super().send(request, *args, **{**kwargs, "stream": True})
         end, read = monotonic() + _LONGEST, bytearray()
-        # Byte by byte, or a slow answer is looked at when it is whole; an honest one has hundreds.
-        for byte in response.iter_content(1):
-            read += byte
-            if len(read) > _LARGEST or monotonic() > end:
-                response.close()
-                if _whole(read):
-                    break
-                raise requests.ReadTimeout("an endless answer", request=response.request)
+        try:
+            # Byte by byte, or a slow answer is looked at when it is whole; an honest one has
+            # hundreds.
+            for byte in response.iter_content(1):
+                read += byte
+                if len(read) > _LARGEST or monotonic() > end:
+                    raise TooSlow("an endless answer")
+        except TooSlow as slow:
+            response.close()
+            if not _whole(read):
+                raise requests.ReadTimeout("an endless answer", request=request) from slow
         response._content = bytes(read)
         # JSON is UTF-8, whatever charset a server names: some are none that Python knows.
         response.encoding = "utf-8"

@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from errno import EACCES, EDQUOT, ENOSPC, ENOTDIR, EPERM, EROFS
+from errno import EACCES, EDQUOT, EMFILE, ENFILE, ENOSPC, ENOTDIR, EPERM, EROFS
 from pathlib import Path
 from time import monotonic
 
@@ -33,6 +33,7 @@ _ADVICE = {
     **dict.fromkeys((EACCES, EPERM), "see that you may read and write it and its folder"),
     **dict.fromkeys((ENOSPC, EDQUOT), f"make room on its disk, or {_ELSEWHERE}"),
     **dict.fromkeys((EROFS, ENOTDIR), _ELSEWHERE),
+    **dict.fromkeys((EMFILE, ENFILE), "raise the limit (`ulimit -n`)"),
 }
 
 

@@ -76,6 +76,7 @@ class Collection:
         crs: str = "",
         feature_type: str = "",
         counted: bool = True,
+        partial: bool = False,
         resolver: AxisOrderResolver | None = None,
         linked: Linked | None = None,
     ) -> None:
@@ -90,6 +91,7 @@ class Collection:
             crs: `OGC:CRS84` to transform all geometry to it; empty to keep the document's CRS.
             feature_type: The only type to read, if the document holds several.
             counted: Whether the document's counts are checked against its features.
+            partial: Whether collections within the document may be pages of longer ones.
             resolver: Decides the order of axes; replaces the arguments `axis_order` and `extent`.
             linked: Geometry that links in the document point to.
 
@@ -103,7 +105,7 @@ class Collection:
         self._resolver = resolver or AxisOrderResolver(axis_order, extent)
         self._crs = crs
         self._systems: dict[str, str] = {}
-        self._reader = Reader(feature_type, linked or {}, counted=counted)
+        self._reader = Reader(feature_type, linked or {}, counted=counted, partial=partial)
 
     @property
     def declared(self) -> Declared:

@@ -58,6 +58,12 @@ def is_collection(name: str) -> bool:
     return local(name) == "FeatureCollection"
 
 
+def is_empty_collection(name: str, attributes: Mapping[str, str]) -> bool:
+    """Whether a root without members is a collection, by the end of its name or by its counts."""
+    counts = {"numberMatched", "numberReturned", "numberOfFeatures"}
+    return local(name).endswith("FeatureCollection") or not counts.isdisjoint(attributes)
+
+
 def declared(name: str, attributes: Mapping[str, str]) -> Declared:
     """What a collection's start tag declares."""
     matched = attributes.get("numberMatched", attributes.get("numberOfFeatures", ""))
@@ -108,11 +114,15 @@ def by_mapserver(attributes: Mapping[str, str]) -> bool:
     return "http://mapserver.gis.umn.edu/mapserver" in where and "VERSION=1.1.0" in where
 
 
+def require_gml(name: str) -> None:
+    """Refuse a root element that is a web page's."""
+    if local(name).lower() == "html":
+        raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
+
+
 def require_feature(name: str, feature_id: str | None) -> None:
     """Refuse a root element that is not a feature."""
     local_name = local(name)
-    if local_name.lower() == "html":
-        raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
     if name.startswith(_PROTOCOL) or feature_id is None:
         raise GmlRefused(f"this is not a feature collection: its root element is {local_name}")
 

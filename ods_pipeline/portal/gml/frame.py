@@ -57,6 +57,7 @@ def read_gml(
     schema: Iterable[Field] | pa.Schema | None = None,
     feature_type: str = "",
     axis_order: AxisOrder = "auto",
+    partial: bool = False,
 ) -> geopandas.GeoDataFrame:
     """Read a GML document (GML 2, 3.1.1 or 3.2) completely, or not at all.
 
@@ -68,6 +69,8 @@ def read_gml(
         axis_order: The order of axes if the srsName leaves it open (`EPSG:4326`, or none). `auto`
             decides by where the coordinates can lie. If that decides nothing, the longitude comes
             first, except in documents of MapServer with a short srsName.
+        partial: Whether a page of a longer answer is read, one that says that more features match
+            than it returns. It must still hold as many as it says that it returns.
 
     Returns:
         Every geometry property as a geometry column, x or longitude first, in its CRS; in
@@ -84,7 +87,7 @@ def read_gml(
     """
     fields = _fields_of(schema)
     with _errors_name(source), _opened(source) as opened:
-        read = _Document(opened, feature_type, axis_order)
+        read = _Document(opened, feature_type, axis_order, partial=partial)
         frame = _framed(read.batches(), fields)
     frame.attrs["notes"] = read.notes
     return frame
@@ -162,10 +165,16 @@ class _Document:
     """A document, read again if the first reading shows that other options are needed."""
 
     def __init__(
-        self, opened: Callable[[], Iterator[bytes]], feature_type: str, axis_order: AxisOrder
+        self,
+        opened: Callable[[], Iterator[bytes]],
+        feature_type: str,
+        axis_order: AxisOrder,
+        *,
+        partial: bool,
     ) -> None:
         self._opened = opened
         self._type = feature_type
+        self._partial = partial
         self._resolver = AxisOrderResolver(axis_order, whole=True)
         self._linked: Linked | None = None
         self._crs = ""
@@ -194,9 +203,12 @@ class _Document:
             crs=self._crs,
             resolver=self._resolver,
             linked=self._linked,
+            partial=self._partial,
         )
         batches = list(collection)
-        _require_whole(collection.declared, collection.rows)
+        # Where the document says how many features it holds, these were counted already.
+        if not self._partial or collection.declared.returned is None:
+            _require_whole(collection.declared, collection.rows)
         return batches
 
 
@@ -212,6 +224,7 @@ def _require_whole(declared: Declared, rows: int) -> None:
         raise Unproven(
             f"the document says that {declared.matched} features match, and holds {rows}: "
             "it is not whole"
+            + ("" if declared.returned is None else "; read such a page with partial=True")
         )
 
 

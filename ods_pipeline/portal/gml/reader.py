@@ -32,6 +32,7 @@ from ods_pipeline.portal.gml.handlers import (
     reported,
 )
 from ods_pipeline.portal.gml.names import NameEscaper
+from ods_pipeline.portal.gml.root import RootHandler
 from ods_pipeline.tables.curves import Unreadable
 
 _TRUE = frozenset({"true", "1"})
@@ -61,7 +62,9 @@ class Reader:
         text: Text since the last tag.
     """
 
-    def __init__(self, feature_type: str, linked: Linked, *, counted: bool) -> None:
+    def __init__(
+        self, feature_type: str, linked: Linked, *, counted: bool, partial: bool = False
+    ) -> None:
         self.ids = Texts()
         self.rows = self.earlier_rows = self.features = 0
         self.last_columns: list[Column | None] = []
@@ -79,6 +82,7 @@ class Reader:
         self.parser.EndElementHandler = self._close
         self.type_filter = FeatureTypeFilter(feature_type, self.escaper)
         self._counted = counted
+        self._partial = partial
         self._plans = Plans()
         self._context = Context()
         self._column: Column | None = None
@@ -88,6 +92,7 @@ class Reader:
         self._recorder = GeometryRecorder(self.parser, self.text, linked)
         self._skipper = SkipHandler(self.parser, self.text)
         self._date_handler = DateHandler(self.parser, self.text)
+        self._root_handler = RootHandler(self.parser, self.text)
 
     def begin_batch(self, taken: int) -> None:
         """Start a batch after some rows were taken; a feature may be unfinished."""
@@ -129,14 +134,27 @@ class Reader:
 
     def _open_root(self, name: str, attributes: Attributes) -> None:
         if containers.is_collection(name):
-            self.declared = containers.declared(name, attributes)
-            self.mapserver = containers.by_mapserver(attributes)
-            self._enter(self.declared, collection=True)
+            self._open_collection(name, attributes)
         elif is_gml(name) and local(name) in containers.MEMBERS:
             self._enter(Declared(), collection=False)
         else:
+            containers.require_gml(name)
+            self._root_handler.begin(
+                name, attributes, lambda collection: self._begin_root(name, attributes, collection)
+            )
+
+    def _begin_root(self, name: str, attributes: Attributes, collection: bool) -> None:
+        """Begin with a root that only what it holds has told."""
+        if collection:
+            self._open_collection(name, attributes)
+        else:
             containers.require_feature(self.escaper.original(name), containers.identity(attributes))
             self._begin_feature(name, attributes)
+
+    def _open_collection(self, name: str, attributes: Attributes) -> None:
+        self.declared = containers.declared(name, attributes)
+        self.mapserver = containers.by_mapserver(attributes)
+        self._enter(self.declared, collection=True)
 
     def _enter(self, declared: Declared, *, collection: bool) -> None:
         self.containers.append(Container(collection, declared, self._context, self.features))
@@ -152,7 +170,8 @@ class Reader:
                 self.ended_with_member = True
                 self.feature_end = self.parser.CurrentByteIndex
         elif self._counted:
-            containers.verify(container.declared, features, inner=bool(self.containers))
+            inner = bool(self.containers) and not self._partial
+            containers.verify(container.declared, features, inner=inner)
 
     def _set_container_context(self, context: Context | None) -> None:
         if context is not None:

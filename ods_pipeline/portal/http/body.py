@@ -8,32 +8,16 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 
 import requests
 from requests.exceptions import ChunkedEncodingError, ContentDecodingError
 from urllib3.exceptions import DecodeError, ProtocolError, ReadTimeoutError, SSLError
 
+from ods_pipeline.portal.http.trickle import Slowest, TooSlow, next_piece
+
 #: Bytes handed over at once, unless fewer came in this time.
 _PIECE = 1 << 18
 _SECONDS = 0.5
-
-
-@dataclass(frozen=True)
-class Slowest:
-    """How slow a body may come; real portals were seen at 65,000 bytes a second.
-
-    Attributes:
-        rate: Bytes a second on the wire, on average over
-        seconds: of waiting for them.
-    """
-
-    rate: float = 200
-    seconds: float = 120
-
-
-class TooSlow(Exception):
-    """A body comes more slowly than is worth waiting for."""
 
 
 def pieces(
@@ -51,7 +35,7 @@ def pieces(
         TooSlow: It trickles.
     """
     held: list[bytes] = []
-    size, waited, seen = 0, 0.0, 0
+    size, waited, seen, first = 0, 0.0, 0, True
     # The first piece goes on at once: it tells what the reply is.
     begun = -math.inf
     while True:
@@ -59,8 +43,10 @@ def pieces(
         piece = _read(response)
         now = time.monotonic()
         tick()
-        # Only waiting counts: the code that takes the pieces may be slow as well.
-        waited += now - started
+        # Only waiting counts: the code that takes the pieces may be slow as well. And a portal may
+        # compute for as long as the read timeout allows, before the headers or after them.
+        waited += 0 if first else now - started
+        first = False
         if waited >= slowest.seconds:
             came = response.raw.tell() - seen
             if piece and came < slowest.rate * waited:
@@ -77,6 +63,7 @@ def pieces(
 
 def _read(response: requests.Response) -> bytes:
     """What has come, as soon as anything has: a trickle would fill larger pieces for hours."""
+    next_piece(response)
     try:
         return bytes(response.raw.read1(_PIECE, decode_content=True) or b"")
     except ProtocolError as error:

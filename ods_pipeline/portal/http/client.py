@@ -31,10 +31,10 @@ from ods_pipeline.errors import (
 from ods_pipeline.portal.http import body as bodies
 from ods_pipeline.portal.http import connection_errors, replies
 from ods_pipeline.portal.http.address import Address, query_of
-from ods_pipeline.portal.http.body import Slowest
 from ods_pipeline.portal.http.limits import BOUNDS, bounded
 from ods_pipeline.portal.http.sender import Quota, Sender, closed_on_failure
 from ods_pipeline.portal.http.signing import Anonymous, Credentials
+from ods_pipeline.portal.http.trickle import Slowest, TooSlow
 from ods_pipeline.portal.quota.budget import Budget
 
 _API = "/api/explore/v2.1"
@@ -84,7 +84,7 @@ class Client:
             max_wait: Seconds to wait for a spent quota at most.
             pause: Seconds before the second attempt at most; doubled for each one after it.
             max_concurrent: Datasets at once at most, over all processes of this host.
-            slowest: How slowly a body may come.
+            slowest: How slowly a reply may come.
             now: The clock for quotas, in seconds since 1970.
 
         Raises:
@@ -105,7 +105,7 @@ class Client:
             cancelled=self.cancelled,
         )
         timeouts = (connect_timeout, read_timeout)
-        self._sender = Sender(self.address, self.signer, timeouts, self._budget)
+        self._sender = Sender(self.address, self.signer, timeouts, self._budget, slowest)
 
     @property
     def slug(self) -> str:
@@ -264,8 +264,8 @@ class Client:
         try:
             yield from bodies.pieces(response, self._slowest, tick)
             return
-        except bodies.TooSlow as slow:
-            message = f"the portal sends too slowly, {slow}; try later"
+        except TooSlow as slow:
+            message = connection_errors.too_slow(slow)
             broken: PortalError = PortalFailure(message, portal=self.slug, url=url)
         except requests.RequestException as error:
             broken = self._broken(error, url)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from http.client import HTTPException, IncompleteRead, RemoteDisconnected
 from ssl import SSLCertVerificationError
+from typing import TypeVar
 
 import requests
 from requests.exceptions import ContentDecodingError
@@ -18,8 +19,17 @@ from urllib3.exceptions import (
     ProxyError,
 )
 
-from ods_pipeline.errors import PortalError, PortalFailure, PortalUnreachable
+from ods_pipeline.errors import (
+    OUT_OF_FILES,
+    PortalError,
+    PortalFailure,
+    PortalUnreachable,
+    out_of_files,
+)
+from ods_pipeline.portal.http.trickle import TooSlow
 from ods_pipeline.redaction import redacted
+
+_E = TypeVar("_E", bound=Exception)
 
 # The first that fits counts: some are kinds of others.
 _FAILED = {
@@ -55,10 +65,15 @@ def problem(error: requests.RequestException, host: str, *, portal: str, url: st
 
 
 def _problem(error: requests.RequestException, host: str, where: dict[str, str]) -> PortalError:
+    if out_of_files(error):
+        return PortalFailure(OUT_OF_FILES, **where)
     if _is_due_to(NameResolutionError, error):
         return PortalUnreachable(
             f"there is no host {host}; check the portal's address and the network", **where
         )
+    slow = _reason(TooSlow, error)
+    if slow is not None:
+        return PortalFailure(too_slow(slow), **where)
     if _is_due_to(SSLCertVerificationError, error):
         return PortalUnreachable(f"{host} has no certificate that this machine trusts", **where)
     if _is_no_http(error):
@@ -92,10 +107,19 @@ def never_sent(error: requests.RequestException) -> bool:
     return connecting or _is_due_to(SSLCertVerificationError, error)
 
 
+def too_slow(slow: Exception) -> str:
+    """What to say of a reply that trickled."""
+    return f"the portal sends too slowly, {slow}; try later"
+
+
 def _is_due_to(kind: type[Exception], error: BaseException | None) -> bool:
-    """Whether the reason, however deep, is of a kind."""
+    return _reason(kind, error) is not None
+
+
+def _reason(kind: type[_E], error: BaseException | None) -> _E | None:
+    """The reason of a kind, however deep; None if it is another."""
     while isinstance(error, BaseException):
         if isinstance(error, kind):
-            return True
+            return error
         error = getattr(error, "reason", None) or (error.args[0] if error.args else None)
-    return False
+    return None

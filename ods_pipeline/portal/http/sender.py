@@ -21,10 +21,17 @@ from urllib.parse import urljoin
 import requests
 from urllib3.exceptions import LocationValueError
 
-from ods_pipeline.errors import ConfigurationError, NotAPortal
+from ods_pipeline.errors import (
+    OUT_OF_FILES,
+    ConfigurationError,
+    NotAPortal,
+    PortalFailure,
+    out_of_files,
+)
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import Address, host_of
 from ods_pipeline.portal.http.signing import Signer
+from ods_pipeline.portal.http.trickle import PatientAdapter, Slowest
 from ods_pipeline.portal.quota.budget import Budget
 
 _MOST_REDIRECTS = 5
@@ -56,10 +63,15 @@ class Sender:
     """
 
     def __init__(
-        self, address: Address, signer: Signer, timeouts: tuple[float, float], budget: Budget
+        self,
+        address: Address,
+        signer: Signer,
+        timeouts: tuple[float, float],
+        budget: Budget,
+        slowest: Slowest,
     ) -> None:
         self._address, self._signer, self._timeouts = address, signer, timeouts
-        self._budget = budget
+        self._budget, self._slowest = budget, slowest
         self._local = threading.local()
         self._count = itertools.count(1)
         self.requests_made = 0
@@ -170,6 +182,8 @@ class Sender:
                 message = f"{self._address.base} is no address of a host"
                 raise ConfigurationError(message) from error
             if isinstance(error, OSError) and not isinstance(error, requests.RequestException):
+                if out_of_files(error):
+                    raise PortalFailure(OUT_OF_FILES, portal=self._address.slug, url=url) from error
                 raise ConfigurationError(f"{error}; check REQUESTS_CA_BUNDLE") from error
             raise
         waited = time.monotonic() - started
@@ -193,6 +207,8 @@ class Sender:
         if owner != os.getpid():
             session = self._local.session = _Straight()
             self._local.process = os.getpid()
+            for scheme in ("https://", "http://"):
+                session.mount(scheme, PatientAdapter(self._slowest))
             unproxied(session, self._address)
             session.headers["User-Agent"] = _USER_AGENT
             # A proxy may keep an export of yesterday under today's address.

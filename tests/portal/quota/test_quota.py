@@ -17,8 +17,9 @@ import requests
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import PortalFailure, QuotaExhausted
 from ods_pipeline.portal.auth import ApiKey, OAuth2
-from ods_pipeline.portal.http.body import Slowest, TooSlow, pieces
+from ods_pipeline.portal.http.body import pieces
 from ods_pipeline.portal.http.client import Client
+from ods_pipeline.portal.http.trickle import Slowest, TooSlow
 from ods_pipeline.portal.quota.state import State
 from ods_pipeline.portal.quota.state_file import StateFile
 from tests.portal.answers import answering
