@@ -204,8 +204,7 @@ def _mentions_x(column: pa.Array) -> bool:
 
 def _rounded(column: pa.Array) -> bool:
     """Whether floats are so large that they skip whole numbers."""
-    least = pa.array([ROUNDED])[0]
-    return bool(pc.any(pc.greater_equal(pc.abs(column), least)).as_py())
+    return bool((pc.max(pc.abs(column)).as_py() or 0) >= ROUNDED)
 
 
 def _numbers(column: pa.Array) -> pa.Array:
@@ -254,11 +253,13 @@ def _within(
     of: _Column, column: pa.Array, storage: pa.DataType, years: tuple[int, int]
 ) -> pa.Array:
     """The same array without what is before the year 1 or after 9999, which no reader takes."""
-    first, last = (pa.array([bound], storage)[0] for bound in years)
+    first, last = years
     numbers = column.view(storage)
-    outside = pc.or_(pc.less(numbers, first), pc.greater(numbers, last))
-    if not pc.any(outside).as_py():
+    # Compared here: to compare with a number of Python, Arrow would load pandas.
+    found = pc.min_max(numbers).as_py()
+    if found["min"] is None or (first <= found["min"] and found["max"] <= last):
         return column
+    outside = pc.or_(pc.less(numbers, first), pc.greater(numbers, last))
     for offset in pc.indices_nonzero(outside).to_pylist():
         of.reject(offset, f"{numbers[offset].as_py()} {_UNITS[storage]} after 1970")
     return pc.if_else(outside, pa.nulls(1, column.type)[0], column)
