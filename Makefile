@@ -35,7 +35,7 @@ test: $(STAMP) ## Run the tests, except those that need a browser or a server
 # The rooms below the command line and Dagster: no process is started, no Dagster imported.
 FAST := tests/tables tests/lake tests/portal tests/sync tests/warehouse tests/test_search.py
 
-test-fast: $(STAMP) ## Run the tests of the edit loop: single rooms, no processes, two minutes
+test-fast: $(STAMP) ## Run the tests of the edit loop: single rooms, no processes, a minute and a half
 	@$(BIN)/python -m pytest -m "not servers and not slow" -n $(WORKERS) --maxprocesses 4 \
 	  --dist worksteal --ignore=tests/sync/test_one_engine.py $(FAST)
 
