@@ -15,7 +15,7 @@ from ods_pipeline.portal.proof import Proof, prove_by_catalog
 from ods_pipeline.sync.landing_request import ACCEPT, LandingRequest
 
 # After its data are processed a portal needs a moment until every export has them.
-_SETTLED = timedelta(seconds=5)
+_SETTLED = timedelta(seconds=15)
 
 
 def proven(
