@@ -15,7 +15,7 @@ ODD = [
     ([], {"ODS_DATA_DIR": b"/tmp/\xff"}, "the data folder /tmp/"),
     (["--warehouse", b"duckdb:///caf\xe9.duckdb"], {}, "the warehouse /"),
     ([], {"ODS_WAREHOUSE": b"duckdb:////tmp/\xff/w.duckdb"}, "the warehouse /tmp/"),
-    (["--warehouse", b"duckdb:////srv/a?b/w.duckdb"], {}, "the warehouse /tmp/a?b/w.duckdb is in"),
+    (["--warehouse", b"duckdb:////srv/a?b/w.duckdb"], {}, "the warehouse /srv/a?b/w.duckdb is in"),
     (["--data-dir", b"a\\b"], {}, "the warehouse /"),
 ]
 
