@@ -98,6 +98,7 @@ class Field:
         description: Explanation by the publisher.
         annotations: The portal's annotations as they came. Current portals write scalars
             (`"facet": true`), older ones lists (`"facet": []`).
+        retyped: Whether a user has decided for another type than the declared one.
     """
 
     name: str
@@ -105,6 +106,7 @@ class Field:
     label: str = ""
     description: str = ""
     annotations: Mapping[str, Any] = field(default_factory=dict)
+    retyped: bool = False
 
     @classmethod
     def from_api(cls, declared: Mapping[str, Any]) -> Field:

@@ -9,13 +9,14 @@ from __future__ import annotations
 import contextlib
 from collections import Counter
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow as pa
 
-from ods_pipeline.lake.lake import REJECTED, Lake, disk_errors
+from ods_pipeline.lake.lake import REJECTED, Lake, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.lake.writer import PartitionWriter
+from ods_pipeline.lake.writer import PartitionWriter, rewrite
 from ods_pipeline.tables.oddities import BadValue, text_of
 
 SCHEMA = pa.schema(
@@ -84,9 +85,11 @@ class RejectedValues:
         if not self.counts:
             return ""
         fields = ", ".join(f"{times:,} of {name!r}" for name, times in self.counts.most_common(5))
+        total = self.counts.total()
+        values = "1 value is" if total == 1 else f"{total:,} values are"
         return (
-            f"{self.counts.total():,} values are null since they are not of their field's type "
-            f"({fields}); they are kept in {self._target.name}"
+            f"{values} null for not being of the field's type ({fields}), and kept in "
+            f"{self._target.name}"
         )
 
     def publish(self, known: Receipt) -> None:
@@ -117,3 +120,23 @@ class RejectedValues:
 def rejected_file(partition: Path) -> Path:
     """Where the values are that a partition lacks."""
     return partition.with_name(f"{partition.stem}{REJECTED}.parquet")
+
+
+def move_rejected(lake: Lake, source: Path, target: Path, dataset_id: str) -> None:
+    """Let the rejected values of a renamed dataset follow its partition.
+
+    Args:
+        lake: The portal's lake.
+        source: The partition under its former name.
+        target: The partition under its present one.
+        dataset_id: The present identifier.
+
+    Raises:
+        LakeError: The disk refuses it; they stay where they were.
+    """
+    old, new = rejected_file(source), rejected_file(target)
+    about = receipt(old)
+    if about is not None:
+        rewrite(lake, new, SCHEMA, replace(about, dataset_id=dataset_id), "", old)
+        with disk_errors(old):
+            old.unlink(missing_ok=True)

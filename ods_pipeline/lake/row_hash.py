@@ -1,7 +1,7 @@
 """Hashes each row of a table to 64 bits, with arithmetic that no library's version can change.
 
-Values are taken as their bytes: integers of 64 bits, UTF-8, WKB. Eight bytes at a time are mixed by
-a multiplication and a shift, for all rows at once. It tells different rows apart by chance of one
+Values are taken as their bytes: integers of 64 bits, UTF-8, WKB. Eight bytes at a time are mixed as
+in splitmix64, for all rows at once. It tells different rows apart by chance of one
 in 2^64; it resists no forgery. Which rows are hashed, and what follows, does not belong here.
 """
 
@@ -20,7 +20,8 @@ _Integers = np.ndarray[Any, np.dtype[np.int64]]
 _ONE = np.uint64(0x9E3779B97F4A7C15)
 _TWO = np.uint64(0x6A09E667F3BCC909)
 _THREE = np.uint64(0xBB67AE8584CAA73B)
-_HALF = np.uint64(32)
+# The multipliers of splitmix64, by which a change of any bit changes about half of all bits.
+_FIRST, _SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 _NULL = np.uint64(0x5BE0CD19137E2179)
 # What is left of a word of which so many bytes belong to a value.
 _MASKS = np.array([(1 << 8 * size) - 1 for size in range(9)], np.uint64)
@@ -48,11 +49,18 @@ def row_hashes(rows: pa.RecordBatch | pa.Table) -> Hashes:
 
 def mixed(hashes: Hashes) -> Hashes:
     """The same numbers with every bit spread over all of them."""
-    spread = hashes >> _HALF
-    spread ^= hashes
-    spread *= _TWO
-    spread ^= spread >> _HALF
+    spread = hashes + _ONE
+    _mix(spread)
     return spread
+
+
+def _mix(state: Hashes) -> None:
+    """Spread every bit over all of them, in place, as in splitmix64: each step can be undone."""
+    state ^= state >> np.uint64(30)
+    state *= _FIRST
+    state ^= state >> np.uint64(27)
+    state *= _SECOND
+    state ^= state >> np.uint64(31)
 
 
 def _combined(columns: list[pa.Array], rows: int) -> Hashes:
@@ -142,8 +150,7 @@ def _mix_words(hashes: Hashes, words: Hashes, starts: _Integers, lengths: _Integ
         if int(left.min()) < 8:
             word &= _MASKS[np.minimum(left, 8)]
         state ^= word
-        state *= _TWO
-        state ^= state >> _HALF
+        _mix(state)
         left, at = left - 8, at + 8
         more = np.flatnonzero(left > 0)
         if more.size < left.size:

@@ -21,7 +21,7 @@ from ods_pipeline.errors import ConfigurationError, LakeError
 from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.content_hash import ContentHash, is_current
 from ods_pipeline.lake.files import require_files
-from ods_pipeline.lake.lake import PartitionKind, file_name
+from ods_pipeline.lake.lake import REJECTED, PartitionKind, file_name
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.batches import read_batches
 from ods_pipeline.tables.schema import columns_hash
@@ -130,6 +130,9 @@ def _receipt_for(path: Path, parquet: pq.ParquetFile) -> Receipt:
     # Relative to the folder of all portals.
     if receipt.kind in _OF_THE_LAKE:
         claimed = Path(receipt.portal, f"{receipt.kind}.parquet")
+    elif receipt.kind == "rejected":
+        name = f"{file_name(receipt.dataset_id)}{REJECTED}.parquet"
+        claimed = Path(receipt.portal, path.parent.name, name)
     else:
         claimed = Path(receipt.portal, receipt.kind, f"{file_name(receipt.dataset_id)}.parquet")
     if path.absolute().parts[-len(claimed.parts) :] != claimed.parts:

@@ -20,6 +20,7 @@ from ods_pipeline.warehouse.protocol import Warehouse
 
 # A request was needed to find these out: they are not asked for again before the portal changes.
 _COUNTED = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.NO_RECORDS, Kind.UNPROVEN})
+_LOOKED_AT_AGAIN = frozenset({Kind.REFUSED, Kind.UNPROVEN})
 _HELD = _COUNTED | COLUMN_HOLDS | {Kind.WITHDRAWN, Kind.RESTRICTED, Kind.NO_GEOMETRY}
 
 #: Partitions to the hold that they have now; None for those that are no longer held.
@@ -52,8 +53,8 @@ def hold_after(planned: Planned, outcome: Outcome, *, loaded: bool = True) -> Ho
 
 def _hold(planned: Planned, kind: Kind, reason: str) -> Hold:
     before = planned.hold
-    # A refusal is dated by its last fetch: after some days it is worth another.
-    same = before is not None and before.verdict == kind and kind is not Kind.REFUSED
+    # What is worth another fetch after some days is dated by its last one.
+    same = before is not None and before.verdict == kind and kind not in _LOOKED_AT_AGAIN
     since = before.since if before and same else ""
     stamp = planned.dataset.stamp if planned.dataset and planned.dataset.has_records else ""
     return Hold(

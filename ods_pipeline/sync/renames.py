@@ -19,6 +19,7 @@ from ods_pipeline.errors import Damaged, LakeError
 from ods_pipeline.lake.holds import PartitionKey
 from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.lake.rejected import move_rejected
 from ods_pipeline.lake.writer import rewrite
 from ods_pipeline.tables.geometry import geometry_columns
 
@@ -155,6 +156,7 @@ def follow(lake: Lake, kind: PartitionKind, old: str, new: str, uid: str) -> Rec
             there = _renamed(lake, source, target, left, new)
         again = receipt(source)
         if again is not None and again.dataset_uid == uid:
+            move_rejected(lake, source, target, new)
             with disk_errors(source):
                 source.unlink(missing_ok=True)
     return there

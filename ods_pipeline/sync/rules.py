@@ -139,7 +139,10 @@ class Rules:
         if unknown and dataset.fields:
             message = f"it has no field {unknown[0]!r}, which `types` names; correct the name there"
             return replace(dataset, refused=dataset.refused or message)
-        fields = (replace(item, type=types.get(item.name, item.type)) for item in dataset.fields)
+        fields = (
+            replace(item, type=types[item.name], retyped=True) if item.name in types else item
+            for item in dataset.fields
+        )
         return replace(dataset, fields=tuple(fields))
 
     def decided(self, dataset_id: str) -> str:

@@ -104,7 +104,9 @@ def verdict(
     if dataset is None:
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
     accepted = hold if accept and hold and hold.applies_to(dataset.stamp) else None
-    standing = _unavailable(dataset) or (None if accepted else _held(dataset, hold, full))
+    standing = _unavailable(dataset) or (
+        None if accepted else _held(dataset, hold, full, rules, now)
+    )
     if not standing and not full:
         standing = _refused(dataset, hold, way, rules, now)
     if standing:
@@ -151,13 +153,20 @@ def _unavailable(dataset: Dataset) -> Verdict | None:
     return None
 
 
-def _held(dataset: Dataset, hold: Hold | None, full: bool) -> Verdict | None:
+def _held(
+    dataset: Dataset, hold: Hold | None, full: bool, rules: Rules, now: datetime
+) -> Verdict | None:
     """What was held back is not fetched again before the portal's stamp of it changes.
 
-    A count that could not be had may be had now, so that asking for everything asks for it again.
+    A count that could not be had may be had later: asking for everything asks for it again, and so
+    does a run after some days.
     """
-    if hold is None or hold.verdict == Kind.REFUSED or (full and hold.verdict == Kind.UNPROVEN):
+    if hold is None or hold.verdict == Kind.REFUSED:
         return None
+    if hold.verdict == Kind.UNPROVEN:
+        since = instant(hold.since)
+        if full or not since or now - since >= rules.trust:
+            return None
     if not hold.stamp or hold.stamp != dataset.stamp:
         return None
     return Verdict(Kind(hold.verdict), hold.reason)

@@ -23,6 +23,7 @@ from ods_pipeline.tables.oddities import Oddities
 from ods_pipeline.tables.schema import arrow_type
 from ods_pipeline.tables.values import (
     EXACT,
+    JOINER,
     LIST_SEPARATOR,
     NO_NUMBER,
     ROUNDED,
@@ -30,6 +31,7 @@ from ods_pipeline.tables.values import (
     file_address,
     items,
     json_text,
+    written,
 )
 
 _JOINERS = (",", ";", "|")
@@ -111,6 +113,8 @@ def _typed(of: _Column, column: pa.Array, dialect: Dialect) -> pa.Array:
         column = _without_empty(column)
     if field.type in GEOGRAPHIC:
         return wkb(column, field, of.row, of.oddities)
+    if field.retyped and field.type == "text" and not pa.types.is_string(column.type):
+        return _exact(of, column, target, written)
     if pa.types.is_list(target):
         return _lists(of, column, dialect.list_separator)
     if field.type == "file":
@@ -146,15 +150,20 @@ def _exact(
         value: object = scalar
         result: object = None
         try:
-            value = scalar.as_py()
+            value = _python(scalar)
             result = None if value is None else read(value)
-        except (ValueError, TypeError, OverflowError, RecursionError):
-            of.reject(offset, value)
+        except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
+            of.reject(offset, _UNREADABLE if value is scalar else value)
         if isinstance(result, Reading):
             of.note(result.note)
             result = result.value
         values.append(None if result in ("", [], [""]) else result)
     return pa.array(values, target)
+
+
+def _python(scalar: pa.Scalar) -> Any:
+    """A value of Arrow as Python's; maps as mappings, each of whose keys has to be another."""
+    return scalar.as_py(maps_as_pydicts="strict")
 
 
 def _texts(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
@@ -164,9 +173,16 @@ def _texts(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     return column
 
 
+def without_separators(column: pa.Array) -> pa.Array:
+    """The texts of an expression of a query, whose lists are joined by commas."""
+    if not pa.types.is_string(column.type) or not _mentions(column, LIST_SEPARATOR):
+        return column
+    return pc.replace_substring(column, LIST_SEPARATOR, JOINER)
+
+
 def _json(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if not pa.types.is_string(column.type) or any(
-        _mentions(column, word) for word in ("NaN", "Infinity")
+        _mentions(column, word) for word in ("NaN", "Infinity", LIST_SEPARATOR)
     ):
         raise pa.ArrowInvalid("no plain JSON")
     return column
@@ -188,6 +204,7 @@ def _integers(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise pa.ArrowInvalid("no number")
     elif pa.types.is_floating(column.type):
+        column = _unrounded(of, column)
         if _rounded(column):
             raise pa.ArrowInvalid("rounded")
         whole = _numbers(column).cast(target)
@@ -200,6 +217,20 @@ def _mentions_x(column: pa.Array) -> bool:
     written = column.buffers()[2]
     text = written.to_pybytes() if written else b""
     return b"x" in text or b"X" in text
+
+
+def _unrounded(of: _Column, column: pa.Array) -> pa.Array:
+    """Narrow floats without those that may stand for several whole numbers."""
+    bits = {pa.float16(): 11, pa.float32(): 24}.get(column.type)
+    if bits is None:
+        return column
+    wide = column.cast(pa.float64())
+    if (pc.max(pc.abs(wide)).as_py() or 0) < 2**bits:
+        return wide
+    rounded = pc.greater_equal(pc.abs(wide), 2.0**bits)
+    for offset in pc.indices_nonzero(rounded).to_pylist():
+        of.reject(offset, wide[offset].as_py())
+    return pc.if_else(rounded, pa.nulls(1, pa.float64())[0], wide)
 
 
 def _rounded(column: pa.Array) -> bool:
@@ -271,6 +302,7 @@ def _truths(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     return column.cast(target)
 
 
+_UNREADABLE = "a value that no calendar has"
 _NARROW = "the export has single precision where double is declared; digits may be missing"
 _DAYS = ((date.min - date(1970, 1, 1)).days, (date.max - date(1970, 1, 1)).days)
 _MOMENTS = (_DAYS[0] * 86_400_000, (_DAYS[1] + 1) * 86_400_000 - 1)

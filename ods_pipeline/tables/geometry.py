@@ -28,10 +28,12 @@ _NO_INDEX = pa.nulls(1, pa.int32())[0]
 # The one prefix of PostGIS that says what the portal says: longitude and latitude.
 _SRID = re.compile(r"^SRID=4326;", re.IGNORECASE)
 
+_LONLAT = re.compile(r"CRS84|EPSG:+4326", re.IGNORECASE)
+
 # RuntimeError is JSON nested too deeply, and shapely's refusal of curves.
 _UNREADABLE = (
     *(shapely.errors.ShapelyError, struct.error),
-    *(ValueError, TypeError, KeyError, IndexError, RuntimeError),
+    *(ValueError, TypeError, KeyError, IndexError, OverflowError, RuntimeError),
 )
 
 
@@ -52,6 +54,8 @@ def wkb(column: pa.Array, field: Field, row: int, oddities: Oddities) -> pa.Arra
         if pa.types.is_string(column.type):
             if field.type == "geo_point_2d":
                 return _from_lat_lon(column)
+            if pc.any(pc.match_substring(column, '"crs"')).as_py():
+                raise ValueError("a reference system of its own")
             return _to_wkb(shapely.from_geojson(objects(column)))
         if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
             return _canonical(column)
@@ -101,6 +105,7 @@ def _canonical(column: pa.Array) -> pa.Array:
     shapes = shapely.from_wkb(objects(column))
     if (shapely.get_srid(shapes) > 0).any():
         raise ValueError("a reference system of its own")
+    _require_finite(shapely.get_coordinates(shapes))
     return _to_wkb(shapes)
 
 
@@ -141,9 +146,10 @@ def _to_wkb(geometries: Iterable[Any]) -> pa.Array:
 
 def _one_by_one(column: pa.Array, field: Field, row: int, oddities: Oddities) -> pa.Array:
     geometries = np.empty(len(column), object)
-    for offset, value in enumerate(column.to_pylist()):
-        repair = Repair()
+    for offset, scalar in enumerate(column):
+        repair, value = Repair(), "a value that no calendar has"
         try:
+            value = scalar.as_py()
             geometries[offset] = _geometry(value, repair)
         except _UNREADABLE:
             oddities.reject(field, row + offset, value)
@@ -177,6 +183,8 @@ def _geometry(value: Any, repair: Repair) -> Any:
 
 
 def _from_geojson(shape: dict[str, Any], repair: Repair) -> Any:
+    if shape.get("crs") and not _LONLAT.search(json.dumps(shape["crs"])):
+        raise ValueError("another reference system than longitude and latitude")
     try:
         return shapely.from_geojson(json.dumps(shape))
     except (shapely.errors.ShapelyError, ValueError):
@@ -201,6 +209,8 @@ def _from_wkb(data: bytes, repair: Repair) -> Any:
 
 
 def _lonlat(geometry: Any) -> Any:
+    if not shapely.is_empty(geometry):
+        _require_finite(shapely.get_coordinates(geometry))
     if shapely.get_srid(geometry) not in {0, 4326}:
         raise ValueError("another reference system than longitude and latitude")
     return geometry

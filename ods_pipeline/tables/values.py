@@ -156,6 +156,8 @@ def json_text(value: Any) -> str | Reading:
         value = value.decode()
     if not isinstance(value, str):
         return _json(value)
+    if LIST_SEPARATOR in value:
+        return _json(value.split(LIST_SEPARATOR))
     if "NaN" not in value and "Infinity" not in value:
         return value
     constants: list[str] = []
@@ -178,15 +180,19 @@ def _plain(value: Any) -> Reading:
         case float() if not math.isfinite(value):
             return Reading(None, INVALID_JSON)
         case Mapping():
-            names, parts = map(str, value), [_plain(part) for part in value.values()]
+            names, parts = map(_key, value), [_plain(part) for part in value.values()]
             members = dict(zip(names, (part.value for part in parts), strict=True))
             return Reading(members, _noted(parts))
-        case [*items] if items and all(isinstance(item, tuple) for item in items):
-            return _plain(dict(items))  # A map of Arrow, as its list of pairs.
         case [*items]:
             parts = [_plain(item) for item in items]
             return Reading([part.value for part in parts], _noted(parts))
     return Reading(_scalar(value), "")
+
+
+def _key(value: Any) -> str:
+    """The key of a map as a name of JSON."""
+    key = _scalar(value)
+    return key if isinstance(key, str) else json.dumps(key)
 
 
 def _scalar(value: Any) -> str | float | None:
@@ -218,22 +224,36 @@ def text(value: Any) -> str | Reading:
     """
     if isinstance(value, list):
         return Reading(JOINER.join(item for part in value for item in items(part)), LISTED)
+    if isinstance(value, bytes):
+        value = value.decode()
     if isinstance(value, str) and LIST_SEPARATOR in value:
         return Reading(value.replace(LIST_SEPARATOR, JOINER), LISTED)
-    if not isinstance(value, str | bytes | Mapping):
+    if not isinstance(value, str | Mapping):
         raise ValueError(value)
     return value if isinstance(value, str) else json_text(value)
+
+
+def written(value: Any) -> str | Reading:
+    """Any value as the text that a CSV export has of it, for fields that a user made texts."""
+    if isinstance(value, bool):
+        return json.dumps(value)
+    if isinstance(value, int | float | Decimal):
+        return repr(value) if isinstance(value, float) else str(value)
+    return value.isoformat() if isinstance(value, date) else text(value)
 
 
 def items(value: Any) -> list[str]:
     """What one element of a list stands for: texts, or JSON where it is nested."""
     if value is None:
         return [""]
-    written = json_text(value)
-    plain: str = written.value if isinstance(written, Reading) else written
     if isinstance(value, float) and math.isnan(value):
         return [""]
-    return plain.split(LIST_SEPARATOR) if isinstance(value, str) else [plain]
+    if isinstance(value, bytes):
+        value = value.decode()
+    if isinstance(value, str):
+        return value.split(LIST_SEPARATOR)
+    written = json_text(value)
+    return [written.value if isinstance(written, Reading) else written]
 
 
 def file_address(value: Any, base: str = "") -> str | Reading:
@@ -246,8 +266,6 @@ def file_address(value: Any, base: str = "") -> str | Reading:
         value = value.decode()
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
         value = json.loads(value)
-    if isinstance(value, list) and value and all(isinstance(item, tuple) for item in value):
-        value = dict(value)  # A map of Arrow, as its list of pairs.
     if isinstance(value, list):
         parts = [file_address(item, base) for item in value if item not in (None, "")]
         addresses = [part.value if isinstance(part, Reading) else part for part in parts]
@@ -257,9 +275,16 @@ def file_address(value: Any, base: str = "") -> str | Reading:
         return text(value)
     if not isinstance(value, Mapping):
         raise ValueError(value)
-    if value.get("url"):
-        return str(value["url"])
-    return f"{base}/{value['id']}" if base and value.get("id") else json_text(value)
+    url, name = (_address(value.get(key)) for key in ("url", "id"))
+    if url:
+        return text(url)
+    return f"{base}/{name}" if base and name else json_text(value)
+
+
+def _address(value: Any) -> str:
+    """An address or an identifier; empty for anything else."""
+    value = value.decode() if isinstance(value, bytes) else value
+    return value if isinstance(value, str) else ""
 
 
 def _number(text: str) -> str:

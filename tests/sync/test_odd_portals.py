@@ -18,6 +18,7 @@ from ods_pipeline.lake import content_hash
 from ods_pipeline.lake.holds import read_holds
 from ods_pipeline.lake.lake import receipt
 from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.lake.verify import audited
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.options import Mode
 from ods_pipeline.sync.rules import Rules, TableRules
@@ -261,7 +262,7 @@ def test_d1_bad_values_are_lost_where_a_user_says_so_and_kept_beside_the_partiti
     outcome = desk.sync("bad", rules=rules, **lane)["bad"]
     assert outcome.action == "landed"
     assert outcome.note == (
-        "2 values are null since they are not of their field's type (2 of 'n'); they are kept in "
+        "2 values are null for not being of the field's type (2 of 'n'), and kept in "
         "bad.rejected.parquet"
     )
     assert landed(desk, "bad").rejected == "2"
@@ -274,6 +275,7 @@ def test_d1_bad_values_are_lost_where_a_user_says_so_and_kept_beside_the_partiti
     ]
     assert desk.actions("bad", rules=rules, **lane) == {"bad": "unchanged"}
     assert set(desk.lake.receipts("records")) == {"bad"}
+    assert not any(audit.problem for audit in audited(desk.lake.root.parent))
     spoilt(desk, "1", "2")
     assert desk.actions("bad", rules=rules, **lane) == {"bad": "landed"}
     assert not (desk.lake.root / "records" / "bad.rejected.parquet").exists()
@@ -445,3 +447,52 @@ def test_k11_a_catalog_of_huge_descriptions_costs_no_other_table_its_load(tmp_pa
             emulator.publish(f"d{number}", fields=FIELDS, records=rows(1), metas=huge)
         desk = Desk(emulator, tmp_path)
         assert {outcome.loaded for outcome in desk.sync().values()} == {"loaded"}
+
+
+def test_d1_rejected_values_follow_a_renamed_dataset(desk: Desk) -> None:
+    spoilt(desk, "1", "x")
+    desk.sync("bad", rules=decided(bad_values="null"))
+    desk.emulator.rename("bad", "good")
+    desk.emulator.publish("bad", fields=FIELDS, records=rows(1))
+    desk.sync()
+    folder = desk.lake.root / "records"
+    assert not (folder / "bad.rejected.parquet").exists()
+    kept = pq.read_table(folder / "good.rejected.parquet")
+    assert kept.column("value").to_pylist() == ["x"]
+    assert not any(audit.problem for audit in audited(desk.lake.root.parent))
+
+
+def test_f1_an_unproven_dataset_is_looked_at_again_after_some_days(desk: Desk) -> None:
+    desk.emulator.fail(COUNTS, Fault.refused(), 1)
+    desk.emulator.lie("towns", records_count=19)
+    assert desk.actions() == {"towns": "held"}
+    assert desk.actions() == {"towns": "held"}
+    assert desk.actions(rules=Rules(trust_days=0)) == {"towns": "landed"}
+
+
+@pytest.mark.parametrize("lane", LANES[:2], ids=str)
+def test_d1_a_number_can_be_read_as_text_from_either_export(
+    desk: Desk, lane: dict[str, Any]
+) -> None:
+    desk.emulator.publish("codes", fields=FIELDS, records=rows(2))
+    rules = Rules(tables={"codes": TableRules(types={"n": "text"})})
+    assert desk.actions("codes", rules=rules, **lane) == {"codes": "landed"}
+    table = pq.read_table(desk.lake.partition("records", "codes"))
+    assert table.column("n").to_pylist() == ["0", "1"]
+
+
+def test_f3_no_separator_of_ours_is_left_in_json_nor_in_expressions(tmp_path: Path) -> None:
+    tags = [{"name": "tags", "type": "text", "annotations": {"multivalued": [","]}}]
+    given = [{"tags": ["p", "q"]}]
+    with Emulator(sample=False, quirks=Quirks(multivalued="list")) as emulator:
+        emulator.publish("t", fields=tags, records=given)
+        for kind in ("json_blob", "vector"):
+            emulator.claim("t", "tags", type=kind, annotations={})
+            portal = Portal(emulator.url)
+            landed_as = [
+                portal.records("t", format).column("tags").to_pylist()  # type: ignore[arg-type]
+                for format in ("parquet", "csv")
+            ]
+            assert landed_as == [['["p", "q"]'], ['["p", "q"]']]
+        renamed = portal.records("t", "csv", select="tags as other")
+        assert "\x1f" not in str(renamed.to_pylist())

@@ -314,3 +314,55 @@ def test_d1_all_bad_values_are_counted_with_the_first_of_each_field() -> None:
         "(record 4 'y', record 5 'z'), 10 of 'g' (date; record 1 'a'); ask the publisher to "
         "correct the field's type"
     )
+
+
+KEYS = pa.array([[(b"k", 1)], []], pa.map_(pa.binary(), pa.int64()))
+SAME = pa.array([[("a", 1), ("a", 2)]], pa.map_(pa.string(), pa.int64()))
+
+
+def test_f2_keys_of_maps_are_names_of_json_and_none_is_lost() -> None:
+    assert read(KEYS, BLOB)[0] == ['{"k": 1}', "{}"]
+    with pytest.raises(TypeMismatch):
+        typed(SAME, BLOB)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ({"url": b"http://x/1"}, "http://x/1"),
+        ({"id": b"ab"}, f"{BASE}/ab"),
+        ({"id": {"a": 1}}, '{"id": {"a": 1}}'),
+        ('{"url": {"href": "http://x/1"}}', '{"url": {"href": "http://x/1"}}'),
+    ],
+)
+def test_f2_no_container_becomes_an_address(value: Any, expected: str) -> None:
+    assert read([value], FILE)[0] == [expected]
+
+
+@pytest.mark.parametrize(("kind", "first"), [(pa.float32(), 2**24), (pa.float16(), 2**11)])
+def test_k15_a_whole_number_that_a_narrow_float_rounds_is_no_integer(kind: Any, first: int) -> None:
+    assert read(pa.array([float(first - 1)], kind), INT)[0] == [first - 1]
+    with pytest.raises(TypeMismatch):
+        typed(pa.array([float(first)], kind), INT)
+
+
+@pytest.mark.parametrize("field", [MOMENT, BLOB, POINT, DAY])
+def test_k15_what_no_calendar_has_is_a_bad_value_and_no_mistake_of_ours(field: Field) -> None:
+    far = pa.array([2**62], pa.timestamp("ms"))
+    column = pa.StructArray.from_arrays([far], ["at"]) if field is BLOB else far
+    with pytest.raises(TypeMismatch, match=r"calendar|after 1970"):
+        typed(column, field)
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        struct.pack("<BIdd", 1, 1, 2.0, float("nan")),
+        curve(2, (0, 0), (float("inf"), 0)),
+        '{"type": "Point", "coordinates": [652000, 6862000], '
+        '"crs": {"type": "name", "properties": {"name": "urn:ogc:def:crs:EPSG::2154"}}}',
+    ],
+)
+def test_f11_what_is_nowhere_or_not_in_degrees_is_refused(value: Any) -> None:
+    with pytest.raises(TypeMismatch):
+        typed(pa.array([value]), SHAPE)

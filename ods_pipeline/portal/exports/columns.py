@@ -17,7 +17,7 @@ from ods_pipeline.portal.exports.field_names import listed, match
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_rows
 from ods_pipeline.portal.query import Query
 from ods_pipeline.tables.batches import map_ahead
-from ods_pipeline.tables.columns import Dialect, typed
+from ods_pipeline.tables.columns import Dialect, typed, without_separators
 from ods_pipeline.tables.oddities import BadValue, Oddities
 from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
 
@@ -151,7 +151,7 @@ class Typing:
         arrays = [
             typed(batch.column(name), field, row, self.dialect, oddities)
             if field
-            else batch.column(name)
+            else without_separators(batch.column(name))
             for name, _, field in self.columns.parts
         ]
         return pa.RecordBatch.from_arrays(arrays, schema=self.columns.schema), oddities

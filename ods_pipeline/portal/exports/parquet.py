@@ -167,6 +167,8 @@ def _opened(file: IO[bytes], as_dictionaries: Sequence[str] = ()) -> pq.ParquetF
         pre_buffer=False,
         buffer_size=1 << 20,
         page_checksum_verification=True,
+        # In nanoseconds, as they are written, years before 1677 and after 2262 would wrap.
+        coerce_int96_timestamp_unit="ms",
         read_dictionary=list(as_dictionaries),
     )
 
@@ -224,30 +226,38 @@ def _repeating(footer: pq.FileMetaData) -> list[str]:
     )
 
 
-def _inner(column: pa.Array) -> pa.Array:
-    """The values of a column of lists."""
-    while pa.types.is_nested(column.type) and not pa.types.is_dictionary(column.type):
-        column = column.flatten() if not pa.types.is_struct(column.type) else column.field(0)
-    return column
+def _dictionaries(column: pa.Array) -> Iterator[pa.Array]:
+    """The dictionaries of a column, however deep in lists, structs and maps."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        yield column
+    elif pa.types.is_struct(kind):
+        for part in column.flatten():
+            yield from _dictionaries(part)
+    elif pa.types.is_map(kind):
+        yield from _dictionaries(column.keys)
+        yield from _dictionaries(column.items)
+    elif pa.types.is_nested(kind):
+        yield from _dictionaries(column.flatten())
 
 
 def _written_size(column: pa.Array) -> int:
-    """Bytes of the values that a dictionary stands for."""
-    column = _inner(column)
-    if not pa.types.is_dictionary(column.type):
-        return 0
-    lengths = pc.binary_length(column.dictionary).cast(pa.int64())
-    return int(pc.sum(lengths.take(column.indices)).as_py() or 0)
+    """Bytes of the values that a column's dictionaries stand for."""
+    total = 0
+    for part in _dictionaries(column):
+        lengths = pc.binary_length(part.dictionary).cast(pa.int64())
+        total += pc.sum(lengths.take(part.indices)).as_py() or 0
+    return total
 
 
 def _longest(column: pa.Array) -> int:
-    """Bytes of the longest value of a dictionary; 0 where there is none."""
-    column = _inner(column)
-    if not pa.types.is_dictionary(column.type):
-        return 0
-    longest = pc.max(pc.binary_length(column.dictionary)).as_py() or 0
-    require_size("a value of the Parquet export", longest, BOUNDS.record)
-    return int(longest)
+    """Bytes of the longest values of a column's dictionaries; 0 where there are none."""
+    total = 0
+    for part in _dictionaries(column):
+        longest = pc.max(pc.binary_length(part.dictionary)).as_py() or 0
+        require_size("a value of the Parquet export", longest, BOUNDS.record)
+        total += longest
+    return total
 
 
 @contextlib.contextmanager

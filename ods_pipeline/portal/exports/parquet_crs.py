@@ -8,6 +8,7 @@ not belong here.
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -17,6 +18,8 @@ from ods_pipeline.errors import Unreferenced
 
 # Of the same axes and, to a metre, the same datum.
 _LONLAT = {"OGC:CRS84", "OGC:CRS84H", "EPSG:4326", "EPSG:4979"}
+# `EPSG:4326`, a URN, a URL, or the number alone.
+_IDENTIFIER = re.compile(r"^(?:.*?(OGC|EPSG)\b[^A-Z]*?[:/]+)?(CRS84h?|[0-9]+)$", re.IGNORECASE)
 _LONLAT_NAMES = {"WGS 84", "WGS 84 (CRS84)", "WGS84", "WGS 84 longitude-latitude"}
 
 
@@ -61,9 +64,12 @@ def _json(text: bytes | None) -> dict[str, Any]:
 def _name(crs: Any) -> str:
     """Authority and code of a reference system, or its name; empty where nothing is said."""
     if isinstance(crs, dict):
-        identity = crs.get("id")
+        identity = crs.get("id") or next(iter(crs.get("ids") or ()), None)
         if isinstance(identity, dict) and "code" in identity:
             return f"{identity.get('authority', '')}:{identity['code']}".upper()
         return str(crs.get("name") or "a reference system without a name")
     text = str(crs or "")
-    return text.upper() if ":" in text and len(text) < 20 else text[:100]
+    known = _IDENTIFIER.search(text)
+    if known:
+        return f"{known[1] or 'EPSG'}:{known[2]}".upper()
+    return "WGS 84" if text.startswith('GEOGCS["WGS 84"') else text[:100]

@@ -236,7 +236,7 @@ def test_a_server_that_is_down_is_named_and_no_renewal_begins(
             lambda: store.swap(login(), login(pending=1.0)),
             store.exclusive(5).__enter__,
         ):
-            with pytest.raises(TokenStoreError, match="refused|closed the conn") as error:
+            with pytest.raises(TokenStoreError, match=r"refused|closed the conn") as error:
                 refused()
             assert store.where in str(error.value)
             assert "\n" not in str(error.value)
