@@ -7,7 +7,8 @@ follows. How an export is fetched or split does not belong here.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from functools import partial
@@ -31,7 +32,9 @@ from ods_pipeline.tables.values import (
     file_address,
     items,
     json_text,
+    plain_day,
     written,
+    zone_of,
 )
 
 _JOINERS = (",", ";", "|")
@@ -122,7 +125,22 @@ def _typed(of: _Column, column: pa.Array, dialect: Dialect) -> pa.Array:
     try:
         return _KERNELS.get(field.type, _texts)(of, column, target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
-        return _exact(of, column, target, EXACT.get(field.type, json_text))
+        read = EXACT.get(field.type, json_text)
+        if field.type == "date" and not _of_one_zone(column):
+            read = plain_day
+        return _exact(of, column, target, read)
+
+
+def _of_one_zone(column: pa.Array) -> bool:
+    """Whether moments in a column of dates can be the midnights of one place, in both its times."""
+    zones = {zone for value in _values(column) if (zone := zone_of(value))}
+    return not zones or max(zones) - min(zones) <= _SUMMER_TIME
+
+
+def _values(column: pa.Array) -> Iterator[Any]:
+    for scalar in column:
+        with contextlib.suppress(ValueError, OverflowError):
+            yield scalar.as_py()
 
 
 def _plain(column: pa.Array) -> pa.Array:
@@ -302,6 +320,7 @@ def _truths(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     return column.cast(target)
 
 
+_SUMMER_TIME = 60
 _UNREADABLE = "a value that no calendar has"
 _NARROW = "the export has single precision where double is declared; digits may be missing"
 _DAYS = ((date.min - date(1970, 1, 1)).days, (date.max - date(1970, 1, 1)).days)

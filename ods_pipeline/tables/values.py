@@ -30,9 +30,13 @@ _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 #: From here on a float can stand for several whole numbers.
 ROUNDED = 2.0**53
-_QUARTER = timedelta(minutes=15)
-# The offsets of the world's time zones end at -12:00 and +14:00.
-_SAME_DAY, _NEXT_DAY = timedelta(hours=10), timedelta(hours=12)
+# Minutes that the world's time zones are ahead of UTC: whole hours and a few between.
+_OFFSETS = frozenset(
+    {
+        *range(-12 * 60, 14 * 60 + 1, 60),
+        *(-570, -210, -150, 210, 270, 330, 345, 390, 525, 570, 630, 765, 825),
+    }
+)
 
 
 class Reading(NamedTuple):
@@ -95,19 +99,41 @@ def day(value: Any) -> date | Reading:
     return _first_day(written) or day(datetime.fromisoformat(written))
 
 
+def plain_day(value: Any) -> date:
+    """A date whose moments have to be midnights of their own."""
+    found = day(value)
+    if isinstance(found, Reading):
+        raise ValueError(value)
+    return found
+
+
 def _day_of(moment: datetime) -> date | Reading:
-    into = timedelta(
-        hours=moment.hour,
-        minutes=moment.minute,
-        seconds=moment.second,
-        microseconds=moment.microsecond,
-    )
-    if not into:
+    offset = zone_of(moment)
+    if offset == 0:
         return moment.date()
-    ambiguous = _SAME_DAY <= into <= _NEXT_DAY or into % _QUARTER
-    if ambiguous or moment.utcoffset() != timedelta():
+    if offset is None:
         raise ValueError(moment)
-    return Reading(moment.date() + timedelta(days=into > _NEXT_DAY), LOCAL_DAY)
+    return Reading((moment + timedelta(minutes=offset)).date(), LOCAL_DAY)
+
+
+def zone_of(value: Any) -> int | None:
+    """Minutes by which the one time zone is ahead of UTC in which a moment is midnight.
+
+    Returns:
+        0 for a midnight of its own, None where there is no such zone, or more than one.
+    """
+    try:
+        moment = value if isinstance(value, datetime) else datetime.fromisoformat(_written(value))
+    except ValueError:
+        return None
+    into = moment - moment.replace(hour=0, minute=0, second=0, microsecond=0)
+    if not into:
+        return 0
+    if moment.utcoffset() != timedelta() or into % timedelta(minutes=1):
+        return None
+    minutes = into // timedelta(minutes=1)
+    found = [offset for offset in (-minutes, 1440 - minutes) if offset in _OFFSETS]
+    return found[0] if len(found) == 1 else None
 
 
 def instant(value: Any) -> datetime | Reading:

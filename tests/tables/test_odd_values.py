@@ -246,6 +246,8 @@ def test_f11_wkb_with_a_reference_system_of_its_own_is_not_taken_for_degrees() -
         ("2024-03-01T10:00:00Z", None),
         ("2024-03-01T12:00:00Z", None),
         ("2024-03-01T22:07:00Z", None),
+        ("2024-03-01T16:45:00Z", None),
+        ("2024-03-01T17:15:00Z", None),
         ("2024-03-01T22:00:00+01:00", None),
         ("2024-03-01T22:00:00", None),
     ],
@@ -366,3 +368,12 @@ def test_k15_what_no_calendar_has_is_a_bad_value_and_no_mistake_of_ours(field: F
 def test_f11_what_is_nowhere_or_not_in_degrees_is_refused(value: Any) -> None:
     with pytest.raises(TypeMismatch):
         typed(pa.array([value]), SHAPE)
+
+
+def test_d3_times_of_day_are_not_taken_for_midnights_of_many_places() -> None:
+    times = ["2024-03-01T14:00:00Z", "2024-03-01T05:00:00Z", "2024-03-01T22:00:00Z"]
+    oddities = Oddities()
+    typed(pa.array([*times, "2024-03-01"]), DAY, 1, Dialect(), oddities)
+    assert oddities.counts == {"f": 3}
+    summer_and_winter = ["2024-03-01T23:00:00Z", "2024-07-01T22:00:00Z"]
+    assert read(summer_and_winter, DAY)[0] == [date(2024, 3, 2), date(2024, 7, 2)]
