@@ -69,8 +69,7 @@ class Warm:
             task |= {"out": str(out), "err": str(err), "log": log}
             try:
                 status = self._status_of(task)
-            except BaseException:
-                # A test that is given up leaves no answer behind for the next one.
+            except BaseException:  # A test that is given up leaves no answer for the next one.
                 self._end()
                 self._process = self._begun()
                 raise

@@ -1,7 +1,7 @@
 """Markdown for Dagster's UI, in which a portal's texts are texts.
 
-Titles, values and messages come from whoever publishes. As Markdown they could link, load images
-from elsewhere and format, in the pages of whoever looks. What is shown is decided elsewhere.
+Titles, values and messages come from publishers. As Markdown they could link, load images from
+elsewhere and format, in the pages of a team. What is shown is decided elsewhere.
 """
 
 from __future__ import annotations

@@ -29,7 +29,7 @@ class AdminVerbs(PublisherVerbs):
         token_lifetime: Seconds that access tokens issued from now on live.
         now: The clock by which codes and tokens expire.
         quota: What all anonymous callers share.
-        quota_clock: The clock by which quotas start anew.
+        quota_clock: The clock by which quotas start again.
     """
 
     def __init__(self, quirks: Quirks, quota: int):

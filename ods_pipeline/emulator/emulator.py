@@ -58,7 +58,7 @@ class Emulator(AdminVerbs):
 
     @property
     def requests(self) -> list[ReceivedRequest]:
-        """The requests of the API so far; clear the list to begin anew."""
+        """The requests of the API so far; clear the list to begin again."""
         return self._server.context.requests
 
     def _control(self, verb: str, dataset_id: str, arguments: dict[str, Any]) -> Any:

@@ -17,6 +17,9 @@ from pathlib import Path
 
 from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, LakeError, out_of_files
 
+#: What the name of a partition ends with that holds another one's rejected values.
+REJECTED = ".rejected"
+
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 # Some network file systems cannot flush a folder, or not for every user: no guarantee there.
 _CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF}

@@ -22,13 +22,10 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.errors import OUT_OF_FILES, LakeError, LakeUnwritable, out_of_files
 from ods_pipeline.lake import locks, receipt_cache
-from ods_pipeline.lake.files import make_durably, require_files, sweep, unfinished
+from ods_pipeline.lake.files import REJECTED, make_durably, require_files, sweep, unfinished
 from ods_pipeline.lake.receipt import Receipt
 
 PartitionKind = Literal["records", "features"]
-
-#: What the name of a partition ends with that holds another one's rejected values.
-REJECTED = ".rejected"
 
 _LONGEST_NAME = 200
 # Names that Windows keeps for devices, whatever follows a dot: a lake may lie on a shared drive.

@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from pathlib import Path
 
-from ods_pipeline.lake.files import unfinished
+from ods_pipeline.lake.files import REJECTED, unfinished
 from ods_pipeline.lake.receipt import Receipt
 
 _FORM = 1
@@ -20,7 +20,7 @@ _FORM = 1
 _FEW = 100
 
 # Rejected values lie beside the partition that lacks them.
-_NO_PARTITION = ".rejected.parquet"
+_NO_PARTITION = f"{REJECTED}.parquet"
 
 _Signature = list[int]
 

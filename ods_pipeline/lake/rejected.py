@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from ods_pipeline.lake.lake import REJECTED, Lake, disk_errors, receipt
+from ods_pipeline.lake.files import REJECTED
+from ods_pipeline.lake.lake import Lake, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter, rewrite
 from ods_pipeline.tables.oddities import BadValue, text_of

@@ -20,8 +20,8 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import ConfigurationError, LakeError
 from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.content_hash import ContentHash, is_current
-from ods_pipeline.lake.files import require_files
-from ods_pipeline.lake.lake import REJECTED, PartitionKind, file_name
+from ods_pipeline.lake.files import REJECTED, require_files
+from ods_pipeline.lake.lake import PartitionKind, file_name
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.batches import read_batches
 from ods_pipeline.tables.schema import columns_hash

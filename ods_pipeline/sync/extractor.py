@@ -18,10 +18,10 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import AccessDenied, DataError, NothingToLand
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.portal import proof
-from ods_pipeline.portal.exports.columns import OnBad
 from ods_pipeline.portal.exports.export import Export, Format, open_export
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.proof import Proof
+from ods_pipeline.tables.oddities import OnBad
 from ods_pipeline.tables.schema import arrow_schema
 
 if TYPE_CHECKING:

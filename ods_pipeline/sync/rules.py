@@ -57,8 +57,8 @@ class TableRules:
                 f"{self.bad_values!r} is no decision about bad values: choose one of "
                 f"{', '.join(BAD_VALUES)}"
             )
-        if self.drift is not None and not 0 <= self.drift <= 100:
-            raise ConfigurationError(f"drift is {self.drift}: give a percentage, 0 to 100")
+        if self.drift is not None:
+            _require_percentage("drift", self.drift)
 
 
 @dataclass(frozen=True)
@@ -93,9 +93,8 @@ class Rules:
         if not 0 <= self.trust_days <= _LONGEST_TRUST:
             message = f"{self.trust_days} days of trust: give 0 to {_LONGEST_TRUST}"
             raise ConfigurationError(message)
-        for name, percent in (("shrink", self.shrink), ("drift", self.drift)):
-            if not 0 <= percent <= 100:
-                raise ConfigurationError(f"{name} is {percent}: give a percentage, 0 to 100")
+        _require_percentage("shrink", self.shrink)
+        _require_percentage("drift", self.drift)
         for pattern, contract in self.contracts:
             if contract not in CONTRACTS:
                 raise ConfigurationError(
@@ -159,6 +158,11 @@ class Rules:
         if not self.trust_days:
             return landed
         return max(_FEWEST_DEEP_CHECKS, 2 * math.ceil(landed / self.trust_days))
+
+
+def _require_percentage(name: str, percent: float) -> None:
+    if not 0 <= percent <= 100:
+        raise ConfigurationError(f"{name} is {percent}: give a percentage, 0 to 100")
 
 
 _UNDECIDED = TableRules()

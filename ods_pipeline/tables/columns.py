@@ -29,11 +29,11 @@ from ods_pipeline.tables.values import (
     NO_NUMBER,
     ROUNDED,
     Reading,
+    csv_text,
     file_address,
     items,
     json_text,
     plain_day,
-    written,
     zone_of,
 )
 
@@ -117,7 +117,7 @@ def _typed(of: _Column, column: pa.Array, dialect: Dialect) -> pa.Array:
     if field.type in GEOGRAPHIC:
         return wkb(column, field, of.row, of.oddities)
     if field.retyped and field.type == "text" and not pa.types.is_string(column.type):
-        return _exact(of, column, target, written)
+        return _exact(of, column, target, csv_text)
     if pa.types.is_list(target):
         return _lists(of, column, dialect.list_separator)
     if field.type == "file":
@@ -208,16 +208,22 @@ def _json(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
 
 def _mentions(column: pa.Array, text: str) -> bool:
     """Whether a text is in one of the texts; the buffer as a whole tells most of the time."""
-    written = column.buffers()[2]
-    if written is None or text.encode() not in written.to_pybytes():
-        return False
-    return bool(pc.any(pc.match_substring(column, text)).as_py())
+    return text.encode() in _buffer(column) and bool(
+        pc.any(pc.match_substring(column, text)).as_py()
+    )
+
+
+def _buffer(column: pa.Array) -> bytes:
+    """The texts of a column one after the other, perhaps with others of the same buffer."""
+    texts = column.buffers()[2]
+    return texts.to_pybytes() if texts else b""
 
 
 def _integers(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         # Arrow reads hexadecimal; no portal writes it, and `0x10` in an int field is a mistake.
-        if _mentions_x(column):
+        texts = _buffer(column)
+        if b"x" in texts or b"X" in texts:
             raise pa.ArrowInvalid("hexadecimal")
     elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
         raise pa.ArrowInvalid("no number")
@@ -228,13 +234,6 @@ def _integers(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
         whole = _numbers(column).cast(target)
         return _noted(of, column, whole)
     return column.cast(target)
-
-
-def _mentions_x(column: pa.Array) -> bool:
-    """Whether there is an `x` in the texts, or in other texts in the same buffer."""
-    written = column.buffers()[2]
-    text = written.to_pybytes() if written else b""
-    return b"x" in text or b"X" in text
 
 
 def _unrounded(of: _Column, column: pa.Array) -> pa.Array:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
@@ -99,6 +99,39 @@ class Oddities:
                 f"{self.counts[name]:,} of {name!r} ({example.declared}; record {example.row} "
                 f"{shown(example.value)})"
             )
+
+
+#: Takes the bad values of a batch.
+OnBad = Callable[[list[BadValue]], object]
+
+
+class OddityLog:
+    """Adds up the oddities of all batches, and decides about the bad values.
+
+    Args:
+        on_bad: Takes the bad values of each batch; without it they are refused in the end.
+    """
+
+    def __init__(self, on_bad: OnBad | None) -> None:
+        self._on_bad = on_bad
+        self._total = Oddities()
+
+    def take(self, batch: Oddities) -> None:
+        """Take the oddities of the next batch."""
+        self._total.add(batch)
+        if self._on_bad and batch.bad:
+            self._on_bad(batch.bad)
+
+    def notes(self) -> list[str]:
+        """A sentence for each odd way in which values were read, after the last batch.
+
+        Raises:
+            TypeMismatch: There were bad values, and nothing took them.
+        """
+        refusal = None if self._on_bad else self._total.error()
+        if refusal:
+            raise refusal
+        return self._total.notes
 
 
 def text_of(value: object) -> str:

@@ -259,7 +259,7 @@ def text(value: Any) -> str | Reading:
     return value if isinstance(value, str) else json_text(value)
 
 
-def written(value: Any) -> str | Reading:
+def csv_text(value: Any) -> str | Reading:
     """Any value as the text that a CSV export has of it, for fields that a user made texts."""
     if isinstance(value, bool):
         return json.dumps(value)

@@ -12,9 +12,9 @@ from tests.person import COMMAND
 
 ODD = [
     (["--data-dir", b"caf\xe9"], {}, "the data folder caf"),
-    ([], {"ODS_DATA_DIR": b"/tmp/\xff"}, "the data folder /tmp/"),
+    ([], {"ODS_DATA_DIR": b"/srv/\xff"}, "the data folder /srv/"),
     (["--warehouse", b"duckdb:///caf\xe9.duckdb"], {}, "the warehouse /"),
-    ([], {"ODS_WAREHOUSE": b"duckdb:////tmp/\xff/w.duckdb"}, "the warehouse /tmp/"),
+    ([], {"ODS_WAREHOUSE": b"duckdb:////srv/\xff/w.duckdb"}, "the warehouse /srv/"),
     (["--warehouse", b"duckdb:////srv/a?b/w.duckdb"], {}, "the warehouse /srv/a?b/w.duckdb is in"),
     (["--data-dir", b"a\\b"], {}, "the warehouse /"),
 ]
@@ -44,7 +44,7 @@ def test_k12_dagster_s_settings_are_refused_alike(
     with pytest.raises(ConfigurationError, match=r"the data folder .* not UTF-8"):
         data_dir(f"{tmp_path}/caf\udce9")
     monkeypatch.setenv("ODS_DATA_DIR", f"{tmp_path}/caf\udce9")
-    for resource in (WarehouseResource(), WarehouseResource(url="duckdb:////tmp/\udcff.duckdb")):
+    for resource in (WarehouseResource(), WarehouseResource(url="duckdb:////srv/\udcff.duckdb")):
         with pytest.raises(ConfigurationError, match="not UTF-8"):
             resource.open()
     monkeypatch.setenv("ODS_DATA_DIR", f"{tmp_path}/a?b")

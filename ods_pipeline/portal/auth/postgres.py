@@ -80,7 +80,7 @@ update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(genera
 where portal = %(portal)s and client_id = %(client_id)s
     and (record->>'refresh_token' = %(old)s or record = %(record)s::jsonb)
 returning true"""
-# Whoever begins to spend a refresh token must still be the one who may, with a whole lease ahead.
+# Who begins to spend a refresh token must still be the one who may, with a whole lease ahead.
 _BEGIN = """
 update ods_pipeline_logins set record = %(record)s::jsonb, generation = %(generation)s,
     until = clock_timestamp() + %(lease)s * interval '1 second'

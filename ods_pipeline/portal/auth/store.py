@@ -70,7 +70,7 @@ class TokenStore(Protocol):
     def exclusive(self, max_wait: float) -> AbstractContextManager[None]:
         """Be the only one to renew, among all threads and processes that share the store.
 
-        Whoever dies within it is no obstacle for long.
+        A process that dies within it is no obstacle for long.
 
         Args:
             max_wait: Seconds to wait for another one at most.

@@ -6,7 +6,7 @@ Requesting an export and splitting it into columns do not belong here, nor does 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 
 import pyarrow as pa
@@ -18,11 +18,8 @@ from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_rows
 from ods_pipeline.portal.query import Query
 from ods_pipeline.tables.batches import map_ahead
 from ods_pipeline.tables.columns import Dialect, typed, without_separators
-from ods_pipeline.tables.oddities import BadValue, Oddities
+from ods_pipeline.tables.oddities import Oddities, OddityLog, OnBad
 from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
-
-#: Takes the bad values of a batch.
-OnBad = Callable[[list[BadValue]], object]
 
 
 @dataclass(frozen=True)
@@ -134,16 +131,11 @@ class Typing:
         Raises:
             TypeMismatch: There are bad values, and nothing takes them.
         """
-        total = Oddities()
+        log = OddityLog(self.on_bad)
         for batch, oddities in map_ahead(self._typed, _numbered(raw, self.dataset)):
-            total.add(oddities)
-            if self.on_bad and oddities.bad:
-                self.on_bad(oddities.bad)
+            log.take(oddities)
             yield batch
-        refusal = None if self.on_bad else total.error()
-        if refusal:
-            raise refusal
-        self.notes.extend(total.notes)
+        self.notes.extend(log.notes())
 
     def _typed(self, numbered: tuple[int, pa.RecordBatch]) -> tuple[pa.RecordBatch, Oddities]:
         row, batch = numbered

@@ -18,7 +18,7 @@ import pyarrow as pa
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.exports import csv, parquet
-from ods_pipeline.portal.exports.columns import Columns, OnBad, Typing
+from ods_pipeline.portal.exports.columns import Columns, Typing
 from ods_pipeline.portal.exports.field_names import listed
 from ods_pipeline.portal.exports.sniffing import (
     opening_of_csv,
@@ -35,7 +35,7 @@ from ods_pipeline.portal.http.limits import (
 )
 from ods_pipeline.portal.query import ALL, Query
 from ods_pipeline.tables.columns import Dialect, JoinedLists, typed
-from ods_pipeline.tables.oddities import Oddities
+from ods_pipeline.tables.oddities import Oddities, OnBad
 from ods_pipeline.tables.schema import unknown_types
 from ods_pipeline.tables.values import LIST_SEPARATOR
 

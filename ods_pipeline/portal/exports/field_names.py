@@ -21,13 +21,11 @@ class Matched:
     Attributes:
         columns: The column of each field that has one, by the field's name.
         missing: Fields without a column.
-        surplus: Columns of no field.
         notes: What a reader should know of it, a sentence each.
     """
 
     columns: Mapping[str, str]
     missing: tuple[str, ...]
-    surplus: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -50,11 +48,11 @@ def match(came: Collection[str], declared: Iterable[str]) -> Matched:
             left.remove(loose[key])
             if name.strip(_BOM) != loose[key].strip(_BOM):
                 notes.append(f"column {loose[key]!r} was read as the field {name!r}")
-    surplus = tuple(name for name in came if name in left)
-    if surplus:
+    if left:
+        surplus = [name for name in came if name in left]
         notes.append(f"left out {listed(surplus)}, which the catalog does not declare")
     missing = tuple(name for name in fields if name not in columns)
-    return Matched(columns, missing, surplus, tuple(notes))
+    return Matched(columns, missing, tuple(notes))
 
 
 def _by_key(names: Iterable[str]) -> dict[str, str]:

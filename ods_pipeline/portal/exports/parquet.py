@@ -66,8 +66,10 @@ class Spooled:
                     # The reader accepts any bytes as text, and any number as an offset of a list.
                     batch.validate(full=True)
                     read += batch.num_rows
-                    written += self._require_bounded(batch, read, written)
-                    yield from self._written_out(batch)
+                    longest = sum(map(_longest, batch.columns))
+                    if longest * batch.num_rows > _MUCH:
+                        written += self._require_bounded(batch, read, written)
+                    yield from self._written_out(batch, longest)
 
     def _runs(self) -> Iterator[list[int]]:
         """Row groups in their order, small ones together: each reading costs a look at all."""
@@ -88,17 +90,14 @@ class Spooled:
 
         A few kilobytes can stand for terabytes, which would keep a run busy for days.
         """
-        if sum(map(_longest, batch.columns)) * batch.num_rows <= _MUCH:
-            return 0
         here = sum(map(_written_size, batch.columns))
         if here > _MUCH:
             further = here * (self.rows - read) // batch.num_rows
             require_size("the Parquet export, written out,", written + here + further, self._most)
         return here
 
-    def _written_out(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch]:
+    def _written_out(self, batch: pa.RecordBatch, longest: int) -> Iterator[pa.RecordBatch]:
         """The same rows without dictionaries, in pieces that stay small."""
-        longest = sum(map(_longest, batch.columns))
         rows = max(1, _SEEN // longest) if longest else max(1, batch.num_rows)
         schema = pa.schema([self.schema.field(name) for name in batch.schema.names])
         for start in range(0, batch.num_rows, rows):

@@ -15,13 +15,12 @@ import pyarrow.compute as pc
 
 from ods_pipeline.dataset import GEOGRAPHIC, Dataset, Field
 from ods_pipeline.errors import SchemaMismatch
-from ods_pipeline.portal.exports.columns import OnBad
 from ods_pipeline.portal.exports.field_names import match
 from ods_pipeline.portal.features.lists import Lists, literal
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.tables.columns import Dialect, typed
-from ods_pipeline.tables.oddities import Oddities
+from ods_pipeline.tables.oddities import Oddities, OddityLog, OnBad
 from ods_pipeline.tables.schema import arrow_type, unknown_types
 
 if TYPE_CHECKING:
@@ -57,9 +56,8 @@ class FeatureColumns:
         self._dialect = Dialect(file_base=files)
         self._row = 1
         self._empty = {field.name for field in fields}
-        self._oddities = Oddities()
+        self._oddities = OddityLog(on_bad)
         self._names: dict[str, None] = {}
-        self._on_bad = on_bad
 
     @property
     def empty_fields(self) -> list[Field]:
@@ -89,9 +87,7 @@ class FeatureColumns:
             if column.null_count < len(column)
         }
         self._row += batch.rows
-        self._oddities.add(oddities)
-        if self._on_bad and oddities.bad:
-            self._on_bad(oddities.bad)
+        self._oddities.take(oddities)
         return pa.RecordBatch.from_arrays([batch.ids, *columns], schema=self._schema)
 
     def ended(self) -> list[str]:
@@ -100,10 +96,8 @@ class FeatureColumns:
         Raises:
             TypeMismatch: There were bad values, and nothing took them.
         """
-        refusal = None if self._on_bad else self._oddities.error()
-        if refusal:
-            raise refusal
-        return [*self._names, *unknown_types(self._fields), *self._oddities.notes]
+        odd = self._oddities.notes()
+        return [*self._names, *unknown_types(self._fields), *odd]
 
     def _column(self, batch: FeatureBatch, field: Field, name: str, oddities: Oddities) -> pa.Array:
         column = _non_empty(batch.texts, name)

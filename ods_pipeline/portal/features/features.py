@@ -24,7 +24,6 @@ from ods_pipeline.errors import (
     ServiceException,
     TypeMismatch,
 )
-from ods_pipeline.portal.exports.columns import OnBad
 from ods_pipeline.portal.exports.export import Export
 from ods_pipeline.portal.exports.sample import sample
 from ods_pipeline.portal.features.columns import FeatureColumns
@@ -37,6 +36,7 @@ from ods_pipeline.portal.wfs.layer_reader import CAPPED, LayerReader, LayerReque
 from ods_pipeline.portal.wfs.operations import Bounds
 from ods_pipeline.tables.columns import typed
 from ods_pipeline.tables.geometry import primary
+from ods_pipeline.tables.oddities import OnBad
 from ods_pipeline.tables.schema import arrow_schema, pandas_type
 
 if TYPE_CHECKING:
