@@ -55,6 +55,7 @@ OUT_OF_FILES = "too many open files: raise the limit (`ulimit -n`) and run again
 _LONGEST, _LONGEST_VALUE = 1500, 80
 _NO_FILES = frozenset({EMFILE, ENFILE})
 _NO_FILE_LEFT = "Too many open files"
+_HALF_THERE = "partially initialized module"
 _DEEPEST = 20
 _FEW_FILES = 256
 
@@ -359,13 +360,23 @@ def out_of_files(error: BaseException | None) -> bool:
             return False
         if getattr(error, "errno", None) in _NO_FILES or _NO_FILE_LEFT in str(error):
             return True
-        # Python says of a module of ours that it is not there, and not that it cannot be opened.
-        if isinstance(error, ImportError) and (error.name or "").startswith(__package__ or "-"):
+        if _half_imported(error):
             return getrlimit(RLIMIT_NOFILE)[0] <= _FEW_FILES
         first = error.args[0] if error.args else None
         inner = getattr(error, "reason", None) or error.__cause__ or first
         error = inner if inner is not error else None
     return False
+
+
+def _half_imported(error: BaseException) -> bool:
+    """Whether a module that is installed could not be read.
+
+    Python says of it that it is not there, or to another thread that it is half there.
+    """
+    name = getattr(error, "name", None) if isinstance(error, ImportError) else None
+    if name and ("." in name or name == __package__):
+        return True
+    return isinstance(error, ImportError | AttributeError) and _HALF_THERE in str(error)
 
 
 def unexpected_error(error: Exception, dataset: str) -> OdsPipelineError:

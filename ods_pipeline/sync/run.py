@@ -6,7 +6,7 @@ Dagster drives the same engine step by step. What is printed belongs to `cli`.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import replace
 
@@ -102,7 +102,10 @@ class Run:
             return step.landed is not None and not step.formerly and not step.verdict.skips
         return step.verdict.fetches
 
-    def _fetched(self, steps: Iterable[Planned]) -> Iterator[tuple[Planned, Outcome]]:
+    def _fetched(self, steps: Sequence[Planned]) -> Iterator[tuple[Planned, Outcome]]:
+        if steps:
+            # By one thread: the others would see half a library where files run out meanwhile.
+            import pyproj  # noqa: F401
         pool = ThreadPoolExecutor(self._options.workers, "landing")
         futures = {pool.submit(self._updated, step): step for step in steps}
         try:

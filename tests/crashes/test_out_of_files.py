@@ -118,10 +118,23 @@ def test_k12_other_errors_are_not_taken_for_it(error: Exception) -> None:
     assert "mistake of ours" in str(unexpected_error(error, "d"))
 
 
-def test_k12_a_module_of_ours_that_cannot_be_opened_is_not_called_missing() -> None:
+@pytest.mark.parametrize(
+    "error",
+    [
+        ImportError("no module", name="ods_pipeline.portal.features"),
+        ImportError("no module", name="pyproj.crs"),
+        ImportError("cannot import name 'x' from partially initialized module 'y'", name="y"),
+        AttributeError("partially initialized module 'pyproj' has no attribute 'network'"),
+    ],
+)
+def test_k12_an_installed_module_that_cannot_be_opened_is_not_called_missing(
+    error: Exception,
+) -> None:
+    assert not out_of_files(error)
     with none_left():
-        assert out_of_files(ImportError("no module", name="ods_pipeline.portal.features"))
+        assert out_of_files(error)
         assert not out_of_files(ImportError("no module", name="geopandas"))
+        assert not out_of_files(AttributeError("module 'pyproj' has no attribute 'x'"))
 
 
 @pytest.mark.parametrize("limit", [5, 6, 16, 64])
