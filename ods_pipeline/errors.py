@@ -27,8 +27,9 @@
     │   │   └── NoXml                 something else came instead of GML
     │   ├── HeldBack              new rows that a person has to accept first
     │   └── Unproven              rows, dates or structure contradict the portal
-    │       ├── Miscounted        more or fewer rows than the portal counts
-    │       └── Uncounted         no count of the rows can be had
+    │       ├── Uncounted         no count of the rows can be had
+    │       └── Contradicted      all of it came, and the portal says otherwise elsewhere
+    │           └── Miscounted    more or fewer rows than the portal counts
     ├── TokenStoreError           a login cannot be stored or read safely (exit status 2)
     ├── LakeError                 a partition cannot be written, read or trusted
     │   ├── LakeUnwritable        the data folder cannot be written (exit status 2)
@@ -284,7 +285,11 @@ class Unproven(DataError):
     """Rows, dates or structure of the data contradict what the portal says."""
 
 
-class Miscounted(Unproven):
+class Contradicted(Unproven):
+    """All of the data came, and the portal says otherwise elsewhere: it may do so for good."""
+
+
+class Miscounted(Contradicted):
     """More or fewer rows came than the portal counts.
 
     Attributes:

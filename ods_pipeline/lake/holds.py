@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -28,6 +29,7 @@ SCHEMA = pa.schema(
         "rows": pa.int64(),
         "stamp": pa.string(),
         "by": pa.string(),
+        "looked": pa.timestamp("ms", "UTC"),
     }
 )
 
@@ -42,12 +44,13 @@ class Hold:
     Attributes:
         kind: `records` or `features`.
         verdict: `withdrawn`, `restricted`, `no records`, `emptied`, `shrunk`, `frozen`,
-            `quarantined`, `unproven` or `refused`.
+            `quarantined`, `unproven`, `contradicted` or `refused`.
         reason: The same in one sentence.
         since: When that was first seen, ISO 8601 in UTC.
         rows: Number of rows that stay.
         stamp: The dataset's stamp at that time; nothing is fetched before the stamp changes.
         by: What a refusal depends on besides the stamp.
+        looked: When its data were last fetched in vain, ISO 8601 in UTC; empty if they were not.
     """
 
     dataset_id: str
@@ -58,6 +61,7 @@ class Hold:
     rows: int = 0
     stamp: str = ""
     by: str = ""
+    looked: str = ""
 
     def applies_to(self, stamp: str) -> bool:
         """Whether it is about the dataset as it is now, with this stamp, and can be accepted."""
@@ -79,7 +83,7 @@ def read_holds(lake: Lake) -> dict[PartitionKey, Hold]:
         # Not `read_table`, which imports Arrow's whole machinery for folders of files.
         with pq.ParquetFile(lake.holds_file) as file:
             rows = file.read().to_pylist()
-        holds = [Hold(**{**row, "since": row["since"].isoformat()}) for row in rows]
+        holds = [Hold(**{**row, **_moments(row)}) for row in rows]
     except (OSError, pa.ArrowException, TypeError, KeyError, AttributeError) as error:
         require_files(error)
         return {}
@@ -109,8 +113,16 @@ def update_holds(lake: Lake, changes: Mapping[PartitionKey, Hold | None]) -> boo
         return changed
 
 
+def _moments(row: Mapping[str, Any]) -> dict[str, str]:
+    looked = row.get("looked")  # Older files do not have it.
+    return {"since": row["since"].isoformat(), "looked": looked.isoformat() if looked else ""}
+
+
 def _publish(lake: Lake, entries: list[Hold]) -> None:
-    rows = [{**asdict(entry), "since": instant(entry.since)} for entry in entries]
+    rows = [
+        {**asdict(entry), "since": instant(entry.since), "looked": instant(entry.looked)}
+        for entry in entries
+    ]
     known = Receipt(lake.root.name, "held", title=f"What is held of {lake.root.name}")
     with disk_errors(lake.holds_file), PartitionWriter(lake, lake.holds_file, SCHEMA) as writer:
         for batch in pa.Table.from_pylist(rows, SCHEMA).to_batches():

@@ -20,7 +20,8 @@ from ods_pipeline.warehouse.protocol import Warehouse
 
 # A request was needed to find these out: they are not asked for again before the portal changes.
 _COUNTED = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.NO_RECORDS, Kind.UNPROVEN})
-_LOOKED_AT_AGAIN = frozenset({Kind.REFUSED, Kind.UNPROVEN})
+_REFUSED = frozenset({Kind.REFUSED, Kind.CONTRADICTED})
+_LOOKED_AT_AGAIN = _REFUSED | {Kind.UNPROVEN}
 _HELD = _COUNTED | COLUMN_HOLDS | {Kind.WITHDRAWN, Kind.RESTRICTED, Kind.NO_GEOMETRY}
 
 #: Partitions to the hold that they have now; None for those that are no longer held.
@@ -39,7 +40,7 @@ def hold_after(planned: Planned, outcome: Outcome, *, loaded: bool = True) -> Ho
         loaded: Whether its table has followed. A hold on columns ends when it has, not before.
     """
     if outcome.refusal and planned.dataset:
-        return {planned.partition: _hold(planned, Kind.REFUSED, outcome.refusal)}
+        return {planned.partition: _hold(planned, Kind(outcome.verdict), outcome.refusal)}
     if outcome.action in SOUND:
         waits = planned.hold is not None and _waits_for_load(planned, planned.hold)
         return {} if waits and not loaded else {planned.partition: None}
@@ -53,19 +54,22 @@ def hold_after(planned: Planned, outcome: Outcome, *, loaded: bool = True) -> Ho
 
 def _hold(planned: Planned, kind: Kind, reason: str) -> Hold:
     before = planned.hold
-    # What is worth another fetch after some days is dated by its last one.
-    same = before is not None and before.verdict == kind and kind not in _LOOKED_AT_AGAIN
-    since = before.since if before and same else ""
+    now = datetime.now(UTC).isoformat(timespec="seconds")
     stamp = planned.dataset.stamp if planned.dataset and planned.dataset.has_records else ""
+    same = before is not None and before.verdict == kind
+    if kind in _LOOKED_AT_AGAIN:
+        same = same and before is not None and before.stamp == stamp
+    since = before.since if before and same else ""
     return Hold(
         planned.dataset_id,
         planned.extractor.kind,
         kind,
         reason,
-        since or datetime.now(UTC).isoformat(timespec="seconds"),
+        since or now,
         rows=planned.landed.rows if planned.landed else 0,
-        stamp=stamp if kind in {*_COUNTED, Kind.REFUSED} else "",
-        by=planned.way if kind is Kind.REFUSED else "",
+        stamp=stamp if kind in _COUNTED | _REFUSED else "",
+        by=planned.way if kind in _REFUSED else "",
+        looked=now if kind in _LOOKED_AT_AGAIN else "",
     )
 
 

@@ -29,6 +29,7 @@ from ods_pipeline.errors import (
     Unproven,
 )
 from ods_pipeline.lake.content_hash import content_of, is_current
+from ods_pipeline.lake.files import require_files
 from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.rejected import RejectedValues
@@ -116,7 +117,8 @@ def _content_before(request: LandingRequest, lake: Lake) -> str:
         return digest
     try:
         return content_of(lake.partition(request.extractor.kind, request.dataset.dataset_id))
-    except (OSError, pa.ArrowException):
+    except (OSError, pa.ArrowException) as error:
+        require_files(error)
         return ""  # It is damaged, and what comes now is new.
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 
 from ods_pipeline.errors import (
     AccessDenied,
+    Contradicted,
     DataError,
     DatasetNotFound,
     HeldBack,
@@ -136,9 +137,15 @@ def outcome_of_error(planned: Planned, error: OdsPipelineError) -> Outcome:
     if isinstance(error, NothingToLand):
         action = "failed" if planned.named else "skipped"
         return replace(failed, action=action, verdict=str(Kind.NO_RECORDS))
-    lasting = isinstance(error, DataError) and error.lasting and decided.fetches
-    refused = replace(failed, verdict=str(Kind.REFUSED), refusal=error.message)
-    return refused if lasting else failed
+    kind = _remembered(error) if decided.fetches else None
+    return replace(failed, verdict=str(kind), refusal=error.message) if kind else failed
+
+
+def _remembered(error: OdsPipelineError) -> Kind | None:
+    """The kind of refusal that later runs know of, since fetching again may not help."""
+    if isinstance(error, DataError) and error.lasting:
+        return Kind.REFUSED
+    return Kind.CONTRADICTED if isinstance(error, Contradicted) else None
 
 
 def held_outcome(outcome: Outcome, kind: Kind, reason: str) -> Outcome:

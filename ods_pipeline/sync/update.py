@@ -13,7 +13,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.dataset import Dataset
+from ods_pipeline.dataset import Dataset, instant
 from ods_pipeline.errors import (
     DataError,
     HeldBack,
@@ -166,7 +166,11 @@ def _still_needed(
         landed: Receipt of what is landed now.
     """
     as_planned = landed is None or landed == planned.landed
-    if as_planned or context.options.mode is not Mode.incremental:
+    if landed is None or context.options.mode is not Mode.incremental:
+        return planned.verdict.kind, planned.verdict.reason
+    if as_planned and _catalog_is_behind(context, planned, landed):
+        return Kind.UNCHANGED, "the catalog shows an older date, the dataset itself the landed one"
+    if as_planned:
         return planned.verdict.kind, planned.verdict.reason
     decided = verdict(landed, planned.dataset, rules=context.options.rules)
     if decided.kind is Kind.UNCHANGED:
@@ -175,6 +179,20 @@ def _still_needed(
         return decided.kind, "another run has landed its data meanwhile; its labels were updated"
     kept = planned.verdict if planned.verdict.fetches else decided
     return kept.kind, kept.reason
+
+
+def _catalog_is_behind(context: RunContext, planned: Planned, landed: Receipt) -> bool:
+    """Whether an older date is that of an old copy of the catalog; costs one small request.
+
+    Portals that serve it from several caches change their mind with each request.
+    """
+    listed, known = instant(planned.present.data_processed), instant(landed.data_processed)
+    older = listed is not None and known is not None and listed < known
+    if planned.verdict.kind is not Kind.DATA or not older:
+        return False
+    rules = context.options.rules
+    present = rules.retyped(context.portal.dataset(planned.dataset_id))
+    return verdict(landed, present, rules=rules).kind in {Kind.UNCHANGED, Kind.METADATA}
 
 
 def _land(context: RunContext, planned: Planned, previous: Receipt | None) -> LandingResult:

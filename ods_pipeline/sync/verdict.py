@@ -40,11 +40,13 @@ class Kind(StrEnum):
     FROZEN = "frozen"
     QUARANTINED = "quarantined"
     UNPROVEN = "unproven"
+    CONTRADICTED = "contradicted"
 
 
 _VERSION = metadata.version("ods-pipeline")
 _FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FULL, Kind.DEEP})
 _SETTLED = frozenset({Kind.METADATA, Kind.UNCHANGED})
+_REFUSED = frozenset({Kind.REFUSED, Kind.CONTRADICTED})
 #: A person has to look, unless the portal changes again.
 ALARMING = frozenset({Kind.EMPTIED, Kind.SHRUNK, Kind.FROZEN, Kind.QUARANTINED, Kind.UNPROVEN})
 
@@ -116,6 +118,7 @@ def verdict(
     return (
         _other_columns(landed, dataset)
         or _full(full, accepted)
+        or _other_decision(landed, dataset, rules)
         or _data(landed, dataset)
         or _due(landed, rules, now)
         or _metadata(landed, dataset)
@@ -161,11 +164,11 @@ def _held(
     A count that could not be had may be had later: asking for everything asks for it again, and so
     does a run after some days.
     """
-    if hold is None or hold.verdict == Kind.REFUSED:
+    if hold is None or hold.verdict in _REFUSED:
         return None
     if hold.verdict == Kind.UNPROVEN:
-        since = instant(hold.since)
-        if full or not since or now - since >= rules.trust:
+        looked = instant(hold.looked or hold.since)
+        if full or not looked or now - looked >= rules.trust:
             return None
     if not hold.stamp or hold.stamp != dataset.stamp:
         return None
@@ -185,12 +188,21 @@ def refused_by(way: str, decided: str) -> str:
 def _refused(
     dataset: Dataset, hold: Hold | None, way: str, rules: Rules, now: datetime
 ) -> Verdict | None:
-    """What was refused is not fetched again before something has changed that may help."""
-    if hold is None or hold.verdict != Kind.REFUSED or hold.by != way:
+    """What was refused is not fetched again before something has changed that may help.
+
+    A contradiction may pass without a change of the stamp. It is looked at in the next run, and
+    then whenever it has lasted twice as long.
+    """
+    if hold is None or hold.verdict not in _REFUSED or hold.by != way:
         return None
-    since = instant(hold.since)
+    since, looked = instant(hold.since), instant(hold.looked or hold.since)
     dated = dataset.data_processed or dataset.modified
-    if not dated or hold.stamp != dataset.stamp or not since or now - since >= rules.trust:
+    if not dated or hold.stamp != dataset.stamp or not since or not looked:
+        return None
+    wait = rules.trust
+    if hold.verdict == Kind.CONTRADICTED:
+        wait = min(wait, looked - since)
+    if now - looked >= wait:
         return None
     return Verdict(
         Kind.REFUSED,
@@ -210,6 +222,13 @@ def _other_columns(landed: Receipt, dataset: Dataset) -> Verdict | None:
     """Decided first, since a contract may forbid a fetch that a person asks for."""
     if landed.schema_hash != dataset.schema_hash:
         return Verdict(Kind.SCHEMA, "the portal declares other field names or types")
+    return None
+
+
+def _other_decision(landed: Receipt, dataset: Dataset, rules: Rules) -> Verdict | None:
+    if landed.rejected and rules.table(dataset.dataset_id).bad_values == "refuse":
+        lost = f"{landed.rejected} bad values are null in what is landed"
+        return Verdict(Kind.FULL, f"{lost}, and `bad_values` no longer allows it")
     return None
 
 

@@ -5,6 +5,8 @@ Each test says what is landed, what is asked for, and what the next run does.
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,7 @@ from ods_pipeline.dataset import Dataset as DeclaredDataset
 from ods_pipeline.emulator import Emulator, Fault, Quirks
 from ods_pipeline.errors import Uncounted
 from ods_pipeline.lake import content_hash
-from ods_pipeline.lake.holds import read_holds
+from ods_pipeline.lake.holds import read_holds, update_holds
 from ods_pipeline.lake.lake import receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.verify import audited
@@ -496,3 +498,90 @@ def test_f3_no_separator_of_ours_is_left_in_json_nor_in_expressions(tmp_path: Pa
             assert landed_as == [['["p", "q"]'], ['["p", "q"]']]
         renamed = portal.records("t", "csv", select="tags as other")
         assert "\x1f" not in str(renamed.to_pylist())
+
+
+CONTRADICTIONS: list[tuple[str, Fault, dict[str, Any]]] = [
+    (COUNTS, Fault.miscount(1), {}),
+    ("/exports/parquet", Fault.header("age", "86400000"), {}),
+    (
+        "/exports/csv",
+        Fault.header("content-disposition", "filename=roads.csv"),
+        {"format": "csv"},
+    ),
+    ("resultType=hits", Fault.miscount(1), {"features": True}),
+]
+
+
+@pytest.mark.parametrize(("where", "fault", "lane"), CONTRADICTIONS)
+def test_f10_a_contradiction_that_lasts_is_read_less_and_less(
+    desk: Desk, where: str, fault: Fault, lane: dict[str, Any]
+) -> None:
+    desk.emulator.fail(where, fault, None)
+    key = ("features" if "features" in lane else "records", "towns")
+    name = "towns (features)" if "features" in lane else "towns"
+    for _ in range(2):
+        outcome = desk.sync(**lane)[name]
+        assert (outcome.action, outcome.verdict) == ("failed", "contradicted")
+        assert outcome.requests > 1
+    hold = read_holds(desk.lake)[key]
+    assert hold.verdict == "contradicted"
+    update_holds(desk.lake, {key: replace(hold, since=days_ago(3), looked=days_ago(1))})
+    outcome = desk.sync(**lane)[name]
+    assert (outcome.action, outcome.verdict, outcome.requests) == ("failed", "refused", 0)
+    assert "still refused" in outcome.reason
+    update_holds(desk.lake, {key: replace(hold, since=days_ago(5), looked=days_ago(3))})
+    assert desk.sync(**lane)[name].requests > 1
+    desk.emulator.faults.clear()
+    assert desk.actions(**lane, mode=Mode.full)[name] == "landed"
+    assert not read_holds(desk.lake)
+
+
+def days_ago(days: float) -> str:
+    return (datetime.now(UTC) - timedelta(days=days)).isoformat()
+
+
+def test_f4_a_portal_with_many_copies_of_its_catalog_costs_one_small_request_for_an_older_one(
+    desk: Desk,
+) -> None:
+    desk.emulator.lie("towns", data_processed="2024-05-01T10:00:00+00:00")
+    assert desk.actions() == {"towns": "landed"}
+    for seconds in (600, 1200, 60):
+        desk.emulator.fail("/catalog/exports/json", Fault.behind(seconds), 1)
+        assert desk.actions() == {"towns": "unchanged"}
+        assert len(desk.emulator.requests) == 2
+    desk.emulator.lie("towns", data_processed="2024-04-01T10:00:00+00:00")
+    assert desk.actions() == {"towns": "same content"}, "the publisher went back for good"
+
+
+@pytest.mark.parametrize("status", [400, 403, 404, 410])
+def test_f1_where_parquet_is_closed_csv_is_read_and_said_so(desk: Desk, status: int) -> None:
+    desk.emulator.fail("/exports/parquet", Fault.refused(status), None)
+    outcome = desk.sync()["towns"]
+    assert outcome.action == "landed"
+    assert outcome.note.startswith("read as csv: the portal gives no Parquet export (")
+    assert landed(desk).format == "csv"
+    assert desk.actions() == {"towns": "unchanged"}
+    desk.emulator.fail("/exports/csv", Fault.refused(status), None)
+    assert desk.actions(mode=Mode.full) == {"towns": "failed"}
+
+
+def test_d1_where_nulls_are_no_longer_allowed_what_holds_them_is_fetched_again(desk: Desk) -> None:
+    spoilt(desk, "1", "x")
+    assert desk.actions("bad", rules=decided(bad_values="null")) == {"bad": "landed"}
+    outcome = desk.sync("bad")["bad"]
+    assert (outcome.action, outcome.verdict, outcome.rows) == ("failed", "refused", 2)
+    assert desk.sync("bad")["bad"].bytes == 0, "and it is remembered"
+    assert desk.actions("bad", rules=decided(bad_values="null")) == {"bad": "unchanged"}
+
+
+@pytest.mark.parametrize("format", ["parquet", "csv"])
+def test_c9_records_can_be_grouped_by_a_field_of_lists(desk: Desk, format: str) -> None:
+    fields = [{"name": "tags", "type": "text", "annotations": {"multivalued": ","}}]
+    records = [{"tags": ["Parks, and pets", "b"]}, {"tags": ["b"]}]
+    desk.emulator.publish("t", fields=fields, records=records)
+    portal = Portal(desk.emulator.url)
+    table = portal.records("t", format=format, select="tags, count(*) as n", group_by="tags")
+    assert dict(zip(*(column.to_pylist() for column in table.columns), strict=True)) in (
+        {"Parks, and pets": 1, "b": 2},
+        {"Parks, and pets": "1", "b": "2"},
+    )

@@ -50,10 +50,16 @@ class Columns:
             raise SchemaMismatch(f"the export has the column {repeated[0]!r} more than once")
         declared = {field.name: field for field in dataset.fields}
         if query.reshapes:
+            # Portals make a group for each value of a list, and give that value alone.
+            kept = {
+                name
+                for name, field in declared.items()
+                if query.keeps(name) and not (query.group_by and field.multivalued)
+            }
             return cls(
                 [
                     (item.name, arrow_field(declared[item.name]), declared[item.name])
-                    if item.name in declared and query.keeps(item.name)
+                    if item.name in kept
                     else (item.name, item, None)
                     for item in schema
                 ]

@@ -16,7 +16,13 @@ from typing import Literal
 import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.errors import (
+    AccessDenied,
+    ConfigurationError,
+    LoginNeeded,
+    NoEndpoint,
+    RequestRefused,
+)
 from ods_pipeline.portal.exports import csv, parquet
 from ods_pipeline.portal.exports.columns import Columns, Typing
 from ods_pipeline.portal.exports.field_names import listed
@@ -64,6 +70,10 @@ _FIXED: Mapping[Format, Mapping[str, object]] = {
 }
 
 
+# Some portals give one format to everybody, and another to few or to nobody.
+_CLOSED = (AccessDenied, NoEndpoint, RequestRefused)
+
+
 @dataclass(frozen=True)
 class Export:
     """An export that is being read.
@@ -103,8 +113,8 @@ def open_export(
     Args:
         client: The client of the portal.
         dataset: The dataset, with its fields.
-        format: The export to read. Where Parquet joins the values of a list with a separator that
-            they hold themselves, or lacks a field, CSV is read instead.
+        format: The export to read. Where the portal gives no Parquet, or Parquet lacks a field or
+            joins the values of a list with a separator that they hold themselves, CSV is read.
         query: Which records.
         staging_dir: Folder for temporary files.
         on_bytes: Called with the size of each piece that arrives.
@@ -127,8 +137,18 @@ def open_export(
         raise ConfigurationError(f"{format!r} is no export to land; choose parquet or csv")
     notes: list[str] = []
     with contextlib.ExitStack() as stack:
+        parquet_sent = None
         if format == "parquet":
-            body, made = stack.enter_context(_sent(client, dataset, "parquet", query, on_bytes))
+            try:
+                sent = _sent(client, dataset, "parquet", query, on_bytes)
+                parquet_sent = stack.enter_context(sent)
+            except _CLOSED as error:
+                if isinstance(error, LoginNeeded):
+                    raise
+                notes.append(f"read as csv: the portal gives no Parquet export ({error.message})")
+                format = "csv"
+        if parquet_sent:
+            body, made = parquet_sent
             most = export_bytes(dataset.records_count)
             file = stack.enter_context(parquet.spooled(body, staging_dir, most))
             require_rows(file.rows, dataset.records_count, "the Parquet export's footer")

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ods_pipeline.errors import Unproven
+from ods_pipeline.errors import OUT_OF_FILES, OdsPipelineError, Unproven, out_of_files
 from ods_pipeline.portal.exports.parquet_crs import require_lonlat
 from ods_pipeline.portal.exports.parquet_pages import require_sound_pages
 from ods_pipeline.portal.exports.sniffing import require_parquet
@@ -265,5 +265,7 @@ def parquet_errors() -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError, MemoryError) as error:
+        if out_of_files(error):
+            raise OdsPipelineError(OUT_OF_FILES) from error
         reason = excerpt((str(error) or type(error).__name__).splitlines()[0], 200)
         raise Unproven(f"the Parquet export cannot be read whole: {reason}") from None

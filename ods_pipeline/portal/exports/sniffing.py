@@ -14,7 +14,7 @@ from datetime import timedelta
 from email.message import Message
 
 from ods_pipeline.dataset import instant
-from ods_pipeline.errors import DataError, Unproven
+from ods_pipeline.errors import Contradicted, DataError, Unproven
 from ods_pipeline.portal.http import replies
 from ods_pipeline.redaction import excerpt
 
@@ -60,14 +60,14 @@ def require_newer(headers: Mapping[str, str], data_processed: str) -> None:
     """Refuse an export that a cache has kept since before the data that it should hold.
 
     Raises:
-        Unproven: A cache on the way kept it since.
+        Contradicted: A cache on the way kept it since.
     """
     made, processed = replies.made_at(headers), instant(data_processed)
     if headers.get("Age", "0") == "0" or not made or not processed:
         return
     # The header has whole seconds.
     if made + timedelta(seconds=1) < processed:
-        raise Unproven(
+        raise Contradicted(
             f"the export was made at {made:%Y-%m-%d %H:%M:%S} UTC, before the data of "
             f"{processed:%Y-%m-%d %H:%M:%S}: a cache on the way keeps old ones"
         )
@@ -77,14 +77,14 @@ def require_of_dataset(headers: Mapping[str, str], dataset_id: str) -> None:
     """Refuse an export whose headers name another dataset; no name, or a general one, will do.
 
     Raises:
-        Unproven: The file is called like another dataset.
+        Contradicted: The file is called like another dataset.
     """
     message = Message()
     message["Content-Disposition"] = headers.get("Content-Disposition", "")
     stem = _letters((message.get_filename() or "").rpartition(".")[0])
     own = _letters(dataset_id)
     if stem and stem not in _GENERAL and stem not in own and own not in stem:
-        raise Unproven(f"the export came as {message.get_filename()!r}: of another dataset")
+        raise Contradicted(f"the export came as {message.get_filename()!r}: of another dataset")
 
 
 def _letters(name: str) -> str:

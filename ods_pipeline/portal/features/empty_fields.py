@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ods_pipeline.dataset import Dataset, Field
-from ods_pipeline.errors import RequestRefused, Unproven
+from ods_pipeline.errors import Contradicted, RequestRefused
 from ods_pipeline.portal.exports.sample import sample
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.query import quoted_field
@@ -30,7 +30,7 @@ def require_empty(client: Client, dataset: Dataset, fields: Sequence[Field], whe
         where: ODSQL filter for the records that are features.
 
     Raises:
-        Unproven: A record has a value in one.
+        Contradicted: A record has a value in one.
         PortalError: A request failed.
     """
     for first in range(0, len(fields), _AT_ONCE):
@@ -42,7 +42,7 @@ def require_empty(client: Client, dataset: Dataset, fields: Sequence[Field], whe
             records = [*(records or []), *(record for sample in alone for record in sample)]
         forgotten = [f.name for f in some if any(_filled(record.get(f.name)) for record in records)]
         if forgotten:
-            raise Unproven(
+            raise Contradicted(
                 f"no feature has a value in the field {forgotten[0]!r}, but records have: the WFS "
                 "omits it",
                 portal=client.slug,
