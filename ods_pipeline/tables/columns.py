@@ -20,19 +20,17 @@ import pyarrow.compute as pc
 from ods_pipeline.dataset import GEOGRAPHIC, Field
 from ods_pipeline.errors import SchemaMismatch
 from ods_pipeline.tables.geometry import wkb
+from ods_pipeline.tables.nested import LIST_SEPARATOR, Reading, json_text
 from ods_pipeline.tables.oddities import Oddities
 from ods_pipeline.tables.schema import arrow_type
 from ods_pipeline.tables.values import (
     EXACT,
     JOINER,
-    LIST_SEPARATOR,
     NO_NUMBER,
     ROUNDED,
-    Reading,
     csv_text,
     file_address,
     items,
-    json_text,
     plain_day,
     zone_of,
 )

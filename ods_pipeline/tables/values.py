@@ -10,22 +10,19 @@ from __future__ import annotations
 import json
 import math
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Any
 
-#: Requested between the values of a list in CSV: the portal does not escape its default `,`, which
-#: occurs in values ("Parks, recreation, and pets" is one theme).
-LIST_SEPARATOR = "\x1f"
+from ods_pipeline.tables.nested import LIST_SEPARATOR, Reading, json_text
+
 #: Between the values of a list that has to become one text; a portal's own exports have it there.
 JOINER = ","
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
-_NUMBER = re.compile(
-    r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE
-)
+#: A number as texts have it: not hexadecimal, and without underscores.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
 #: From here on a float can stand for several whole numbers.
@@ -39,18 +36,10 @@ _OFFSETS = frozenset(
 )
 
 
-class Reading(NamedTuple):
-    """A value that was read in a way that has to be explained, and the explanation."""
-
-    value: Any
-    note: str
-
-
 NO_NUMBER = "NaN stands for a missing number, so it is null"
 LISTED = "a list, though the field is not declared multivalued; it is joined by commas"
 LOCAL_DAY = "a moment that is midnight in one time zone alone; it is that zone's day"
 COARSE = "a year or a month where a moment is declared; it is the first moment of it"
-INVALID_JSON = "JSON with NaN or Infinity, which JSON does not have; these are null"
 
 
 def integer(value: Any) -> int | Reading:
@@ -173,76 +162,6 @@ def _first_day(written: str) -> date | None:
     return date(int(year), int(month or 1), int(number or 1))
 
 
-def json_text(value: Any) -> str | Reading:
-    """JSON as text: text as it is, other values written as JSON.
-
-    Text is only rewritten where it holds NaN or Infinity, which Python's JSON has and no other.
-    """
-    if isinstance(value, bytes):
-        value = value.decode()
-    if not isinstance(value, str):
-        return _json(value)
-    if LIST_SEPARATOR in value:
-        return _json(value.split(LIST_SEPARATOR))
-    if "NaN" not in value and "Infinity" not in value:
-        return value
-    constants: list[str] = []
-    try:
-        parsed = json.loads(value, parse_constant=constants.append)
-    except ValueError:
-        return value
-    return Reading(_json(parsed), INVALID_JSON) if constants else value
-
-
-def _json(value: Any) -> str | Reading:
-    plain = _plain(value)
-    text = json.dumps(plain.value, ensure_ascii=False)
-    return Reading(text, plain.note) if plain.note else text
-
-
-def _plain(value: Any) -> Reading:
-    """A value of Arrow as one of JSON, and a note if something had to be left out."""
-    match value:
-        case float() if not math.isfinite(value):
-            return Reading(None, INVALID_JSON)
-        case Mapping():
-            names, parts = map(_key, value), [_plain(part) for part in value.values()]
-            members = dict(zip(names, (part.value for part in parts), strict=True))
-            return Reading(members, _noted(parts))
-        case [*items]:
-            parts = [_plain(item) for item in items]
-            return Reading([part.value for part in parts], _noted(parts))
-    return Reading(_scalar(value), "")
-
-
-def _key(value: Any) -> str:
-    """The key of a map as a name of JSON."""
-    key = _scalar(value)
-    return key if isinstance(key, str) else json.dumps(key)
-
-
-def _scalar(value: Any) -> str | float | None:
-    match value:
-        case None | bool() | int() | str() | float():
-            return value
-        case Decimal():
-            number = float(value)
-            return number if Decimal(repr(number)) == value else str(value)
-        case datetime() if value.utcoffset() == timedelta():
-            return f"{value.replace(tzinfo=None).isoformat()}Z"
-        case date() | time():
-            return value.isoformat()
-        case uuid.UUID():
-            return str(value)
-        case bytes():
-            return value.decode()
-    raise ValueError(value)
-
-
-def _noted(parts: list[Reading]) -> str:
-    return next((part.note for part in parts if part.note), "")
-
-
 def text(value: Any) -> str | Reading:
     """Text, decoded or as JSON where it is nested; the values of a list are joined.
 
@@ -315,7 +234,7 @@ def _address(value: Any) -> str:
 
 def _number(text: str) -> str:
     stripped = text.strip()
-    if not _NUMBER.fullmatch(stripped):
+    if not NUMBER.fullmatch(stripped):
         raise ValueError(text)
     return stripped
 

@@ -128,6 +128,26 @@ def test_f5_json_is_what_a_reader_of_json_takes(value: Any) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("written", "landed"),
+    [
+        ('{"a": 1.10, "b": NaN}', '{"a": 1.10, "b": null}'),
+        ('{"a":12345678901234567890123, "a": -Infinity ,"a":1e5}',
+         '{"a":12345678901234567890123, "a": null ,"a":1e5}'),
+        ('{"NaN": "a \\" NaN", "b": [NaN,Infinity]}', '{"NaN": "a \\" NaN", "b": [null,null]}'),
+        ('["\\u00e9\\\\", NaN]\n', '["\\u00e9\\\\", null]\n'),
+        ("[NaN, " + "9" * 5000 + "]", "[null, " + "9" * 5000 + "]"),
+    ],
+)  # fmt: skip
+def test_f5_of_json_in_a_text_only_what_json_does_not_have_is_replaced(
+    written: str, landed: str
+) -> None:
+    assert read([written, "{}"], BLOB) == (
+        [landed, "{}"],
+        ["1 value of 'f': JSON with NaN or Infinity, which JSON does not have; these are null"],
+    )
+
+
 EMPTY_POINT = struct.pack("<BIdd", 1, 1, float("nan"), float("nan"))
 
 

@@ -28,7 +28,7 @@ from ods_pipeline.portal.query import quoted_field
 from ods_pipeline.redaction import excerpt
 from ods_pipeline.tables.batches import map_ahead
 from ods_pipeline.tables.columns import joiners
-from ods_pipeline.tables.values import LIST_SEPARATOR
+from ods_pipeline.tables.nested import LIST_SEPARATOR
 
 DELIMITER = ";"
 _BLOCK = 1 << 20

@@ -35,9 +35,9 @@ from ods_pipeline.portal.http.limits import (
 )
 from ods_pipeline.portal.query import ALL, Query
 from ods_pipeline.tables.columns import Dialect, JoinedLists, typed
+from ods_pipeline.tables.nested import LIST_SEPARATOR
 from ods_pipeline.tables.oddities import Oddities, OnBad
 from ods_pipeline.tables.schema import unknown_types
-from ods_pipeline.tables.values import LIST_SEPARATOR
 
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
