@@ -17,7 +17,7 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from ods_pipeline.tables.curves import Numbers, arc_string
-from ods_pipeline.tables.nested import Reading
+from ods_pipeline.tables.nested import unnoted
 from ods_pipeline.tables.values import floating
 
 CLOSED = "a ring that does not end where it begins; it is closed"
@@ -193,8 +193,8 @@ def _ordinate(number: Any) -> float | None:
     """A number of a position, which may be written as text; None where there is none."""
     if number is None:
         return None
-    found = number if type(number) in {int, float} else floating(number)
-    return None if isinstance(found, Reading) or math.isnan(found) else float(found)
+    found = number if type(number) in {int, float} else unnoted(floating(number))
+    return None if found is None or math.isnan(found) else float(found)
 
 
 def _xyz(part: BaseGeometry) -> Numbers:

@@ -31,6 +31,11 @@ class Reading(NamedTuple):
     note: str
 
 
+def unnoted(value: Any) -> Any:
+    """A value without the explanation of how it was read."""
+    return value.value if isinstance(value, Reading) else value
+
+
 INVALID_JSON = "JSON with NaN or Infinity, which JSON does not have; these are null"
 
 

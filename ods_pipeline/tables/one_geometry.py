@@ -16,7 +16,7 @@ import numpy as np
 import shapely
 
 from ods_pipeline.tables.geometry_repair import LEVELLED, Repair
-from ods_pipeline.tables.nested import LIST_SEPARATOR, Reading, nested
+from ods_pipeline.tables.nested import LIST_SEPARATOR, nested, unnoted
 from ods_pipeline.tables.values import NUMBER, floating
 from ods_pipeline.tables.wkt import wkb_of
 
@@ -153,6 +153,5 @@ def _from_wkb(data: bytes, repair: Repair) -> Any:
 
 def _point(lat: Any, lon: Any) -> Any:
     """A point; None where both numbers are missing, as in an empty one."""
-    numbers = [None if part is None else floating(part) for part in (lon, lat)]
-    missing = [part is None or isinstance(part, Reading) for part in numbers]
-    return None if all(missing) else shapely.Point(numbers)
+    numbers = [None if part is None else unnoted(floating(part)) for part in (lon, lat)]
+    return None if numbers == [None, None] else shapely.Point(numbers)

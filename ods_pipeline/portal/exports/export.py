@@ -42,9 +42,8 @@ from ods_pipeline.tables.schema import unknown_types
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
 
-# Not integers: Arrow would read hexadecimal ones, which no field holds.
+# Not numbers: Arrow would read hexadecimal ones, which no field holds, and lose digits unseen.
 _AT_ONCE: Mapping[str, pa.DataType] = {
-    "double": pa.float64(),
     "date": pa.date32(),
     "datetime": pa.timestamp("us", "UTC"),
 }
