@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ods_pipeline.dataset import Field
 from ods_pipeline.errors import TypeMismatch
 from ods_pipeline.tables.columns import Dialect, typed
-from ods_pipeline.tables.oddities import Oddities
+from ods_pipeline.tables.oddities import Oddities, OddityLog
 
 MULTIVALUED = {"multivalued": ","}
 TEXT, TAGS = Field("f", "text"), Field("f", "text", annotations=MULTIVALUED)
@@ -470,3 +470,24 @@ def test_k15_a_word_that_is_no_number_and_one_too_large_are_bad_values(value: st
     assert typed(pa.array([value, "1"]), DOUBLE, oddities=oddities).to_pylist() == [None, 1]
     assert oddities.counts == {"f": 1}
     assert read([" NaN", "Infinity", "-inf"], DOUBLE)[0] == [None, float("inf"), float("-inf")]
+
+
+def days(batches: list[list[str]]) -> tuple[list[list[Any]], Oddities]:
+    """Batches of a field of dates, read one after the other; and what was odd in all."""
+    log, total, landed = OddityLog(lambda bad: None), Oddities(), []
+    for batch in batches:
+        oddities = log.begun()
+        landed.append(typed(pa.array(batch), DAY, 1, Dialect(), oddities).to_pylist())
+        log.take(oddities)
+        total.add(oddities)
+    return landed, total
+
+
+def test_d3_the_zone_of_midnights_is_that_of_the_batches_before() -> None:
+    paris, new_york = "2024-07-01T22:00:00Z", "2024-07-01T04:00:00Z"
+    in_winter = "2024-01-01T23:00:00Z"
+    landed, odd = days([[paris], ["2024-07-03"], [in_winter, paris], [new_york], [paris]])
+    july, january = date(2024, 7, 2), date(2024, 1, 2)
+    assert landed == [[july], [date(2024, 7, 3)], [january, july], [None], [july]]
+    assert odd.counts == {"f": 1}
+    assert odd.zones == {"f": {60, 120}}

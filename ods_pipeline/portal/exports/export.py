@@ -140,7 +140,8 @@ def open_export(
                 format = "csv"
         if format == "csv":
             body, made = stack.enter_context(_sent(client, dataset, "csv", query, on_bytes))
-            schema, raw = csv.read(body, {} if query.reshapes else _kinds(dataset))
+            names = [field.name for field in dataset.fields]
+            schema, raw = csv.read(body, {} if query.reshapes else _kinds(dataset), names)
             columns = Columns.of(schema, dataset, query)
             if columns.lists:
                 raw = csv.check_lists(raw, client, dataset, columns.lists)

@@ -60,7 +60,7 @@ class FeatureColumns:
 
     @property
     def empty_fields(self) -> list[Field]:
-        """The fields without a value in any feature so far; none before the first feature."""
+        """The fields that no feature so far has anything in; none before the first feature."""
         if self._row == 1:
             return []
         return [field for field in self._fields if field.name in self._empty]
@@ -80,11 +80,6 @@ class FeatureColumns:
             self._column(batch, field, matched.columns.get(field.name, ""), oddities)
             for field in self._fields
         ]
-        self._empty -= {
-            field.name
-            for field, column in zip(self._fields, columns, strict=True)
-            if column.null_count < len(column)
-        }
         self._row += batch.rows
         self._oddities.take(oddities)
         return pa.RecordBatch.from_arrays([batch.ids, *columns], schema=self._schema)
@@ -101,7 +96,10 @@ class FeatureColumns:
     def _column(self, batch: FeatureBatch, field: Field, name: str, oddities: Oddities) -> pa.Array:
         column = _non_empty(batch.texts, name)
         shapes = batch.geometries.get(name)
-        if shapes is not None and shapes.wkb.null_count < batch.rows:
+        drawn = shapes is not None and shapes.wkb.null_count < batch.rows
+        if drawn or column is not None:
+            self._empty.discard(field.name)
+        if shapes is not None and drawn:
             if field.type not in GEOGRAPHIC or column is not None:
                 raise SchemaMismatch(
                     f"field {field.name!r} is declared as {field.type}, but features have "
