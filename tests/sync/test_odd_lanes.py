@@ -122,6 +122,22 @@ def test_what_is_bad_is_bad_in_every_lane_and_null_where_a_user_says_so(tmp_path
                 assert [row[name] for row in landed] == [None, None]
 
 
+@pytest.mark.parametrize("place", [{"lon": 2, "lat": 95}, {"lon": 400, "lat": 48}])
+def test_a_point_that_is_no_place_is_bad_in_every_lane(
+    tmp_path: Path, place: dict[str, float]
+) -> None:
+    with Emulator(sample=False) as emulator:
+        records = [{"here": PLACE}, {"here": place}]
+        emulator.publish("odd", fields=[HERE], records=records)
+        for number, lane in enumerate([*LANES, {"features": True, "wfs_version": "2.0.0"}]):
+            desk = Desk(emulator, tmp_path / str(number))
+            outcome, _ = outcome_of(desk, lane)
+            assert outcome.verdict == "refused"
+            assert "'here' is declared as geo_point_2d, but record 2 holds" in outcome.reason
+            _, landed = outcome_of(desk, lane, rules=NULLED)
+            assert [row["here"] is None for row in landed] == [False, True]
+
+
 @pytest.mark.parametrize("multivalued", ["joined", "list"])
 def test_lists_of_one_land_alike(tmp_path: Path, multivalued: str) -> None:
     fields = [{"name": "open", "type": "text", "annotations": {"multivalued": [","]}}, HERE]
