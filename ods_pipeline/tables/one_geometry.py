@@ -64,6 +64,9 @@ def geometry_of(value: Any, repair: Repair, *, single: bool) -> Any:
     if single:
         geometry = _only_point(geometry, repair)
     numbers = shapely.get_coordinates(geometry, include_z=bool(geometry.has_z))
+    if geometry.geom_type == "Point" and np.isnan(numbers[:, :2]).all():
+        # As WKB writes an empty point.
+        return None
     require_degrees(numbers[:, 0], numbers[:, 1])
     heights = numbers[:, 2:]
     if np.isinf(heights).any():
@@ -110,8 +113,7 @@ def _geometry(value: Any, repair: Repair) -> Any:
 
 
 def _from_object(value: Mapping[str, Any], repair: Repair) -> Any:
-    if value.get("crs") and not _LONLAT.search(json.dumps(value["crs"])):
-        raise ValueError("another reference system than longitude and latitude")
+    _require_lonlat(value)
     match value:
         case {"type": "Feature", "geometry": geometry}:
             return _geometry(geometry, repair)
@@ -124,6 +126,14 @@ def _from_object(value: Mapping[str, Any], repair: Repair) -> Any:
         return shapely.from_geojson(json.dumps(value))
     except (shapely.errors.ShapelyError, ValueError):
         return repair.geojson(value)
+
+
+def _require_lonlat(value: Mapping[str, Any]) -> None:
+    """Refuse GeoJSON that says, for itself or for a part, that it is in another system."""
+    if value.get("crs") and not _LONLAT.search(json.dumps(value["crs"])):
+        raise ValueError("another reference system than longitude and latitude")
+    for part in value.get("geometries") or ():
+        _require_lonlat(part or {})
 
 
 def _from_text(text: str, repair: Repair) -> Any:

@@ -225,7 +225,8 @@ def csv_text(value: Any) -> str | Reading:
             return f"{value:f}"
         case datetime():
             # Without an offset it is UTC, the requested zone.
-            return (value if value.tzinfo else value.replace(tzinfo=UTC)).isoformat()
+            aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+            return aware.astimezone(UTC).isoformat()
         case date() | time():
             return value.isoformat()
         case int() | UUID():

@@ -254,6 +254,7 @@ def test_a_feature_collection_is_the_collection_of_its_shapes() -> None:
         '{"type": "Point", "coordinates": [null, null]}',
         '{"type": "Point", "coordinates": [NaN, NaN]}',
         "nan\x1fnan",
+        "POINT (nan nan)",
     ],
 )
 def test_a_point_of_two_missing_numbers_is_none(value: Any) -> None:
@@ -278,6 +279,7 @@ def test_a_point_of_two_missing_numbers_is_none(value: Any) -> None:
         "[true, false]",
         '{"type": "Point", "coordinates": [true, 2]}',
         "inf, 2",
+        "POINT (nan 2)",
     ],
 )
 def test_half_a_point_is_a_bad_value(value: Any) -> None:
@@ -320,3 +322,17 @@ def test_what_is_left_out_as_a_bad_value_is_not_counted_as_mended() -> None:
 
 def test_bytes_after_a_geometry_are_a_bad_value() -> None:
     assert is_bad(SQUARE.wkb + b"\0")
+
+
+@pytest.mark.parametrize("code", [4326, 2154])
+def test_a_reference_system_in_geojson_is_read_wherever_it_stands(code: int) -> None:
+    crs = {"type": "name", "properties": {"name": f"EPSG:{code}"}}
+    point = {"type": "Point", "coordinates": [2.25, 48.5], "crs": crs}
+    for value in (
+        point,
+        {"type": "Feature", "properties": {}, "geometry": HERE.__geo_interface__, "crs": crs},
+        {"type": "GeometryCollection", "geometries": [point]},
+        {"type": "FeatureCollection", "features": [{"type": "Feature", "geometry": point}]},
+    ):
+        landed, notes, bad = read(json.dumps(value))
+        assert (landed is None, notes, bad) == (code == 2154, [], int(code == 2154))

@@ -52,6 +52,8 @@ CONTAINERS = [
     (TAGS, [[True, False]], [["true", "false"]]),
     (TAGS, [[datetime(2024, 3, 1, 5, tzinfo=UTC)]], [["2024-03-01T05:00:00+00:00"]]),
     (TAGS, [[datetime(2024, 3, 1, 5, 0, 0, 500)]], [["2024-03-01T05:00:00.000500+00:00"]]),
+    (TAGS, pa.array([[datetime(2024, 3, 1, 5)]], pa.list_(pa.timestamp("us", "Asia/Tokyo"))),
+     [["2024-03-01T05:00:00+00:00"]]),
     (TAGS, [[date(2024, 3, 1), None]], [["2024-03-01", ""]]),
     (TAGS, [[time(5, 30)]], [["05:30:00"]]),
     (TAGS, [[Decimal("1.10"), Decimal("12345678901234567890.12")]],
