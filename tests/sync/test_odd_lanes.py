@@ -73,6 +73,10 @@ ODD: list[tuple[str, str, str, Any]] = [
     ("file", "file", "[2024] plan.pdf", "[2024] plan.pdf"),
     ("file", "file", "{'id': 'x', 'url': 'http://x/1'}", "http://x/1"),
     ("number", "double", "9007199254740993", 9007199254740992.0),
+    ("number", "double", "12345.1234567890123", float("12345.1234567890123")),
+    ("number", "double", "-.123456789012345678", float("-.123456789012345678")),
+    ("number", "double", "1234567890123456789e-9", float("1234567890.123456789")),
+    ("number", "double", "NaN", None),
     ("blob", "json_blob", '{"a": 1.10, "a": NaN}', '{"a": 1.10, "a": null}'),
 ]  # fmt: skip
 
