@@ -20,19 +20,16 @@ import pyarrow.compute as pc
 from ods_pipeline.dataset import GEOGRAPHIC, Field
 from ods_pipeline.errors import SchemaMismatch
 from ods_pipeline.tables.geometry import wkb
-from ods_pipeline.tables.oddities import Oddities
+from ods_pipeline.tables.nested import LIST_SEPARATOR, Reading, json_text
+from ods_pipeline.tables.numbers import floats, integers, texts_of
+from ods_pipeline.tables.oddities import Column, Oddities
 from ods_pipeline.tables.schema import arrow_type
 from ods_pipeline.tables.values import (
     EXACT,
     JOINER,
-    LIST_SEPARATOR,
-    NO_NUMBER,
-    ROUNDED,
-    Reading,
     csv_text,
     file_address,
     items,
-    json_text,
     plain_day,
     zone_of,
 )
@@ -86,29 +83,14 @@ def typed(
         JoinedLists: Values of a list were joined by a separator that may occur in them.
     """
     found = Oddities() if oddities is None else oddities
-    array = _typed(_Column(field, row, found), _plain(column), dialect)
+    array = _typed(Column(field, row, found), _plain(column), dialect)
     refusal = found.error() if oddities is None else None
     if refusal:
         raise refusal
     return array
 
 
-@dataclass(frozen=True)
-class _Column:
-    """Which column is read, and where what is odd about it is noted."""
-
-    field: Field
-    row: int
-    oddities: Oddities
-
-    def reject(self, offset: int, value: object) -> None:
-        self.oddities.reject(self.field, self.row + offset, value)
-
-    def note(self, reading: str, times: int = 1) -> None:
-        self.oddities.note(self.field, reading, times)
-
-
-def _typed(of: _Column, column: pa.Array, dialect: Dialect) -> pa.Array:
+def _typed(of: Column, column: pa.Array, dialect: Dialect) -> pa.Array:
     field, target = of.field, arrow_type(of.field)
     if pa.types.is_null(column.type):
         return pa.nulls(len(column), target)
@@ -126,15 +108,15 @@ def _typed(of: _Column, column: pa.Array, dialect: Dialect) -> pa.Array:
         return _KERNELS.get(field.type, _texts)(of, column, target)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         read = EXACT.get(field.type, json_text)
-        if field.type == "date" and not _of_one_zone(column):
+        if field.type == "date" and not _of_one_zone(of, column):
             read = plain_day
         return _exact(of, column, target, read)
 
 
-def _of_one_zone(column: pa.Array) -> bool:
+def _of_one_zone(of: Column, column: pa.Array) -> bool:
     """Whether moments in a column of dates can be the midnights of one place, in both its times."""
     zones = {zone for value in _values(column) if (zone := zone_of(value))}
-    return not zones or max(zones) - min(zones) <= _SUMMER_TIME
+    return of.are_of_one_place(zones)
 
 
 def _values(column: pa.Array) -> Iterator[Any]:
@@ -161,14 +143,14 @@ def _without_empty(column: pa.Array) -> pa.Array:
 
 
 def _exact(
-    of: _Column, column: pa.Array, target: pa.DataType, read: Callable[[Any], Any]
+    of: Column, column: pa.Array, target: pa.DataType, read: Callable[[Any], Any]
 ) -> pa.Array:
     values: list[object] = []
     for offset, scalar in enumerate(column):
         value: object = scalar
         result: object = None
         try:
-            value = _python(scalar)
+            value = _alone(of.field, _python(scalar))
             result = None if value is None else read(value)
         except (ValueError, TypeError, KeyError, OverflowError, RecursionError):
             of.reject(offset, _UNREADABLE if value is scalar else value)
@@ -179,12 +161,19 @@ def _exact(
     return pa.array(values, target)
 
 
+def _alone(field: Field, value: Any) -> Any:
+    """What a list of one value stands for in a field of single ones, as in CSV: that value."""
+    if field.type not in _SINGLE or not isinstance(value, list) or len(value) > 1:
+        return value
+    return value[0] if value and value[0] != "" else None
+
+
 def _python(scalar: pa.Scalar) -> Any:
     """A value of Arrow as Python's; maps as mappings, each of whose keys has to be another."""
     return scalar.as_py(maps_as_pydicts="strict")
 
 
-def _texts(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+def _texts(of: Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     """Text as it is, unless it holds the separator that we request between the values of a list."""
     if not pa.types.is_string(column.type) or _mentions(column, LIST_SEPARATOR):
         raise pa.ArrowInvalid("no plain text")
@@ -198,7 +187,7 @@ def without_separators(column: pa.Array) -> pa.Array:
     return pc.replace_substring(column, LIST_SEPARATOR, JOINER)
 
 
-def _json(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+def _json(of: Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if not pa.types.is_string(column.type) or any(
         _mentions(column, word) for word in ("NaN", "Infinity", LIST_SEPARATOR)
     ):
@@ -208,78 +197,12 @@ def _json(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
 
 def _mentions(column: pa.Array, text: str) -> bool:
     """Whether a text is in one of the texts; the buffer as a whole tells most of the time."""
-    return text.encode() in _buffer(column) and bool(
+    return text.encode() in texts_of(column) and bool(
         pc.any(pc.match_substring(column, text)).as_py()
     )
 
 
-def _buffer(column: pa.Array) -> bytes:
-    """The texts of a column one after the other, perhaps with others of the same buffer."""
-    texts = column.buffers()[2]
-    return texts.to_pybytes() if texts else b""
-
-
-def _integers(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
-    if pa.types.is_string(column.type):
-        # Arrow reads hexadecimal; no portal writes it, and `0x10` in an int field is a mistake.
-        texts = _buffer(column)
-        if b"x" in texts or b"X" in texts:
-            raise pa.ArrowInvalid("hexadecimal")
-    elif not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
-        raise pa.ArrowInvalid("no number")
-    elif pa.types.is_floating(column.type):
-        column = _unrounded(of, column)
-        if _rounded(column):
-            raise pa.ArrowInvalid("rounded")
-        whole = _numbers(column).cast(target)
-        return _noted(of, column, whole)
-    return column.cast(target)
-
-
-def _unrounded(of: _Column, column: pa.Array) -> pa.Array:
-    """Narrow floats without those that may stand for several whole numbers."""
-    bits = {pa.float16(): 11, pa.float32(): 24}.get(column.type)
-    if bits is None:
-        return column
-    wide = column.cast(pa.float64())
-    if (pc.max(pc.abs(wide)).as_py() or 0) < 2**bits:
-        return wide
-    rounded = pc.greater_equal(pc.abs(wide), 2.0**bits)
-    for offset in pc.indices_nonzero(rounded).to_pylist():
-        of.reject(offset, wide[offset].as_py())
-    return pc.if_else(rounded, pa.nulls(1, pa.float64())[0], wide)
-
-
-def _rounded(column: pa.Array) -> bool:
-    """Whether floats are so large that they skip whole numbers."""
-    return bool((pc.max(pc.abs(column)).as_py() or 0) >= ROUNDED)
-
-
-def _numbers(column: pa.Array) -> pa.Array:
-    """Floats with null in place of NaN."""
-    missing = pc.is_nan(column)
-    if not pc.any(missing).as_py():
-        return column
-    return pc.if_else(missing, pa.nulls(1, column.type)[0], column)
-
-
-def _noted(of: _Column, column: pa.Array, numbers: pa.Array) -> pa.Array:
-    """The same numbers, after a note of how many values of the column they lack."""
-    if numbers.null_count > column.null_count:
-        of.note(NO_NUMBER, numbers.null_count - column.null_count)
-    return numbers
-
-
-def _floats(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
-    if pa.types.is_boolean(column.type) or pa.types.is_temporal(column.type):
-        raise pa.ArrowInvalid("no number")
-    numbers = _numbers(pc.cast(column, target, safe=pa.types.is_string(column.type)))
-    if pa.types.is_float16(column.type) or pa.types.is_float32(column.type):
-        of.note(_NARROW, len(numbers) - numbers.null_count)
-    return _noted(of, column, numbers)
-
-
-def _instants(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+def _instants(of: Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if pa.types.is_string(column.type):
         column = column.cast(pa.timestamp("us", tz="UTC"))
     if not pa.types.is_timestamp(column.type):
@@ -291,15 +214,13 @@ def _instants(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     return _within(of, moments, pa.int64(), _MOMENTS)
 
 
-def _days(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+def _days(of: Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if not (pa.types.is_date32(column.type) or pa.types.is_string(column.type)):
         raise pa.ArrowInvalid("another type")
     return _within(of, column.cast(target), pa.int32(), _DAYS)
 
 
-def _within(
-    of: _Column, column: pa.Array, storage: pa.DataType, years: tuple[int, int]
-) -> pa.Array:
+def _within(of: Column, column: pa.Array, storage: pa.DataType, years: tuple[int, int]) -> pa.Array:
     """The same array without what is before the year 1 or after 9999, which no reader takes."""
     first, last = years
     numbers = column.view(storage)
@@ -313,30 +234,29 @@ def _within(
     return pc.if_else(outside, pa.nulls(1, column.type)[0], column)
 
 
-def _truths(of: _Column, column: pa.Array, target: pa.DataType) -> pa.Array:
+def _truths(of: Column, column: pa.Array, target: pa.DataType) -> pa.Array:
     if not (pa.types.is_boolean(column.type) or pa.types.is_string(column.type)):
         raise pa.ArrowInvalid("another type")
     return column.cast(target)
 
 
-_SUMMER_TIME = 60
+_SINGLE = frozenset({"int", "double", "boolean", "date", "datetime"})
 _UNREADABLE = "a value that no calendar has"
-_NARROW = "the export has single precision where double is declared; digits may be missing"
 _DAYS = ((date.min - date(1970, 1, 1)).days, (date.max - date(1970, 1, 1)).days)
 _MOMENTS = (_DAYS[0] * 86_400_000, (_DAYS[1] + 1) * 86_400_000 - 1)
 _UNITS = {pa.int32(): "days", pa.int64(): "milliseconds"}
-_KERNELS: dict[str, Callable[[_Column, pa.Array, pa.DataType], pa.Array]] = {
+_KERNELS: dict[str, Callable[[Column, pa.Array, pa.DataType], pa.Array]] = {
     "text": _texts,
     "json_blob": _json,
-    "int": _integers,
-    "double": _floats,
+    "int": integers,
+    "double": floats,
     "date": _days,
     "datetime": _instants,
     "boolean": _truths,
 }
 
 
-def _files(of: _Column, column: pa.Array, base: str) -> pa.Array:
+def _files(of: Column, column: pa.Array, base: str) -> pa.Array:
     nested = ("{", "[", " ")
     if (
         pa.types.is_string(column.type)
@@ -347,7 +267,7 @@ def _files(of: _Column, column: pa.Array, base: str) -> pa.Array:
     return _exact(of, column, pa.string(), partial(file_address, base=base))
 
 
-def _lists(of: _Column, column: pa.Array, separator: str) -> pa.Array:
+def _lists(of: Column, column: pa.Array, separator: str) -> pa.Array:
     of_texts = pa.types.is_list(column.type) and pa.types.is_string(column.type.value_type)
     if of_texts and not _mentions(column.flatten(), LIST_SEPARATOR):
         return pa.array([_kept(value) for value in column.to_pylist()], arrow_type(of.field))

@@ -1,14 +1,12 @@
 """Converts geometries of exports to WKB in longitude and latitude.
 
-Geometries are not corrected: an invalid ring stays as the publisher drew it. What GEOS cannot even
-construct is read by `tables.geometry_repair`. GML does not belong here.
+Columns of plain geometries are read as a whole; the others one by one in `tables.one_geometry`,
+which may refuse what the whole lets through, but not the other way round. Geometries are not
+corrected: an invalid ring stays as the publisher drew it. GML does not belong here.
 """
 
 from __future__ import annotations
 
-import json
-import re
-import struct
 from collections.abc import Iterable
 from typing import Any
 
@@ -18,23 +16,15 @@ import pyarrow.compute as pc
 import shapely
 
 from ods_pipeline.dataset import GEOGRAPHIC, Field
-from ods_pipeline.tables.geometry_repair import Repair
+from ods_pipeline.tables.geometry_repair import DEGENERATE, Repair
 from ods_pipeline.tables.oddities import Oddities
+from ods_pipeline.tables.one_geometry import UNREADABLE, geometry_of, require_degrees
 
 _POINT = np.dtype([("order", "u1"), ("type", "<u4"), ("lon", "<f8"), ("lat", "<f8")])
 LITTLE_ENDIAN, _POINT_TYPE = 1, 1
 _NO_INDEX = pa.nulls(1, pa.int32())[0]
-
-# The one prefix of PostGIS that says what the portal says: longitude and latitude.
-_SRID = re.compile(r"^SRID=4326;", re.IGNORECASE)
-
-_LONLAT = re.compile(r"CRS84|EPSG:+4326", re.IGNORECASE)
-
-# RuntimeError is JSON nested too deeply, and shapely's refusal of curves.
-_UNREADABLE = (
-    *(shapely.errors.ShapelyError, struct.error),
-    *(ValueError, TypeError, KeyError, IndexError, OverflowError, RuntimeError),
-)
+# As shapely numbers them.
+_POINT_ID, _NONE_ID = 0, -1
 
 
 def wkb(column: pa.Array, field: Field, row: int, oddities: Oddities) -> pa.Array:
@@ -56,10 +46,12 @@ def wkb(column: pa.Array, field: Field, row: int, oddities: Oddities) -> pa.Arra
                 return _from_lat_lon(column)
             if pc.any(pc.match_substring(column, '"crs"')).as_py():
                 raise ValueError("a reference system of its own")
-            return _to_wkb(shapely.from_geojson(objects(column)))
+            shapes = shapely.from_geojson(objects(column))
+            _require_plain(shapes, field)
+            return _to_wkb(shapes)
         if pa.types.is_binary(column.type) or pa.types.is_large_binary(column.type):
-            return _canonical(column)
-    except _UNREADABLE:
+            return _canonical(column, field)
+    except UNREADABLE:
         pass
     return _one_by_one(column, field, row, oddities)
 
@@ -72,7 +64,7 @@ def _from_lat_lon(column: pa.Array) -> pa.Array:
     if not pairs == present == len(column) - column.null_count:
         raise ValueError("not two coordinates")
     numbers = _values(pc.ascii_trim_whitespace(parts.flatten()).cast(pa.float64()))
-    _require_finite(numbers)
+    require_degrees(numbers[1::2], numbers[0::2])
     points = _points(numbers[1::2], numbers[0::2])
     if len(points) == len(column):
         return points
@@ -96,22 +88,32 @@ def _points(lon: np.ndarray[Any, Any], lat: np.ndarray[Any, Any]) -> pa.Array:
     return pa.Array.from_buffers(pa.binary(), len(lon), buffers)
 
 
-def _canonical(column: pa.Array) -> pa.Array:
+def _canonical(column: pa.Array, field: Field) -> pa.Array:
     column = column.cast(pa.binary())
     points = packed_points(column)
     if points is not None:
-        _require_finite(points["lon"], points["lat"])
+        require_degrees(points["lon"], points["lat"])
         return column
     shapes = shapely.from_wkb(objects(column))
-    if (shapely.get_srid(shapes) > 0).any():
-        raise ValueError("a reference system of its own")
-    _require_finite(shapely.get_coordinates(shapes))
-    return _to_wkb(shapes)
+    _require_plain(shapes, field)
+    encoded = _to_wkb(shapes)
+    # What GEOS reads over, such as the reference systems of parts, makes the original longer.
+    same = pc.equal(pc.binary_length(encoded), pc.binary_length(column))
+    if not pc.all(same, min_count=0).as_py():
+        raise ValueError("more than a geometry")
+    return encoded
 
 
-def _require_finite(*numbers: np.ndarray[Any, Any]) -> None:
-    if not all(np.isfinite(some).all() for some in numbers):
-        raise ValueError("an empty point, or one that is nowhere")
+def _require_plain(shapes: np.ndarray[Any, Any], field: Field) -> None:
+    """Refuse a column of which a geometry has to be looked at."""
+    kinds = shapely.get_type_id(shapes)
+    if field.type == "geo_point_2d" and ((kinds != _POINT_ID) & (kinds != _NONE_ID)).any():
+        raise ValueError("a shape where a point is declared")
+    numbers = shapely.get_coordinates(shapes)
+    require_degrees(numbers[:, 0], numbers[:, 1])
+    high = shapes[shapely.has_z(shapes)]
+    if len(high) and not np.isfinite(shapely.get_coordinates(high, include_z=True)[:, 2]).all():
+        raise ValueError("a position without a height among others")
 
 
 def packed_points(column: pa.Array) -> np.ndarray[Any, Any] | None:
@@ -150,77 +152,16 @@ def _one_by_one(column: pa.Array, field: Field, row: int, oddities: Oddities) ->
         repair, value = Repair(), "a value that no calendar has"
         try:
             value = scalar.as_py()
-            geometries[offset] = _geometry(value, repair)
-        except _UNREADABLE:
+            geometry = geometry_of(value, repair, single=field.type == "geo_point_2d")
+        except UNREADABLE:
             oddities.reject(field, row + offset, value)
-        for note in repair.notes:
+            continue
+        geometries[offset] = geometry
+        # Of what is left out nothing else matters.
+        notes = repair.notes if geometry is not None else repair.notes & {DEGENERATE}
+        for note in notes:
             oddities.note(field, note)
     return _to_wkb(geometries)
-
-
-def _geometry(value: Any, repair: Repair) -> Any:
-    """A geometry in any form seen in exports, alone or in a Feature."""
-    if isinstance(value, str):
-        text = value.strip()
-        if text.startswith(("{", "[", "null")):
-            return _geometry(json.loads(text), repair)
-        return _from_text(text, repair)
-    if value is None or value in (b"", {}, []):
-        return None
-    if isinstance(value, bytes):
-        return _from_wkb(value, repair)
-    match value:
-        case {"type": "Feature", "geometry": geometry}:
-            return _geometry(geometry, repair)
-        case {"lon": lon, "lat": lat}:
-            return None if lon is None or lat is None else _point(lat, lon)
-        case {"type": _}:
-            return _from_geojson(value, repair)
-        case [lat, lon]:
-            # As the older APIs write a point.
-            return _point(lat, lon)
-    raise ValueError(value)
-
-
-def _from_geojson(shape: dict[str, Any], repair: Repair) -> Any:
-    if shape.get("crs") and not _LONLAT.search(json.dumps(shape["crs"])):
-        raise ValueError("another reference system than longitude and latitude")
-    try:
-        return shapely.from_geojson(json.dumps(shape))
-    except (shapely.errors.ShapelyError, ValueError):
-        return repair.geojson(shape)
-
-
-def _from_text(text: str, repair: Repair) -> Any:
-    """A point as `lat, lon`, or a geometry as WKT or as hexadecimal digits of WKB."""
-    if text[:2] in {"00", "01"} and "," not in text:
-        return _from_wkb(bytes.fromhex(text), repair)
-    if text[:1].isalpha():
-        return _lonlat(shapely.from_wkt(_SRID.sub("", text)))
-    lat, lon = (float(part) for part in text.split(","))
-    return _point(lat, lon)
-
-
-def _from_wkb(data: bytes, repair: Repair) -> Any:
-    try:
-        return _lonlat(shapely.from_wkb(data))
-    except (shapely.errors.ShapelyError, RuntimeError):
-        return repair.wkb(data)
-
-
-def _lonlat(geometry: Any) -> Any:
-    if not shapely.is_empty(geometry):
-        _require_finite(shapely.get_coordinates(geometry))
-    if shapely.get_srid(geometry) not in {0, 4326}:
-        raise ValueError("another reference system than longitude and latitude")
-    return geometry
-
-
-def _point(lat: Any, lon: Any) -> Any:
-    point = shapely.Point(float(lon), float(lat))
-    if not np.isfinite(shapely.get_coordinates(point)).all():
-        raise ValueError("a coordinate that is not finite")
-    return point
 
 
 def geometry_columns(schema: pa.Schema) -> list[str]:

@@ -7,6 +7,7 @@ that GEOS takes are not looked at here.
 
 from __future__ import annotations
 
+import math
 import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
@@ -16,10 +17,13 @@ import shapely
 from shapely.geometry.base import BaseGeometry
 
 from ods_pipeline.tables.curves import Numbers, arc_string
+from ods_pipeline.tables.nested import unnoted
+from ods_pipeline.tables.values import floating
 
 CLOSED = "a ring that does not end where it begins; it is closed"
 DEGENERATE = "a geometry of too few points to be drawn; it is left out"
 CURVED = "a curve; it is a line with a vertex at least every four degrees"
+LEVELLED = "a geometry of which only some positions have a height; it has none"
 
 _DEEPEST = 32
 _PARTS: Mapping[str, Callable[..., BaseGeometry]] = {
@@ -57,6 +61,8 @@ class Repair:
         """
         if not depth:
             raise ValueError("nested too deeply")
+        if shape is None:
+            return None
         kind = shape["type"]
         if kind == "GeometryCollection":
             parts = [self.geojson(part, depth - 1) for part in shape["geometries"]]
@@ -64,11 +70,12 @@ class Repair:
         coordinates = shape["coordinates"]
         match kind:
             case "Point":
-                return self._point(_positions([coordinates] if coordinates else []))
+                nowhere = all(_ordinate(number) is None for number in coordinates[:2])
+                return self._point(self._positions([] if nowhere else [coordinates]))
             case "LineString":
-                return self._line(_positions(coordinates))
+                return self._line(self._positions(coordinates))
             case "Polygon":
-                return self._polygon(map(_positions, coordinates))
+                return self._polygon(map(self._positions, coordinates))
             case "MultiPoint" | "MultiLineString" | "MultiPolygon":
                 part = kind.removeprefix("Multi")
                 parts = [
@@ -154,27 +161,40 @@ class Repair:
             return None
         return shapely.Polygon(outer, [hole for hole in holes if hole is not None])
 
+    def _positions(self, coordinates: Sequence[Sequence[Any]]) -> Numbers:
+        widths = {min(len(position), 3) for position in coordinates} or {2}
+        width = min(widths)
+        if width < 2:
+            raise ValueError("a position of one number")
+        if len(widths) > 1:
+            self.notes.add(LEVELLED)
+        rows = [[_ordinate(number) for number in position[:width]] for position in coordinates]
+        points = np.array(rows, float).reshape(-1, width)
+        if not np.isfinite(points).all():
+            raise ValueError("a coordinate that is not finite")
+        return points
+
     def _ring(self, points: Numbers) -> Numbers | None:
-        if len(points) and not np.array_equal(points[0], points[-1]):
-            self.notes.add(CLOSED)
+        opened = len(points) > 0 and not np.array_equal(points[0], points[-1])
+        if opened:
             points = np.concatenate([points, points[:1]])
-        if 0 < len(points) < 4:
-            self.notes.add(DEGENERATE)
-        return points if len(points) >= 4 else None
+        if len(points) >= 4:
+            self.notes.update({CLOSED} if opened else ())
+            return points
+        self.notes.update({DEGENERATE} if len(points) else ())
+        return None
 
     def _collected(self, kind: str, parts: Sequence[BaseGeometry | None]) -> BaseGeometry | None:
         drawn = [part for part in parts if part is not None]
         return _PARTS[kind](drawn) if drawn else None
 
 
-def _positions(coordinates: Sequence[Sequence[float]]) -> Numbers:
-    width = min((len(position) for position in coordinates), default=2)
-    if width < 2:
-        raise ValueError("a position of one number")
-    points = np.array([position[: min(width, 3)] for position in coordinates], float)
-    if not np.isfinite(points).all():
-        raise ValueError("a coordinate that is not finite")
-    return points.reshape(len(coordinates), -1) if len(coordinates) else np.empty((0, 2))
+def _ordinate(number: Any) -> float | None:
+    """A number of a position, which may be written as text; None where there is none."""
+    if number is None:
+        return None
+    found = number if type(number) in {int, float} else unnoted(floating(number))
+    return None if found is None or math.isnan(found) else float(found)
 
 
 def _xyz(part: BaseGeometry) -> Numbers:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from ods_pipeline.dataset import Field
 from ods_pipeline.errors import TypeMismatch, shown
+from ods_pipeline.tables.values import are_of_one_place
 
 # Bad values of a field that a message shows.
 _SHOWN = 3
@@ -43,11 +44,14 @@ class Oddities:
         bad: The first bad values of each field, in the order of the records; of a batch all.
         counts: How many bad values each field has.
         readings: How often values of a field were read in a way that has to be explained.
+        zones: By how many minutes the time zones are ahead of UTC in which moments in a field of
+            dates were midnights.
     """
 
     bad: list[BadValue] = field(default_factory=list)
     counts: Counter[str] = field(default_factory=Counter)
     readings: Counter[tuple[str, str]] = field(default_factory=Counter)
+    zones: dict[str, set[int]] = field(default_factory=dict)
 
     def reject(self, declared: Field, row: int, value: object) -> None:
         """Note a bad value."""
@@ -68,6 +72,8 @@ class Oddities:
                 self.bad.append(value)
         self.counts.update(batch.counts)
         self.readings.update(batch.readings)
+        for name, zones in batch.zones.items():
+            self.zones[name] = self.zones.get(name, set()) | zones
 
     @property
     def notes(self) -> list[str]:
@@ -101,6 +107,30 @@ class Oddities:
             )
 
 
+@dataclass(frozen=True)
+class Column:
+    """Which column is read, and where what is odd about it is noted."""
+
+    field: Field
+    row: int
+    oddities: Oddities
+
+    def reject(self, offset: int, value: object) -> None:
+        """Note a bad value."""
+        self.oddities.reject(self.field, self.row + offset, value)
+
+    def note(self, reading: str, times: int = 1) -> None:
+        """Note that values were read in an odd way."""
+        self.oddities.note(self.field, reading, times)
+
+    def are_of_one_place(self, zones: set[int]) -> bool:
+        """Whether time zones can be those of one place, with those of the batches before; kept."""
+        together = self.oddities.zones.get(self.field.name, set()) | zones
+        if together and are_of_one_place(together):
+            self.oddities.zones[self.field.name] = together
+        return are_of_one_place(together)
+
+
 #: Takes the bad values of a batch.
 OnBad = Callable[[list[BadValue]], object]
 
@@ -115,6 +145,17 @@ class OddityLog:
     def __init__(self, on_bad: OnBad | None) -> None:
         self._on_bad = on_bad
         self._total = Oddities()
+
+    def begun(self) -> Oddities:
+        """The oddities of the next batch, still without any, which knows of those before."""
+        return Oddities(zones=dict(self._total.zones))
+
+    def agrees(self, batch: Oddities) -> bool:
+        """Whether a batch that did not know of those before was read as if it had."""
+        return all(
+            are_of_one_place(self._total.zones.get(name, set()) | zones)
+            for name, zones in batch.zones.items()
+        )
 
     def take(self, batch: Oddities) -> None:
         """Take the oddities of the next batch."""

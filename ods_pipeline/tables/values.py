@@ -10,26 +10,29 @@ from __future__ import annotations
 import json
 import math
 import re
-import uuid
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
-from typing import Any, NamedTuple
+from typing import Any
+from uuid import UUID
 
-#: Requested between the values of a list in CSV: the portal does not escape its default `,`, which
-#: occurs in values ("Parks, recreation, and pets" is one theme).
-LIST_SEPARATOR = "\x1f"
+from ods_pipeline.tables.nested import LIST_SEPARATOR, Reading, json_text, nested, unnoted
+
 #: Between the values of a list that has to become one text; a portal's own exports have it there.
 JOINER = ","
 
 _DATE = re.compile(r"(\d{4})(?:-(\d{2})(?:-(\d{2}))?)?")
-_NUMBER = re.compile(
-    r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE
-)
+#: A number as texts have it: not hexadecimal, and without underscores.
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+# So begin objects, or lists of texts or objects.
+_OBJECTS = re.compile(r"\s*(\{|\[\s*[{\"'])")
 _TRUTH = {"true": True, "1": True, "false": False, "0": False}
 _SMALLEST, _LARGEST = -(2**63), 2**63 - 1
+# Significant digits that tell one float from all others.
+_DIGITS = 17
 #: From here on a float can stand for several whole numbers.
 ROUNDED = 2.0**53
+_SUMMER_TIME = 60
 # Minutes that the world's time zones are ahead of UTC: whole hours and a few between.
 _OFFSETS = frozenset(
     {
@@ -39,18 +42,13 @@ _OFFSETS = frozenset(
 )
 
 
-class Reading(NamedTuple):
-    """A value that was read in a way that has to be explained, and the explanation."""
-
-    value: Any
-    note: str
-
-
+ROUNDED_DIGITS = (
+    "a number of more digits than a double holds; it is the nearest one, and digits are lost"
+)
 NO_NUMBER = "NaN stands for a missing number, so it is null"
 LISTED = "a list, though the field is not declared multivalued; it is joined by commas"
 LOCAL_DAY = "a moment that is midnight in one time zone alone; it is that zone's day"
 COARSE = "a year or a month where a moment is declared; it is the first moment of it"
-INVALID_JSON = "JSON with NaN or Infinity, which JSON does not have; these are null"
 
 
 def integer(value: Any) -> int | Reading:
@@ -70,11 +68,33 @@ def integer(value: Any) -> int | Reading:
 
 
 def floating(value: Any) -> float | Reading:
-    """A 64-bit float."""
+    """A 64-bit float, with a note if digits were lost; a number too large for one is refused."""
+    if isinstance(value, bytes):
+        value = value.decode()
     if isinstance(value, bool):
         raise ValueError(value)
-    number = float(_number(value) if isinstance(value, str) else value)
-    return Reading(None, NO_NUMBER) if math.isnan(number) else number
+    written = _number(value) if isinstance(value, str) else value
+    number = float(written)
+    if math.isnan(number):
+        return Reading(None, NO_NUMBER)
+    if isinstance(written, float):
+        return number
+    exact = Decimal(written)
+    if math.isinf(number) and exact.is_finite():
+        raise ValueError(value)
+    return Reading(number, ROUNDED_DIGITS) if lost_digits(exact, number) else number
+
+
+def lost_digits(exact: Decimal, number: float) -> bool:
+    """Whether a number changed when it became a float.
+
+    What is written as the shortest text of the float did not, such as 0.1; nor did fractions of up
+    to 17 digits, with which programs write floats.
+    """
+    if exact in (Decimal(repr(number)), Decimal(number)):
+        return False
+    digits = "".join(map(str, exact.as_tuple().digits)).strip("0")
+    return len(digits) > _DIGITS or exact == exact.to_integral_value()
 
 
 def boolean(value: Any) -> bool:
@@ -136,6 +156,11 @@ def zone_of(value: Any) -> int | None:
     return found[0] if len(found) == 1 else None
 
 
+def are_of_one_place(zones: set[int]) -> bool:
+    """Whether time zones can be those of one place, in both its times."""
+    return not zones or max(zones) - min(zones) <= _SUMMER_TIME
+
+
 def instant(value: Any) -> datetime | Reading:
     """An instant, cut to the millisecond; without an offset it is UTC, the requested zone."""
     if isinstance(value, datetime):
@@ -173,76 +198,6 @@ def _first_day(written: str) -> date | None:
     return date(int(year), int(month or 1), int(number or 1))
 
 
-def json_text(value: Any) -> str | Reading:
-    """JSON as text: text as it is, other values written as JSON.
-
-    Text is only rewritten where it holds NaN or Infinity, which Python's JSON has and no other.
-    """
-    if isinstance(value, bytes):
-        value = value.decode()
-    if not isinstance(value, str):
-        return _json(value)
-    if LIST_SEPARATOR in value:
-        return _json(value.split(LIST_SEPARATOR))
-    if "NaN" not in value and "Infinity" not in value:
-        return value
-    constants: list[str] = []
-    try:
-        parsed = json.loads(value, parse_constant=constants.append)
-    except ValueError:
-        return value
-    return Reading(_json(parsed), INVALID_JSON) if constants else value
-
-
-def _json(value: Any) -> str | Reading:
-    plain = _plain(value)
-    text = json.dumps(plain.value, ensure_ascii=False)
-    return Reading(text, plain.note) if plain.note else text
-
-
-def _plain(value: Any) -> Reading:
-    """A value of Arrow as one of JSON, and a note if something had to be left out."""
-    match value:
-        case float() if not math.isfinite(value):
-            return Reading(None, INVALID_JSON)
-        case Mapping():
-            names, parts = map(_key, value), [_plain(part) for part in value.values()]
-            members = dict(zip(names, (part.value for part in parts), strict=True))
-            return Reading(members, _noted(parts))
-        case [*items]:
-            parts = [_plain(item) for item in items]
-            return Reading([part.value for part in parts], _noted(parts))
-    return Reading(_scalar(value), "")
-
-
-def _key(value: Any) -> str:
-    """The key of a map as a name of JSON."""
-    key = _scalar(value)
-    return key if isinstance(key, str) else json.dumps(key)
-
-
-def _scalar(value: Any) -> str | float | None:
-    match value:
-        case None | bool() | int() | str() | float():
-            return value
-        case Decimal():
-            number = float(value)
-            return number if Decimal(repr(number)) == value else str(value)
-        case datetime() if value.utcoffset() == timedelta():
-            return f"{value.replace(tzinfo=None).isoformat()}Z"
-        case date() | time():
-            return value.isoformat()
-        case uuid.UUID():
-            return str(value)
-        case bytes():
-            return value.decode()
-    raise ValueError(value)
-
-
-def _noted(parts: list[Reading]) -> str:
-    return next((part.note for part in parts if part.note), "")
-
-
 def text(value: Any) -> str | Reading:
     """Text, decoded or as JSON where it is nested; the values of a list are joined.
 
@@ -260,16 +215,27 @@ def text(value: Any) -> str | Reading:
 
 
 def csv_text(value: Any) -> str | Reading:
-    """Any value as the text that a CSV export has of it, for fields that a user made texts."""
-    if isinstance(value, bool):
-        return json.dumps(value)
-    if isinstance(value, int | float | Decimal):
-        return repr(value) if isinstance(value, float) else str(value)
-    return value.isoformat() if isinstance(value, date) else text(value)
+    """Any value as the text that a CSV export has of it."""
+    match value:
+        case bool():
+            return json.dumps(value)
+        case float():
+            return repr(value)
+        case Decimal():
+            return f"{value:f}"
+        case datetime():
+            # Without an offset it is UTC, the requested zone.
+            aware = value if value.tzinfo else value.replace(tzinfo=UTC)
+            return aware.astimezone(UTC).isoformat()
+        case date() | time():
+            return value.isoformat()
+        case int() | UUID():
+            return str(value)
+    return text(value)
 
 
 def items(value: Any) -> list[str]:
-    """What one element of a list stands for: texts, or JSON where it is nested."""
+    """What one element of a list stands for: texts as in CSV, or JSON where it is nested."""
     if value is None:
         return [""]
     if isinstance(value, float) and math.isnan(value):
@@ -278,8 +244,7 @@ def items(value: Any) -> list[str]:
         value = value.decode()
     if isinstance(value, str):
         return value.split(LIST_SEPARATOR)
-    written = json_text(value)
-    return [written.value if isinstance(written, Reading) else written]
+    return [unnoted(json_text(value) if isinstance(value, Mapping | list) else csv_text(value))]
 
 
 def file_address(value: Any, base: str = "") -> str | Reading:
@@ -290,11 +255,12 @@ def file_address(value: Any, base: str = "") -> str | Reading:
     """
     if isinstance(value, bytes):
         value = value.decode()
+    if isinstance(value, str) and LIST_SEPARATOR in value:
+        value = value.split(LIST_SEPARATOR)
     if isinstance(value, str) and value.lstrip().startswith(("{", "[")):
-        value = json.loads(value)
+        value = _described(value)
     if isinstance(value, list):
-        parts = [file_address(item, base) for item in value if item not in (None, "")]
-        addresses = [part.value if isinstance(part, Reading) else part for part in parts]
+        addresses = [unnoted(file_address(item, base)) for item in value if item not in (None, "")]
         joined = JOINER.join(addresses)
         return Reading(joined, LISTED) if len(addresses) > 1 else joined
     if isinstance(value, str):
@@ -307,6 +273,18 @@ def file_address(value: Any, base: str = "") -> str | Reading:
     return f"{base}/{name}" if base and name else json_text(value)
 
 
+def _described(name: str) -> Any:
+    """What a text says of files; itself if it is a name that begins alike, `[2024] plan.pdf`."""
+    try:
+        found = nested(name.strip())
+    except ValueError:
+        if _OBJECTS.match(name):
+            raise
+        return name
+    parts = found if isinstance(found, list) else [found]
+    return found if all(isinstance(part, Mapping | str | None) for part in parts) else name
+
+
 def _address(value: Any) -> str:
     """An address or an identifier; empty for anything else."""
     value = value.decode() if isinstance(value, bytes) else value
@@ -315,7 +293,7 @@ def _address(value: Any) -> str:
 
 def _number(text: str) -> str:
     stripped = text.strip()
-    if not _NUMBER.fullmatch(stripped):
+    if not NUMBER.fullmatch(stripped):
         raise ValueError(text)
     return stripped
 

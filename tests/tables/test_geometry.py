@@ -27,7 +27,7 @@ from ods_pipeline.tables.schema import arrow_schema
 
 POINT = Field("here", "geo_point_2d", "Ici")
 SHAPE = Field("outline", "geo_shape", "Contour")
-COORDINATES = st.floats(-180, 180)
+LONGITUDES, LATITUDES = st.floats(-180, 180), st.floats(-90, 90)
 TRIANGLE = {"type": "Polygon", "coordinates": [[[0, 0], [1, 0], [0, 1], [0, 0]]]}
 
 
@@ -41,7 +41,7 @@ def shapes(values: list[str | None] | pa.Array) -> list[Any]:
 
 
 @settings(deadline=None)
-@given(st.lists(st.none() | st.tuples(COORDINATES, COORDINATES)))
+@given(st.lists(st.none() | st.tuples(LONGITUDES, LATITUDES)))
 def test_latitude_before_longitude_becomes_longitude_before_latitude(
     pairs: list[tuple[float, float] | None],
 ) -> None:

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from ods_pipeline.dataset import Field
 from ods_pipeline.errors import TypeMismatch
 from ods_pipeline.tables.columns import Dialect, typed
-from ods_pipeline.tables.oddities import Oddities
+from ods_pipeline.tables.oddities import Oddities, OddityLog
 
 MULTIVALUED = {"multivalued": ","}
 TEXT, TAGS = Field("f", "text"), Field("f", "text", annotations=MULTIVALUED)
@@ -43,11 +43,23 @@ CONTAINERS = [
     (FILE, [[{"id": "a"}, {"id": "b"}], []], [f"{BASE}/a,{BASE}/b", None]),
     (FILE, ['[{"id": "a"}]', "http://x/1"], [f"{BASE}/a", "http://x/1"]),
     (FILE, [b"http://x/1"], ["http://x/1"]),
+    (FILE, ["[2024] plan.pdf", "[2024]", "[a], b.pdf", "{'id': 'a'}", "[{'id': 'a'}]"],
+     ["[2024] plan.pdf", "[2024]", "[a], b.pdf", f"{BASE}/a", f"{BASE}/a"]),
+    (FILE, ['{"id": "a"}\x1f{"id": "b"}', "x\x1fy"], [f"{BASE}/a,{BASE}/b", "x,y"]),
     (TAGS, [[{"a": 1}], [{"a": None}]], [['{"a": 1}'], ['{"a": null}']]),
     (TAGS, [[["a", "b"]]], [['["a", "b"]']]),
     (TAGS, [[b"ab", None]], [["ab", ""]]),
     (TAGS, [[True, False]], [["true", "false"]]),
-    (TAGS, [[datetime(2024, 3, 1, 5, tzinfo=UTC)]], [["\"2024-03-01T05:00:00Z\""]]),
+    (TAGS, [[datetime(2024, 3, 1, 5, tzinfo=UTC)]], [["2024-03-01T05:00:00+00:00"]]),
+    (TAGS, [[datetime(2024, 3, 1, 5, 0, 0, 500)]], [["2024-03-01T05:00:00.000500+00:00"]]),
+    (TAGS, pa.array([[datetime(2024, 3, 1, 5)]], pa.list_(pa.timestamp("us", "Asia/Tokyo"))),
+     [["2024-03-01T05:00:00+00:00"]]),
+    (TAGS, [[date(2024, 3, 1), None]], [["2024-03-01", ""]]),
+    (TAGS, [[time(5, 30)]], [["05:30:00"]]),
+    (TAGS, [[Decimal("1.10"), Decimal("12345678901234567890.12")]],
+     [["1.10", "12345678901234567890.12"]]),
+    (TAGS, [[1, 2**62]], [["1", "4611686018427387904"]]),
+    (TEXT, [[date(2024, 3, 1), date(2024, 3, 2)]], ["2024-03-01,2024-03-02"]),
     (TAGS, [[float("nan"), 1.5]], [["", "1.5"]]),
     (TEXT, [b"ab", None], ["ab", None]),
     (TEXT, [{"a": [1], "b": True}], ['{"a": [1], "b": true}']),
@@ -74,7 +86,7 @@ def test_f2_d2_a_container_lands_as_addresses_json_or_decoded_text(
         (TAGS, [b"\xff"]),
         (FILE, 5),
         (FILE, b"\xff"),
-        (Field("f", "boolean"), [True]),
+        (Field("f", "boolean"), [True, False]),
         (BLOB, {"b": b"\xff"}),
         (INT, ["1", "2"]),
         (DAY, {"year": 2024}),
@@ -126,6 +138,26 @@ def test_f5_json_is_what_a_reader_of_json_takes(value: Any) -> None:
     assert read(['{"a": "NaN"}', "no JSON with NaN"], BLOB)[0] == [
         '{"a": "NaN"}', "no JSON with NaN",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("written", "landed"),
+    [
+        ('{"a": 1.10, "b": NaN}', '{"a": 1.10, "b": null}'),
+        ('{"a":12345678901234567890123, "a": -Infinity ,"a":1e5}',
+         '{"a":12345678901234567890123, "a": null ,"a":1e5}'),
+        ('{"NaN": "a \\" NaN", "b": [NaN,Infinity]}', '{"NaN": "a \\" NaN", "b": [null,null]}'),
+        ('["\\u00e9\\\\", NaN]\n', '["\\u00e9\\\\", null]\n'),
+        ("[NaN, " + "9" * 5000 + "]", "[null, " + "9" * 5000 + "]"),
+    ],
+)  # fmt: skip
+def test_f5_of_json_in_a_text_only_what_json_does_not_have_is_replaced(
+    written: str, landed: str
+) -> None:
+    assert read([written, "{}"], BLOB) == (
+        [landed, "{}"],
+        ["1 value of 'f': JSON with NaN or Infinity, which JSON does not have; these are null"],
+    )
 
 
 EMPTY_POINT = struct.pack("<BIdd", 1, 1, float("nan"), float("nan"))
@@ -377,3 +409,87 @@ def test_d3_times_of_day_are_not_taken_for_midnights_of_many_places() -> None:
     assert oddities.counts == {"f": 3}
     summer_and_winter = ["2024-03-01T23:00:00Z", "2024-07-01T22:00:00Z"]
     assert read(summer_and_winter, DAY)[0] == [date(2024, 3, 2), date(2024, 7, 2)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "expected"),
+    [
+        ("boolean", True, True),
+        ("boolean", "true", True),
+        ("int", 5, 5),
+        ("int", "5", 5),
+        ("double", 0.1, 0.1),
+        ("date", date(2024, 3, 1), date(2024, 3, 1)),
+        ("date", "2024", date(2024, 1, 1)),
+        ("datetime", datetime(2024, 3, 1, 5), datetime(2024, 3, 1, 5, tzinfo=UTC)),
+    ],
+)
+def test_a_list_of_one_value_is_that_value_as_in_csv(kind: str, value: Any, expected: Any) -> None:
+    column = [[value], None, []]
+    assert read(column, Field("f", kind)) == ([expected, None, None], [])
+    with pytest.raises(TypeMismatch):
+        typed(pa.array([[value, value]]), Field("f", kind))
+
+
+LOST = "a number of more digits than a double holds; it is the nearest one, and digits are lost"
+
+
+@pytest.mark.parametrize(
+    ("values", "lost"),
+    [
+        (["0.1", "48.85661400000001", "0.00012345678901234567", "-1e-05", "1e23"], 0),
+        ([repr(2 / 3), repr(1e-5 / 3), repr(1e300 / 3), "1.5000000000000000000000", "1e22"], 0),
+        (["9007199254740992", "123456789012345680", "100000000000000000000000", "0" * 30], 0),
+        (["0.1000000000000000055511151231257827021181583404541015625"], 0),
+        (["9007199254740993", "9007199254740993.0", "+12345678901234567891", "1"], 3),
+        (["0.1234567890123456789", "12345.1234567890123", "-1.00000000000000000001"], 3),
+        (["1.23456789012345678901e5"], 1),
+        (pa.array([2**53, 2**53 + 2, -(2**62), None]), 0),
+        (pa.array([2**53 + 1, -(2**53) - 1, 2**63 - 1, 5, None]), 3),
+        (pa.array([2**64 - 1, 2**63], pa.uint64()), 1),
+        (pa.array([Decimal("1.10"), None]), 0),
+        (pa.array([Decimal("1234567890.1234567891"), Decimal("1.5")], pa.decimal128(30, 10)), 1),
+        (pa.array([Decimal("0.10000000000000000000"), Decimal("7")], pa.decimal128(38, 20)), 0),
+    ],
+)
+def test_k15_digits_that_a_double_does_not_hold_are_noted(values: Any, lost: int) -> None:
+    column = values if isinstance(values, pa.Array) else pa.array(values)
+    landed, notes = read(column, DOUBLE)
+    texts = [None if value is None else str(value) for value in column.to_pylist()]
+    assert landed == [None if text is None else float(text) for text in texts]
+    said = f"{lost} value{'s' if lost > 1 else ''} of 'f': {LOST}"
+    assert notes == ([said] if lost else [])
+    # The same from texts, and where a bad value makes all of them be read one by one.
+    assert read(texts, DOUBLE) == (landed, notes)
+    oddities = Oddities()
+    typed(pa.array([*texts, "x"]), DOUBLE, oddities=oddities)
+    assert (oddities.notes, len(oddities.bad)) == (notes, 1)
+
+
+@pytest.mark.parametrize("value", ["NAN(1)", "nan(abc)", "1e400", "-1e400"])
+def test_k15_a_word_that_is_no_number_and_one_too_large_are_bad_values(value: str) -> None:
+    oddities = Oddities()
+    assert typed(pa.array([value, "1"]), DOUBLE, oddities=oddities).to_pylist() == [None, 1]
+    assert oddities.counts == {"f": 1}
+    assert read([" NaN", "Infinity", "-inf"], DOUBLE)[0] == [None, float("inf"), float("-inf")]
+
+
+def days(batches: list[list[str]]) -> tuple[list[list[Any]], Oddities]:
+    """Batches of a field of dates, read one after the other; and what was odd in all."""
+    log, total, landed = OddityLog(lambda bad: None), Oddities(), []
+    for batch in batches:
+        oddities = log.begun()
+        landed.append(typed(pa.array(batch), DAY, 1, Dialect(), oddities).to_pylist())
+        log.take(oddities)
+        total.add(oddities)
+    return landed, total
+
+
+def test_d3_the_zone_of_midnights_is_that_of_the_batches_before() -> None:
+    paris, new_york = "2024-07-01T22:00:00Z", "2024-07-01T04:00:00Z"
+    in_winter = "2024-01-01T23:00:00Z"
+    landed, odd = days([[paris], ["2024-07-03"], [in_winter, paris], [new_york], [paris]])
+    july, january = date(2024, 7, 2), date(2024, 1, 2)
+    assert landed == [[july], [date(2024, 7, 3)], [january, july], [None], [july]]
+    assert odd.counts == {"f": 1}
+    assert odd.zones == {"f": {60, 120}}

@@ -21,6 +21,9 @@ from ods_pipeline.tables.columns import Dialect, typed, without_separators
 from ods_pipeline.tables.oddities import Oddities, OddityLog, OnBad
 from ods_pipeline.tables.schema import arrow_field, arrow_schema, arrow_type
 
+# A batch as an export has it, and the number of its first record.
+_Numbered = tuple[int, pa.RecordBatch]
+
 
 @dataclass(frozen=True)
 class Columns:
@@ -138,26 +141,38 @@ class Typing:
             TypeMismatch: There are bad values, and nothing takes them.
         """
         log = OddityLog(self.on_bad)
-        for batch, oddities in map_ahead(self._typed, _numbered(raw, self.dataset)):
+        for alone in map_ahead(self._alone, _numbered(raw, self.dataset)):
+            batch, oddities = self._in_turn(log, *alone)
             log.take(oddities)
             yield batch
         self.notes.extend(log.notes())
 
-    def _typed(self, numbered: tuple[int, pa.RecordBatch]) -> tuple[pa.RecordBatch, Oddities]:
-        row, batch = numbered
+    def _alone(self, raw: _Numbered) -> tuple[pa.RecordBatch, Oddities, _Numbered | None]:
+        """A batch without knowing of others, its oddities, and its raw form if these may matter."""
         oddities = Oddities()
+        return self._typed(raw, oddities), oddities, raw if oddities.zones else None
+
+    def _in_turn(
+        self, log: OddityLog, batch: pa.RecordBatch, alone: Oddities, raw: _Numbered | None
+    ) -> tuple[pa.RecordBatch, Oddities]:
+        """The same batch, read again if the ones before, of which it did not know, matter."""
+        if not raw or log.agrees(alone):
+            return batch, alone
+        oddities = log.begun()
+        return self._typed(raw, oddities), oddities
+
+    def _typed(self, raw: _Numbered, oddities: Oddities) -> pa.RecordBatch:
+        row, batch = raw
         arrays = [
             typed(batch.column(name), field, row, self.dialect, oddities)
             if field
             else without_separators(batch.column(name))
             for name, _, field in self.columns.parts
         ]
-        return pa.RecordBatch.from_arrays(arrays, schema=self.columns.schema), oddities
+        return pa.RecordBatch.from_arrays(arrays, schema=self.columns.schema)
 
 
-def _numbered(
-    raw: Iterator[pa.RecordBatch], dataset: Dataset
-) -> Iterator[tuple[int, pa.RecordBatch]]:
+def _numbered(raw: Iterator[pa.RecordBatch], dataset: Dataset) -> Iterator[_Numbered]:
     """Each batch with the number of its first record; refuses far more than the portal counts."""
     row = 1
     for batch in raw:

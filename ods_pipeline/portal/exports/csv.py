@@ -10,7 +10,7 @@ import csv
 import io
 import itertools
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from types import MappingProxyType
 
 import numpy as np
@@ -28,17 +28,20 @@ from ods_pipeline.portal.query import quoted_field
 from ods_pipeline.redaction import excerpt
 from ods_pipeline.tables.batches import map_ahead
 from ods_pipeline.tables.columns import joiners
-from ods_pipeline.tables.values import LIST_SEPARATOR
+from ods_pipeline.tables.nested import LIST_SEPARATOR
 
 DELIMITER = ";"
 _BLOCK = 1 << 20
 _NEAR = 1_000
 _SAMPLE = 100
-_BOM = b"\xef\xbb\xbf"
+_MARK = "\ufeff"
+_BOM = _MARK.encode()
 
 
 def read(
-    chunks: Iterable[bytes], kinds: Mapping[str, pa.DataType] = MappingProxyType({})
+    chunks: Iterable[bytes],
+    kinds: Mapping[str, pa.DataType] = MappingProxyType({}),
+    declared: Collection[str] = (),
 ) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
     """The header of a CSV export, and its rows as text.
 
@@ -47,6 +50,7 @@ def read(
             it, every record ended by a line break.
         kinds: Types that columns may be read as at once, instead of as texts first; they are read
             as texts all the same where Arrow cannot read one of them so.
+        declared: Names of the fields; one of them may begin with a byte order mark.
 
     Returns:
         A schema whose columns are all `string`, and the batches, in which those of `kinds` may be
@@ -59,10 +63,18 @@ def read(
         DataError: A record or the header is larger than any honest one.
     """
     blocks = _blocks(require_csv(chunks))
-    first = next(blocks, b"").removeprefix(_BOM)
+    opening = next(blocks, b"")
+    first = opening.removeprefix(_BOM)
     if not first.strip():
         raise Unproven("the CSV export is empty: not even a header came")
     names, length = _header(first)
+    if len(set(names)) < len(names) and _MARK + names[0] in declared:
+        # The mark is part of the first name, and all that tells it from another.
+        first = opening
+        names, length = _header(first)
+    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
+    if repeated:
+        raise SchemaMismatch(f"the CSV export has the column {repeated[0]!r} more than once")
     schema = pa.schema([(name, pa.string()) for name in names])
     rest = itertools.chain([first[length:]] if len(first) > length else [], blocks)
     return schema, map_ahead(_Splitter(schema, kinds), rest)
@@ -81,9 +93,6 @@ def _header(block: bytes) -> tuple[list[str], int]:
     if not names:
         raise Unproven("the CSV export begins with an empty line where its header should be")
     require_number("the CSV export", len(names), BOUNDS.columns, "columns")
-    repeated = sorted(name for name, times in Counter(names).items() if times > 1)
-    if repeated:
-        raise SchemaMismatch(f"the CSV export has the column {repeated[0]!r} more than once")
     length = len(lines.getvalue()[: lines.tell()].encode())
     require_size("the header of the CSV export", length, BOUNDS.header)
     return names, length

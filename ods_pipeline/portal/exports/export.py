@@ -41,16 +41,15 @@ from ods_pipeline.portal.http.limits import (
 )
 from ods_pipeline.portal.query import ALL, Query
 from ods_pipeline.tables.columns import Dialect, JoinedLists, typed
+from ods_pipeline.tables.nested import LIST_SEPARATOR
 from ods_pipeline.tables.oddities import Oddities, OnBad
 from ods_pipeline.tables.schema import unknown_types
-from ods_pipeline.tables.values import LIST_SEPARATOR
 
 Format = Literal["parquet", "csv"]
 FORMATS: tuple[Format, ...] = ("parquet", "csv")
 
-# Not integers: Arrow would read hexadecimal ones, which no field holds.
+# Not numbers: Arrow would read hexadecimal ones, which no field holds, and lose digits unseen.
 _AT_ONCE: Mapping[str, pa.DataType] = {
-    "double": pa.float64(),
     "date": pa.date32(),
     "datetime": pa.timestamp("us", "UTC"),
 }
@@ -161,7 +160,8 @@ def open_export(
                 format = "csv"
         if format == "csv":
             body, made = stack.enter_context(_sent(client, dataset, "csv", query, on_bytes))
-            schema, raw = csv.read(body, {} if query.reshapes else _kinds(dataset))
+            names = [field.name for field in dataset.fields]
+            schema, raw = csv.read(body, {} if query.reshapes else _kinds(dataset), names)
             columns = Columns.of(schema, dataset, query)
             if columns.lists:
                 raw = csv.check_lists(raw, client, dataset, columns.lists)

@@ -6,7 +6,6 @@ WFS writes differently from exports is converted here; the values are typed in `
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ import pyarrow.compute as pc
 from ods_pipeline.dataset import GEOGRAPHIC, Dataset, Field
 from ods_pipeline.errors import SchemaMismatch
 from ods_pipeline.portal.exports.field_names import match
-from ods_pipeline.portal.features.lists import Lists, literal
+from ods_pipeline.portal.features.lists import Lists
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.tables.columns import Dialect, typed
@@ -61,7 +60,7 @@ class FeatureColumns:
 
     @property
     def empty_fields(self) -> list[Field]:
-        """The fields without a value in any feature so far; none before the first feature."""
+        """The fields that no feature so far has anything in; none before the first feature."""
         if self._row == 1:
             return []
         return [field for field in self._fields if field.name in self._empty]
@@ -76,16 +75,11 @@ class FeatureColumns:
         came = {*batch.texts, *batch.geometries} - (_OF_GML - {*declared})
         matched = match(sorted(came), declared)
         self._names.update(dict.fromkeys(matched.notes))
-        oddities = Oddities()
+        oddities = self._oddities.begun()
         columns = [
             self._column(batch, field, matched.columns.get(field.name, ""), oddities)
             for field in self._fields
         ]
-        self._empty -= {
-            field.name
-            for field, column in zip(self._fields, columns, strict=True)
-            if column.null_count < len(column)
-        }
         self._row += batch.rows
         self._oddities.take(oddities)
         return pa.RecordBatch.from_arrays([batch.ids, *columns], schema=self._schema)
@@ -102,7 +96,10 @@ class FeatureColumns:
     def _column(self, batch: FeatureBatch, field: Field, name: str, oddities: Oddities) -> pa.Array:
         column = _non_empty(batch.texts, name)
         shapes = batch.geometries.get(name)
-        if shapes is not None and shapes.wkb.null_count < batch.rows:
+        drawn = shapes is not None and shapes.wkb.null_count < batch.rows
+        if drawn or column is not None:
+            self._empty.discard(field.name)
+        if shapes is not None and drawn:
             if field.type not in GEOGRAPHIC or column is not None:
                 raise SchemaMismatch(
                     f"field {field.name!r} is declared as {field.type}, but features have "
@@ -114,8 +111,6 @@ class FeatureColumns:
             return pa.nulls(batch.rows, arrow_type(field))
         if pa.types.is_list(arrow_type(field)):
             column = self._lists.read(column, field)
-        elif field.type == "file" and pa.types.is_string(column.type):
-            column = _as_json(column)
         return typed(column, field, self._row, self._dialect, oddities)
 
 
@@ -127,15 +122,3 @@ def _non_empty(texts: Mapping[str, pa.Array], name: str) -> pa.Array | None:
     if pa.types.is_string(column.type) and not pc.any(pc.not_equal(column, "")).as_py():
         return None
     return column
-
-
-def _as_json(column: pa.Array) -> pa.Array:
-    """Objects in Python's notation, `{'id': 'x'}`, as the JSON that exports have."""
-    if not any(pc.any(pc.starts_with(column, first)).as_py() for first in ("{", "[")):
-        return column
-    return pa.array([_object(text) for text in column.to_pylist()], pa.string())
-
-
-def _object(text: str | None) -> str | None:
-    value = literal(text) if text and text.startswith(("{", "[")) else None
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else text

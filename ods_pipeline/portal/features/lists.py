@@ -7,8 +7,6 @@ Nothing here converts other types.
 
 from __future__ import annotations
 
-import ast
-import json
 from collections.abc import Sequence
 
 import pyarrow as pa
@@ -19,10 +17,10 @@ from ods_pipeline.portal.exports.export import open_export
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.query import Query, quoted_field
 from ods_pipeline.tables.columns import JoinedLists, joiners
+from ods_pipeline.tables.nested import nested
 
 _MOST = 1_000_000
 _LIST = pa.list_(pa.string())
-_NO_LITERAL = (ValueError, SyntaxError, TypeError, RecursionError, MemoryError)
 
 ByText = dict[str, tuple[str, ...] | None]
 
@@ -119,21 +117,19 @@ def _literals(texts: Sequence[str]) -> ByText:
     """The lists of texts such as `['a', 'b']`; other texts are left out."""
     lists: ByText = {}
     for text in texts:
-        values = literal(text) if text.startswith("[") and text.endswith("]") else None
+        values = _literal(text) if text.startswith("[") and text.endswith("]") else None
         if isinstance(values, list) and all(isinstance(v, str | None) for v in values):
             lists[text] = tuple(value or "" for value in values)
     return lists
 
 
-def literal(text: str) -> object:
+def _literal(text: str) -> object:
     """The value of a text in JSON or Python notation; None if it is neither."""
-    for read in (json.loads, ast.literal_eval):
-        try:
-            value: object = read(text)
-            return value
-        except _NO_LITERAL:
-            continue
-    return None
+    try:
+        value: object = nested(text)
+        return value
+    except (ValueError, RecursionError):
+        return None
 
 
 def _lists_of(column: pa.Array, lists: ByText) -> pa.Array:

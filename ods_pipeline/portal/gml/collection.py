@@ -77,6 +77,7 @@ class Collection:
         feature_type: str = "",
         counted: bool = True,
         partial: bool = False,
+        poles: bool = True,
         resolver: AxisOrderResolver | None = None,
         linked: Linked | None = None,
     ) -> None:
@@ -92,6 +93,8 @@ class Collection:
             feature_type: The only type to read, if the document holds several.
             counted: Whether the document's counts are checked against its features.
             partial: Whether collections within the document may be pages of longer ones.
+            poles: Whether latitudes beyond the poles are refused; without it they are kept, for a
+                caller who judges each value, unless they may be longitudes.
             resolver: Decides the order of axes; replaces the arguments `axis_order` and `extent`.
             linked: Geometry that links in the document point to.
 
@@ -103,7 +106,7 @@ class Collection:
         self.rows = 0
         self._chunks = chunks
         self._resolver = resolver or AxisOrderResolver(axis_order, extent)
-        self._crs = crs
+        self._crs, self._poles = crs, poles
         self._systems: dict[str, str] = {}
         self._reader = Reader(feature_type, linked or {}, counted=counted, partial=partial)
 
@@ -181,7 +184,7 @@ class Collection:
 
     def _geometries(self, name: str, batch: GeometryBatch) -> Geometries:
         if self._crs:
-            return Geometries(batch.to_wkb(self._resolver, self._crs), self._crs)
+            return Geometries(batch.to_wkb(self._resolver, self._crs, poles=self._poles), self._crs)
         systems = {system.crs for system in batch.systems()}
         if name in self._systems:
             systems.add(self._systems[name])

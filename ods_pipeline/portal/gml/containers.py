@@ -22,6 +22,7 @@ _VERSIONS = {"http://www.opengis.net/wfs": "1.1.0", "http://www.opengis.net/wfs/
 _IDS = (f"{GML} id", f"{GML}/3.2 id", f"{GML}/3.3 id", "fid")
 _SCHEMAS = "http://www.w3.org/2001/XMLSchema-instance schemaLocation"
 # Namespaces of replies other than features.
+_COUNTS = frozenset({"numberMatched", "numberReturned", "numberOfFeatures"})
 _PROTOCOL = ("http://www.opengis.net/", "http://www.w3.org/", "http://schemas.xmlsoap.org/")
 
 
@@ -58,10 +59,15 @@ def is_collection(name: str) -> bool:
     return local(name) == "FeatureCollection"
 
 
+def is_named_collection(name: str) -> bool:
+    """Whether an element is named like a collection, in any namespace."""
+    return local(name).endswith("Collection")
+
+
 def is_empty_collection(name: str, attributes: Mapping[str, str]) -> bool:
-    """Whether a root without members is a collection, by the end of its name or by its counts."""
-    counts = {"numberMatched", "numberReturned", "numberOfFeatures"}
-    return local(name).endswith("FeatureCollection") or not counts.isdisjoint(attributes)
+    """Whether a root without members is a collection, by its name; counts tell what it collects."""
+    counted = is_named_collection(name) and not _COUNTS.isdisjoint(attributes)
+    return local(name).endswith("FeatureCollection") or counted
 
 
 def declared(name: str, attributes: Mapping[str, str]) -> Declared:
@@ -120,10 +126,11 @@ def require_gml(name: str) -> None:
         raise GmlRefused("this is an HTML page, not GML: perhaps a login page")
 
 
-def require_feature(name: str, feature_id: str | None) -> None:
-    """Refuse a root element that is not a feature."""
+def require_feature(name: str, attributes: Mapping[str, str]) -> None:
+    """Refuse a root element that is not a feature: of a protocol, without an id, or with counts."""
     local_name = local(name)
-    if name.startswith(_PROTOCOL) or feature_id is None:
+    counted = not _COUNTS.isdisjoint(attributes)
+    if name.startswith(_PROTOCOL) or identity(attributes) is None or counted:
         raise GmlRefused(f"this is not a feature collection: its root element is {local_name}")
 
 

@@ -148,7 +148,7 @@ class Reader:
         if collection:
             self._open_collection(name, attributes)
         else:
-            containers.require_feature(self.escaper.original(name), containers.identity(attributes))
+            containers.require_feature(self.escaper.original(name), attributes)
             self._begin_feature(name, attributes)
 
     def _open_collection(self, name: str, attributes: Attributes) -> None:

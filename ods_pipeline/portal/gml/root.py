@@ -11,12 +11,17 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from ods_pipeline.portal.gml import containers
+from ods_pipeline.portal.gml.exception_report import REPORTS
 from ods_pipeline.portal.gml.geometry.markup import blank, is_gml, local
 
 #: Called with whether the root is a collection.
 Decided = Callable[[bool], None]
 
 _WFS = "http://www.opengis.net/wfs"
+# Its SpatialDataSet has members of its own and no name that tells.
+_INSPIRE = "http://inspire.ec.europa.eu/schemas/base/"
+# Names that no property of a feature has.
+_FEATURE_MEMBERS = {"featureMember", "featureMembers"}
 # What may stand before the first member; more than that is no description of a collection.
 _MOST_EVENTS, _MOST_CHARACTERS = 10_000, 1 << 20
 
@@ -24,10 +29,10 @@ _MOST_EVENTS, _MOST_CHARACTERS = 10_000, 1 << 20
 class RootHandler:
     """Holds the parser's events back until it is clear what the root is, and then repeats them.
 
-    Members in a namespace of GML or WFS tell a collection. In the root's own namespace a member
-    could as well be a property of a feature, so it has to hold an element that is not GML's.
-    Boxes and descriptions stand in features and collections alike. If nothing else follows, the
-    root's name or its counts decide.
+    Members in a namespace of GML or WFS tell a collection. In the root's own namespace a `member`
+    could as well be a property of a feature, so the root has to be named like a collection, and a
+    member to hold an element that is not GML's. Boxes and descriptions stand in features and
+    collections alike. If nothing else follows, the root's name decides.
     """
 
     def __init__(self, parser: pyexpat.XMLParserType, text: list[str]) -> None:
@@ -44,6 +49,7 @@ class RootHandler:
                 root are repeated to the handlers that it leaves behind.
         """
         self._namespace = name.rpartition(" ")[0]
+        self._collects = containers.is_named_collection(name) or name.startswith(_INSPIRE)
         self._empty = containers.is_empty_collection(name, attributes)
         self._decided = decided
         self._events: list[tuple[str, str, Mapping[str, str]]] = []
@@ -61,7 +67,8 @@ class RootHandler:
         if telling:
             self._decide(False)
         elif self._in_member:
-            self._decide(not is_gml(name))
+            # What went wrong is said by whatever root.
+            self._decide(local(name) in REPORTS or (self._collects and not is_gml(name)))
         elif self._depth == 1:
             self._look_at(name)
         elif len(self._events) > _MOST_EVENTS or self._characters > _MOST_CHARACTERS:
@@ -74,6 +81,7 @@ class RootHandler:
             if is_gml(name) or namespace.startswith(_WFS):
                 self._decide(True)
             elif namespace == self._namespace:
+                self._collects = self._collects or local_name in _FEATURE_MEMBERS
                 self._in_member = True
             else:
                 self._decide(False)

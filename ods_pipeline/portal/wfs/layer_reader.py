@@ -155,6 +155,8 @@ class LayerReader:
                 crs="OGC:CRS84",
                 # Checked here instead: a server that caps may count what it leaves out.
                 counted=False,
+                # Bad values of their fields, like those of other exports.
+                poles=False,
             )
             yield from collection
         self._check_counts(collection.declared, collection.rows)

@@ -25,10 +25,12 @@ ROOTS = {
                 "base:member", "<base:identifier><base:Identifier/></base:identifier>"),
     "no FeatureCollection": ("city:Bestand", "urn:city", "gml:featureMember", ""),
     "no namespace": ("Baeume", "", "featureMembers", "<gml:name>oaks</gml:name>" + BOX),
-    "described by its own": ("app:Layer", "urn:app", "app:member", "<app:name>a</app:name>"),
+    "described by its own": ("app:LayerCollection", "urn:app", "app:member",
+                             "<app:name>a</app:name>"),
     "of the protocol": ("wfs:SimpleFeatureCollection", "http://www.opengis.net/wfs/2.0",
                         "wfs:member", ""),
-    "after an empty member": ("app:Layer", "urn:app", "app:member", "<app:member/>"),
+    "after an empty member": ("app:TreeCollection", "urn:app", "app:member", "<app:member/>"),
+    "members by name": ("app:Layer", "urn:app", "app:featureMember", "<app:featureMember/>"),
 }  # fmt: skip
 
 
@@ -93,11 +95,12 @@ def test_its_counts_are_compared_with_its_features(kind: str, said: int) -> None
         f'<ms:msFeatureCollection xmlns:ms="urn:ms" xmlns:gml="{GML}">{NO_BOX}'
         "</ms:msFeatureCollection>",
         '<sf:SimpleFeatureCollection xmlns:sf="urn:sf"/>',
-        f'<Bestand xmlns:gml="{GML}" gml:id="b" numberOfFeatures="0">{BOX}</Bestand>',
-        '<app:Layer xmlns:app="urn:app" numberMatched="0" numberReturned="0"/>',
+        f'<Bestandsammlung.Collection xmlns:gml="{GML}" gml:id="b" numberOfFeatures="0">{BOX}'
+        "</Bestandsammlung.Collection>",
+        '<app:LayerCollection xmlns:app="urn:app" numberMatched="0" numberReturned="0"/>',
     ],
 )
-def test_without_members_its_name_or_its_counts_tell_an_empty_collection(body: str) -> None:
+def test_without_members_its_name_tells_an_empty_collection(body: str) -> None:
     assert len(read_gml(body.encode())) == 0
 
 
@@ -135,6 +138,23 @@ def test_a_geometry_called_member_stays_a_property() -> None:
         ('<e xmlns:b="urn:b"><b:member><b:x/></b:member></e>', GmlRefused, "root element is e"),
         ("<a><name>" + "<b/>" * 20_000, GmlRefused, "root element is a"),
         ("<a><name>" + "b\n" * 2_000_000 + "<b>", GmlRefused, "root element is a"),
+        (
+            '<q:Thing xmlns:q="urn:q" numberMatched="0" numberReturned="0"/>',
+            GmlRefused,
+            "root element is Thing",
+        ),
+        ('<q:Thing xmlns:q="urn:q" fid="a" numberOfFeatures="0"/>', GmlRefused, "is Thing"),
+        (
+            '<q:Thing xmlns:q="urn:q"><q:member><q:a fid="x"/></q:member></q:Thing>',
+            GmlRefused,
+            "root element is Thing",
+        ),
+        (
+            '<q:Thing xmlns:q="urn:q" fid="t"><q:member><q:a fid="x"/></q:member></q:Thing>',
+            GmlRefused,
+            "property 'member', holds a, which is neither text nor geometry",
+        ),
+        ('<q:Hoard.Collection xmlns:q="urn:q"/>', GmlRefused, "root element is Hoard.Collection"),
         (
             '<a><member><ows:ExceptionReport xmlns:ows="http://www.opengis.net/ows"><ows:Exception'
             ' exceptionCode="Full"/></ows:ExceptionReport></member></a>',

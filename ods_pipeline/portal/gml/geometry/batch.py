@@ -37,6 +37,7 @@ class GeometryBatch:
         """Parse them; `feature_name` names a row and the property in messages."""
         self._length = len(geometries.codes)
         self._feature_name = feature_name
+        self._poles = True
         self._exact: list[tuple[int, Plan, FilledShape]] = []
         self._groups = self._read(geometries)
 
@@ -80,8 +81,12 @@ class GeometryBatch:
         exact = {plan.srs for _, plan, filled in self._exact if any(map(len, filled.arrays()))}
         return exact | {group.srs for group in self._groups}
 
-    def to_wkb(self, resolver: AxisOrderResolver, crs: str) -> pa.Array:
-        """The geometries as WKB, x or longitude first; transformed to `crs`, unless it is empty."""
+    def to_wkb(self, resolver: AxisOrderResolver, crs: str, *, poles: bool = True) -> pa.Array:
+        """The geometries as WKB, x or longitude first; transformed to `crs`, unless it is empty.
+
+        Without `poles` latitudes beyond them are kept, where they can be nothing else.
+        """
+        self._poles = poles
         arrays, rows = [], []
         for group in self._groups:
             group.points = self._transformed(group.points, group.srs, resolver, crs, group.row_of)
@@ -121,8 +126,10 @@ class GeometryBatch:
         crs: str,
         row_of: Callable[[int], int],
     ) -> Numbers:
+        # Where the order of axes is open, a latitude beyond the pole may be a longitude.
+        poles = self._poles or srs.ambiguous or srs.crs not in SAME_AS_CRS84
         try:
-            return transformed(points, srs, resolver.swaps(srs), crs)
+            return transformed(points, srs, resolver.swaps(srs), crs, poles=poles)
         except PointOutOfRange as error:
             if resolver.is_provisional(srs):
                 return points
@@ -153,14 +160,14 @@ class PointOutOfRange(Unreadable):
         self.index = int(wrong.argmax())
 
 
-def transformed(points: Numbers, srs: Srs, swap: bool, crs: str) -> Numbers:
+def transformed(points: Numbers, srs: Srs, swap: bool, crs: str, *, poles: bool = True) -> Numbers:
     """Points with x or longitude first; transformed to `crs`, unless it is empty."""
     if swap:
         points = points[:, [1, 0, 2][: points.shape[1]]]
     if not len(points):
         return points
     lon, lat = points[:, 0], points[:, 1]
-    if srs.pole and (beyond := np.abs(lat) > srs.pole * _ROUNDING).any():
+    if poles and srs.pole and (beyond := np.abs(lat) > srs.pole * _ROUNDING).any():
         message = f"has the latitude {lat[beyond][0]:.15g}, which is beyond the pole"
         hint = ": its axes may be in the other order, see axis_order" if srs.ambiguous else ""
         raise PointOutOfRange(message + hint, beyond)
