@@ -58,7 +58,7 @@ def test_a_warehouse_that_is_set_up_anew_gets_what_is_held_as_well(desk: Desk) -
     actions = desk.actions()
     assert actions == {"one": "failed", "two": "held", "three": "held"}
     assert {name: desk.loaded(name) for name in actions} == dict.fromkeys(actions, 20)
-    assert marked(desk) == {"two": "withdrawn", "three": "shrunk"}
+    assert marked(desk) == {"one": "contradicted", "two": "withdrawn", "three": "shrunk"}
 
 
 def test_what_comes_back_is_held_no_more(desk: Desk) -> None:
