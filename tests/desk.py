@@ -74,6 +74,12 @@ class Desk:
             (found,) = connection.execute(f'SELECT count(*) FROM "{schema}"."{table}"').fetchall()
         return int(found[0])
 
+    def comment(self, table: str) -> str:
+        with duckdb.connect(self.folder / "warehouse.duckdb", read_only=True) as connection:
+            query = "SELECT comment FROM duckdb_tables() WHERE table_name = ?"
+            (found,) = connection.execute(query, [table]).fetchall()
+        return str(found[0])
+
 
 class Bench:
     """A portal of one dataset, and a lake for it."""

@@ -6,6 +6,7 @@ reader wants to know (source, licence, time). Files and decisions do not belong 
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -40,6 +41,7 @@ class Receipt:
         listed: The date that the catalog gave, where the dataset's own page had a later one.
         rejected: How many values are null since they are not of their field's type.
         tolerance: Percent of rows that were allowed to differ from the count for that reason.
+        filter: Which records and fields were asked for, as JSON; empty for all.
         note: Decisions made while landing, such as an order of axes that the portal left open.
         formerly: Identifiers that the dataset had before it was renamed, a JSON list, newest last.
     """
@@ -73,6 +75,7 @@ class Receipt:
     listed: str = ""
     rejected: str = ""
     tolerance: str = ""
+    filter: str = ""
     note: str = ""
     formerly: str = ""
 
@@ -120,7 +123,10 @@ class Receipt:
     @property
     def version(self) -> str:
         """Identity of all that a table takes from the partition: rows, columns, descriptions."""
-        return f"{self.content_hash}.{self.schema_hash[:8]}.{self.metadata_hash[:8]}"
+        known = f"{self.content_hash}.{self.schema_hash[:8]}.{self.metadata_hash[:8]}"
+        if not self.filter:
+            return known
+        return f"{known}.{hashlib.sha256(self.filter.encode()).hexdigest()[:8]}"
 
     @property
     def former_names(self) -> tuple[str, ...]:

@@ -105,7 +105,7 @@ def prove(client: Client, dataset: Dataset, rows: int, query: Query = ALL) -> Pr
         return None
     expected = total if query.most is None else min(total, query.most)
     where = {"portal": client.slug, "dataset": dataset.dataset_id}
-    if rows == 0 and expected == 0 and dataset.records_count and query == ALL:
+    if rows == 0 and expected == 0 and hidden(client, dataset, query):
         raise AccessDenied(
             f"the portal shows 0 of the {dataset.records_count} records that its catalog counts; "
             "they are restricted or being republished",
@@ -121,6 +121,13 @@ def prove(client: Client, dataset: Dataset, rows: int, query: Query = ALL) -> Pr
     return Proof(rows, total)
 
 
+def hidden(client: Client, dataset: Dataset, query: Query) -> bool:
+    """Whether the portal shows no record at all of a dataset for which its catalog has some."""
+    if not dataset.records_count or query.limit == 0:
+        return False
+    return not query.chooses or live_count(client, dataset.dataset_id) == 0
+
+
 def prove_by_catalog(dataset: Dataset, rows: int, query: Query = ALL) -> Proof:
     """Compare the rows that arrived with the catalog's count of the whole dataset.
 
@@ -134,7 +141,7 @@ def prove_by_catalog(dataset: Dataset, rows: int, query: Query = ALL) -> Proof:
         Uncounted: There is no count, or it differs: whether these are all rows cannot be known.
     """
     where = {"portal": dataset.portal, "dataset": dataset.dataset_id}
-    whole = query == ALL
+    whole = not (query.chooses or query.aggregates)
     count = dataset.records_count if whole else None
     if rows == 0 and count:
         raise AccessDenied(

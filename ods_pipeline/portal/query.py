@@ -6,7 +6,7 @@ Nothing here sends a request: that belongs to `http` and to the rooms that use i
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ods_pipeline.errors import ConfigurationError
 
@@ -24,6 +24,9 @@ class Query:
         limit: Number of records; all without it.
         refine: Facet values to keep, each `facet:value`.
         exclude: Facet values to leave out, each `facet:value`.
+        fields: Names of declared fields to read, whose columns keep their types; all without it.
+        lang: Language of texts that depend on one, such as names of months.
+        timezone: Time zone of the date functions of `where`, as a name of the tz database.
     """
 
     where: str | None = None
@@ -33,6 +36,9 @@ class Query:
     limit: int | None = None
     refine: Sequence[str] = ()
     exclude: Sequence[str] = ()
+    fields: Sequence[str] = ()
+    lang: str | None = None
+    timezone: str | None = None
 
     @property
     def reshapes(self) -> bool:
@@ -53,6 +59,16 @@ class Query:
     def _selected(self) -> Sequence[str]:
         return self.select.split(",") if isinstance(self.select, str) else self.select or ()
 
+    @property
+    def chooses(self) -> bool:
+        """Whether it asks for some of the records, so that a count of all is none of them."""
+        return bool(self.where or self.refine or self.exclude or self.limit is not None)
+
+    def narrowed(self, condition: str) -> Query:
+        """The same for those of its records that meet a condition as well."""
+        where = f"({self.where}) and ({condition})" if self.where else condition
+        return replace(self, where=where)
+
     def keeps(self, name: str) -> bool:
         """Whether a column of a declared field's name is that field, and no expression's alias."""
         chosen = [*self._selected, *(self.group_by or "").split(",")]
@@ -65,11 +81,15 @@ class Query:
             "where": self.where,
             "refine": list(self.refine) or None,
             "exclude": list(self.exclude) or None,
+            "lang": self.lang,
+            "timezone": self.timezone,
         }
 
     def parameters(self) -> dict[str, object]:
         """All parameters as the API names them."""
         select = self.select
+        if self.fields:
+            select = [quoted_field(name) for name in self.fields]
         return {
             **self.filters(),
             "select": select if select is None or isinstance(select, str) else ", ".join(select),

@@ -21,6 +21,7 @@ from ods_pipeline.portal import proof
 from ods_pipeline.portal.exports.export import Export, Format, open_export
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.proof import Proof
+from ods_pipeline.portal.query import ALL, Query
 from ods_pipeline.tables.oddities import OnBad
 from ods_pipeline.tables.schema import arrow_schema
 
@@ -83,13 +84,15 @@ class Extractor:
         staging_dir: Path,
         on_bytes: Callable[[int], object],
         on_bad: OnBad | None = None,
+        query: Query = ALL,
     ) -> AbstractContextManager[Export]:
-        """Request all rows of a dataset; see `portal.exports` and `portal.features`."""
+        """Request the rows of a dataset; see `portal.exports` and `portal.features`."""
         if self.kind == "records":
             return open_export(
                 client,
                 dataset,
                 self.format,
+                query,
                 staging_dir=staging_dir,
                 on_bytes=on_bytes,
                 on_bad=on_bad,
@@ -102,10 +105,12 @@ class Extractor:
             version=self.version,
             received=on_bytes,
             axis_order=self.axis_order,
+            select=query.fields,
+            where=query.where,
             on_bad=on_bad,
         )
 
-    def prove(self, client: Client, dataset: Dataset, rows: int) -> Proof | None:
+    def prove(self, client: Client, dataset: Dataset, rows: int, query: Query) -> Proof | None:
         """Compare the rows that arrived with what the portal counts at this moment.
 
         Returns:
@@ -115,10 +120,10 @@ class Extractor:
             Unproven: The numbers differ.
         """
         if self.kind == "records":
-            return proof.prove(client, dataset, rows)
+            return proof.prove(client, dataset, rows, query)
         from ods_pipeline.portal.features import features
 
-        return features.prove(client, dataset, rows, self.version)
+        return features.prove(client, dataset, rows, self.version, query)
 
     def require(self, dataset: Dataset) -> None:
         """Refuse a dataset that cannot be landed.

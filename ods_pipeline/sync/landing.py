@@ -128,7 +128,7 @@ def _again(portal: Portal, request: LandingRequest, error: OdsPipelineError) -> 
     Raises:
         HeldBack: Its fields changed, and the contract forbids that.
     """
-    dataset = request.rules.retyped(portal.dataset(request.dataset.dataset_id))
+    dataset = request.rules.applied(portal.dataset(request.dataset.dataset_id))
     frozen = replace(request, dataset=dataset).frozen()
     if frozen:
         raise frozen from error
@@ -171,6 +171,7 @@ def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool)
             note="; ".join(filter(None, notes)),
             formerly=request.previous.formerly if request.previous else "",
             rejected=digits(rejected.counts.total() or None),
+            filter=request.table.filter,
         )
         receipt = replace(receipt, **proof)
         if not request.publish:
@@ -192,13 +193,14 @@ def _received(
         if extractor.reads != "parquet":
             room.enter_context(_STREAMS)
         rejected = stack.enter_context(RejectedValues(lake, target))
-        tolerant = request.rules.table(dataset.dataset_id).bad_values == "null"
+        tolerant = request.table.bad_values == "null"
         opened = extractor.opened(
             portal.client,
             dataset,
             lake.staging_dir(),
             request.on_bytes,
             rejected.add if tolerant else None,
+            request.table.query,
         )
         export = stack.enter_context(opened)
         writer = PartitionWriter(lake, target, export.schema, primary(dataset.fields))
@@ -217,7 +219,9 @@ def _require_rows(portal: Portal, request: LandingRequest) -> None:
     """Save the download where the catalog counts hardly any rows, and the live count agrees."""
     dataset = request.dataset
     count = dataset.records_count
-    if request.accept or not request.publish or count is None or not request.guarded(count):
+    if request.accept or not request.publish or count is None or request.table.query.chooses:
+        return
+    if not request.guarded(count):
         return
     live = live_count(portal.client, dataset.dataset_id)
     held = request.guarded(live) if live is not None else None

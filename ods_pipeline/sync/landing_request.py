@@ -12,7 +12,7 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import HeldBack
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.extractor import RECORDS, Extractor
-from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.sync.rules import DEFAULT, Rules, TableRules
 
 #: What a person is to do about rows that are held back.
 ACCEPT = "look at it, and accept it if it is right"
@@ -58,11 +58,21 @@ class LandingRequest:
     publish: bool = True
     on_bytes: Callable[[int], object] = lambda size: None
 
+    @property
+    def table(self) -> TableRules:
+        """What a user has decided for the dataset."""
+        return self.rules.table(self.dataset.dataset_id)
+
+    @property
+    def comparable(self) -> bool:
+        """Whether what is landed was asked for by the same filter."""
+        return self.previous is not None and self.previous.filter == self.table.filter
+
     def frozen(self) -> HeldBack | None:
         """The reason not to take a dataset whose fields changed while it was read, if any."""
         contract = self.rules.contract(self.dataset.dataset_id)
         moved = self.previous and self.previous.schema_hash != self.dataset.schema_hash
-        if contract != "freeze" or self.accept or not moved:
+        if contract != "freeze" or self.accept or not (moved and self.comparable):
             return None
         return self.held_back(
             "frozen",
@@ -72,7 +82,7 @@ class LandingRequest:
     def guarded(self, rows: int) -> HeldBack | None:
         """The reason not to replace what is landed by so many rows, if any."""
         same = self.previous and self.dataset.dataset_uid in {"", self.previous.dataset_uid}
-        before = self.previous.rows if self.previous and same else 0
+        before = self.previous.rows if self.previous and same and self.comparable else 0
         if self.accept or not self.publish or not before:
             return None
         stay = f"where {before} are landed, which stay"

@@ -54,10 +54,12 @@ def load_dataset(
     """
     shown = planned.hold is not None and planned.hold.verdict in COLUMN_HOLDS
     contract = options.rules.contract(planned.dataset_id)
+    # Columns that a user selects are no change by the publisher.
+    follows = (options.accept and shown) or verdict == Kind.FILTER
     load = warehouse.load(
         lake.partition(*planned.partition),
         verdict=verdict,
-        contract="evolve" if options.accept and shown else contract,
+        contract="evolve" if follows else contract,
     )
     if load.action == "quarantined":
         name, change = planned.dataset_id, str(load.change)

@@ -145,7 +145,7 @@ def plan(
         accept: Whether a person accepts what is held.
         rules: How the portal is trusted.
     """
-    catalog = {dataset.dataset_id: rules.retyped(dataset) for dataset in datasets}
+    catalog = {dataset.dataset_id: rules.applied(dataset) for dataset in datasets}
     receipts = landed.receipts
     renamed = renames(catalog, receipts)
     clashes = _clashes(catalog, receipts)

@@ -33,13 +33,14 @@ def proven(
         HeldBack: No count can be had, so a person has to look at the rows.
     """
     dataset, name = request.dataset, request.dataset.dataset_id
+    query = request.table.query
     miscount: Miscounted | None = None
     proof: Proof | None = None
     try:
-        proof = request.extractor.prove(portal.client, dataset, rows)
+        proof = request.extractor.prove(portal.client, dataset, rows, query)
     except Miscounted as error:
         miscount = error
-    after = request.rules.retyped(portal.dataset(name))
+    after = request.rules.applied(portal.dataset(name))
     drift = request.rules.drift_of(name)
     stood = _stood(dataset, after, made_at)
     if dataset.schema_hash != after.schema_hash or not (stood or (last and drift)):
@@ -49,7 +50,8 @@ def proven(
     if stood:
         return _entries(proof or _by_catalog(request, after, rows), dataset, after)
     live = miscount.counted if miscount else rows if proof else None
-    counted = after.records_count if live is None else live
+    listed = None if query.chooses else after.records_count
+    counted = listed if live is None else live
     if counted is None or request.rules.drifted(name, rows, counted):
         raise miscount or _moved(dataset, after)
     sentence = f"{rows} rows where the portal counts {counted}, within the tolerance of {drift:g} %"
@@ -84,7 +86,7 @@ def _by_catalog(request: LandingRequest, after: Dataset, rows: int) -> Proof:
         HeldBack: There is none.
     """
     try:
-        return prove_by_catalog(after, rows)
+        return prove_by_catalog(after, rows, request.table.query)
     except Uncounted as error:
         if request.accept or not request.publish:
             return Proof(rows, None)

@@ -5,6 +5,7 @@ Values with their defaults. Reading them from options or YAML belongs to `cli` a
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -14,6 +15,7 @@ from typing import Literal, get_args
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.portal.query import Query
 from ods_pipeline.tables.schema import TYPES
 from ods_pipeline.warehouse.protocol import Contract
 
@@ -35,11 +37,19 @@ class TableRules:
             dataset, `null` lands the others and keeps these in a file of their own.
         types: Types to read fields as, instead of the declared ones, by the fields' names.
         drift: As in `Rules`, for this dataset.
+        where: ODSQL filter of its records; all of them without it.
+        select: Names of the fields to read; all without it.
+        lang: Language of texts in `where` that depend on one.
+        timezone: Time zone of the date functions of `where`; landed moments stay UTC.
     """
 
     bad_values: BadValues = "refuse"
     types: Mapping[str, str] = field(default_factory=dict)
     drift: float | None = None
+    where: str = ""
+    select: tuple[str, ...] = ()
+    lang: str = ""
+    timezone: str = ""
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -60,6 +70,31 @@ class TableRules:
         if self.drift is not None:
             _require_percentage("drift", self.drift)
 
+    @property
+    def query(self) -> Query:
+        """Which records and fields are asked for."""
+        return Query(
+            where=self.where or None,
+            fields=self.select,
+            lang=self.lang or None,
+            timezone=self.timezone or None,
+        )
+
+    @property
+    def filter(self) -> str:
+        """The same as one text, by which a changed filter is noticed; empty for everything."""
+        given = {
+            "where": self.where,
+            "select": sorted(self.select),
+            "lang": self.lang,
+            "timezone": self.timezone,
+        }
+        asked = {name: value for name, value in given.items() if value}
+        return json.dumps(asked, ensure_ascii=False) if asked else ""
+
+
+_UNDECIDED = TableRules()
+
 
 @dataclass(frozen=True)
 class Rules:
@@ -76,6 +111,7 @@ class Rules:
             dataset's identifier; the last that matches counts. `evolve` lets the table follow,
             `freeze` fetches nothing, `quarantine` lands the data and leaves the table.
         tables: What was decided for single datasets, by identifier.
+        others: What was decided for all other datasets.
     """
 
     trust_days: int = 30
@@ -83,6 +119,7 @@ class Rules:
     drift: float = 0.0
     contracts: tuple[tuple[str, Contract], ...] = ()
     tables: Mapping[str, TableRules] = field(default_factory=dict)
+    others: TableRules = _UNDECIDED
 
     def __post_init__(self) -> None:
         """Check the values.
@@ -118,7 +155,7 @@ class Rules:
 
     def table(self, dataset_id: str) -> TableRules:
         """What was decided for a dataset."""
-        return self.tables.get(dataset_id, _UNDECIDED)
+        return self.tables.get(dataset_id, self.others)
 
     def drift_of(self, dataset_id: str) -> float:
         """Percent of its rows by which a dataset may differ from the portal's count."""
@@ -129,25 +166,30 @@ class Rules:
         """Whether rows differ from a count by more than a moving dataset may."""
         return abs(rows - counted) > counted * self.drift_of(dataset_id) / 100
 
-    def retyped(self, dataset: Dataset) -> Dataset:
-        """The dataset with its fields of the types that a user has decided for them."""
-        types = self.table(dataset.dataset_id).types
-        if not types:
+    def applied(self, dataset: Dataset) -> Dataset:
+        """The dataset with the fields that a user selects, of the types decided for them."""
+        table = self.table(dataset.dataset_id)
+        if not (table.types or table.select):
             return dataset
-        unknown = sorted(types.keys() - {item.name for item in dataset.fields})
-        if unknown and dataset.fields:
-            message = f"it has no field {unknown[0]!r}, which `types` names; correct the name there"
-            return replace(dataset, refused=dataset.refused or message)
+        declared = {item.name for item in dataset.fields}
+        for key, names in (("types", table.types), ("select", table.select)):
+            unknown = sorted(set(names) - declared)
+            if unknown and declared:
+                message = f"it has no field {unknown[0]!r}, which `{key}` names; correct that"
+                return replace(dataset, refused=dataset.refused or message)
         fields = (
-            replace(item, type=types[item.name], retyped=True) if item.name in types else item
+            replace(item, type=table.types[item.name], retyped=True)
+            if item.name in table.types
+            else item
             for item in dataset.fields
+            if not table.select or item.name in table.select
         )
         return replace(dataset, fields=tuple(fields))
 
     def decided(self, dataset_id: str) -> str:
         """What was decided that another decision about a refused dataset would change."""
         table = self.table(dataset_id)
-        return f"{table.bad_values} {self.drift_of(dataset_id):g}"
+        return f"{table.bad_values} {self.drift_of(dataset_id):g} {table.filter}".strip()
 
     def deep_checks(self, landed: int) -> int:
         """How many datasets a run may compare by content alone.
@@ -165,5 +207,4 @@ def _require_percentage(name: str, percent: float) -> None:
         raise ConfigurationError(f"{name} is {percent}: give a percentage, 0 to 100")
 
 
-_UNDECIDED = TableRules()
 DEFAULT = Rules()

@@ -36,7 +36,7 @@ from ods_pipeline.tables.schema_diff import Difference, difference
 # What a change of labels leaves as it was proven.
 _PROVEN = (
     *("source_url", "format", "fetched_at", "formerly", "note"),
-    *("proof", "counted", "moved_to", "tolerance", "proven_by", "listed", "rejected"),
+    *("proof", "counted", "moved_to", "tolerance", "proven_by", "listed", "rejected", "filter"),
 )
 
 
@@ -191,7 +191,7 @@ def _catalog_is_behind(context: RunContext, planned: Planned, landed: Receipt) -
     if planned.verdict.kind is not Kind.DATA or not older:
         return False
     rules = context.options.rules
-    present = rules.retyped(context.portal.dataset(planned.dataset_id))
+    present = rules.applied(context.portal.dataset(planned.dataset_id))
     return verdict(landed, present, rules=rules).kind in {Kind.UNCHANGED, Kind.METADATA}
 
 

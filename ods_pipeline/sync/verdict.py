@@ -27,6 +27,7 @@ class Kind(StrEnum):
     SCHEMA = "schema"
     METADATA = "metadata"
     UNCHANGED = "unchanged"
+    FILTER = "filter"
     FULL = "full"
     DEEP = "deep check"
     RESTRICTED = "restricted"
@@ -44,7 +45,7 @@ class Kind(StrEnum):
 
 
 _VERSION = metadata.version("ods-pipeline")
-_FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FULL, Kind.DEEP})
+_FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FILTER, Kind.FULL, Kind.DEEP})
 _SETTLED = frozenset({Kind.METADATA, Kind.UNCHANGED})
 _REFUSED = frozenset({Kind.REFUSED, Kind.CONTRADICTED})
 #: A person has to look, unless the portal changes again.
@@ -116,7 +117,8 @@ def verdict(
     if landed is None:
         return Verdict(Kind.NEW, "nothing landed yet")
     return (
-        _other_columns(landed, dataset)
+        _other_filter(landed, dataset, rules)
+        or _other_columns(landed, dataset)
         or _full(full, accepted)
         or _other_decision(landed, dataset, rules)
         or _data(landed, dataset)
@@ -216,6 +218,15 @@ def _full(full: bool, accepted: Hold | None) -> Verdict | None:
     if accepted and accepted.stamp:
         return Verdict(Kind.FULL, f"accepted, which was held: {accepted.reason}")
     return None
+
+
+def _other_filter(landed: Receipt, dataset: Dataset, rules: Rules) -> Verdict | None:
+    """Decided before the columns: those that a user selects are no change by the publisher."""
+    wanted = rules.table(dataset.dataset_id).filter
+    if landed.filter == wanted:
+        return None
+    before, now = landed.filter or "everything", wanted or "everything"
+    return Verdict(Kind.FILTER, f"asked for {before} before, and for {now} now")
 
 
 def _other_columns(landed: Receipt, dataset: Dataset) -> Verdict | None:

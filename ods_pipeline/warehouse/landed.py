@@ -63,10 +63,11 @@ class Partition:
 
     @property
     def comment(self) -> str:
-        """Title, licence and attribution."""
+        """Title, licence and attribution, and the filter where not everything was asked for."""
         receipt = self.receipt
         licence = " ".join(filter(None, (receipt.license, receipt.license_url)))
-        return _joined(receipt.title, licence, receipt.attribution)
+        part = f"Part of the dataset: {receipt.filter}" if receipt.filter else ""
+        return _joined(receipt.title, licence, receipt.attribution, part)
 
     @property
     def note(self) -> str:

@@ -24,7 +24,7 @@ from ods_pipeline.portal.exports.sample import sample
 from ods_pipeline.portal.exports.sniffing import require_csv
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.limits import BOUNDS, require_number, require_size
-from ods_pipeline.portal.query import quoted_field
+from ods_pipeline.portal.query import ALL, Query, quoted_field
 from ods_pipeline.redaction import excerpt
 from ods_pipeline.tables.batches import map_ahead
 from ods_pipeline.tables.columns import joiners
@@ -213,6 +213,7 @@ def check_lists(
     client: Client,
     dataset: Dataset,
     lists: Sequence[tuple[str, Field]],
+    query: Query = ALL,
 ) -> Iterator[pa.RecordBatch]:
     """The same batches; after the last one, check that the portal used our separator of lists.
 
@@ -225,6 +226,7 @@ def check_lists(
         client: The client of the portal.
         dataset: The dataset.
         lists: Its multivalued fields, each after its column's name.
+        query: Which records the export is of.
 
     Raises:
         Unproven: The portal ignored the separator.
@@ -240,7 +242,7 @@ def check_lists(
                 doubtful.add(field.name)
         yield batch
     for name in sorted(doubtful - separated):
-        if _holds_several(client, dataset, name):
+        if _holds_several(client, dataset, name, query):
             raise Unproven(
                 f"the portal joins the values of field {name!r} with text that they may hold "
                 "themselves, and ignores the separator that was requested",
@@ -249,8 +251,9 @@ def check_lists(
             )
 
 
-def _holds_several(client: Client, dataset: Dataset, name: str) -> bool:
+def _holds_several(client: Client, dataset: Dataset, name: str, query: Query) -> bool:
     field = quoted_field(name)
-    query = {"select": field, "where": f"{field} is not null", "limit": _SAMPLE}
-    values = [record.get(name) for record in sample(client, dataset, query)]
+    filled = query.narrowed(f"{field} is not null").filters()
+    wanted = {**filled, "select": field, "limit": _SAMPLE}
+    values = [record.get(name) for record in sample(client, dataset, wanted)]
     return any(isinstance(value, list) and len(value) > 1 for value in values)

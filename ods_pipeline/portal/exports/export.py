@@ -164,7 +164,7 @@ def open_export(
             schema, raw = csv.read(body, {} if query.reshapes else _kinds(dataset), names)
             columns = Columns.of(schema, dataset, query)
             if columns.lists:
-                raw = csv.check_lists(raw, client, dataset, columns.lists)
+                raw = csv.check_lists(raw, client, dataset, columns.lists, query)
         columns.require_all(dataset)
         notes += [*columns.notes, *unknown_types(columns.fields)]
         typing = Typing(columns, dataset, _dialect(client, dataset, format), notes, on_bad)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 from collections.abc import Callable, Generator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -29,8 +30,8 @@ from ods_pipeline.portal.exports.sample import sample
 from ods_pipeline.portal.features.columns import FeatureColumns
 from ods_pipeline.portal.features.empty_fields import require_empty
 from ods_pipeline.portal.http.client import Client
-from ods_pipeline.portal.proof import Proof, live_count
-from ods_pipeline.portal.query import Query, quoted_field
+from ods_pipeline.portal.proof import Proof, hidden, live_count
+from ods_pipeline.portal.query import ALL, Query, quoted_field
 from ods_pipeline.portal.wfs import Version, Wfs
 from ods_pipeline.portal.wfs.layer_reader import CAPPED, LayerReader, LayerRequest
 from ods_pipeline.portal.wfs.operations import Bounds
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
 
     from ods_pipeline.portal.gml import AxisOrder
 
+_NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
+# Its corners are given as latitude and longitude.
+_IN_BBOX = re.compile(rf"in_bbox\s*\([^,()]+,{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\)", re.I)
 _NO_BOX = (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, RuntimeError)
 
 
@@ -88,6 +92,7 @@ def opened(
     received: Callable[[int], object] = lambda size: None,
     axis_order: AxisOrder = "auto",
     select: Sequence[str] = (),
+    where: str | None = None,
     on_bad: OnBad | None = None,
 ) -> Iterator[Export]:
     """Request the features of a dataset, typed as declared in the catalog.
@@ -101,6 +106,7 @@ def opened(
         axis_order: Order of coordinates if their reference system leaves it open; `auto` decides
             by the dataset's extent, and notes it.
         select: Names of the fields to read; all without it.
+        where: ODSQL filter that WFS knows as well: `in_bbox(field, …)`, in version 2.0.0.
         on_bad: Takes the values of a batch that are not of their fields' types, which become null.
             Without it they are counted to the end of the features and refused.
 
@@ -108,7 +114,7 @@ def opened(
         The features as an export; the other errors are raised while they are read.
 
     Raises:
-        ConfigurationError: There is no such version or field.
+        ConfigurationError: There is no such version or field, or WFS has no such filter.
         SchemaMismatch: The features' properties are not the declared fields.
         TypeMismatch: A value is not of its field's type.
         GmlRefused: The answer cannot be read correctly.
@@ -126,26 +132,53 @@ def opened(
         lambda: sample_extent(client, dataset),
         axis_order,
         received,
+        box_of(dataset, where, version),
     )
     reader = LayerReader(wfs, request)
     url = wfs.url(dataset.dataset_id, names)
     typing = FeatureColumns(client, dataset, fields, columns, on_bad)
-    with contextlib.closing(_batches(reader, typing, client, dataset, url)) as batches:
+    with contextlib.closing(_batches(reader, typing, client, dataset, url, where)) as batches:
         yield Export("gml", url, columns, batches, reader.notes)
 
 
 def _batches(
-    reader: LayerReader, typing: FeatureColumns, client: Client, dataset: Dataset, url: str
+    reader: LayerReader,
+    typing: FeatureColumns,
+    client: Client,
+    dataset: Dataset,
+    url: str,
+    where: str | None,
 ) -> Generator[pa.RecordBatch, None, None]:
     try:
         for batch in reader.batches():
             if batch.rows:
                 yield typing.typed(batch)
         reader.notes.extend(typing.ended())
-        require_empty(client, dataset, typing.empty_fields, _has_geometry(dataset))
+        filled = Query(where).narrowed(_has_geometry(dataset))
+        require_empty(client, dataset, typing.empty_fields, filled.where or "")
     except OdsPipelineError as error:
         error.url = error.url or url
         raise
+
+
+def box_of(dataset: Dataset, where: str | None, version: Version) -> Bounds | None:
+    """West, south, east and north of a filter that is a box; None for no filter.
+
+    Raises:
+        ConfigurationError: It is another filter, or the version has no boxes.
+    """
+    if not where:
+        return None
+    box = _IN_BBOX.fullmatch(where.strip())
+    if version != "2.0.0" or not box:
+        raise ConfigurationError(
+            f"WFS {version} cannot filter features by {where!r}: it knows boxes alone, "
+            "`in_bbox(field, …)`, and only in version 2.0.0; the records can be filtered, so leave "
+            "the dataset out of `features`",
+            dataset=dataset.dataset_id,
+        )
+    south, west, north, east = map(float, box.groups())
+    return west, south, east, north
 
 
 def extent(dataset: Dataset) -> Bounds | None:
@@ -220,7 +253,11 @@ class FeatureProof(Proof):
 
 
 def prove(
-    client: Client, dataset: Dataset, rows: int, version: Version = "1.1.0"
+    client: Client,
+    dataset: Dataset,
+    rows: int,
+    version: Version = "1.1.0",
+    query: Query = ALL,
 ) -> FeatureProof | None:
     """Compare the number of features that arrived with what the portal counts now.
 
@@ -232,7 +269,7 @@ def prove(
         Miscounted: The numbers differ.
     """
     where = {"portal": client.slug, "dataset": dataset.dataset_id}
-    hits = _hits(client, dataset, version)
+    hits = _hits(client, dataset, version, query.where)
     if hits is not None and rows != hits:
         raise Miscounted(
             f"{rows} features came where the WFS counts {hits}; {_advice(rows, hits, version)}",
@@ -240,10 +277,10 @@ def prove(
             counted=hits,
             **where,
         )
-    records = live_count(client, dataset.dataset_id)
+    records = live_count(client, dataset.dataset_id, query)
     if records is None:
         return None
-    if rows == records == 0 and dataset.records_count:
+    if rows == records == 0 and hidden(client, dataset, query):
         raise AccessDenied(
             f"the portal's WFS shows 0 of the {dataset.records_count} records that its catalog "
             "counts; they are restricted or being republished",
@@ -251,7 +288,8 @@ def prove(
         )
     if rows == records:
         return FeatureProof(rows, records, None, hits)
-    with_geometry = live_count(client, dataset.dataset_id, Query(where=_has_geometry(dataset)))
+    filled = query.narrowed(_has_geometry(dataset))
+    with_geometry = live_count(client, dataset.dataset_id, filled)
     if rows == with_geometry:
         return FeatureProof(rows, records, None, hits, with_geometry)
     raise Miscounted(
@@ -263,9 +301,10 @@ def prove(
     )
 
 
-def _hits(client: Client, dataset: Dataset, version: Version) -> int | None:
+def _hits(client: Client, dataset: Dataset, version: Version, where: str | None) -> int | None:
+    box = box_of(dataset, where, version)
     try:
-        return Wfs(client, version).hits(dataset.dataset_id)
+        return Wfs(client, version).hits(dataset.dataset_id, bbox=box)
     except ServiceException:
         return None
 

@@ -56,6 +56,7 @@ class LayerRequest:
         find_extent: Finds the extent, if the catalog has none and an order of axes is open.
         axis_order: Order of coordinates if their reference system leaves it open.
         received: Called with the size of each piece that arrives, in bytes.
+        within: West, south, east and north of the features to read; all without it.
     """
 
     type_name: str
@@ -64,6 +65,7 @@ class LayerRequest:
     find_extent: Callable[[], Bounds | None] = lambda: None
     axis_order: AxisOrder = "auto"
     received: Callable[[int], object] = lambda size: None
+    within: Bounds | None = None
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class LayerReader:
         """
         rows = 0
         modern = self._wfs.version != "1.1.0"
-        for batch in self._pages(None):
+        within = self._request.within
+        for batch in self._pages(within):
             rows += batch.rows
             if modern:
                 self._seen.add(batch.ids)
@@ -116,7 +119,7 @@ class LayerReader:
             pages, matched = self._requests, self._matched
             if pages > 1:
                 self._require_each_once(rows)
-            hits = self._hits(None)
+            hits = self._hits(within)
             total = matched if hits is None else hits
             if total is not None and 0 < rows < total:
                 yield from self._boxes(Cap(rows, total, pages, counts_all=matched == total))
@@ -135,7 +138,7 @@ class LayerReader:
             if link in followed:
                 raise GmlRefused("the WFS's pages lead in a circle", portal=self._wfs.client.slug)
             followed.add(link)
-            if bbox is None:
+            if bbox == self._request.within:
                 self._require_progress(rows, came, len(followed))
             body = self._wfs.page(link)
 
@@ -218,8 +221,10 @@ class LayerReader:
         """The features that a capped answer left out, from boxes that are small enough."""
         self._require_boxes_can_help(cap)
         rows, fruitless, limit = cap.rows, 0, self._requests + _MOST_REQUESTS
-        extent = self._extent()
-        waiting = deque((box, 1) for box in [*quarters(extent), *around(extent)])
+        within = self._request.within
+        extent = within or self._extent()
+        outside = [] if within else around(extent)
+        waiting = deque((box, 1) for box in [*quarters(extent), *outside])
         while rows < cap.total and waiting and fruitless <= _MOST_FRUITLESS:
             if self._requests >= limit:
                 raise self._too_many(cap)
