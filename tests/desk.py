@@ -16,6 +16,7 @@ from ods_pipeline.sync.landing_request import LandingRequest, LandingResult
 from ods_pipeline.sync.options import Options, RunContext
 from ods_pipeline.sync.outcome import Outcome
 from ods_pipeline.sync.run import Run
+from ods_pipeline.sync.selection import Selection
 from ods_pipeline.warehouse import Warehouse, open_warehouse
 
 FIELDS = [{"name": "code", "type": "text"}, {"name": "n", "type": "int"}]
@@ -42,12 +43,15 @@ class Desk:
         self.folder = folder
         self.lake = Lake.of(folder, Portal(emulator.url).slug)
 
-    def sync(self, *names: str, **options: Any) -> dict[str, Outcome]:
+    def sync(
+        self, *names: str, selection: Selection | None = None, **options: Any
+    ) -> dict[str, Outcome]:
         """Run as the command line does; the requests of this run alone are kept."""
         self.emulator.requests.clear()
         portal = Portal(self.emulator.url)
         context = RunContext(portal, self.lake, Options(**options))
-        outcomes = Run(context, self.warehouse)(names)
+        typed = Selection(names, typed=bool(names))
+        outcomes = Run(context, self.warehouse)(selection or typed)
         assert portal.client.requests_made == len(self.emulator.requests)
         return {outcome.name: outcome for outcome in outcomes}
 

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from ods_pipeline.cli.options import rule_options
+from ods_pipeline.cli.options import rule_options, selection_options
 from ods_pipeline.cli.target import Target
 
 if TYPE_CHECKING:
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.sync.rules import Rules
+    from ods_pipeline.sync.selection import Selection
     from ods_pipeline.warehouse.protocol import Warehouse
 
 
@@ -100,7 +101,7 @@ _axis_order = click.option(
 
 
 @click.command()
-@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@selection_options
 @click.option("--full", is_flag=True, help="Fetch everything, whatever is already landed.")
 @click.option("--verify", is_flag=True, help="Fetch and compare with what is landed; land nothing.")
 @click.option(
@@ -127,7 +128,7 @@ _axis_order = click.option(
 def sync(
     target: Target,
     /,
-    datasets: tuple[str, ...],
+    selection: Selection,
     full: bool,
     verify: bool,
     wait: float,
@@ -137,8 +138,9 @@ def sync(
     """Bring lake and warehouse up to date with the portal.
 
     Reads the catalog, decides which datasets have changed, fetches and proves those, and loads
-    them. Without DATASET: all that hold records. With --features the geographic ones are read
-    through WFS as well, into tables of their own.
+    them. DATASET is an identifier or a pattern such as 'velib-*'; without it: all that hold
+    records. With --features the geographic ones are read through WFS as well, into tables of their
+    own. --exclude and --where choose datasets, --rows and --select what is read of each.
 
     What cannot be proven is not landed: the old rows stay, and the summary says why.
     """
@@ -161,7 +163,7 @@ def sync(
         context = RunContext(session.portal, session.lake, Options(mode, **how))
         with report.progress() as watcher:
             opened = functools.partial(_open_waiting, target.warehouse, wait)
-            outcomes = Run(context, opened, watcher)(datasets)
+            outcomes = Run(context, opened, watcher)(selection)
         summary = report.Summary(
             session.portal.client.address.base,
             outcomes,
@@ -174,14 +176,14 @@ def sync(
 
 
 @click.command()
-@click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+@selection_options
 @_features
 @rule_options
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
 def plan(
     target: Target,
-    datasets: tuple[str, ...],
+    selection: Selection,
     features: bool,
     accept: bool,
     rules: Rules,
@@ -197,7 +199,7 @@ def plan(
 
     with report.errors_as_json(as_json), _session(target) as session:
         options = Options(features=features, accept=accept, rules=rules)
-        steps = preview(RunContext(session.portal, session.lake, options), datasets).steps
+        steps = preview(RunContext(session.portal, session.lake, options), selection).steps
         report.show_plan(steps, session.portal.client.requests_made, as_json=as_json)
     raise SystemExit(any(step.verdict.kind == "unknown" for step in steps))
 

@@ -1,4 +1,4 @@
-"""The options of the command line that say how a portal is trusted.
+"""The options of the command line that say what is chosen, and how a portal is trusted.
 
 Only their values are read here; what follows from them is decided in `sync`.
 """
@@ -11,7 +11,36 @@ from typing import Any
 
 import click
 
-from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.sync.rules import DEFAULT, Rules, TableRules
+from ods_pipeline.sync.selection import Selection
+
+
+def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a command names of datasets and what narrows them; it receives a `selection`."""
+
+    @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
+    @click.option(
+        "--exclude",
+        multiple=True,
+        metavar="GLOB",
+        help="Leave out these datasets: an identifier, or a pattern such as 'archive-*'. May be "
+        "repeated.",
+    )
+    @click.option(
+        "--where",
+        default="",
+        metavar="ODSQL",
+        help="Only datasets whose description in the catalog passes this filter, such as "
+        "\"publisher = 'SNCF'\" or \"keyword = 'transport'\".",
+    )
+    @functools.wraps(command)
+    def with_selection(
+        *args: Any, datasets: Sequence[str], exclude: Sequence[str], where: str, **kwargs: Any
+    ) -> Any:
+        selection = Selection(tuple(datasets), tuple(exclude), where, typed=bool(datasets))
+        return command(*args, selection=selection, **kwargs)
+
+    return with_selection
 
 
 def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -57,6 +86,19 @@ def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
         "freeze (fetch nothing) or quarantine (land the data, leave the table). May be repeated; "
         "DATASET may hold * and ?, and the last that matches counts.",
     )
+    @click.option(
+        "--rows",
+        default="",
+        metavar="ODSQL",
+        help='Only records of the chosen datasets that pass this filter, such as "year >= 2020". '
+        "Another filter, or none, fetches them again.",
+    )
+    @click.option(
+        "--select",
+        default="",
+        metavar="FIELD,...",
+        help="Only these fields of the chosen datasets.",
+    )
     @functools.wraps(command)
     def with_rules(
         *args: Any,
@@ -64,9 +106,18 @@ def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
         max_shrink: float,
         drift: float,
         contracts: Sequence[str],
+        rows: str,
+        select: str,
         **kwargs: Any,
     ) -> Any:
-        rules = Rules(max_trust_days, max_shrink, drift, tuple(map(_contract, contracts)))
+        fields = tuple(filter(None, (name.strip() for name in select.split(","))))
+        rules = Rules(
+            max_trust_days,
+            max_shrink,
+            drift,
+            tuple(map(_contract, contracts)),
+            others=TableRules(where=rows, select=fields),
+        )
         return command(*args, rules=rules, **kwargs)
 
     return with_rules

@@ -42,6 +42,7 @@ from ods_pipeline.sync.options import RunContext
 from ods_pipeline.sync.outcome import display_name
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.planner import PortalPlan, by_priority, prepare
+from ods_pipeline.sync.selection import Selection
 from ods_pipeline.sync.verdict import ALARMING, Kind, Verdict
 from ods_pipeline.warehouse.protocol import Warehouse
 
@@ -109,7 +110,7 @@ def _fetch(
     context: dg.OpExecutionContext, settings: Settings, config: SyncConfig
 ) -> dict[str, Any]:
     work = context_of(context, settings, config.mode, accept=config.accept)
-    plan = prepare(work, config.datasets)
+    plan = prepare(work, Selection(tuple(config.datasets), typed=bool(config.datasets)))
     catalog = settings.selected(plan.datasets)
     instance = context.instance
     for partitions, moved in moves(instance, settings, catalog, own_run=context.run_id):

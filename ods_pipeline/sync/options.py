@@ -15,6 +15,7 @@ from ods_pipeline.portal.exports.export import Format
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.rules import DEFAULT as DEFAULT_RULES
 from ods_pipeline.sync.rules import Rules
+from ods_pipeline.sync.selection import EVERYTHING, Selection
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.gml import AxisOrder
@@ -42,6 +43,7 @@ class Options:
         axis_order: Order of features' coordinates where their reference system leaves it open.
         accept: A person has looked at what is held, and takes it.
         rules: How the portal is trusted.
+        layers: The geographic datasets to read through WFS, of those that the run is about.
         workers: Datasets that are worked on at once. The portal's pace decides how many of them
             are downloaded at once; the others are proven and published meanwhile.
     """
@@ -53,6 +55,7 @@ class Options:
     axis_order: AxisOrder = "auto"
     accept: bool = False
     rules: Rules = DEFAULT_RULES
+    layers: Selection = EVERYTHING
     workers: int = 24
 
     @property

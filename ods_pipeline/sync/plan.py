@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import difflib
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import pyarrow as pa
@@ -20,6 +20,7 @@ from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.extractor import RECORDS, Extractor
 from ods_pipeline.sync.renames import renames
 from ods_pipeline.sync.rules import DEFAULT, Rules
+from ods_pipeline.sync.selection import is_pattern
 from ods_pipeline.sync.verdict import (
     COLUMN_HOLDS,
     Kind,
@@ -126,8 +127,9 @@ class Landed:
 def plan(
     datasets: Iterable[Dataset],
     landed: Landed,
-    names: Sequence[str] = (),
+    names: Collection[str] | None = None,
     *,
+    named: Collection[str] | None = None,
     extractor: Extractor = RECORDS,
     full: bool = False,
     accept: bool = False,
@@ -139,6 +141,7 @@ def plan(
         datasets: The catalog.
         landed: What is landed and held.
         names: Datasets to look at; all of them without it.
+        named: Those of them that a person asks for by name; all of `names` without it.
         extractor: How their rows are fetched. A dataset that it neither fetches nor has fetched is
             left out, unless it was named.
         full: Whether to ignore what is landed.
@@ -151,11 +154,15 @@ def plan(
     clashes = _clashes(catalog, receipts)
     left, current = set(renamed.values()), _current_names(receipts, renamed)
     steps = []
-    for name in sorted(set(names) or {*catalog, *receipts} - (left - set(catalog))):
+    everything = {*catalog, *receipts} - (left - set(catalog))
+    by_name = set(names or ()) if named is None else set(named)
+    for name in sorted(everything if names is None else set(names)):
         dataset, old = catalog.get(name), renamed.get(name, "")
         receipt = None if name in left and not old else receipts.get(old or name)
         applies = dataset is not None and extractor.applies_to(dataset)
-        if extractor.kind == "features" and not (applies or receipt or (dataset and names)):
+        if extractor.kind == "features" and not (
+            applies or receipt or (dataset and name in by_name)
+        ):
             continue
         hold = landed.holds.get((extractor.kind, name))
         way = refused_by(extractor.way, rules.decided(name))
@@ -169,13 +176,19 @@ def plan(
             columns = landed.columns(old or name)
             decided = _apply_contract(decided, columns, dataset, extractor, rules, accepted)
         elif decided.kind is Kind.UNKNOWN:
-            decided = Verdict(Kind.UNKNOWN, f"{decided.reason}{_hint(name, catalog, current)}")
+            hint = _hint(name, catalog, current)
+            decided = Verdict(
+                Kind.UNKNOWN,
+                "no dataset of the portal has such a name"
+                if is_pattern(name)
+                else f"{decided.reason}{hint}",
+            )
         if dataset and not applies:
             decided = Verdict(Kind.NO_GEOMETRY, _without_geometry(receipt))
         steps.append(
-            Planned(extractor, name, dataset, receipt, decided, bool(names), old, hold, way=way)
+            Planned(extractor, name, dataset, receipt, decided, name in by_name, old, hold, way=way)
         )
-    return steps if names or full else _spread(steps, rules)
+    return steps if by_name or full else _spread(steps, rules)
 
 
 def _apply_contract(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 
 from ods_pipeline.dataset import Dataset
-from ods_pipeline.errors import DatasetNotFound, OdsPipelineError
+from ods_pipeline.errors import ConfigurationError, DatasetNotFound, OdsPipelineError
 from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds
 from ods_pipeline.lake.lake import PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
@@ -19,6 +19,7 @@ from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.options import Mode, RunContext
 from ods_pipeline.sync.plan import Landed, Planned, plan
 from ods_pipeline.sync.renames import follow_all
+from ods_pipeline.sync.selection import EVERYTHING, Selection, is_pattern
 
 Receipts = Mapping[PartitionKind, dict[str, Receipt]]
 
@@ -43,28 +44,30 @@ class PortalPlan:
         return {step.dataset_id: step.missing for step in self.steps if step.missing}
 
 
-def preview(context: RunContext, names: Sequence[str] = ()) -> PortalPlan:
+def preview(context: RunContext, selection: Selection = EVERYTHING) -> PortalPlan:
     """Plan a run over a portal, and touch nothing.
 
     Args:
         context: What the run works with.
-        names: Datasets to look at; all of them without it.
+        selection: Which datasets to look at.
 
     Raises:
         PortalError: The portal does not give its catalog.
     """
     datasets = catalog_of(context.portal, context.lake)
-    return PortalPlan(datasets, _steps(context, datasets, _receipts(context), names))
+    receipts = _receipts(context)
+    chosen = _chosen(context, selection, datasets, receipts)
+    return PortalPlan(datasets, _steps(context, datasets, receipts, chosen))
 
 
-def prepare(context: RunContext, names: Sequence[str] = ()) -> PortalPlan:
+def prepare(context: RunContext, selection: Selection = EVERYTHING) -> PortalPlan:
     """Plan a run over a portal, rename partitions as the portal has, and land the catalog.
 
     A run that only compares renames and lands nothing.
 
     Args:
         context: What the run works with.
-        names: Datasets to look at; all of them without it.
+        selection: Which datasets to look at.
 
     Raises:
         Unproven: The catalog lists hardly any of the datasets that it listed before.
@@ -72,14 +75,15 @@ def prepare(context: RunContext, names: Sequence[str] = ()) -> PortalPlan:
         LakeError: The data folder cannot be written.
     """
     if context.options.verifies:
-        return preview(context, names)
-    datasets = _trusted_catalog(context, names)
+        return preview(context, selection)
+    datasets = _trusted_catalog(context, selection)
     receipts = _receipts(context)
-    formerly = follow_all(context.lake, datasets, receipts, names)
-    wanted = names and [*names, *(name for _, name in formerly)]
-    steps = _steps(context, datasets, receipts, wanted)
+    chosen = _chosen(context, selection, datasets, receipts)
+    formerly = follow_all(context.lake, datasets, receipts, [*(chosen.names or ())])
+    followed = {name for _, name in formerly}
+    steps = _steps(context, datasets, receipts, chosen.with_names(followed))
     steps = [replace(step, formerly=formerly.get(step.partition, "")) for step in steps]
-    if not _accepts_catalog(context, names):
+    if not _accepts_catalog(context, selection):
         steps = with_missing(context.portal, steps)
     plan = PortalPlan(datasets, steps, formerly)
     if not plan.missing:
@@ -110,12 +114,60 @@ def plan_partitions(
         receipts = lake.receipts(kind)
         if not context.options.verifies:
             formerly = follow_all(lake, datasets, {kind: receipts}, [*names])
+    chosen = _Chosen(frozenset(names), frozenset(names))
     steps = [
         # Nobody typed these names: what cannot be landed is held or skipped, as among all datasets.
         replace(step, named=False, formerly=formerly.get(step.partition, step.formerly))
-        for step in _plan(context, extractor, datasets, receipts, read_holds(lake), [*names])
+        for step in _plan(context, extractor, datasets, receipts, read_holds(lake), chosen)
     ]
     return by_priority(with_missing(context.portal, steps))
+
+
+@dataclass(frozen=True)
+class _Chosen:
+    """The datasets of a selection.
+
+    Attributes:
+        names: Which they are; None for all.
+        named: Those that are asked for by their full names.
+    """
+
+    names: frozenset[str] | None = None
+    named: frozenset[str] = frozenset()
+
+    def with_names(self, more: Collection[str]) -> _Chosen:
+        """The same and the new names of those that were renamed."""
+        if self.names is None:
+            return self
+        asked = self.named | frozenset(more) if self.named else self.named
+        return _Chosen(self.names | frozenset(more), asked)
+
+
+def _chosen(
+    context: RunContext, selection: Selection, datasets: Sequence[Dataset], receipts: Receipts
+) -> _Chosen:
+    """The datasets that a selection stands for; a filter of the catalog costs one request.
+
+    Raises:
+        ConfigurationError: No dataset passes the filter.
+    """
+    if selection.whole:
+        return _Chosen()
+    listed = {dataset.dataset_id for dataset in datasets}
+    there = listed.union(*receipts.values())
+    matching: set[str] | None = None
+    if selection.where:
+        matching = {item.dataset_id for item in context.portal.datasets(selection.where)}
+        if not matching:
+            raise ConfigurationError(
+                f"no dataset of {context.portal.slug} passes the filter {selection.where!r}; "
+                f"`ods-pipeline catalog --where` shows what does"
+            )
+        # What the catalog no longer lists cannot pass, and is still to be looked after.
+        matching |= there - listed
+    names = selection.names(there, matching)
+    exact = {name for name in selection.include if selection.typed and not is_pattern(name)}
+    return _Chosen(frozenset(names), frozenset(exact & names | selection.unmatched(there)))
 
 
 def by_priority(steps: Iterable[Planned]) -> list[Planned]:
@@ -123,17 +175,17 @@ def by_priority(steps: Iterable[Planned]) -> list[Planned]:
     return sorted(steps, key=lambda step: step.priority)
 
 
-def _trusted_catalog(context: RunContext, names: Sequence[str]) -> list[Dataset]:
+def _trusted_catalog(context: RunContext, selection: Selection) -> list[Dataset]:
     datasets = catalog_of(context.portal, context.lake)
     before = receipt(context.lake.catalog)
-    if before and not _accepts_catalog(context, names):
+    if before and not _accepts_catalog(context, selection):
         require_most(context.portal.slug, before.rows, len(datasets))
     return datasets
 
 
-def _accepts_catalog(context: RunContext, names: Sequence[str]) -> bool:
+def _accepts_catalog(context: RunContext, selection: Selection) -> bool:
     """Whether a person accepts the catalog: who accepts a dataset by name has not looked at it."""
-    return context.options.accept and not names
+    return context.options.accept and not selection.typed
 
 
 def _described(
@@ -144,7 +196,7 @@ def _described(
             return [context.portal.dataset(names[0])]
         except DatasetNotFound:
             pass  # The catalog says whether it was withdrawn or renamed.
-    return _trusted_catalog(context, names)
+    return _trusted_catalog(context, Selection(tuple(names), typed=True))
 
 
 def _receipts(context: RunContext) -> dict[PartitionKind, dict[str, Receipt]]:
@@ -153,13 +205,14 @@ def _receipts(context: RunContext) -> dict[PartitionKind, dict[str, Receipt]]:
 
 
 def _steps(
-    context: RunContext, datasets: Sequence[Dataset], receipts: Receipts, names: Sequence[str]
+    context: RunContext, datasets: Sequence[Dataset], receipts: Receipts, chosen: _Chosen
 ) -> list[Planned]:
     holds = read_holds(context.lake)
     return [
         step
         for extractor in context.options.extractors
-        for step in _plan(context, extractor, datasets, receipts[extractor.kind], holds, names)
+        for step in _plan(context, extractor, datasets, receipts[extractor.kind], holds, chosen)
+        if extractor.kind == "records" or context.options.layers.has(step.dataset_id)
     ]
 
 
@@ -169,13 +222,14 @@ def _plan(
     datasets: Iterable[Dataset],
     receipts: Mapping[str, Receipt],
     holds: Mapping[PartitionKey, Hold],
-    names: Sequence[str],
+    chosen: _Chosen,
 ) -> list[Planned]:
     lake, options = context.lake, context.options
     return plan(
         datasets,
         Landed(receipts, holds, partial(lake.columns, extractor.kind)),
-        names,
+        chosen.names,
+        named=chosen.named,
         extractor=extractor,
         full=options.mode is Mode.full,
         accept=options.accept,

@@ -25,6 +25,7 @@ from ods_pipeline.sync.outcome import (
 )
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.planner import by_priority, prepare
+from ods_pipeline.sync.selection import EVERYTHING, Selection
 from ods_pipeline.sync.update import update_dataset
 
 _LANDED = SOUND - {"unchanged"}
@@ -72,15 +73,15 @@ class Run:
             else None
         )
 
-    def __call__(self, names: Sequence[str] = ()) -> list[Outcome]:
-        """Run, and return what came of each dataset.
+    def __call__(self, selection: Selection = EVERYTHING) -> list[Outcome]:
+        """Run over some datasets, or all, and return what came of each.
 
         Raises:
             OdsPipelineError: The run as a whole is impossible; a dataset's failure is an outcome.
         """
         if self._loader:
             self._loader.reach()
-        plan = prepare(self._context, names)
+        plan = prepare(self._context, selection)
         if self._loader:
             self._loader.begin(first=plan.formerly)
         fetched = [step for step in plan.steps if self._fetches(step)]
@@ -91,7 +92,7 @@ class Run:
         for step, outcome in self._fetched(by_priority(fetched)):
             # Another run may have landed it since the plan.
             self._load(step, outcome, fresh=True)
-        if not names:
+        if selection.whole:
             kinds = {extractor.kind for extractor in self._options.extractors}
             self._changes |= forgotten(read_holds(self._lake), plan.steps, kinds)
         self._finish()

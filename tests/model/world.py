@@ -16,6 +16,7 @@ from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.options import Options, RunContext
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.run import Run
+from ods_pipeline.sync.selection import Selection
 from ods_pipeline.warehouse import open_warehouse
 from tests.crashes.nursery import Nursery, Task
 from tests.model.judge import Judge, Sight, damaged
@@ -69,7 +70,9 @@ class World:
         portal.client._unit, portal.client._patience = 0.002, 0
         lake = Lake(self.root)
         try:
-            outcomes = Run(RunContext(portal, lake, Options(**options)), self._warehouse)(names)
+            outcomes = Run(RunContext(portal, lake, Options(**options)), self._warehouse)(
+                Selection(names, typed=bool(names))
+            )
         except OdsPipelineError as error:
             self.log.append(f"stopped: {error}")
             return self._untouched(before, f"stopped: {error}", calm=calm and not names)

@@ -15,6 +15,7 @@ from ods_pipeline.sync.options import RunContext
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.run import Run, Watcher
+from ods_pipeline.sync.selection import Selection
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, rows, world
 from tests.desk import Desk
 
@@ -96,7 +97,7 @@ def test_labels_follow_where_another_run_landed_the_data_meanwhile(
             land(Portal(portal.url), LandingRequest(before), desk.lake)
 
     context = RunContext(Portal(portal.url), desk.lake)
-    outcomes = Run(context, desk.warehouse, Another())(["trees"])
+    outcomes = Run(context, desk.warehouse, Another())(Selection(("trees",), typed=True))
     assert [outcome.action for outcome in outcomes] == ["described anew"]
     schema = pq.read_schema(desk.lake.partition("records", "trees"))
     assert schema.field("people").metadata[b"label"] == b"Population"

@@ -1,0 +1,75 @@
+"""Which datasets of a portal a run is about: names and patterns, and a filter of the catalog.
+
+Pure: reading the catalog, and asking the portal what its filter lets through, is done in `planner`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from fnmatch import fnmatchcase
+
+_WILDCARDS = frozenset("*?[")
+
+
+def is_pattern(name: str) -> bool:
+    """Whether a name stands for many: no identifier of a dataset holds such a character."""
+    return not _WILDCARDS.isdisjoint(name)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some datasets of a portal; all of them by default.
+
+    Attributes:
+        include: Identifiers, or patterns with `*`, `?` and `[…]`; all datasets without it.
+        exclude: The same, of datasets to leave out.
+        where: ODSQL filter of the catalog, such as `publisher = 'SNCF'`.
+        typed: Whether a person asks for these now: what is asked for by its full name and cannot
+            be landed is a failure then, and not merely left out.
+    """
+
+    include: tuple[str, ...] = ()
+    exclude: tuple[str, ...] = ()
+    where: str = ""
+    typed: bool = False
+
+    @property
+    def whole(self) -> bool:
+        """Whether it is all of the portal."""
+        return not (self.include or self.exclude or self.where)
+
+    def has(self, name: str) -> bool:
+        """Whether a dataset is one of these by its name."""
+        chosen = not self.include or _matches(name, self.include)
+        return chosen and not _matches(name, self.exclude)
+
+    def names(self, available: Iterable[str], matching: Collection[str] | None) -> set[str]:
+        """The datasets that it stands for, and what it asks for in vain.
+
+        Args:
+            available: The datasets that the portal lists, and those that are landed.
+            matching: Those that `where` lets through; None without it.
+        """
+        there = set(available)
+        chosen = {name for name in there if self.has(name)}
+        if matching is not None:
+            chosen &= set(matching)
+        return chosen | self.unmatched(there)
+
+    def unmatched(self, available: Collection[str]) -> set[str]:
+        """The names and patterns that no dataset has."""
+        return {
+            name
+            for name in self.include
+            if name not in available
+            and not (is_pattern(name) and any(fnmatchcase(one, name) for one in available))
+            and not _matches(name, self.exclude)
+        }
+
+
+EVERYTHING = Selection()
+
+
+def _matches(name: str, patterns: Iterable[str]) -> bool:
+    return any(name == pattern or fnmatchcase(name, pattern) for pattern in patterns)
