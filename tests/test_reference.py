@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from ods_pipeline.dagster import checks
-from ods_pipeline.dagster.attributes import Layers
 from ods_pipeline.dagster.events import summary_failure
 from ods_pipeline.dagster.resources import failure
 from ods_pipeline.dagster.results import Loaded, Updated
@@ -23,6 +22,7 @@ from ods_pipeline.emulator import Emulator
 from ods_pipeline.errors import HeldBack, OdsPipelineError, QuotaExhausted
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.catalog.catalog import SCHEMA
+from ods_pipeline.sync.configuration import LayerChoice
 from ods_pipeline.sync.extractor import FEATURES
 from ods_pipeline.sync.landing_request import LandingResult
 from ods_pipeline.sync.plan import Planned
@@ -57,7 +57,7 @@ def there(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     with Emulator(sample=False) as portal:
         publish(portal, "trees", "roads")
         folder = tmp_path_factory.mktemp("reference")
-        with world(folder, portal, features=Layers(include=["*"])) as made:
+        with world(folder, portal, features=LayerChoice(include=["*"])) as made:
             made.look()
             made.run("records", "table", over="trees")
             made.run("features", "layer", over="trees")

@@ -10,11 +10,10 @@ import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from fnmatch import fnmatchcase
 
 import dagster as dg
 
-from ods_pipeline.dagster.attributes import Layers, PortalAttributes, Selection
+from ods_pipeline.dagster.attributes import PortalAttributes
 from ods_pipeline.dagster.credentials import OAuth2Resource, application, from_environment
 from ods_pipeline.dagster.env import FromEnv, env_ref
 from ods_pipeline.dataset import Dataset
@@ -93,16 +92,7 @@ class Settings:
 
     def options(self, mode: Mode = Mode.incremental, *, accept: bool = False) -> Options:
         """How a run is made."""
-        features = self.attributes.features
-        return Options(
-            mode,
-            self.attributes.format,
-            bool(features.include),
-            features.version,
-            features.axis_order,
-            accept,
-            self.rules,
-        )
+        return self.attributes.options(mode, accept=accept)
 
     @property
     def extractors(self) -> tuple[Extractor, ...]:
@@ -140,7 +130,7 @@ class Settings:
 
     def selects(self, dataset_id: str) -> bool:
         """Whether a dataset is one to keep."""
-        return _matches(dataset_id, self.attributes.datasets)
+        return self.attributes.selection.has(dataset_id)
 
     def selected(self, datasets: Iterable[Dataset]) -> dict[str, Dataset]:
         """The datasets to keep, by identifier, except those that cannot be a partition's key."""
@@ -165,15 +155,8 @@ class Settings:
         return {
             name: item
             for name, item in catalog.items()
-            if extractor.applies_to(item) and _matches(name, self.attributes.features)
+            if extractor.applies_to(item) and self.attributes.layers.has(name)
         }
-
-
-def _matches(dataset_id: str, selection: Selection | Layers) -> bool:
-    def any_of(patterns: Iterable[str]) -> bool:
-        return any(fnmatchcase(dataset_id, pattern) for pattern in patterns)
-
-    return any_of(selection.include) and not any_of(selection.exclude)
 
 
 def loadable(dataset: Dataset) -> bool:
@@ -202,6 +185,9 @@ def settings_of(attributes: PortalAttributes) -> Settings:
     name = attributes.name or default_name
     if not name.isascii() or not name.replace("_", "a").isalnum():
         raise ConfigurationError(f"the name {name!r} has other characters than letters, digits, _")
+    seconds = attributes.sensor.minimum_interval_seconds
+    if seconds < 0:
+        raise ConfigurationError(f"minimum_interval_seconds is {seconds}: give 0 or more")
     warehouse = public_url(attributes.warehouse)
     if warehouse != attributes.warehouse:
         raise ConfigurationError(
@@ -212,8 +198,8 @@ def settings_of(attributes: PortalAttributes) -> Settings:
         address,
         name,
         attributes,
-        attributes.sensor.minimum_interval_seconds or (SECONDS if given else EMULATOR_SECONDS),
-        attributes.trust.rules(attributes.tables),
+        seconds or (SECONDS if given else EMULATOR_SECONDS),
+        attributes.rules(),
         api_key,
         oauth2,
     )

@@ -25,7 +25,7 @@ CONTRACTS: tuple[Contract, ...] = get_args(Contract)
 BAD_VALUES: tuple[BadValues, ...] = get_args(BadValues)
 
 _FEWEST_DEEP_CHECKS = 20
-_LONGEST_TRUST = 36_500
+LONGEST_TRUST = 36_500
 
 
 @dataclass(frozen=True)
@@ -127,8 +127,8 @@ class Rules:
         Raises:
             ConfigurationError: A number is out of its range, or there is no such contract.
         """
-        if not 0 <= self.trust_days <= _LONGEST_TRUST:
-            message = f"{self.trust_days} days of trust: give 0 to {_LONGEST_TRUST}"
+        if not 0 <= self.trust_days <= LONGEST_TRUST:
+            message = f"{self.trust_days} days of trust: give 0 to {LONGEST_TRUST}"
             raise ConfigurationError(message)
         _require_percentage("shrink", self.shrink)
         _require_percentage("drift", self.drift)
@@ -202,8 +202,13 @@ class Rules:
         return max(_FEWEST_DEEP_CHECKS, 2 * math.ceil(landed / self.trust_days))
 
 
+def is_percentage(value: float) -> bool:
+    """Whether a number can be a percentage of rows."""
+    return 0 <= value <= 100
+
+
 def _require_percentage(name: str, percent: float) -> None:
-    if not 0 <= percent <= 100:
+    if not is_percentage(percent):
         raise ConfigurationError(f"{name} is {percent}: give a percentage, 0 to 100")
 
 

@@ -25,6 +25,7 @@ class Selection:
         include: Identifiers, or patterns with `*`, `?` and `[…]`; all datasets without it.
         exclude: The same, of datasets to leave out.
         where: ODSQL filter of the catalog, such as `publisher = 'SNCF'`.
+        always: Identifiers of datasets that are chosen whatever the others say.
         typed: Whether a person asks for these now: what is asked for by its full name and cannot
             be landed is a failure then, and not merely left out.
     """
@@ -32,6 +33,7 @@ class Selection:
     include: tuple[str, ...] = ()
     exclude: tuple[str, ...] = ()
     where: str = ""
+    always: tuple[str, ...] = ()
     typed: bool = False
 
     @property
@@ -42,7 +44,7 @@ class Selection:
     def has(self, name: str) -> bool:
         """Whether a dataset is one of these by its name."""
         chosen = not self.include or _matches(name, self.include)
-        return chosen and not _matches(name, self.exclude)
+        return name in self.always or (chosen and not _matches(name, self.exclude))
 
     def names(self, available: Iterable[str], matching: Collection[str] | None) -> set[str]:
         """The datasets that it stands for, and what it asks for in vain.
@@ -54,17 +56,16 @@ class Selection:
         there = set(available)
         chosen = {name for name in there if self.has(name)}
         if matching is not None:
-            chosen &= set(matching)
+            chosen &= {*matching, *self.always}
         return chosen | self.unmatched(there)
 
     def unmatched(self, available: Collection[str]) -> set[str]:
         """The names and patterns that no dataset has."""
+        asked = {name for name in self.include if not _matches(name, self.exclude)}
         return {
             name
-            for name in self.include
-            if name not in available
-            and not (is_pattern(name) and any(fnmatchcase(one, name) for one in available))
-            and not _matches(name, self.exclude)
+            for name in asked.union(self.always)
+            if not any(name == one or fnmatchcase(one, name) for one in available)
         }
 
 

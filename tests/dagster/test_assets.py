@@ -4,12 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from ods_pipeline.dagster.attributes import Trust
 from ods_pipeline.dagster.checks import proof_figures
 from ods_pipeline.dagster.resources import failure
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import Unproven, WarehouseLocked
 from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.sync.configuration import Trust
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, rows, value, world
 
 pytestmark = pytest.mark.filterwarnings(

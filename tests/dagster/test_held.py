@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from ods_pipeline.dagster.attributes import Trust
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.lake.holds import read_holds
+from ods_pipeline.sync.configuration import Trust
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, rows, value, world
 
 pytestmark = pytest.mark.filterwarnings(

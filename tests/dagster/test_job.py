@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from ods_pipeline.dagster.attributes import Selection
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import (
     HeldBack,
@@ -17,6 +16,7 @@ from ods_pipeline.errors import (
     ServiceException,
     TypeMismatch,
 )
+from ods_pipeline.sync.configuration import DatasetChoice
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -45,7 +45,7 @@ def test_an_error_is_the_same_after_its_way_from_step_to_step(error: OdsPipeline
 @pytest.fixture
 def synced(tmp_path: Path, portal: Emulator) -> Iterator[World]:
     publish(portal, "trees", "roads", "old")
-    with world(tmp_path, portal, datasets=Selection(exclude=["old"])) as there:
+    with world(tmp_path, portal, datasets=DatasetChoice(exclude=["old"])) as there:
         assert there.sync().success
         there.sent()
         yield there

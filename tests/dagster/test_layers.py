@@ -7,9 +7,9 @@ import dagster as dg
 import geopandas as gpd
 import pytest
 
-from ods_pipeline.dagster.attributes import Layers
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.lake.holds import read_holds
+from ods_pipeline.sync.configuration import LayerChoice
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -24,7 +24,7 @@ def layered(tmp_path: Path, portal: Emulator) -> Iterator[World]:
     publish(portal, "trees", "roads", "private")
     flat = [{key: row[key] for key in ("code", "people")} for row in RECORDS]
     portal.publish("prices", fields=FLAT, records=flat)
-    with world(tmp_path, portal, features=Layers(include=["*"], exclude=["private"])) as there:
+    with world(tmp_path, portal, features=LayerChoice(include=["*"], exclude=["private"])) as there:
         yield there
 
 

@@ -18,11 +18,11 @@ import pytest
 from dagster._core.remote_representation.external_data import RepositorySnap
 from dagster_shared.serdes import serialize_value
 
-from ods_pipeline.dagster.attributes import Layers
 from ods_pipeline.dagster.credentials import OAuth2Resource
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.store import default_file
 from ods_pipeline.portal.http.address import Address
+from ods_pipeline.sync.configuration import LayerChoice
 from tests.dagster.world import World, settings_for
 from tests.place import KEY, SECRET, TOKENS, Place, echo, settled
 from tests.servers import project
@@ -58,7 +58,7 @@ def dagster(place: Place, url: str, kind: str) -> Iterator[World]:
         url,
         name="demo",
         data_dir=str(place.folder / "data"),
-        features=Layers(include=["*"]),
+        features=LayerChoice(include=["*"]),
         **IN_DAGSTER[kind],
     )
     store = place.folder / "dagster"

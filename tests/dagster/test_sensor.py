@@ -12,11 +12,11 @@ from dagster._core.execution.backfill import BulkActionStatus, PartitionBackfill
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ods_pipeline.dagster.attributes import Selection
 from ods_pipeline.dagster.partitions import Moves, difference, removable
 from ods_pipeline.dagster.sensor import EVENTS_PER_TICK, Cursor, report, version_of
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator, Fault
+from ods_pipeline.sync.configuration import DatasetChoice
 from ods_pipeline.sync.rules import Rules
 from tests.dagster.world import World, publish, reason, settings_for, world
 
@@ -208,7 +208,10 @@ def test_a_person_accepts_a_catalog_that_lost_most_of_its_datasets_in_the_job(
 
 def test_settings_that_leave_out_most_datasets_are_no_loss(crowded: World, tmp_path: Path) -> None:
     crowded.settings = settings_for(
-        crowded.portal.url, name="demo", data_dir=str(tmp_path), datasets=Selection(include=["d7"])
+        crowded.portal.url,
+        name="demo",
+        data_dir=str(tmp_path),
+        datasets=DatasetChoice(include=["d7"]),
     )
     crowded.__post_init__()
     crowded.look()
@@ -264,7 +267,7 @@ def test_datasets_that_the_settings_leave_out_are_not_reported(
 ) -> None:
     publish(portal, "trees", "trees-old", "roads")
     with world(
-        tmp_path, portal, datasets=Selection(include=["tr*", "nothing"], exclude=["*-old"])
+        tmp_path, portal, datasets=DatasetChoice(include=["tr*", "nothing"], exclude=["*-old"])
     ) as there:
         there.look()
         assert there.partitions == {"trees"}

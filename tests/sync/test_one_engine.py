@@ -6,9 +6,9 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from ods_pipeline.dagster.attributes import Trust
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.sync.configuration import Trust
 from ods_pipeline.sync.landing import land
 from ods_pipeline.sync.landing_request import LandingRequest
 from ods_pipeline.sync.options import RunContext

@@ -1,0 +1,245 @@
+"""What a user configures of portals: one model for `ods-pipeline.toml` and for Dagster's YAML.
+
+Every field says what it is for, and these descriptions are what schemas, help and pages show. Files
+and YAML are read in `cli` and `dagster`; what follows from the values is decided elsewhere in
+`sync`. Only those who configure something pay for importing this: pydantic is slow to load.
+"""
+
+from __future__ import annotations
+
+from glob import escape
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from ods_pipeline.sync.options import Mode, Options
+from ods_pipeline.sync.rules import (
+    DEFAULT,
+    LONGEST_TRUST,
+    BadValues,
+    Rules,
+    TableRules,
+    is_percentage,
+)
+from ods_pipeline.sync.selection import Selection
+from ods_pipeline.warehouse.protocol import Contract
+
+# For editors alone: Dagster takes no constraints in the annotations of a block.
+_PERCENT: dict[str, Any] = {"minimum": 0, "maximum": 100}
+
+
+class Configured(BaseModel):
+    """A block of a configuration; a key that it does not know is an error."""
+
+    # Errors must not repeat what may be a secret in the wrong place.
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def _percentage(value: float | None) -> float | None:
+    if value is not None and not is_percentage(value):
+        raise ValueError(f"{value} is no percentage: give 0 to 100")
+    return value
+
+
+class DatasetChoice(Configured):
+    """Which datasets to keep: identifiers, or patterns with `*`, `?` and `[…]`."""
+
+    include: list[str] = Field(
+        default=["*"],
+        description="Datasets to keep. Without it all of the portal, or those under `tables` where "
+        "there are some.",
+    )
+    exclude: list[str] = Field(default=[], description="Datasets to leave out all the same.")
+    where: str = Field(
+        default="",
+        description="ODSQL filter of the catalog, such as `publisher = 'SNCF'`; only what passes "
+        "it is kept.",
+    )
+
+
+class LayerChoice(Configured):
+    """Which geographic datasets to read through WFS as well: identifiers, or patterns."""
+
+    include: list[str] = Field(default=[], description="Geographic datasets to read; none without.")
+    exclude: list[str] = Field(default=[], description="Datasets to leave out all the same.")
+    version: Literal["1.1.0", "2.0.0"] = Field(
+        default="1.1.0",
+        description="Version of WFS; 2.0.0 can split a layer that comes in part.",
+    )
+    axis_order: Literal["auto", "latlon", "lonlat"] = Field(
+        default="auto",
+        description="Order of coordinates where the srsName leaves it open; auto decides.",
+    )
+
+
+class TableChoice(Configured):
+    """What is decided for one dataset."""
+
+    where: str = Field(
+        default="",
+        description="ODSQL filter of its records, such as `year >= 2020`; another filter fetches "
+        "the dataset again.",
+    )
+    select: list[str] = Field(default=[], description="Fields to read; all without it.")
+    lang: str = Field(
+        default="", description="Language of texts in `where` that depend on one, such as `fr`."
+    )
+    timezone: str = Field(
+        default="",
+        description="Time zone of date functions in `where`, such as `Europe/Paris`; landed "
+        "moments stay UTC.",
+    )
+    types: dict[str, str] = Field(
+        default={},
+        description="Types to read fields as instead of the declared ones: name of the field to "
+        "text, int, double, date, datetime, boolean, geo_point_2d, geo_shape, file or json_blob.",
+    )
+    bad_values: BadValues = Field(
+        default="refuse",
+        description="Values that are not of their field's type: refuse refuses the dataset, null "
+        "lands the others and keeps these in a file beside the partition.",
+    )
+    contract: Contract | None = Field(
+        default=None, description="As `trust: schema_contract`, for this dataset."
+    )
+    drift: float | None = Field(
+        default=None,
+        description="As `trust: drift`, for this dataset.",
+        json_schema_extra=_PERCENT,
+    )
+
+    _drift_is_possible = field_validator("drift")(_percentage)
+
+    def rules(self) -> TableRules:
+        """The same as the engine has it.
+
+        Raises:
+            ConfigurationError: There is no such type.
+        """
+        return TableRules(
+            self.bad_values,
+            self.types,
+            self.drift,
+            self.where,
+            tuple(self.select),
+            self.lang,
+            self.timezone,
+        )
+
+
+class Trust(Configured):
+    """How long and how far the portal is trusted, and which changes of fields are followed."""
+
+    max_trust_days: int = Field(
+        default=DEFAULT.trust_days,
+        json_schema_extra={"minimum": 0},
+        description="Days after which a dataset whose date never moves is compared by its content; "
+        "0 compares every day.",
+    )
+    max_shrink: float = Field(
+        default=DEFAULT.shrink,
+        json_schema_extra=_PERCENT,
+        description="Percent of its rows that a dataset may lose at once; beyond that the old rows "
+        "stay until a person accepts the new ones.",
+    )
+    drift: float = Field(
+        default=DEFAULT.drift,
+        json_schema_extra=_PERCENT,
+        description="Percent by which a dataset that is republished while it is read may differ "
+        "from the portal's count; 0 accepts none.",
+    )
+    schema_contract: Contract = Field(
+        default="evolve",
+        description="When fields are added, removed or retyped: evolve lets the table follow, "
+        "freeze fetches nothing, quarantine lands the data and leaves the table.",
+    )
+    schema_exceptions: dict[str, Contract] = Field(
+        default={},
+        description="The same for some datasets: identifier, or pattern with `*` and `?`, to "
+        "contract; the last that matches counts.",
+    )
+
+    _percentages_are_possible = field_validator("max_shrink", "drift")(_percentage)
+
+    @field_validator("max_trust_days")
+    @classmethod
+    def _days_are_possible(cls, days: int) -> int:
+        if not 0 <= days <= LONGEST_TRUST:
+            raise ValueError(f"{days} days are impossible: give 0 to {LONGEST_TRUST}")
+        return days
+
+
+class PortalConfiguration(Configured):
+    """One portal: where it is, what to keep of it, and how far it is trusted."""
+
+    portal: str = Field(
+        default="", description="Domain or URL; without it ODS_PORTAL's, else the emulator's."
+    )
+    datasets: DatasetChoice = Field(default=DatasetChoice(), description="Which datasets to keep.")
+    features: LayerChoice = Field(
+        default=LayerChoice(), description="Which geographic datasets to read through WFS as well."
+    )
+    format: Literal["parquet", "csv"] = Field(
+        default="parquet", description="Export to read first."
+    )
+    trust: Trust = Field(
+        default=Trust(), description="How far the portal is trusted without asking a person."
+    )
+    tables: dict[str, TableChoice] = Field(
+        default={},
+        description="What is decided for single datasets, by identifier. These are always kept; "
+        "where `datasets` is not given, they are all that is kept.",
+    )
+    api_key_in_query: bool = Field(
+        default=False, description="Send the key in the URL, for proxies that lose its header."
+    )
+
+    @property
+    def selection(self) -> Selection:
+        """The datasets to keep."""
+        given = "datasets" in self.model_fields_set
+        names = tuple(self.tables)
+        if not given and names:
+            return Selection(names)
+        chosen = self.datasets
+        include = () if chosen.include == ["*"] else tuple(chosen.include)
+        return Selection(include, tuple(chosen.exclude), chosen.where, always=names)
+
+    @property
+    def layers(self) -> Selection:
+        """The geographic datasets to read through WFS, of those that are kept."""
+        return Selection(tuple(self.features.include), tuple(self.features.exclude))
+
+    def rules(self) -> Rules:
+        """How the portal is trusted.
+
+        Raises:
+            ConfigurationError: One of them is out of its range.
+        """
+        trust, tables = self.trust, self.tables
+        own = {name: item.contract for name, item in tables.items()}
+        contracts = (
+            ("*", trust.schema_contract),
+            *trust.schema_exceptions.items(),
+            *((escape(name), contract) for name, contract in own.items() if contract),
+        )
+        decided = {name: item.rules() for name, item in tables.items()}
+        return Rules(trust.max_trust_days, trust.max_shrink, trust.drift, contracts, decided)
+
+    def options(self, mode: Mode = Mode.incremental, *, accept: bool = False) -> Options:
+        """How a run over the portal is made.
+
+        Raises:
+            ConfigurationError: A rule is out of its range.
+        """
+        features = self.features
+        return Options(
+            mode,
+            self.format,
+            bool(features.include),
+            features.version,
+            features.axis_order,
+            accept,
+            self.rules(),
+            self.layers,
+        )
