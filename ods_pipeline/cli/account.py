@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import click
 
 from ods_pipeline.cli.commands import status_of
-from ods_pipeline.cli.target import Target
+from ods_pipeline.cli.target import Target, Targets
 from ods_pipeline.errors import ConfigurationError, OdsPipelineError
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ def _address(target: Target) -> Address:
 )
 @click.pass_obj
 def login(
-    target: Target,
+    targets: Targets,
     redirect_uri: str,
     no_browser: bool,
     timeout: int,
@@ -79,6 +79,7 @@ def login(
     from ods_pipeline.cli.login import log_in
     from ods_pipeline.cli.loopback import listen_address
 
+    target = targets.one
     listen_at, address = listen_address(redirect_uri), _address(target)
     application = target.access.application(
         address, target.data_dir, client_auth=client_auth, pkce=pkce
@@ -117,12 +118,13 @@ def _ended_unless_kept(store: TokenStore, began: float, status: int) -> None:
 
 @click.command()
 @click.pass_obj
-def logout(target: Target) -> None:
+def logout(targets: Targets) -> None:
     """Forget the login that `ods-pipeline login` has kept.
 
     The portal is not told: the documents name no way to. The consent itself is withdrawn on the
     portal's account page.
     """
+    target = targets.one
     address = _address(target)
     application = target.access.application(address, target.data_dir)
     store = application.store(address)
@@ -139,7 +141,7 @@ def logout(target: Target) -> None:
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
-def whoami(target: Target, as_json: bool) -> None:
+def whoami(targets: Targets, as_json: bool) -> None:
     """Say whom the portal takes you for, and until when.
 
     Shows the kind of credentials, where a login is kept, and how many datasets the portal shows
@@ -149,6 +151,7 @@ def whoami(target: Target, as_json: bool) -> None:
 
     from ods_pipeline.cli import report
 
+    target = targets.one
     with report.errors_as_json(as_json):
         if not target.access.given and not target.access.api_key_in_query:
             nobody = {"portal": target.portal or None, "credentials": None}

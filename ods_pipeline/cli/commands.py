@@ -8,20 +8,22 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from ods_pipeline.cli.options import rule_options, selection_options
-from ods_pipeline.cli.target import Target
+from ods_pipeline.cli.options import rule_options, selection_options, was_given
+from ods_pipeline.cli.target import Target, Targets
+from ods_pipeline.errors import OdsPipelineError
 
 if TYPE_CHECKING:
+    from ods_pipeline.cli import report
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.portal import Portal
-    from ods_pipeline.sync.rules import Rules
+    from ods_pipeline.sync.options import Mode, Options
     from ods_pipeline.sync.selection import Selection
     from ods_pipeline.warehouse.protocol import Warehouse
 
@@ -126,9 +128,9 @@ _axis_order = click.option(
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON summary.")
 @click.pass_obj
 def sync(
-    target: Target,
+    targets: Targets,
     /,
-    selection: Selection,
+    selection: Callable[[Selection], Selection],
     full: bool,
     verify: bool,
     wait: float,
@@ -138,41 +140,94 @@ def sync(
     """Bring lake and warehouse up to date with the portal.
 
     Reads the catalog, decides which datasets have changed, fetches and proves those, and loads
-    them. DATASET is an identifier or a pattern such as 'velib-*'; without it: all that hold
-    records. With --features the geographic ones are read through WFS as well, into tables of their
-    own. --exclude and --where choose datasets, --rows and --select what is read of each.
+    them. DATASET is an identifier or a pattern such as 'velib-*'; without it: what the
+    configuration file names, else all that hold records. With --features the geographic ones are
+    read through WFS as well, into tables of their own. --exclude and --where choose datasets,
+    --rows and --select what is read of each. All portals of a configuration file are done in turn.
 
     What cannot be proven is not landed: the old rows stay, and the summary says why.
     """
-    import functools
-
     from ods_pipeline.cli import process, report
-    from ods_pipeline.sync.options import Mode, Options, RunContext
+    from ods_pipeline.sync.options import Mode
     from ods_pipeline.sync.outcome import exit_status
-    from ods_pipeline.sync.run import Run
 
     if full and verify:
         raise click.UsageError("--full lands everything and --verify nothing; choose one")
-    if not how["features"] and (how["wfs_version"], how["axis_order"]) != ("1.1.0", "auto"):
+    configured = any(target.options(Mode.incremental).features for target in targets.all)
+    said_how = was_given("wfs_version") or was_given("axis_order")
+    if said_how and not (how["features"] or configured):
         raise click.UsageError("--wfs-version and --axis-order say how: add --features")
     process.prepare_to_load()
+    mode = Mode.full if full else Mode.verify if verify else Mode.incremental
+
+    def synced(target: Target) -> report.Summary:
+        options = _options(target, mode, how)
+        return _synced(target, options, selection(target.selection), wait)
+
+    statuses = []
+    with report.summaries(len(targets.all), as_json=as_json) as shown:
+        for summary, failure in _for_each(targets, synced):
+            shown(summary, failure, targets.all[0].warehouse)
+            statuses.append(
+                failure.exit_status if failure else exit_status(summary.outcomes if summary else [])
+            )
+    raise SystemExit(statuses[0] if len(statuses) == 1 else _status_of_all(statuses))
+
+
+def _synced(target: Target, options: Options, selection: Selection, wait: float) -> report.Summary:
+    import functools
+
+    from ods_pipeline.cli import report
+    from ods_pipeline.sync.options import RunContext
+    from ods_pipeline.sync.run import Run
+
     started = time.monotonic()
-    with report.errors_as_json(as_json), _session(target) as session:
+    with _session(target) as session:
         session.lake.staging_dir()
-        mode = Mode.full if full else Mode.verify if verify else Mode.incremental
-        context = RunContext(session.portal, session.lake, Options(mode, **how))
+        context = RunContext(session.portal, session.lake, options)
         with report.progress() as watcher:
             opened = functools.partial(_open_waiting, target.warehouse, wait)
             outcomes = Run(context, opened, watcher)(selection)
-        summary = report.Summary(
+        return report.Summary(
             session.portal.client.address.base,
             outcomes,
             session.portal.client.requests_made,
             time.monotonic() - started,
             session.portal.client.quota,
+            target.name,
         )
-        report.show_sync(summary, target.warehouse, as_json=as_json)
-    raise SystemExit(exit_status(outcomes))
+
+
+def _options(target: Target, mode: Mode, how: Mapping[str, Any]) -> Options:
+    """How a run is made: what the command line says goes before what is configured."""
+    configured = target.options(mode)
+    given = {name: how[name] for name in ("format", "wfs_version", "axis_order") if name in how}
+    wanted = {name: value for name, value in given.items() if was_given(name)}
+    features = how["features"] or configured.features
+    rules = how["rules"](configured.rules)
+    return replace(configured, features=features, accept=how["accept"], rules=rules, **wanted)
+
+
+_T = TypeVar("_T")
+
+
+def _for_each(
+    targets: Targets, step: Callable[[Target], _T]
+) -> Iterator[tuple[_T | None, OdsPipelineError | None]]:
+    """Do something for each portal; among several, one that fails does not stop the others."""
+    for target in targets.all:
+        try:
+            yield step(target), None
+        except OdsPipelineError as error:
+            if len(targets.all) == 1:
+                raise
+            click.echo(f"ods-pipeline: {target.name}: {error}", err=True)
+            yield None, error
+
+
+def _status_of_all(statuses: Sequence[int]) -> int:
+    """The exit status of several portals: 1 where some failed, theirs where all ended alike."""
+    return statuses[0] if len(set(statuses)) == 1 else 1 if {1, 2} & {*statuses} else 3
 
 
 @click.command()
@@ -182,37 +237,48 @@ def sync(
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
 def plan(
-    target: Target,
-    selection: Selection,
-    features: bool,
-    accept: bool,
-    rules: Rules,
+    targets: Targets,
+    /,
+    selection: Callable[[Selection], Selection],
     as_json: bool,
+    **how: Any,
 ) -> None:
     """Say what sync would do for each dataset, and why.
 
-    Costs one request to the catalog and fetches no data.
+    Costs one request to each catalog, and one more for a filter of it; fetches no data.
     """
     from ods_pipeline.cli import report
-    from ods_pipeline.sync.options import Options, RunContext
+    from ods_pipeline.sync.options import Mode, RunContext
     from ods_pipeline.sync.planner import preview
 
-    with report.errors_as_json(as_json), _session(target) as session:
-        options = Options(features=features, accept=accept, rules=rules)
-        steps = preview(RunContext(session.portal, session.lake, options), selection).steps
-        report.show_plan(steps, session.portal.client.requests_made, as_json=as_json)
-    raise SystemExit(any(step.verdict.kind == "unknown" for step in steps))
+    def planned(target: Target) -> report.ShownPlan:
+        options = _options(target, Mode.incremental, how)
+        with _session(target) as session:
+            context = RunContext(session.portal, session.lake, options)
+            steps = preview(context, selection(target.selection)).steps
+            requests = session.portal.client.requests_made
+            return report.ShownPlan(steps, requests, target.name)
+
+    statuses = []
+    with report.errors_as_json(as_json):
+        plans = []
+        for shown, failure in _for_each(targets, planned):
+            plans += [shown] if shown else []
+            unknown = shown and any(step.verdict.kind == "unknown" for step in shown.steps)
+            statuses.append(failure.exit_status if failure else int(bool(unknown)))
+        report.show_plans(plans, as_json=as_json)
+    raise SystemExit(_status_of_all(statuses))
 
 
 @click.command()
 @click.option("--where", metavar="ODSQL", help="Filter, such as \"publisher = 'SNCF'\".")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
-def catalog(target: Target, where: str | None, as_json: bool) -> None:
+def catalog(targets: Targets, where: str | None, as_json: bool) -> None:
     """List the portal's datasets."""
     from ods_pipeline.cli import report
 
-    with report.errors_as_json(as_json), _session(target) as session:
+    with report.errors_as_json(as_json), _session(targets.one) as session:
         report.show_catalog(session.portal.datasets(where), as_json=as_json)
 
 
@@ -220,7 +286,7 @@ def catalog(target: Target, where: str | None, as_json: bool) -> None:
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
-def verify(target: Target, datasets: tuple[str, ...], as_json: bool) -> None:
+def verify(targets: Targets, datasets: tuple[str, ...], as_json: bool) -> None:
     """Prove landed partitions again from their files alone: digests, counts, schema.
 
     Asks no portal. Without ODS_PORTAL the partitions of all portals in the data folder are read.
@@ -230,18 +296,21 @@ def verify(target: Target, datasets: tuple[str, ...], as_json: bool) -> None:
     from ods_pipeline.portal.http.address import Address
 
     with report.errors_as_json(as_json):
-        portal = Address.parse(target.portal).slug if target.portal else ""
-        audits = audited(target.data_dir / "lake", portal, datasets)
+        several = len(targets.all) > 1
+        portal = targets.all[0].portal
+        slug = Address.parse(portal).slug if portal and not several else ""
+        audits = audited(targets.all[0].data_dir / "lake", slug, datasets)
         report.show_audits(audits, as_json=as_json)
     raise SystemExit(any(audit.problem for audit in audits))
 
 
 @click.command()
 @click.pass_obj
-def doctor(target: Target) -> None:
+def doctor(targets: Targets) -> None:
     """Check portal, quota, credentials, lake and warehouse; each line says ok or what to do."""
     from ods_pipeline.cli.doctor import examine
 
+    target = targets.one
     with _session(target) as session:
         findings = list(
             examine(session.portal, session.credentials, session.lake, target.warehouse)

@@ -10,16 +10,20 @@ import gc
 import os
 import signal
 import sys
+from pathlib import Path
 from typing import NoReturn
 
 import click
 
 from ods_pipeline.cli import account, commands
 from ods_pipeline.cli.process import prepare
-from ods_pipeline.cli.target import Access, Target
+from ods_pipeline.cli.target import SAMPLE, Access, Target, Targets
 from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, OdsPipelineError, out_of_files
 from ods_pipeline.lake.files import data_folder
 from ods_pipeline.warehouse.opening import default_url
+
+#: The file that is read without being named, where the working folder has it.
+DEFAULT_FILE = "ods-pipeline.toml"
 
 _LAST_WAIT = 60
 
@@ -27,6 +31,8 @@ _EPILOG = """\b
 Settings can be given as options or in the environment:
   ODS_PORTAL         domain or URL of the portal; `sample`, or on a terminal nothing, is the
                      sample portal of this package
+  ODS_CONFIG         file of portals and tables (default: ods-pipeline.toml in this
+                     folder, if there is one); ODS_PORTAL is a name in it, or an address
   ODS_DATA_DIR       folder of lake, warehouse and logins (default: data)
   ODS_WAREHOUSE      duckdb:///PATH (default: warehouse.duckdb in the data folder)
   ODS_API_KEY        API key, or instead of it:
@@ -63,6 +69,12 @@ Exit status: 0 all good, 1 some datasets failed, 2 bad usage or configuration,
 @click.option(
     "--token-file", envvar="ODS_TOKEN_FILE", metavar="PLACE", help="Where its login is kept."
 )
+@click.option(
+    "--config",
+    envvar="ODS_CONFIG",
+    metavar="FILE",
+    help="Portals and their tables (default: ods-pipeline.toml in this folder, if there is one).",
+)
 @click.version_option(package_name="ods-pipeline")
 @click.pass_context
 def cli(
@@ -75,12 +87,18 @@ def cli(
     client_id: str | None,
     client_secret: str | None,
     token_file: str | None,
+    config: str | None,
 ) -> None:
     """Keep a warehouse in step with an Opendatasoft portal.
 
     Start with `ods-pipeline plan`, which fetches no data, then `ods-pipeline sync`.
     """
-    given = {"--portal": portal, "--data-dir": data_dir, "--warehouse": warehouse}
+    given = {
+        "--portal": portal,
+        "--data-dir": data_dir,
+        "--warehouse": warehouse,
+        "--config": config,
+    }
     empty = [name for name, text in given.items() if text is not None and not text.strip()]
     if os.environ.get("ODS_PORTAL", "unset").strip() == "" and not portal:
         empty.append("ODS_PORTAL")
@@ -89,8 +107,32 @@ def cli(
     access = Access(
         api_key or "", api_key_in_query, client_id or "", client_secret or "", token_file or ""
     )
-    folder = data_folder(data_dir)
-    context.obj = Target(portal or "", folder, warehouse or default_url(folder), access)
+    context.obj = _targets(config, portal or "", data_dir, warehouse, access)
+
+
+def _targets(
+    config: str | None, portal: str, data_dir: str | None, warehouse: str | None, access: Access
+) -> Targets:
+    """The portals to work on: of the configuration file, or by the address alone."""
+    if config is None and not Path(DEFAULT_FILE).exists():
+        folder = data_folder(data_dir)
+        return Targets((Target(portal, folder, warehouse or default_url(folder), access),))
+    # Imported where there is a file: pydantic takes longer than all the rest.
+    from ods_pipeline.cli.config_file import read_config
+
+    file = read_config(Path(config or DEFAULT_FILE))
+    folder = data_folder(data_dir or file.content.data_dir or None)
+    url = warehouse or file.content.warehouse or default_url(folder)
+    chosen = {} if portal == SAMPLE else file.chosen(portal)
+    if not chosen:
+        return Targets((Target(portal, folder, url, access),))
+    own = access if len(chosen) == 1 and access.given else None
+    return Targets(
+        tuple(
+            Target(found.portal, folder, url, own or found.access(), name, found)
+            for name, found in chosen.items()
+        )
+    )
 
 
 for _command in (
@@ -117,6 +159,7 @@ def main() -> NoReturn:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Or connections that a failure's traceback still holds are reported as leaks on stderr.
     atexit.register(gc.collect)
+    _load_dotenv()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         status = _run()
@@ -129,6 +172,15 @@ def main() -> NoReturn:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status)
+
+
+def _load_dotenv() -> None:
+    """Take the variables of `.env` in this folder, which go before others, as with Dagster."""
+    if Path(".env").is_file():
+        from dotenv import dotenv_values
+
+        given = dotenv_values(".env")
+        os.environ.update({name: value for name, value in given.items() if value is not None})
 
 
 def _run() -> int:

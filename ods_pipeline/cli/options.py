@@ -7,16 +7,21 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from ods_pipeline.sync.rules import DEFAULT, Rules, TableRules
+from ods_pipeline.sync.rules import DEFAULT, Rules
 from ods_pipeline.sync.selection import Selection
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command names of datasets and what narrows them; it receives a `selection`."""
+    """Give a command names of datasets and what narrows them.
+
+    It receives `selection`, a function of what is configured.
+    """
 
     @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
     @click.option(
@@ -37,14 +42,18 @@ def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
     def with_selection(
         *args: Any, datasets: Sequence[str], exclude: Sequence[str], where: str, **kwargs: Any
     ) -> Any:
-        selection = Selection(tuple(datasets), tuple(exclude), where, typed=bool(datasets))
-        return command(*args, selection=selection, **kwargs)
+        typed = Selection(tuple(datasets), tuple(exclude), where, typed=bool(datasets))
+        return command(*args, selection=typed.within, **kwargs)
 
     return with_selection
 
 
 def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a command these options; it receives their values as `rules` and `accept`."""
+    """Give a command these options.
+
+    It receives `accept`, and `rules`, a function of what is configured: what the command line says
+    goes before it.
+    """
 
     @click.option(
         "--accept",
@@ -110,17 +119,26 @@ def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
         select: str,
         **kwargs: Any,
     ) -> Any:
+        values = {"trust_days": max_trust_days, "shrink": max_shrink, "drift": drift}
+        options = {"trust_days": "max_trust_days", "shrink": "max_shrink", "drift": "drift"}
+        given: dict[str, Any] = {
+            name: values[name] for name, option in options.items() if was_given(option)
+        }
         fields = tuple(filter(None, (name.strip() for name in select.split(","))))
-        rules = Rules(
-            max_trust_days,
-            max_shrink,
-            drift,
-            tuple(map(_contract, contracts)),
-            others=TableRules(where=rows, select=fields),
-        )
+
+        def rules(configured: Rules) -> Rules:
+            more = (*configured.contracts, *map(_contract, contracts))
+            return replace(configured, contracts=more, **given).narrowed(rows, fields)
+
         return command(*args, rules=rules, **kwargs)
 
     return with_rules
+
+
+def was_given(option: str) -> bool:
+    """Whether an option of the command that runs was given, and is not a default."""
+    source = click.get_current_context().get_parameter_source(option)
+    return source is not ParameterSource.DEFAULT
 
 
 def _contract(text: str) -> Any:

@@ -10,7 +10,7 @@ import json
 import shlex
 import sys
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
@@ -52,6 +52,7 @@ class Summary:
         requests: Sent in all.
         seconds: Wall time of the run.
         quota: The portal's request quota as last stated.
+        name: The portal's name in the configuration file; empty where it is not from one.
     """
 
     portal: str
@@ -59,13 +60,55 @@ class Summary:
     requests: int
     seconds: float
     quota: Quota | None
+    name: str = ""
 
 
-def show_sync(summary: Summary, warehouse: str, *, as_json: bool) -> None:
+@dataclass(frozen=True)
+class ShownPlan:
+    """The plan of a portal, for printing.
+
+    Attributes:
+        requests: What it took to make it.
+        name: The portal's name in the configuration file; empty where it is not from one.
+    """
+
+    steps: Sequence[Planned]
+    requests: int
+    name: str = ""
+
+
+Shown = Callable[[Summary | None, OdsPipelineError | None, str], None]
+
+
+@contextlib.contextmanager
+def summaries(count: int, *, as_json: bool) -> Iterator[Shown]:
+    """Print what runs came to: each at its end, or as JSON all together.
+
+    Args:
+        count: Portals that are run over; one is no list in JSON.
+        as_json: Whether to print JSON.
+
+    Yields:
+        What takes each portal's summary, or its error, and the warehouse.
+    """
+    collected: list[dict[str, object]] = []
+
+    def shown(summary: Summary | None, failure: OdsPipelineError | None, warehouse: str) -> None:
+        if failure:
+            collected.append({"error": str(failure), "exit_status": failure.exit_status})
+        elif summary and as_json:
+            collected.append(_as_dict(summary))
+        elif summary:
+            show_sync(summary, warehouse)
+
+    with errors_as_json(as_json):
+        yield shown
+        if as_json:
+            _print_json(collected[0] if count == 1 else {"portals": collected})
+
+
+def show_sync(summary: Summary, warehouse: str) -> None:
     """Print what a run came to."""
-    if as_json:
-        _print_json(_as_dict(summary))
-        return
     console = _console()
     listed = [o for o in summary.outcomes if o.action not in _QUIET]
     quiet = [o for o in summary.outcomes if o.action in _QUIET]
@@ -78,7 +121,8 @@ def show_sync(summary: Summary, warehouse: str, *, as_json: bool) -> None:
             if text:
                 console.print(f"  {escape(outcome.name)}: {escape(text)}")
         if waits_for_a_person(outcome):
-            console.print(f"  {escape(outcome.name)}: to accept it, {escape(accepting(outcome))}")
+            command = accepting(outcome, summary.name)
+            console.print(f"  {escape(outcome.name)}: to accept it, {escape(command)}")
     console.print(_totals(summary, quiet))
     console.print(f"warehouse: {escape(warehouse)}")
 
@@ -123,48 +167,79 @@ def _as_dict(summary: Summary) -> dict[str, object]:
         "bytes": sum(outcome.bytes for outcome in summary.outcomes),
         "quota": asdict(summary.quota) if summary.quota else None,
         "counts": dict(Counter(outcome.action for outcome in summary.outcomes)),
-        "datasets": [_outcome(outcome) for outcome in summary.outcomes],
+        "datasets": [_outcome(outcome, summary.name) for outcome in summary.outcomes],
     }
 
 
-def _outcome(outcome: Outcome) -> dict[str, object]:
-    accept = accepting(outcome) if waits_for_a_person(outcome) else None
+def _outcome(outcome: Outcome, portal: str) -> dict[str, object]:
+    accept = accepting(outcome, portal) if waits_for_a_person(outcome) else None
     return {**asdict(outcome), "to_accept": accept}
 
 
-def accepting(outcome: Outcome) -> str:
-    """The command by which a person takes what is held of a dataset."""
+def accepting(outcome: Outcome, portal: str = "") -> str:
+    """The command by which a person takes what is held of a dataset.
+
+    Args:
+        outcome: What came of the dataset.
+        portal: The portal's name in the configuration file, if it is from one.
+    """
+    named = f" --portal {portal}" if portal else ""
     features = " --features" if outcome.kind == "features" else ""
-    return f"ods-pipeline sync {shlex.quote(outcome.dataset_id)}{features} --accept"
+    return f"ods-pipeline{named} sync {shlex.quote(outcome.dataset_id)}{features} --accept"
 
 
-def show_plan(steps: Sequence[Planned], requests: int, *, as_json: bool) -> None:
-    """Print each dataset's verdict and its reason."""
+def show_plans(plans: Sequence[ShownPlan], *, as_json: bool) -> None:
+    """Print each dataset's verdict and its reason, with what would come and what it would cost."""
     if as_json:
-        _print_json(
-            [
-                {
-                    "dataset_id": step.dataset_id,
-                    "kind": step.extractor.kind,
-                    "title": step.title,
-                    "verdict": str(step.verdict.kind),
-                    "reason": step.verdict.reason,
-                    "fetches": step.verdict.fetches,
-                }
-                for step in steps
-            ]
-        )
+        _print_json([_planned(step, plan.name) for plan in plans for step in plan.steps])
         return
-    table = _table("dataset", "verdict", "why")
-    for step in steps:
+    for plan in plans:
+        _show_plan(plan)
+
+
+def _planned(step: Planned, portal: str) -> dict[str, object]:
+    return {
+        **({"portal": portal} if portal else {}),
+        "dataset_id": step.dataset_id,
+        "kind": step.extractor.kind,
+        "title": step.title,
+        "verdict": str(step.verdict.kind),
+        "reason": step.verdict.reason,
+        "fetches": step.verdict.fetches,
+        "records": _to_come(step),
+        "requests": _cost(step),
+    }
+
+
+def _to_come(step: Planned) -> int | None:
+    """Records of the whole dataset, of which a filter may let fewer through; None for unknown."""
+    return step.dataset.records_count if step.dataset and step.verdict.fetches else None
+
+
+def _cost(step: Planned) -> int:
+    return step.extractor.requests if step.verdict.fetches else 0
+
+
+def _show_plan(plan: ShownPlan) -> None:
+    table = _table("dataset", "verdict", ">records", "why")
+    for step in plan.steps:
         name = display_name(step.dataset_id, step.extractor.kind)
-        table.add_row(escape(name), step.verdict.kind, escape(step.verdict.reason))
+        records = _to_come(step)
+        table.add_row(
+            escape(name),
+            step.verdict.kind,
+            "" if records is None else f"{records:,}",
+            escape(step.verdict.reason),
+        )
     console = _console()
     console.print(table)
-    fetched = sum(step.verdict.fetches for step in steps)
+    fetched = sum(step.verdict.fetches for step in plan.steps)
+    total = _number(sum(_to_come(step) or 0 for step in plan.steps), "record")
+    cost = _number(sum(map(_cost, plan.steps)), "request")
+    lead = f"{plan.name}: " if plan.name else ""
     console.print(
-        f"sync would fetch {fetched} of {_number(len(steps), 'dataset')}; "
-        f"this took {_number(requests, 'request')}"
+        f"{lead}sync would fetch {fetched} of {_number(len(plan.steps), 'dataset')}, with "
+        f"{total} in about {cost}; this took {_number(plan.requests, 'request')}"
     )
 
 
@@ -259,6 +334,13 @@ class _Bar(Watcher):
     def planned(self, steps: Sequence[Planned]) -> None:
         self._fetched = {display_name(step.dataset_id, step.extractor.kind) for step in steps}
         self._total = len(steps)
+        if self._total > _LISTED:
+            records = _number(sum(_to_come(step) or 0 for step in steps), "record")
+            cost = _number(sum(map(_cost, steps)), "request")
+            self._bar.console.print(
+                f"fetching {_number(self._total, 'dataset')} with {records} in about {cost}; "
+                "Ctrl-C keeps what is landed by then"
+            )
         self._bar.update(self._task, total=self._total, description="fetching", done=self._done())
 
     def received(self, kind: PartitionKind, dataset_id: str, size: int) -> None:

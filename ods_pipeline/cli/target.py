@@ -15,6 +15,9 @@ from ods_pipeline.errors import ConfigurationError
 if TYPE_CHECKING:
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.http.address import Address
+    from ods_pipeline.sync.configuration import PortalConfiguration
+    from ods_pipeline.sync.options import Mode, Options
+    from ods_pipeline.sync.selection import Selection
 
 
 #: What names the sample portal where a portal's address is asked for.
@@ -100,14 +103,52 @@ class Target:
         data_dir: Root of lake, warehouse and tokens.
         warehouse: URL of the warehouse.
         access: Credentials for the portal.
+        name: Its name in the configuration file; empty where it is not from one.
+        configured: What the file says of it.
     """
 
     portal: str
     data_dir: Path
     warehouse: str
     access: Access
+    name: str = ""
+    configured: PortalConfiguration | None = None
 
     @property
     def sample(self) -> bool:
         """Whether the sample portal is meant."""
         return self.portal in {"", SAMPLE}
+
+    def options(self, mode: Mode) -> Options:
+        """How a run over it is made, apart from what the command line says."""
+        from ods_pipeline.sync.options import Options
+
+        return self.configured.options(mode) if self.configured else Options(mode)
+
+    @property
+    def selection(self) -> Selection:
+        """The datasets that it is about, apart from what the command line says."""
+        from ods_pipeline.sync.selection import EVERYTHING
+
+        return self.configured.selection if self.configured else EVERYTHING
+
+
+@dataclass(frozen=True)
+class Targets:
+    """The portals that a command works on: one, or all of a configuration file."""
+
+    all: tuple[Target, ...]
+
+    @property
+    def one(self) -> Target:
+        """The only one.
+
+        Raises:
+            ConfigurationError: There are several.
+        """
+        if len(self.all) > 1:
+            names = ", ".join(target.name for target in self.all)
+            raise ConfigurationError(
+                f"the configuration file has several portals: choose one with --portal ({names})"
+            )
+        return self.all[0]

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from fnmatch import fnmatchcase
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
@@ -156,6 +156,15 @@ class Rules:
     def table(self, dataset_id: str) -> TableRules:
         """What was decided for a dataset."""
         return self.tables.get(dataset_id, self.others)
+
+    def narrowed(self, where: str, select: tuple[str, ...]) -> Rules:
+        """The same with another filter and other fields, where given, for every dataset."""
+        given: dict[str, Any] = {"where": where, "select": select}
+        asked = {name: value for name, value in given.items() if value}
+        if not asked:
+            return self
+        tables = {name: replace(table, **asked) for name, table in self.tables.items()}
+        return replace(self, tables=tables, others=replace(self.others, **asked))
 
     def drift_of(self, dataset_id: str) -> float:
         """Percent of its rows by which a dataset may differ from the portal's count."""

@@ -6,7 +6,7 @@ Pure: reading the catalog, and asking the portal what its filter lets through, i
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 
 _WILDCARDS = frozenset("*?[")
@@ -45,6 +45,25 @@ class Selection:
         """Whether a dataset is one of these by its name."""
         chosen = not self.include or _matches(name, self.include)
         return name in self.always or (chosen and not _matches(name, self.exclude))
+
+    def within(self, configured: Selection) -> Selection:
+        """This selection, as a person asks for it, of a portal of which some may be configured.
+
+        Names stand for themselves, whatever is configured; what leaves out adds to it.
+        """
+        if self.include:
+            return self
+        both = [f"({where})" for where in (configured.where, self.where) if where]
+        return replace(
+            configured,
+            exclude=(*configured.exclude, *self.exclude),
+            where=" and ".join(both) if len(both) > 1 else configured.where or self.where,
+            always=tuple(name for name in configured.always if not self._leaves_out(name)),
+        )
+
+    def _leaves_out(self, name: str) -> bool:
+        # Whether `where` lets it through is not known here.
+        return bool(self.where) or _matches(name, self.exclude)
 
     def names(self, available: Iterable[str], matching: Collection[str] | None) -> set[str]:
         """The datasets that it stands for, and what it asks for in vain.

@@ -1,0 +1,213 @@
+"""Reads `ods-pipeline.toml`: several portals, with what to keep of each, in one file.
+
+The keys of a portal are the model's in `sync.configuration`, which the YAML of Dagster has as well.
+What is added here stands beside them in a file: folders, and secrets by their variables' names.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, Field, ValidationError, field_validator
+
+from ods_pipeline.cli.target import Access
+from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.sync.configuration import Configured, PortalConfiguration
+
+
+class Variable(Configured):
+    """A value that an environment variable holds; secrets are given in no other way."""
+
+    env: str = Field(description="Name of the environment variable, such as `ODS_API_KEY`.")
+
+    def read(self, what: str) -> str:
+        """The value, as it is now; messages call it `what`.
+
+        Raises:
+            ConfigurationError: The variable is not set, or empty.
+        """
+        value = os.environ.get(self.env, "").strip()
+        if not value:
+            raise ConfigurationError(
+                f"{what} is to come from the environment variable {self.env}, which is not set"
+            )
+        return value
+
+
+class Application(Configured):
+    """An OAuth2 application to which a person has given access with `ods-pipeline login`."""
+
+    client_id: str | Variable = Field(description="Client id of the application; no secret.")
+    client_secret: Variable | None = Field(
+        default=None, description="Variable with its secret; a public application has none."
+    )
+    token_file: str | Variable = Field(
+        default="",
+        description="Where its login is kept: a file, or the variable of a `postgresql://` URL.",
+    )
+
+
+class FilePortal(PortalConfiguration):
+    """One portal of the file."""
+
+    portal: str = Field(description="Domain or URL of the portal.")
+    api_key: Variable | None = Field(
+        default=None, description='Variable with an API key: `{ env = "ODS_API_KEY" }`.'
+    )
+    oauth2: Application | None = Field(
+        default=None, description="OAuth2 application, instead of an API key."
+    )
+
+    @field_validator("portal")
+    @classmethod
+    def _is_an_address(cls, portal: str) -> str:
+        try:
+            Address.parse(portal)
+        except ConfigurationError as error:
+            raise ValueError(error.message) from None
+        return portal
+
+    def access(self) -> Access:
+        """Its credentials, read from the environment now.
+
+        Raises:
+            ConfigurationError: A variable is not set.
+        """
+        key, application = self.api_key, self.oauth2
+        return Access(
+            api_key=key.read("api_key") if key else "",
+            api_key_in_query=self.api_key_in_query,
+            client_id=_text(application.client_id, "client_id") if application else "",
+            client_secret=application.client_secret.read("client_secret")
+            if application and application.client_secret
+            else "",
+            token_file=_text(application.token_file, "token_file") if application else "",
+        )
+
+
+class Configuration(Configured):
+    """All of a file."""
+
+    data_dir: str = Field(
+        default="", description="Root of lake and warehouse; ODS_DATA_DIR's without it."
+    )
+    warehouse: str = Field(default="", description="`duckdb:///PATH`; ODS_WAREHOUSE's without it.")
+    portals: dict[str, FilePortal] = Field(
+        default={}, description="The portals, by the names that they have in Dagster."
+    )
+
+    @field_validator("portals")
+    @classmethod
+    def _names_are_plain(cls, portals: dict[str, FilePortal]) -> dict[str, FilePortal]:
+        for name in portals:
+            if not name.isascii() or not name.replace("_", "a").isalnum():
+                raise ValueError(f"the name {name!r} has other characters than letters, digits, _")
+        return portals
+
+
+@dataclass(frozen=True)
+class ConfigFile:
+    """A configuration, and the file that it was read from."""
+
+    path: Path
+    content: Configuration
+
+    def chosen(self, portal: str) -> Mapping[str, FilePortal]:
+        """The portals that are meant, by name.
+
+        Args:
+            portal: A name of the file, or the address of one of its portals; all without it.
+
+        Returns:
+            Nothing where the file has no such portal: it is an address then.
+        """
+        portals = self.content.portals
+        if not portal:
+            return portals
+        if portal in portals:
+            return {portal: portals[portal]}
+        try:
+            slug = Address.parse(portal).slug
+        except ConfigurationError:
+            return {}
+        same = {n: p for n, p in portals.items() if Address.parse(p.portal).slug == slug}
+        return dict([*same.items()][:1])
+
+
+def read_config(path: Path) -> ConfigFile:
+    """Read a configuration file.
+
+    Raises:
+        ConfigurationError: It cannot be read, or has a key or value that cannot be used.
+    """
+    try:
+        with path.open("rb") as file:
+            raw = tomllib.load(file)
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no configuration file {path}") from None
+    except OSError as error:
+        raise ConfigurationError(f"{path} cannot be read: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path} is no TOML: {error}") from error
+    try:
+        found = Configuration.model_validate(raw)
+        for name, portal in found.portals.items():
+            _require_rules(name, portal)
+    except ValidationError as error:
+        sentences = [_sentence(problem) for problem in error.errors(include_url=False)]
+        raise ConfigurationError(f"{path}: {'; '.join(dict.fromkeys(sentences))}") from None
+    except ConfigurationError as error:
+        raise ConfigurationError(f"{path}: {error.message}") from None
+    if not found.portals:
+        raise ConfigurationError(f"{path} has no portals: begin one with [portals.NAME]")
+    return ConfigFile(path, found)
+
+
+def _require_rules(name: str, portal: FilePortal) -> None:
+    try:
+        portal.rules()
+    except ConfigurationError as error:
+        raise ConfigurationError(f"portals.{name}: {error.message}") from None
+
+
+def _sentence(problem: Any) -> str:
+    """One problem of pydantic's, with its key; the value is not repeated, it may be a secret."""
+    where = [str(part) for part in problem["loc"] if part not in ("str", "Variable")]
+    if problem["type"] == "extra_forbidden":
+        *_, key = where
+        known = [*_model_at(where[:-1]).model_fields]
+        close = difflib.get_close_matches(key, known, n=1)
+        hint = f"did you mean {close[0]!r}?" if close else f"its keys are {', '.join(known)}"
+        return f"{'.'.join(where)} is no key here; {hint}"
+    if problem["type"] == "missing":
+        return f"{'.'.join(where)} is missing"
+    message = str(problem["msg"]).removeprefix("Value error, ")
+    if any(part in {"api_key", "client_secret"} for part in where):
+        message = 'a secret is only named: write { env = "NAME" } and set that variable'
+    return f"{'.'.join(where)}: {message[:1].lower()}{message[1:]}"
+
+
+def _model_at(where: Sequence[str]) -> type[BaseModel]:
+    """The block of the configuration that a path of keys leads to."""
+    model: type[BaseModel] = Configuration
+    blocks: dict[str, type[BaseModel]] = {"portals": FilePortal, "oauth2": Application}
+    for key in where:
+        field = model.model_fields.get(key)
+        kinds = [field.annotation, *getattr(field.annotation, "__args__", ())] if field else []
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if key in blocks:
+            model = blocks[key]
+        elif inner:
+            model = inner[-1]
+    return model
+
+
+def _text(value: str | Variable, what: str) -> str:
+    return value.read(what) if isinstance(value, Variable) else value

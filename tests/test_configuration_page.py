@@ -1,0 +1,49 @@
+"""The page on configuration says what the model says, and its example can be used."""
+
+import re
+from pathlib import Path
+
+import pytest
+from pydantic import BaseModel
+
+from ods_pipeline.cli.config_file import Application, Configuration, FilePortal, read_config
+from ods_pipeline.sync.configuration import DatasetChoice, LayerChoice, TableChoice, Trust
+
+PAGE = Path("docs/configuration.md").read_text()
+TABLES: dict[str, type[BaseModel]] = {
+    "The file": Configuration,
+    "`portals.NAME`": FilePortal,
+    "`datasets`": DatasetChoice,
+    "`features`": LayerChoice,
+    "`tables.DATASET`": TableChoice,
+    "`trust`": Trust,
+    "`oauth2`": Application,
+}
+
+
+def rows(model: type[BaseModel]) -> list[str]:
+    """The rows of a table of a model's keys."""
+    return [
+        f"| `{name}` | {default(field.get_default(call_default_factory=True))} "
+        f"| {field.description} |"
+        for name, field in model.model_fields.items()
+    ]
+
+
+def default(value: object) -> str:
+    empty = value in (None, "", [], {}) or isinstance(value, BaseModel)
+    unset = "Undefined" in type(value).__name__
+    return "" if empty or unset else f"`{value}`".replace("'", '"')
+
+
+@pytest.mark.parametrize("title", TABLES)
+def test_the_page_has_every_key_with_what_the_model_says_of_it(title: str) -> None:
+    section = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `.*", section, re.MULTILINE) == rows(TABLES[title])
+
+
+def test_the_example_of_the_page_is_a_configuration(tmp_path: Path) -> None:
+    (example,) = re.findall(r"```toml\n(.*?)```", PAGE, re.DOTALL)
+    file = tmp_path / "ods-pipeline.toml"
+    file.write_text(example)
+    assert set(read_config(file).content.portals) == {"economie", "paris"}
