@@ -111,7 +111,7 @@ def _fetch(
 ) -> dict[str, Any]:
     work = context_of(context, settings, config.mode, accept=config.accept)
     plan = prepare(work, Selection(tuple(config.datasets), typed=bool(config.datasets)))
-    catalog = settings.selected(plan.datasets)
+    catalog = settings.selected(plan.datasets, settings.passing(work.portal))
     instance = context.instance
     for partitions, moved in moves(instance, settings, catalog, own_run=context.run_id):
         name = partitions.name or ""

@@ -73,6 +73,7 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
         "proof": receipt.proof,
         "proven_by": receipt.proven_by,
         "rejected": receipt.rejected,
+        "filter": receipt.filter,
         "note": receipt.note,
         "format": receipt.format,
         "data_processed": receipt.data_processed,

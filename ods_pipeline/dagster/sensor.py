@@ -146,7 +146,7 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         resource = getattr(context.resources, settings.resource("portal"))
         instance = context.instance
         try:
-            datasets = look(resource)
+            datasets, passing = look(resource, settings)
         except (AccessDenied, ConfigurationError, TokenStoreError) as error:
             # A person is needed, and skipped ticks are not read.
             raise failure(error) from None
@@ -158,7 +158,14 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
                 f"{len(unfit)} datasets are left out, since Dagster has no such partition keys: "
                 f"{', '.join(map(repr, unfit[:5]))}; `ods-pipeline sync` takes them"
             )
-        catalog, there = settings.selected(datasets), existing(instance, settings.partitions)
+        listed = {dataset.dataset_id for dataset in datasets}
+        if unmatched := settings.attributes.selection.unmatched(listed):
+            context.log.warning(
+                f"the portal has no dataset for {', '.join(map(repr, sorted(unmatched)))}, which "
+                "`datasets` or `tables` name"
+            )
+        catalog = settings.selected(datasets, passing)
+        there = existing(instance, settings.partitions)
         with errors_as_failures():
             _require_most(context, settings, datasets, there)
         if settings.attributes.features.include and not settings.chosen_for(
@@ -167,7 +174,6 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             context.log.warning("no geographic dataset is one of those that `features` includes")
         found = report(catalog, there, Cursor.parse(context.cursor), settings.rules)
         requests: list[Any] = []
-        listed = {dataset.dataset_id for dataset in datasets}
         portal = resource.connect(read_timeout=_SECONDS, max_wait=0)
         for partitions, moved in moves(instance, settings, catalog):
             if moved.arrived:
@@ -228,8 +234,11 @@ def version_events(settings: Settings, stamps: Mapping[str, str]) -> list[dg.Ass
     ]
 
 
-def look(resource: PortalResource) -> list[Dataset]:
+def look(resource: PortalResource, settings: Settings) -> tuple[list[Dataset], set[str] | None]:
     """The catalog, or an error before Dagster would end the tick without one.
+
+    Returns:
+        The datasets, and which pass the settings' filter; None where there is no filter.
 
     Raises:
         PortalError: The portal does not answer, or not in time.
@@ -239,7 +248,7 @@ def look(resource: PortalResource) -> list[Dataset]:
     portal = resource.connect(read_timeout=seconds, max_wait=0)
     pool = ThreadPoolExecutor(1, "catalog")
     try:
-        return pool.submit(portal.datasets).result(seconds)
+        return pool.submit(lambda: (portal.datasets(), settings.passing(portal))).result(seconds)
     except TooSlow:
         portal.client.cancelled.set()
         raise PortalUnreachable(

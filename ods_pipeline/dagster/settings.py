@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 import dagster as dg
@@ -19,6 +19,7 @@ from ods_pipeline.dagster.env import FromEnv, env_ref
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
+from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.options import Mode, Options
 from ods_pipeline.sync.rules import Rules
@@ -132,13 +133,31 @@ class Settings:
         """Whether a dataset is one to keep."""
         return self.attributes.selection.has(dataset_id)
 
-    def selected(self, datasets: Iterable[Dataset]) -> dict[str, Dataset]:
-        """The datasets to keep, by identifier, except those that cannot be a partition's key."""
+    def selected(
+        self, datasets: Iterable[Dataset], passing: Collection[str] | None = None
+    ) -> dict[str, Dataset]:
+        """The datasets to keep, by identifier, except those that cannot be a partition's key.
+
+        Args:
+            datasets: The catalog.
+            passing: The datasets that pass the filter of the catalog; None without one.
+        """
+        listed = {item.dataset_id: item for item in datasets}
+        names = self.attributes.selection.names(listed, passing)
         return {
-            item.dataset_id: item
-            for item in datasets
-            if self.selects(item.dataset_id) and not _UNFIT_FOR_A_KEY.search(item.dataset_id)
+            name: item
+            for name, item in listed.items()
+            if name in names and not _UNFIT_FOR_A_KEY.search(name)
         }
+
+    def passing(self, portal: Portal) -> set[str] | None:
+        """The datasets that pass the filter of the catalog, by one request; None without a filter.
+
+        Raises:
+            PortalError: The portal refuses the filter, or does not answer.
+        """
+        where = self.attributes.selection.where
+        return {item.dataset_id for item in portal.datasets(where)} if where else None
 
     def unfit(self, names: Iterable[str]) -> list[str]:
         """The datasets to keep that cannot be a partition: Dagster takes `...` for a range."""

@@ -1,0 +1,143 @@
+"""Part of a portal in Dagster: selections, the catalog's filter, and filters of single datasets."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from ods_pipeline.dagster.component import OpendatasoftPortal
+from ods_pipeline.emulator import Emulator
+from ods_pipeline.lake.lake import Lake, receipt
+from ods_pipeline.portal.http.address import Address
+from ods_pipeline.sync.configuration import DatasetChoice, TableChoice
+from tests import person
+from tests.dagster.world import World, publish, rows, value, world
+
+pytestmark = pytest.mark.filterwarnings(
+    # Dagster's own call, whenever a resource has one inside; goes when it no longer warns.
+    "ignore:InitResourceContext.dagster_run is deprecated:DeprecationWarning"
+)
+
+
+@pytest.fixture
+def portal() -> Iterator[Emulator]:
+    with Emulator(sample=False) as emulator:
+        publish(emulator, "trees", "trees-old", "roads", "towns")
+        emulator.describe("roads", publisher="State")
+        emulator.describe("trees", publisher="City")
+        yield emulator
+
+
+def test_a_filter_of_the_catalog_chooses_partitions_and_costs_one_request(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    only = DatasetChoice(where="publisher = 'City'")
+    with world(tmp_path, portal, datasets=only) as there:
+        portal.requests.clear()
+        there.look()
+        assert there.partitions == {"trees"}
+        assert len(portal.requests) == 2
+        assert there.sync().success
+        assert Lake.of(tmp_path, there.settings.slug).receipts("records").keys() == {"trees"}
+        portal.describe("roads", publisher="City")
+        there.look()
+        assert there.partitions == {"trees", "roads"}
+        portal.describe("trees", publisher="State")
+        there.look()
+        assert there.partitions == {"roads"}
+
+
+def test_tables_alone_are_all_that_is_taken(portal: Emulator, tmp_path: Path) -> None:
+    with world(tmp_path, portal, tables={"towns": TableChoice()}) as there:
+        there.look()
+        assert there.partitions == {"towns"}
+
+
+def test_tables_are_taken_whatever_the_selection_leaves_out(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    chosen = DatasetChoice(include=["trees*"], exclude=["*-old"])
+    tables = {"trees-old": TableChoice(), "roads": TableChoice()}
+    with world(tmp_path, portal, datasets=chosen, tables=tables) as there:
+        there.look()
+        assert there.partitions == {"trees", "trees-old", "roads"}
+
+
+def test_what_the_settings_name_and_the_portal_lacks_is_said_at_each_look(
+    portal: Emulator, tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    chosen = DatasetChoice(include=["tram-*", "roads"])
+    with world(tmp_path, portal, datasets=chosen, tables={"rods": TableChoice()}) as there:
+        there.look()
+        assert "no dataset for 'rods', 'tram-*'" in capfd.readouterr().err
+
+
+def filtered(there: World) -> World:
+    there.look()
+    assert there.run("records", "table", over="towns").success
+    return there
+
+
+def test_a_dataset_is_filtered_as_its_table_says(portal: Emulator, tmp_path: Path) -> None:
+    table = TableChoice(where="people >= 5", select=["people", "code"])
+    with world(tmp_path, portal, tables={"towns": table}) as there:
+        filtered(there)
+        assert rows(there, "SELECT * FROM towns ORDER BY code") == [("05", 5), ("06", 6)]
+        shown = json.loads(value(there.latest("records", "towns"), "filter"))
+        assert shown == {"where": "people >= 5", "select": ["code", "people"]}
+    other = TableChoice(where="people = 1")
+    with world(tmp_path, portal, tables={"towns": other}) as there:
+        filtered(there)
+        assert rows(there, "SELECT code FROM towns") == [("01",)]
+        assert value(there.latest("records", "towns"), "verdict") == "filter"
+
+
+BLOCK = """
+[portals.demo]
+portal = "{portal}"
+[portals.demo.tables.towns]
+where = "people >= 2"
+select = ["code", "people"]
+types = {{ people = "double" }}
+[portals.demo.tables.roads]
+bad_values = "null"
+"""
+
+
+def test_the_same_tables_give_the_same_partitions_from_either_door(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    (tmp_path / "ods-pipeline.toml").write_text(BLOCK.format(portal=portal.url))
+    typed = person.typed(tmp_path, "--data-dir", "typed", "sync")
+    assert typed.returncode == 0, typed.stdout + typed.stderr
+    attributes = {
+        "portal": portal.url,
+        "name": "demo",
+        "tables": {
+            "towns": {
+                "where": "people >= 2",
+                "select": ["code", "people"],
+                "types": {"people": "double"},
+            },
+            "roads": {"bad_values": "null"},
+        },
+    }
+    component = OpendatasoftPortal.from_attributes_dict(attributes=attributes)
+    with world(tmp_path / "dagster", portal, tables=component.tables) as there:
+        there.look()
+        assert there.sync().success
+    slug = Address.parse(portal.url).slug
+    lakes = [Lake.of(tmp_path / name, slug) for name in ("typed", "dagster")]
+    for name in ("towns", "roads"):
+        one, two = (receipt(lake.partition("records", name)) for lake in lakes)
+        assert one
+        assert two
+        same = {"fetched_at": "", "file_sha256": ""}
+        assert replace(one, **same) == replace(two, **same)  # type: ignore[arg-type]
+        tables = [pq.read_table(lake.partition("records", name)) for lake in lakes]
+        assert tables[0].equals(tables[1])
+        assert tables[0].num_rows == (5 if name == "towns" else 7)
+    assert [len(lake.receipts("records")) for lake in lakes] == [2, 2]
