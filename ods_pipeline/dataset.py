@@ -229,6 +229,13 @@ class Dataset:
         return default if type(default) is dict or isinstance(default, Mapping) else {}
 
     @property
+    def frequency(self) -> str:
+        """How often the publisher says that it is updated, in the portal's words."""
+        dcat = self.metas.get("dcat")
+        other = dcat.get("accrualperiodicity") if isinstance(dcat, Mapping) else None
+        return plain(self.meta("update_frequency") or _text(other))
+
+    @property
     def title(self) -> str:
         """Title for people, in one line; else the identifier."""
         return plain(self.meta("title")) or plain(self.dataset_id)

@@ -3,15 +3,22 @@
 Plain values with their descriptions. What follows from them is decided in `settings` and in `sync`.
 """
 
-from typing import Any, Literal, get_origin
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, Literal, get_origin
 
 import dagster as dg
+from dagster.components.utils.translation import TranslationFnResolver
 from pydantic import Field, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from ods_pipeline.dagster.credentials import ApiKeyAttribute, OAuth2Attribute
-from ods_pipeline.sync.configuration import Configured, PortalConfiguration
+from ods_pipeline.sync.configuration import Configured, PortalConfiguration, TableChoice
 from ods_pipeline.sync.options import Mode
+
+Translation = Annotated[
+    Callable[[dg.AssetSpec, Any], dg.AssetSpec] | None,
+    TranslationFnResolver[Any](lambda table: {"table": table}),
+]
 
 
 class Watching(Configured):
@@ -25,6 +32,44 @@ class Watching(Configured):
     )
     running: bool = Field(
         default=False, description="Whether the sensors start switched on, without a click."
+    )
+
+
+class AssetChoice(Configured):
+    """How a dataset under `tables` is shown in Dagster, where not as usual."""
+
+    key: str = Field(
+        default="",
+        description="Key of the asset, with `/` between its parts; by default the portal's name "
+        "and the dataset's identifier.",
+    )
+    group_name: str = Field(default="", description="Group of the asset; else the portal's.")
+    owners: list[str] = Field(
+        default=[], description="Owners: e-mail addresses, or teams as `team:data`."
+    )
+    tags: dict[str, str] = Field(default={}, description="Tags of the asset.")
+    kinds: list[str] = Field(default=[], description="Kinds, drawn as icons; else parquet, duckdb.")
+    description: str = Field(
+        default="", description="Description; by default the portal's title and text."
+    )
+    deps: list[str] = Field(
+        default=[], description="Keys of further assets that it depends on, with `/` in them."
+    )
+    automation_condition: Any = Field(
+        default=None,
+        description="When it runs, such as `{{ dg.AutomationCondition.on_cron('@daily') }}`; by "
+        "default when the portal declares another version.",
+    )
+    freshness: int | None = Field(
+        default=None, description="Hours after which the asset counts as out of date."
+    )
+
+
+class AssetTableChoice(TableChoice):
+    """What is decided for one dataset, and how it is shown as an asset of its own."""
+
+    asset: AssetChoice = Field(
+        default=AssetChoice(), description="How the dataset is shown in Dagster."
     )
 
 
@@ -58,6 +103,12 @@ class PortalAttributes(PortalConfiguration, dg.Resolvable):
     schedule: str = Field(
         default="", description="Cron of the job, for those who prefer a clock to the sensor."
     )
+    tables: Mapping[str, AssetTableChoice] = Field(
+        default={},
+        description="Datasets that are assets of their own, by identifier, with what is decided "
+        "for each. These are always kept; where `datasets` is not given, they are all that is.",
+    )
+    translation: Translation = None
     sensor: Watching = Field(default=Watching(), description="How the portal is watched.")
     api_key: ApiKeyAttribute = None
     oauth2: OAuth2Attribute = None

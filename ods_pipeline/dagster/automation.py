@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dagster as dg
 
 from ods_pipeline.dagster.settings import Settings
@@ -58,14 +60,23 @@ def refresh_cron(hours: int) -> str:
     return f"0 */{max(1, min(hours // 2, 12))} * * *"
 
 
-def automation_sensor(settings: Settings) -> dg.AutomationConditionSensorDefinition:
-    """The sensor that evaluates one portal's conditions; it can be paused by itself."""
+def automation_sensor(
+    settings: Settings, own: Sequence[dg.AssetKey] = ()
+) -> dg.AutomationConditionSensorDefinition:
+    """The sensor that evaluates one portal's conditions; it can be paused by itself.
+
+    Args:
+        settings: The portal's.
+        own: The datasets that are assets of their own.
+    """
     return dg.AutomationConditionSensorDefinition(
         settings.named("automation"),
         target=dg.AssetSelection.assets(
             settings.key("catalog"),
+            *own,
             *(key for extractor in settings.extractors for key in settings.keys(extractor)),
-        ),
+        )
+        | dg.AssetSelection.checks_for_assets(*own),
         default_status=settings.sensor_status,
         minimum_interval_seconds=min(settings.sensor_seconds, _SECONDS),
         run_tags={"ods_pipeline/portal": settings.name},

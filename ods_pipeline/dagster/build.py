@@ -9,6 +9,14 @@ import dagster as dg
 
 from ods_pipeline.dagster.assets import catalog_asset, dataset_spec, landed_asset, loaded_asset
 from ods_pipeline.dagster.automation import automation_sensor
+from ods_pipeline.dagster.dataset_assets import (
+    DatasetTable,
+    GetSpec,
+    dataset_asset,
+    dataset_tables,
+    on_time_checks,
+    source_specs,
+)
 from ods_pipeline.dagster.io_manager import LakeIOManager
 from ods_pipeline.dagster.job import sync_job, sync_schedule
 from ods_pipeline.dagster.resources import LakeResource, PortalResource, WarehouseResource
@@ -16,18 +24,33 @@ from ods_pipeline.dagster.sensor import watching_sensor
 from ods_pipeline.dagster.settings import Settings
 
 
-def build_defs(settings: Settings) -> dg.Definitions:
+def _as_it_is(table: DatasetTable) -> dg.AssetSpec:
+    return table.spec
+
+
+def build_defs(settings: Settings, spec_of: GetSpec = _as_it_is) -> dg.Definitions:
     """All definitions of one portal.
+
+    Args:
+        settings: The portal's.
+        spec_of: How a dataset that is an asset of its own is shown.
 
     Example:
         >>> defs = build_defs(OpendatasoftPortal(portal="data.test").settings())  # doctest: +SKIP
     """
-    job = sync_job(settings)
+    own = [(how, table, spec_of(table)) for how, table in dataset_tables(settings)]
+    keys = {(table.dataset_id, table.kind): spec.key for _, table, spec in own}
+    job = sync_job(settings, keys)
     return dg.Definitions(
-        assets=assets(settings),
+        assets=[
+            *assets(settings),
+            *source_specs(settings),
+            *(dataset_asset(settings, *definition) for definition in own),
+        ],
+        asset_checks=on_time_checks(settings, keys),
         jobs=[job],
         schedules=[sync_schedule(settings, job)] if settings.attributes.schedule else [],
-        sensors=[watching_sensor(settings), automation_sensor(settings)],
+        sensors=[watching_sensor(settings), automation_sensor(settings, list(keys.values()))],
         resources=resources(settings),
         # One to three steps a run: a process for each would triple its cost.
         executor=dg.in_process_executor,

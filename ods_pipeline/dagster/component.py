@@ -7,6 +7,7 @@ import dagster as dg
 
 from ods_pipeline.dagster.attributes import PortalAttributes
 from ods_pipeline.dagster.build import build_defs
+from ods_pipeline.dagster.dataset_assets import DatasetTable
 from ods_pipeline.dagster.settings import Settings, settings_of
 
 
@@ -20,7 +21,15 @@ class OpendatasoftPortal(dg.Component, PortalAttributes):
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:
         """The portal's definitions."""
-        return build_defs(self.settings())
+        return build_defs(self.settings(), self.get_asset_spec)
+
+    def get_asset_spec(self, table: DatasetTable) -> dg.AssetSpec:
+        """How a dataset under `tables` is shown; to be overridden by a subclass.
+
+        Args:
+            table: The dataset, with `spec`, the asset as it is by default.
+        """
+        return self.translation(table.spec, table) if self.translation else table.spec
 
     def settings(self) -> Settings:
         """The attributes, checked and completed.

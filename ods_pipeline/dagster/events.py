@@ -76,8 +76,8 @@ def for_each_partition(
     return done, failed
 
 
-def event(key: dg.AssetKey, name: str, item: Done) -> dg.AssetMaterialization:
-    """One partition's materialization, with its own data version."""
+def event(key: dg.AssetKey, name: str | None, item: Done) -> dg.AssetMaterialization:
+    """One partition's materialization, with its own data version; without a name, an asset's."""
     tags = {"dagster/data_version": item.version}
     return dg.AssetMaterialization(key, partition=name, metadata=item.metadata(), tags=tags)
 

@@ -28,7 +28,7 @@ from ods_pipeline.dagster.resources import (
     lake_of,
     warehouse_of,
 )
-from ods_pipeline.dagster.results import Updated
+from ods_pipeline.dagster.results import OwnLoaded, Updated
 from ods_pipeline.dagster.sensor import version_events, version_of
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.dataset import Dataset
@@ -56,16 +56,27 @@ class Fetched:
     Attributes:
         moved: Datasets that have to be loaded.
         unmoved: Datasets that are as they were.
+        verdicts: Why the moved ones were fetched.
         failed: The errors of the others.
     """
 
     moved: list[str] = field(default_factory=list)
     unmoved: list[str] = field(default_factory=list)
+    verdicts: dict[str, str] = field(default_factory=dict)
     failed: dict[str, OdsPipelineError] = field(default_factory=dict)
 
 
-def sync_job(settings: Settings) -> dg.JobDefinition:
-    """A job that reads the catalog and brings everything up to date with it."""
+#: The keys of the datasets that are assets of their own, by identifier and kind.
+OwnKeys = Mapping[tuple[str, str], dg.AssetKey]
+
+
+def sync_job(settings: Settings, own: OwnKeys) -> dg.JobDefinition:
+    """A job that reads the catalog and brings everything up to date with it.
+
+    Args:
+        settings: The portal's.
+        own: The datasets that are no partitions but assets of their own.
+    """
 
     @dg.op(
         name=settings.named("fetch"),
@@ -86,7 +97,7 @@ def sync_job(settings: Settings) -> dg.JobDefinition:
     )
     def load(context: dg.OpExecutionContext, fetched: dict[str, Any]) -> None:
         with errors_as_failures():
-            _load(context, settings, **fetched)
+            _load(context, settings, own, **fetched)
 
     @dg.job(
         name=settings.named("sync"),
@@ -150,6 +161,7 @@ def _update(
     return Fetched(
         [name for name, item in done.items() if item.moved],
         [name for name, item in done.items() if not item.moved],
+        {name: str(item.planned.verdict.kind) for name, item in done.items() if item.moved},
         failed,
     )
 
@@ -163,7 +175,7 @@ def _chosen(
     """The steps to carry out: of datasets with records, of those named, and of those to look at."""
     for step in steps:
         kind = step.verdict.kind
-        if step.dataset_id not in settings.chosen_for(step.extractor, catalog):
+        if step.dataset_id not in settings.taken_for(step.extractor, catalog):
             # To name a dataset that the settings leave out is a mistake, and is reported.
             if step.named and step.extractor.kind == "records":
                 yield step if step.verdict.skips else replace(step, verdict=_LEFT_OUT)
@@ -181,19 +193,21 @@ def _log(
     extractor: Extractor,
 ) -> None:
     """Log what moved, and what Dagster has no event of yet; the rest costs no event."""
-    landed = settings.key(extractor.kind)
+    landed, own = settings.key(extractor.kind), settings.attributes.tables
     logged = context.instance.get_materialized_partitions(landed)
     for name, item in done.items():
         if item.moved or name not in logged:
             if extractor.kind == "records":
                 version = version_of(catalog[name], settings.rules, datetime.now(UTC))
                 context.log_event(*version_events(settings, {name: version}))
-            context.log_event(event(landed, name, item))
+            if name not in own:  # These are logged once they are loaded.
+                context.log_event(event(landed, name, item))
 
 
 def _load(
     context: dg.OpExecutionContext,
     settings: Settings,
+    own: OwnKeys,
     fetched: Mapping[str, Fetched],
     loads: bool,
     accept: bool,
@@ -209,7 +223,7 @@ def _load(
             landed = fetched[extractor.kind]
             wrong = dict(landed.failed)
             if warehouse:
-                wrong |= _load_tables(context, settings, warehouse, landed, extractor, accept)
+                wrong |= _load_tables(context, settings, own, warehouse, landed, extractor, accept)
             done += len({*landed.moved, *landed.unmoved} - set(wrong))
             failed |= {display_name(name, extractor.kind): error for name, error in wrong.items()}
     if failed:
@@ -230,6 +244,7 @@ def _load_catalog(
 def _load_tables(
     context: dg.OpExecutionContext,
     settings: Settings,
+    own: OwnKeys,
     warehouse: Warehouse,
     fetched: Fetched,
     extractor: Extractor,
@@ -240,11 +255,25 @@ def _load_tables(
     unmoved = landed_steps(lake, extractor, fetched.unmoved)
     behind = [name for name, step in unmoved.items() if not is_loaded(tables, step)]
     landed, table = settings.keys(extractor)
+    unlogged = [
+        name
+        for name in unmoved
+        if (key := own.get((name, extractor.kind)))
+        and context.instance.get_latest_materialization_event(key) is None
+    ]
+    names = dict.fromkeys([*fetched.moved, *behind, *unlogged])
     verdicts = {
-        name: verdict_of(context.instance, landed, name) for name in [*fetched.moved, *behind]
+        name: fetched.verdicts.get(name) or verdict_of(context.instance, landed, name)
+        for name in names
     }
     options = settings.options(accept=accept)
     loaded, failed = load_all(warehouse, lake, options, extractor, verdicts)
     for name, item in loaded.items():
-        context.log_event(event(table, name, item))
+        key = own.get((name, extractor.kind))
+        known = receipt(item.path) if key else None
+        if key and known:
+            made = OwnLoaded(item, known, settings.page(name), verdicts[name])
+            context.log_event(event(key, None, made))
+        else:
+            context.log_event(event(table, name, item))
     return failed

@@ -18,6 +18,7 @@ from ods_pipeline.dagster.metadata import (
     of_map,
     of_partition,
 )
+from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.update import UpdateResult
 from ods_pipeline.warehouse.protocol import Load
@@ -84,3 +85,25 @@ class Loaded:
             **of_load(self.load),
             "dagster/column_schema": columns,
         }
+
+
+@dataclass(frozen=True)
+class OwnLoaded:
+    """A dataset that is an asset of its own, landed and loaded."""
+
+    loaded: Loaded
+    receipt: Receipt
+    page: str
+    verdict: str
+
+    @property
+    def version(self) -> str:
+        """The data version of what is landed."""
+        return data_version(self.receipt, pq.read_schema(self.loaded.path))
+
+    def metadata(self) -> dict[str, Any]:
+        """What the UI shows of it."""
+        shown = of_partition(self.loaded.path, self.receipt, self.page) | self.loaded.metadata()
+        # Of partitions the UI has rows of each; this is the whole asset.
+        shown["dagster/row_count"] = shown.pop("dagster/partition_row_count")
+        return {"verdict": self.verdict, **shown} if self.verdict else shown

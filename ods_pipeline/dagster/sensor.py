@@ -168,11 +168,13 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         there = existing(instance, settings.partitions)
         with errors_as_failures():
             _require_most(context, settings, datasets, there)
-        if settings.attributes.features.include and not settings.chosen_for(
+        if settings.attributes.features.include and not settings.taken_for(
             settings.extractors[-1], catalog
         ):
             context.log.warning("no geographic dataset is one of those that `features` includes")
-        found = report(catalog, there, Cursor.parse(context.cursor), settings.rules)
+        # A dataset that is an asset of its own is there without a partition.
+        reported = there | settings.attributes.tables.keys()
+        found = report(catalog, reported, Cursor.parse(context.cursor), settings.rules)
         requests: list[Any] = []
         portal = resource.connect(read_timeout=_SECONDS, max_wait=0)
         for partitions, moved in moves(instance, settings, catalog):
@@ -228,9 +230,12 @@ def version_events(settings: Settings, stamps: Mapping[str, str]) -> list[dg.Ass
     """The versions of datasets, as events of the asset `dataset`."""
     return [
         dg.AssetMaterialization(
-            settings.key("dataset"), partition=name, tags={"dagster/data_version": text}
+            settings.source_key(name) if own else settings.key("dataset"),
+            partition=None if own else name,
+            tags={"dagster/data_version": text},
         )
         for name, text in stamps.items()
+        for own in [name in settings.attributes.tables]
     ]
 
 

@@ -24,7 +24,7 @@ from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.options import Mode, Options
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.verdict import verdict
-from ods_pipeline.warehouse.names import schema_name
+from ods_pipeline.warehouse.names import schema_name, table_name
 from ods_pipeline.warehouse.opening import public_url
 
 #: Where `ods-pipeline emulator` and `make dev` serve the sample portal, and its name in Dagster.
@@ -67,6 +67,21 @@ class Settings:
     def key(self, asset: str) -> dg.AssetKey:
         """The key of one of the portal's assets."""
         return dg.AssetKey([self.name, asset])
+
+    def own_key(self, dataset_id: str, extractor: Extractor) -> dg.AssetKey:
+        """The key of a dataset under `tables`: dagster-dbt makes the same of a dbt source."""
+        chosen = self.attributes.tables[dataset_id].asset.key
+        if chosen and extractor.kind == "records":
+            return dg.AssetKey.from_user_string(chosen)
+        return dg.AssetKey([self.name, table_name(dataset_id, extractor.kind)])
+
+    def source_key(self, dataset_id: str) -> dg.AssetKey:
+        """The key of what a dataset under `tables` is on the portal."""
+        return dg.AssetKey([self.name, "dataset", dataset_id])
+
+    def page(self, dataset_id: str) -> str:
+        """A dataset's page on the portal."""
+        return f"{self.address.base}/explore/dataset/{dataset_id}/"
 
     def named(self, thing: str) -> str:
         """A name that no other portal of the code location has."""
@@ -168,7 +183,12 @@ class Settings:
     def chosen_for(
         self, extractor: Extractor, catalog: Mapping[str, Dataset]
     ) -> dict[str, Dataset]:
-        """The datasets, among those to keep, that an extractor is to fetch."""
+        """The datasets, among those to keep, that are partitions of what an extractor fetches."""
+        taken = self.taken_for(extractor, catalog)
+        return {name: item for name, item in taken.items() if name not in self.attributes.tables}
+
+    def taken_for(self, extractor: Extractor, catalog: Mapping[str, Dataset]) -> dict[str, Dataset]:
+        """The same with those that are assets of their own."""
         if extractor.kind == "records":
             return dict(catalog)
         return {

@@ -23,6 +23,7 @@ class Receipt:
         data_processed: The portal's date of the data at the moment of the proof, verbatim.
         modified: The publisher's date at that moment, verbatim.
         records_count: The catalog's count at that moment; empty if it gave none.
+        frequency: How often the publisher says that it is updated, in the portal's words.
         source_url: Address of the export, without secrets.
         format: Export that the rows came through, `parquet` or `csv`.
         fetched_at: When the rows were asked for, ISO 8601 in UTC.
@@ -59,6 +60,7 @@ class Receipt:
     data_processed: str = ""
     modified: str = ""
     records_count: str = ""
+    frequency: str = ""
     source_url: str = ""
     format: str = ""
     fetched_at: str = ""
@@ -97,6 +99,7 @@ class Receipt:
             data_processed=dataset.data_processed,
             modified=dataset.modified,
             records_count="" if count is None else str(count),
+            frequency=dataset.frequency,
             schema_hash=dataset.schema_hash,
             metadata_hash=dataset.metadata_hash,
             **known,

@@ -7,6 +7,7 @@ and YAML are read in `cli` and `dagster`; what follows from the values is decide
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from glob import escape
 from typing import Any, Literal
 
@@ -185,7 +186,7 @@ class PortalConfiguration(Configured):
     trust: Trust = Field(
         default=Trust(), description="How far the portal is trusted without asking a person."
     )
-    tables: dict[str, TableChoice] = Field(
+    tables: Mapping[str, TableChoice] = Field(
         default={},
         description="What is decided for single datasets, by identifier. These are always kept; "
         "where `datasets` is not given, they are all that is kept.",

@@ -8,11 +8,12 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
+from ods_pipeline.dagster.attributes import AssetTableChoice
 from ods_pipeline.dagster.component import OpendatasoftPortal
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.portal.http.address import Address
-from ods_pipeline.sync.configuration import DatasetChoice, TableChoice
+from ods_pipeline.sync.configuration import DatasetChoice
 from tests import person
 from tests.dagster.world import World, publish, rows, value, world
 
@@ -51,48 +52,53 @@ def test_a_filter_of_the_catalog_chooses_partitions_and_costs_one_request(
 
 
 def test_tables_alone_are_all_that_is_taken(portal: Emulator, tmp_path: Path) -> None:
-    with world(tmp_path, portal, tables={"towns": TableChoice()}) as there:
+    with world(tmp_path, portal, tables={"towns": AssetTableChoice()}) as there:
         there.look()
-        assert there.partitions == {"towns"}
+        assert not there.partitions
+        assert there.sync().success
+        assert Lake.of(tmp_path, there.settings.slug).receipts("records").keys() == {"towns"}
 
 
 def test_tables_are_taken_whatever_the_selection_leaves_out(
     portal: Emulator, tmp_path: Path
 ) -> None:
     chosen = DatasetChoice(include=["trees*"], exclude=["*-old"])
-    tables = {"trees-old": TableChoice(), "roads": TableChoice()}
+    tables = {"trees-old": AssetTableChoice(), "roads": AssetTableChoice()}
     with world(tmp_path, portal, datasets=chosen, tables=tables) as there:
         there.look()
-        assert there.partitions == {"trees", "trees-old", "roads"}
+        assert there.partitions == {"trees"}
+        assert there.sync().success
+        landed = Lake.of(tmp_path, there.settings.slug).receipts("records")
+        assert landed.keys() == {"trees", "trees-old", "roads"}
 
 
 def test_what_the_settings_name_and_the_portal_lacks_is_said_at_each_look(
     portal: Emulator, tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:
     chosen = DatasetChoice(include=["tram-*", "roads"])
-    with world(tmp_path, portal, datasets=chosen, tables={"rods": TableChoice()}) as there:
+    with world(tmp_path, portal, datasets=chosen, tables={"rods": AssetTableChoice()}) as there:
         there.look()
         assert "no dataset for 'rods', 'tram-*'" in capfd.readouterr().err
 
 
 def filtered(there: World) -> World:
     there.look()
-    assert there.run("records", "table", over="towns").success
+    assert there.run("towns").success
     return there
 
 
 def test_a_dataset_is_filtered_as_its_table_says(portal: Emulator, tmp_path: Path) -> None:
-    table = TableChoice(where="people >= 5", select=["people", "code"])
+    table = AssetTableChoice(where="people >= 5", select=["people", "code"])
     with world(tmp_path, portal, tables={"towns": table}) as there:
         filtered(there)
         assert rows(there, "SELECT * FROM towns ORDER BY code") == [("05", 5), ("06", 6)]
-        shown = json.loads(value(there.latest("records", "towns"), "filter"))
+        shown = json.loads(value(there.latest("towns"), "filter"))
         assert shown == {"where": "people >= 5", "select": ["code", "people"]}
-    other = TableChoice(where="people = 1")
+    other = AssetTableChoice(where="people = 1")
     with world(tmp_path, portal, tables={"towns": other}) as there:
         filtered(there)
         assert rows(there, "SELECT code FROM towns") == [("01",)]
-        assert value(there.latest("records", "towns"), "verdict") == "filter"
+        assert value(there.latest("towns"), "verdict") == "filter"
 
 
 BLOCK = """

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from ods_pipeline.dagster.attributes import AssetTableChoice
 from ods_pipeline.emulator import Emulator, Fault
-from ods_pipeline.sync.configuration import TableChoice
 from tests.dagster.world import World, reason, rows, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -45,25 +45,25 @@ def test_f10_a_refused_partition_asks_for_no_export_again(portal: Emulator, tmp_
 def test_d1_values_that_are_given_up_are_counted_in_a_warning_check_and_the_log_of_loads(
     portal: Emulator, tmp_path: Path
 ) -> None:
-    decided = {"odd": TableChoice(bad_values="null")}
+    decided = {"odd": AssetTableChoice(bad_values="null")}
     with world(tmp_path, portal, tables=decided) as there:
         looked_at(there)
-        result = there.run(*BOTH, over="odd")
+        result = there.run("odd")
         assert result.success
         found = {item.check_name: item for item in result.get_asset_check_evaluations()}
         assert not found["values_kept"].passed
         assert found["values_kept"].severity.value == "WARN"
         assert found["values_kept"].metadata["rejected"].value == 1
         assert found["complete"].passed
-        assert value(there.latest("records", "odd"), "rejected") == "1"
+        assert value(there.latest("odd"), "rejected") == "1"
         assert rows(there, "SELECT rejected FROM _loads WHERE dataset_id = 'odd'") == [(1,)]
         assert rows(there, "SELECT n FROM odd ORDER BY n") == [(1,), (3,), (None,)]
 
 
 def test_d1_a_field_can_be_retyped_for_one_dataset(portal: Emulator, tmp_path: Path) -> None:
-    with world(tmp_path, portal, tables={"odd": TableChoice(types={"n": "text"})}) as there:
+    with world(tmp_path, portal, tables={"odd": AssetTableChoice(types={"n": "text"})}) as there:
         looked_at(there)
-        result = there.run(*BOTH, over="odd")
+        result = there.run("odd")
         found = {item.check_name: item for item in result.get_asset_check_evaluations()}
         assert found["values_kept"].passed
         assert rows(there, "SELECT n FROM odd ORDER BY n") == [("1",), ("3",), ("x",)]
