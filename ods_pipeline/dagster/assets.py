@@ -22,6 +22,7 @@ from ods_pipeline.dagster.events import (
 )
 from ods_pipeline.dagster.markdown import bullets
 from ods_pipeline.dagster.metadata import of_load, of_partition
+from ods_pipeline.dagster.partitions import register
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
     errors_as_failures,
@@ -103,6 +104,8 @@ def catalog_asset(settings: Settings) -> dg.AssetsDefinition:
                 if plan.missing or landed is None:
                     # It is known to be incomplete, and was not landed.
                     raise summary_failure(len(plan.datasets), plan.missing)
+                chosen = settings.selected(plan.datasets, settings.passing(work.portal))
+                register(context.instance, settings, chosen, plan.missing, context.run.run_id)
                 load = warehouse.load_catalog(work.lake.catalog)
             return dg.MaterializeResult(
                 metadata=catalog_metadata(settings, work.lake, landed, load),
@@ -163,7 +166,8 @@ def landed_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinitio
             work = context_of(context, settings, config.mode, accept=config.accept)
             steps = plan_partitions(work, extractor, context.partition_keys)
             updated, failed = update_all(work, steps)
-        results = list(checks.results([*updated.values()], failed))
+        others = checks.standing(work.lake, extractor.kind, context.partition_keys)
+        results = list(checks.results([*updated.values()], failed, others))
         if failed:
             yield from checks.evaluations(context.asset_key, results)
             raise interrupted(context, updated, failed)

@@ -5,7 +5,8 @@ They report what landing has proven; the proof itself belongs to `portal` and `s
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import dagster as dg
@@ -13,8 +14,12 @@ import dagster as dg
 from ods_pipeline.dagster.markdown import bullets
 from ods_pipeline.dagster.results import Updated
 from ods_pipeline.errors import DataError, HeldBack, OdsPipelineError
+from ods_pipeline.lake.holds import read_holds
+from ods_pipeline.lake.lake import Lake
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.verdict import Kind
+
+_NOT_TAKEN = frozenset({Kind.REFUSED, Kind.CONTRADICTED, Kind.UNPROVEN, Kind.SHRUNK, Kind.EMPTIED})
 
 COMPLETE = "complete"
 SCHEMA = "schema_unchanged"
@@ -47,10 +52,36 @@ def specs(records: dg.AssetKey) -> list[dg.AssetCheckSpec]:
     ]
 
 
+def standing(lake: Lake, kind: str, now: Collection[str]) -> dict[str, str]:
+    """Why the data of other datasets were not taken, which stays so until they are.
+
+    A check is about an asset, not about a partition, so a run over a good dataset must not make
+    it green again. (Checks of partitions are a preview of Dagster's.)
+
+    Args:
+        lake: Where holds are listed.
+        kind: `records` or `features`.
+        now: The datasets of this run, which speak for themselves.
+    """
+    return {
+        hold.dataset_id: hold.reason
+        for hold in read_holds(lake).values()
+        if hold.kind == kind and hold.verdict in _NOT_TAKEN and hold.dataset_id not in now
+    }
+
+
 def results(
-    done: Sequence[Updated], failed: Mapping[str, OdsPipelineError]
+    done: Sequence[Updated],
+    failed: Mapping[str, OdsPipelineError],
+    others: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[dg.AssetCheckResult]:
-    """The outcome of the checks over all datasets of a run; none where nothing could be read."""
+    """The outcome of the checks over all datasets of a run; none where nothing could be read.
+
+    Args:
+        done: The datasets that are as the portal has them.
+        failed: The errors of the others.
+        others: Datasets that are not of this run and whose data were not taken, with the reason.
+    """
     wrong = {name: str(error) for name, error in failed.items() if isinstance(error, DataError)}
     frozen = {
         name: error.message
@@ -58,7 +89,7 @@ def results(
         if isinstance(error, HeldBack) and error.verdict == Kind.FROZEN
     }
     if done or wrong:
-        yield _completeness(done, wrong)
+        yield _completeness(done, wrong, others)
         yield _schema(done, frozen)
         yield _values(done)
 
@@ -84,21 +115,27 @@ def evaluations(
         )
 
 
-def _completeness(done: Sequence[Updated], wrong: Mapping[str, str]) -> dg.AssetCheckResult:
+def _completeness(
+    done: Sequence[Updated], wrong: Mapping[str, str], others: Mapping[str, str]
+) -> dg.AssetCheckResult:
     metadata: dict[str, Any] = {
         "datasets_proven": len(done),
         "rows": sum(item.result.receipt.rows for item in done),
     }
-    if len(done) == 1 and not wrong:
+    if len(done) == 1 and not (wrong or others):
         metadata |= proof_figures(done[0].result.receipt)
     else:
         proofs = {item.planned.dataset_id: item.result.receipt.proof for item in done}
-        metadata["datasets"] = bullets({**wrong, **proofs})
+        metadata["datasets"] = bullets({**wrong, **others, **proofs})
+    error, warning = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
+    bad = [*wrong.values(), *(f"{name}: {why}" for name, why in others.items())]
     return dg.AssetCheckResult(
         check_name=COMPLETE,
-        passed=not wrong,
+        passed=not bad,
+        # An error blocks what follows, and these datasets are right.
+        severity=warning if others and not wrong else error,
         metadata=metadata,
-        description="; ".join(wrong.values())[:500] or None,
+        description="; ".join(bad)[:500] or None,
     )
 
 

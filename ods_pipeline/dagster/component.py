@@ -8,9 +8,11 @@ import dagster as dg
 from ods_pipeline.dagster.attributes import PortalAttributes
 from ods_pipeline.dagster.build import build_defs
 from ods_pipeline.dagster.dataset_assets import DatasetTable
+from ods_pipeline.dagster.scaffolding import PortalScaffolder
 from ods_pipeline.dagster.settings import Settings, settings_of
 
 
+@dg.scaffold_with(PortalScaffolder)
 class OpendatasoftPortal(dg.Component, PortalAttributes):
     """Keeps a lake and a warehouse in step with an Opendatasoft portal.
 

@@ -21,7 +21,7 @@ from ods_pipeline.dagster.assets import (
 )
 from ods_pipeline.dagster.attributes import SyncConfig
 from ods_pipeline.dagster.events import error_sentence, event, summary_failure
-from ods_pipeline.dagster.partitions import moves
+from ods_pipeline.dagster.partitions import register
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
     errors_as_failures,
@@ -123,13 +123,7 @@ def _fetch(
     work = context_of(context, settings, config.mode, accept=config.accept)
     plan = prepare(work, Selection(tuple(config.datasets), typed=bool(config.datasets)))
     catalog = settings.selected(plan.datasets, settings.passing(work.portal))
-    instance = context.instance
-    for partitions, moved in moves(instance, settings, catalog, own_run=context.run_id):
-        name = partitions.name or ""
-        if moved.arrived:
-            instance.add_dynamic_partitions(name, list(moved.arrived))
-        for key in set(moved.departed) - set(plan.missing):
-            instance.delete_dynamic_partition(name, key)
+    register(context.instance, settings, catalog, plan.missing, context.run_id)
     fetched = {
         extractor.kind: _update(context, settings, work, plan, catalog, extractor)
         for extractor in settings.extractors

@@ -1,6 +1,6 @@
 """Dagster's partitions of a portal, one per dataset: which to add and which to remove.
 
-Decisions only. The sensor requests the changes from Dagster, the job makes them at once.
+The sensor requests the changes from Dagster; runs that read the catalog make them at once.
 """
 
 from __future__ import annotations
@@ -56,6 +56,30 @@ def moves(
             busy = busy_partitions(instance, settings, own_run) if busy is None else busy
             moved = Moves(moved.arrived, removable(moved.departed, busy))
         yield partitions, moved
+
+
+def register(
+    instance: dg.DagsterInstance,
+    settings: Settings,
+    catalog: Mapping[str, Dataset],
+    kept: Collection[str],
+    own_run: str,
+) -> None:
+    """Make the partitions those of the catalog at once, as a run does that has just read it.
+
+    Args:
+        instance: Where they are registered.
+        settings: The portal's.
+        catalog: The datasets to keep.
+        kept: Partitions that stay although the catalog lacks them: by mistake, as the portal says.
+        own_run: The run that asks, which may be at work on any.
+    """
+    for partitions, moved in moves(instance, settings, catalog, own_run):
+        name = partitions.name or ""
+        if moved.arrived:
+            instance.add_dynamic_partitions(name, list(moved.arrived))
+        for key in set(moved.departed) - set(kept):
+            instance.delete_dynamic_partition(name, key)
 
 
 def difference(catalog: Mapping[str, Dataset], partitions: Collection[str]) -> Moves:
