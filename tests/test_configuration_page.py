@@ -4,9 +4,12 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from pydantic import BaseModel
 
 from ods_pipeline.cli.config_file import Application, Configuration, FilePortal, read_config
+from ods_pipeline.dagster.attributes import AssetChoice
+from ods_pipeline.dagster.component import OpendatasoftPortal
 from ods_pipeline.sync.configuration import DatasetChoice, LayerChoice, TableChoice, Trust
 
 PAGE = Path("docs/configuration.md").read_text()
@@ -16,6 +19,7 @@ TABLES: dict[str, type[BaseModel]] = {
     "`datasets`": DatasetChoice,
     "`features`": LayerChoice,
     "`tables.DATASET`": TableChoice,
+    "`tables.DATASET.asset` (Dagster)": AssetChoice,
     "`trust`": Trust,
     "`oauth2`": Application,
 }
@@ -47,3 +51,13 @@ def test_the_example_of_the_page_is_a_configuration(tmp_path: Path) -> None:
     file = tmp_path / "ods-pipeline.toml"
     file.write_text(example)
     assert set(read_config(file).content.portals) == {"economie", "paris"}
+
+
+def test_the_yaml_of_the_page_is_a_component() -> None:
+    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    attributes = yaml.safe_load(example)["attributes"]
+    component = OpendatasoftPortal.from_attributes_dict(attributes=attributes)
+    defs = component.build_defs(None)  # type: ignore[arg-type]
+    specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
+    assert specs["bikes/velib"].tags["dataset"] == "velib-disponibilite-en-temps-reel"
+    assert specs["bikes/velib"].owners == ["team:mobility"]

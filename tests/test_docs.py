@@ -106,7 +106,8 @@ def test_the_yaml_of_the_readme_is_a_component() -> None:
         made = ods_pipeline.OpendatasoftPortal.from_attributes_dict(attributes=told["attributes"])
         assert made.portal == DOMAIN
         components.append(made)
-    watched, decided, trusted = components
+    watched, owned, decided, trusted = components
+    assert owned.tables["rappelconso-v2-gtin-espaces"].asset.freshness == 24
     assert watched.sensor.running
     own = decided.settings().rules.table("rappelconso-v2-gtin-espaces")
     assert (own.bad_values, own.types, own.drift) == ("null", {"numero_fiche": "text"}, 1)
