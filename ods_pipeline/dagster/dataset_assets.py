@@ -79,6 +79,8 @@ def dataset_tables(settings: Settings) -> Iterator[tuple[Extractor, DatasetTable
     Titles and columns come from the landed files, which every process has that works on them. A
     state that is refreshed by hand could differ from them.
     """
+    if not settings.attributes.tables:
+        return
     lake = Lake.of(data_dir(settings.attributes.data_dir), settings.slug)
     for dataset_id in settings.attributes.tables:
         for extractor in settings.extractors:
