@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 
 import dagster as dg
@@ -17,6 +18,7 @@ SECOND_CHANCE = "0 4 * * *"
 _SECONDS = 30
 
 
+@functools.cache
 def refresh_on_change() -> dg.AutomationCondition[dg.AssetKey]:
     """Ask for a partition once per new version upstream, and once more if that run failed.
 

@@ -15,7 +15,7 @@ from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.catalog.frequency import declared_period
 from ods_pipeline.sync.configuration import LayerChoice
-from tests.dagster.world import World, publish, reason, rows, value, world
+from tests.dagster.world import World, publish, reason, rows, settings_for, value, world
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster's own call, whenever a resource has one inside; goes when it no longer warns.
@@ -53,7 +53,8 @@ def wanted(there: World) -> set[str]:
     there.automation = dg.evaluate_automation_conditions(
         there.defs, there.instance, cursor=there.automation and there.automation.cursor
     )
-    return {name for name in TABLES if there.automation.get_num_requested(key(name))}
+    own = there.settings.attributes.tables
+    return {name for name in own if there.automation.get_num_requested(key(name))}
 
 
 def test_a_dataset_is_landed_and_loaded_by_one_step_under_its_own_name(there: World) -> None:
@@ -99,6 +100,24 @@ def test_only_what_the_publisher_edits_is_asked_for_and_only_once(
         "/catalog/datasets/trees/exports/parquet"
     ]
     assert wanted(there) == set()
+
+
+def test_another_filter_is_asked_for_without_a_change_on_the_portal(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    with world(tmp_path, portal, tables={"trees": AssetTableChoice()}) as there:
+        wanted(there)
+        there.look()
+        assert wanted(there) == {"trees"}
+        there.run("trees")
+        assert wanted(there) == set()
+        less = {"trees": AssetTableChoice(where="people > 4")}
+        there.settings = settings_for(portal.url, name="demo", data_dir=str(tmp_path), tables=less)
+        there.__post_init__()
+        assert wanted(there) == {"trees"}
+        there.run("trees")
+        assert rows(there, "SELECT count(*) FROM trees") == [(2,)]
+        assert wanted(there) == set()
 
 
 def test_the_job_updates_it_as_the_automation_would(there: World, portal: Emulator) -> None:
