@@ -50,7 +50,10 @@ _SENTENCES = (
     ),
     ("File too large", "{path} cannot grow any further: raise the limit on the size of files"),
     ("not a valid DuckDB", "{path} is not a DuckDB database: set ODS_WAREHOUSE to another file"),
-    ("different configuration", "{path} is open read-only in this process: close it and try again"),
+    (
+        "different configuration",
+        "{path} is open in this process already, with other settings: close it and try again",
+    ),
     ("Is a directory", "{path} is a folder: set ODS_WAREHOUSE to a file"),
     ("Permission denied", "{path} cannot be written: correct its permissions"),
     ("Cannot open file", "{path} cannot be written: check the folder that it is in"),
@@ -59,7 +62,7 @@ _NO_MEMORY = re.compile(r"(allocate|pin) block")
 _DAMAGED = "Corrupt database file"
 
 
-def _failure(
+def failure(
     error: duckdb.Error | OSError, path: Path, *, portal: str = "", dataset: str = ""
 ) -> WarehouseError:
     """One sentence for a failure of DuckDB or of the file system: what is wrong and what to do."""
@@ -145,7 +148,7 @@ class Session:
             ((self._database,),) = self.run("SELECT current_database()")
             self._limit(*_ATTEMPTS[0])
         except (OSError, duckdb.Error) as error:
-            raise _failure(error, path) from error
+            raise failure(error, path) from error
         self._refuse_if_old()
 
     def _refuse_if_old(self) -> None:
@@ -230,7 +233,7 @@ class Session:
         try:
             yield
         except duckdb.Error as error:
-            raise _failure(error, self._path, portal=portal, dataset=dataset) from error
+            raise failure(error, self._path, portal=portal, dataset=dataset) from error
         except ValueError as error:
             raise WarehouseError(str(error), portal=portal, dataset=dataset) from error
         except RuntimeError as error:

@@ -9,11 +9,16 @@ import os
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 from ods_pipeline.errors import ConfigurationError, WarehouseLocked
 from ods_pipeline.lake.files import absolute, is_text, readable
 from ods_pipeline.warehouse.protocol import Warehouse
 
+if TYPE_CHECKING:
+    import duckdb
+
+_Opened = TypeVar("_Opened")
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 0.2
 
@@ -38,6 +43,57 @@ def open_warehouse(
         WarehouseLocked: Another process still has it open.
         WarehouseError: It cannot be opened for any other reason.
     """
+    path = _path(url)
+    from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
+
+    return _patiently(lambda: DuckDBWarehouse(path), max_wait, stop)
+
+
+def open_to_read(url: str, max_wait: float = 0.0) -> duckdb.DuckDBPyConnection:
+    """Open the warehouse at a URL for reading only; what reads it is in `reading`.
+
+    Args:
+        url: As for `open_warehouse`.
+        max_wait: Seconds to wait for a process that loads into it.
+
+    Raises:
+        ConfigurationError: The URL names no warehouse that can be opened.
+        WarehouseLocked: A process still has it open for writing.
+        WarehouseError: It does not exist, or cannot be opened for any other reason.
+    """
+    path = _path(url)
+    from ods_pipeline.warehouse.reading import connect_to_read
+
+    return _patiently(lambda: connect_to_read(path), max_wait)
+
+
+def exists(url: str) -> bool:
+    """Whether there is a warehouse at a URL.
+
+    Raises:
+        ConfigurationError: The URL names no warehouse that can be opened.
+    """
+    return _path(url).exists()
+
+
+def _patiently(
+    opening: Callable[[], _Opened], max_wait: float, stop: Callable[[], bool] | None = None
+) -> _Opened:
+    """Try again as long as another process has the warehouse open."""
+    end, wait = time.monotonic() + max_wait, _FIRST_WAIT
+    while True:
+        try:
+            return opening()
+        except WarehouseLocked:
+            left = end - time.monotonic()
+            if left <= 0 or (stop and stop()):
+                raise
+        time.sleep(min(wait, left))
+        wait = min(2 * wait, _LONGEST_WAIT)
+
+
+def _path(url: str) -> Path:
+    """The file that a warehouse's URL names."""
     scheme, _, rest = url.partition("://")
     if scheme.startswith("postgres"):
         raise ConfigurationError(
@@ -51,18 +107,7 @@ def open_warehouse(
             "with three slashes before a relative path and four before an absolute one"
         )
     _require_openable(path)
-    from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
-
-    end, wait = time.monotonic() + max_wait, _FIRST_WAIT
-    while True:
-        try:
-            return DuckDBWarehouse(Path(path))
-        except WarehouseLocked:
-            left = end - time.monotonic()
-            if left <= 0 or (stop and stop()):
-                raise
-        time.sleep(min(wait, left))
-        wait = min(2 * wait, _LONGEST_WAIT)
+    return Path(path)
 
 
 def _require_openable(path: str) -> None:

@@ -154,7 +154,7 @@ def test_a_warehouse_open_read_only_in_this_process_is_told_apart_from_a_lock(
     duckdb.connect(database).close()
     with (
         duckdb.connect(database, read_only=True),
-        pytest.raises(WarehouseError, match="read-only in this process"),
+        pytest.raises(WarehouseError, match="open in this process already"),
     ):
         open_warehouse(f"duckdb:///{database}")
 
