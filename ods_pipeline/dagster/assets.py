@@ -211,6 +211,7 @@ def loaded_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinitio
         group_name=settings.group,
         kinds={"duckdb"},
         required_resource_keys={settings.resource("lake"), settings.resource("warehouse")},
+        io_manager_key=settings.resource("table_io_manager"),
         pool=settings.warehouse_pool,
         code_version="1",
         retry_policy=WAIT_FOR_THE_WAREHOUSE,

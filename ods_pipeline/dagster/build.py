@@ -17,7 +17,7 @@ from ods_pipeline.dagster.dataset_assets import (
     on_time_checks,
     source_specs,
 )
-from ods_pipeline.dagster.io_manager import LakeIOManager
+from ods_pipeline.dagster.io_manager import LakeIOManager, WarehouseIOManager
 from ods_pipeline.dagster.job import sync_job, sync_schedule
 from ods_pipeline.dagster.resources import LakeResource, PortalResource, WarehouseResource
 from ods_pipeline.dagster.sensor import watching_sensor
@@ -73,6 +73,9 @@ def assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
 def resources(settings: Settings) -> dict[str, object]:
     """The portal's resources, under keys that no other portal has."""
     lake = LakeResource(portal=settings.slug, data_dir=settings.attributes.data_dir)
+    warehouse = WarehouseResource(
+        url=settings.attributes.warehouse, data_dir=settings.attributes.data_dir
+    )
     return {
         settings.resource("portal"): PortalResource(
             address=settings.address.base,
@@ -82,8 +85,9 @@ def resources(settings: Settings) -> dict[str, object]:
             data_dir=settings.attributes.data_dir,
         ),
         settings.resource("lake"): lake,
-        settings.resource("warehouse"): WarehouseResource(
-            url=settings.attributes.warehouse, data_dir=settings.attributes.data_dir
-        ),
+        settings.resource("warehouse"): warehouse,
         settings.resource("io_manager"): LakeIOManager(lake=lake),
+        settings.resource("table_io_manager"): WarehouseIOManager(
+            warehouse=warehouse, portal=settings.slug
+        ),
     }

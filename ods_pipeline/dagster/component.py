@@ -33,6 +33,16 @@ class OpendatasoftPortal(dg.Component, PortalAttributes):
         """
         return self.translation(table.spec, table) if self.translation else table.spec
 
+    @property
+    def partitions(self) -> dg.DynamicPartitionsDefinition:
+        """One partition per dataset: for assets of your own, downstream of `records` or `table`."""
+        return self.settings().partitions
+
+    @property
+    def layer_partitions(self) -> dg.DynamicPartitionsDefinition:
+        """One partition per layer: for assets of your own, downstream of `features` or `layer`."""
+        return self.settings().layer_partitions
+
     def settings(self) -> Settings:
         """The attributes, checked and completed.
 

@@ -1,57 +1,62 @@
-"""Reads landed partitions for downstream assets, as the type that their annotation names.
+"""Gives downstream assets what is landed or loaded, in the form that their annotation names.
 
-Nothing is written here: all data in the lake come from the portal, proven.
+Nothing is written here: all data in the lake come from the portal, proven. The forms are in
+`annotations` and `frames`.
 """
 
-from collections.abc import Iterator, Mapping
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args, get_origin
+from typing import Any
 
 import dagster as dg
-import pyarrow as pa
-import pyarrow.parquet as pq
 
-from ods_pipeline.dagster.resources import LakeResource, errors_as_failures
-from ods_pipeline.errors import LakeError
-from ods_pipeline.lake.lake import Lake
-from ods_pipeline.tables.batches import read_batches
-from ods_pipeline.tables.schema import pandas_type
+from ods_pipeline.dagster.annotations import Form, wanted
+from ods_pipeline.dagster.frames import from_files, from_tables
+from ods_pipeline.dagster.resources import LakeResource, WarehouseResource, errors_as_failures
+from ods_pipeline.errors import LakeError, OdsPipelineError, WarehouseError
+from ods_pipeline.warehouse.names import schema_name, table_name
+
+_SHOWN = 10
+_KINDS = {"table": "records", "layer": "features"}
 
 
-class LakeIOManager(dg.ConfigurableIOManager):
-    """Hands a landed partition to a downstream asset.
-
-    The annotation of the parameter decides: `pyarrow.Table` (also without one),
-    `pyarrow.RecordBatchReader`, which streams, `pandas.DataFrame` or `geopandas.GeoDataFrame`;
-    `dict[str, …]` of these gets the landed partitions by their keys.
-    """
-
-    lake: LakeResource
+class _ReadOnly(dg.ConfigurableIOManager):
+    """What lake and warehouse share: partitions that are there are given, and nothing is taken."""
 
     def load_input(self, context: dg.InputContext) -> Any:
-        """Read what an upstream asset of this portal has landed.
+        """Read what an upstream asset of this portal has.
 
         Raises:
-            dagster.Failure: It has landed nothing, or is not one that lands.
+            dagster.Failure: It has nothing yet, or cannot be read as the annotation says.
         """
-        wanted = context.dagster_type.typing_type
         kind = context.asset_key.path[-1]
         with errors_as_failures():
-            if not context.has_asset_partitions:
-                return read(landed(self.lake.lake, kind, ""), wanted)
-            names = context.asset_partition_keys
-            if get_origin(wanted) in (dict, Mapping) or len(names) > 1:
-                return self._several(context, kind, names, get_args(wanted)[-1:] or (Any,))
-            return read(landed(self.lake.lake, kind, names[0]), wanted)
+            form, by_dataset = wanted(context.dagster_type.typing_type)
+            names = context.asset_partition_keys if context.has_asset_partitions else [kind]
+            found = self.find(kind, names)
+            missing = [name for name in names if name not in found]
+            if not found:
+                raise self.nothing(kind, missing)
+            if missing:
+                context.log.warning(
+                    f"{len(missing)} are left out, not there yet: {missing[:_SHOWN]}"
+                )
+            if by_dataset:
+                return {name: self.read({name: one}, form) for name, one in found.items()}
+            return self.read(found, form)
 
-    def _several(
-        self, context: dg.InputContext, kind: str, names: list[str] | Any, wanted: tuple[Any, ...]
-    ) -> dict[str, Any]:
-        paths = {name: self.lake.lake.partition(kind, name) for name in names}
-        missing = [name for name, path in paths.items() if not path.exists()]
-        if missing:
-            context.log.warning(f"{len(missing)} are left out, not landed yet: {missing[:10]}")
-        return {name: read(path, wanted[0]) for name, path in paths.items() if name not in missing}
+    @abstractmethod
+    def find(self, kind: str, names: Iterable[str]) -> Mapping[str, Any]:
+        """Where the partitions of an asset are, those that are there."""
+
+    @abstractmethod
+    def read(self, found: Mapping[str, Any], form: Form) -> Any:
+        """The rows of some partitions."""
+
+    @abstractmethod
+    def nothing(self, kind: str, names: Sequence[str]) -> OdsPipelineError:
+        """The error where none of the partitions is there."""
 
     def handle_output(self, context: dg.OutputContext, obj: Any) -> None:
         """Refuse to write.
@@ -60,59 +65,73 @@ class LakeIOManager(dg.ConfigurableIOManager):
             dagster.Failure: Always.
         """
         raise dg.Failure(
-            "the lake holds what comes from the portal alone; give this asset another I/O manager",
+            "lake and warehouse hold what comes from the portal alone; give this asset another "
+            "I/O manager",
             allow_retries=False,
         )
 
 
-def landed(lake: Lake, kind: str, name: str) -> Path:
-    """The file of an asset's partition.
+class LakeIOManager(_ReadOnly):
+    """Hands landed partitions, or the catalog, to a downstream asset.
 
-    Raises:
-        LakeError: It is not landed yet.
+    The annotation of the parameter decides the form: `annotations.Form`. Several partitions are
+    put one after the other; `dict[str, …]` gets them by their keys.
     """
-    path = lake.catalog if kind == "catalog" else lake.partition(kind, name)
-    if not path.exists():
-        raise LakeError(f"{name or kind} is not landed yet; materialize {kind} first", dataset=name)
-    return path
+
+    lake: LakeResource
+
+    def find(self, kind: str, names: Iterable[str]) -> Mapping[str, Path]:
+        """The landed files."""
+        lake = self.lake.lake
+        paths = {
+            name: lake.catalog if kind == "catalog" else lake.partition(kind, name)
+            for name in names
+        }
+        return {name: path for name, path in paths.items() if path.exists()}
+
+    def read(self, found: Mapping[str, Path], form: Form) -> Any:
+        """The rows of some files."""
+        return from_files(found, form)
+
+    def nothing(self, kind: str, names: Sequence[str]) -> OdsPipelineError:
+        """Say that nothing is landed."""
+        return LakeError(_nothing(kind, names, "landed"), dataset=_only(names))
 
 
-def read(path: Path, wanted: Any) -> Any:
-    """Read a landed file.
+class WarehouseIOManager(_ReadOnly):
+    """Hands tables of the warehouse to a downstream asset, like `LakeIOManager`.
 
-    Args:
-        path: The file.
-        wanted: The type to read it as; anything unknown is a `pyarrow.Table`.
-
-    Raises:
-        LakeError: The dataset has no geometry and a GeoDataFrame is wanted.
+    While a relation, a reader or a `LazyFrame` of a table is alive, nothing can be loaded.
     """
-    name = getattr(wanted, "__name__", "")
-    if name == "RecordBatchReader":
-        return stream(path)
-    if name == "GeoDataFrame":
-        return _with_geometry(path)
-    table = pq.read_table(path, partitioning=None)
-    return table.to_pandas(types_mapper=pandas_type) if name == "DataFrame" else table
+
+    warehouse: WarehouseResource
+    portal: str
+
+    def find(self, kind: str, names: Iterable[str]) -> Mapping[str, str]:
+        """The tables in the warehouse."""
+        tables = {name: table_name(name, _KINDS[kind]) for name in names}
+        if not self.warehouse.exists:
+            return {}
+        from ods_pipeline.warehouse.reading import tables_in
+
+        with self.warehouse.open_to_read() as connection:
+            there = tables_in(connection, schema_name(self.portal))
+        return {name: table for name, table in tables.items() if table in there}
+
+    def read(self, found: Mapping[str, str], form: Form) -> Any:
+        """The rows of some tables."""
+        return from_tables(self.warehouse.open_to_read, schema_name(self.portal), found, form)
+
+    def nothing(self, kind: str, names: Sequence[str]) -> OdsPipelineError:
+        """Say that nothing is loaded."""
+        return WarehouseError(_nothing(kind, names, "loaded"), dataset=_only(names))
 
 
-def stream(path: Path) -> pa.RecordBatchReader:
-    """A landed file batch by batch, in bounded memory; the file is closed with the last."""
-    file = pq.ParquetFile(path)
-
-    def batches() -> Iterator[pa.RecordBatch]:
-        with file:
-            yield from read_batches(file)
-
-    return pa.RecordBatchReader.from_batches(file.schema_arrow, batches())
+def _only(names: Sequence[str]) -> str:
+    return names[0] if len(names) == 1 else ""
 
 
-def _with_geometry(path: Path) -> Any:
-    if b"geo" not in (pq.read_schema(path).metadata or {}):
-        raise LakeError(
-            "it has no geographic field; annotate the parameter as pandas.DataFrame",
-            dataset=path.stem,
-        )
-    import geopandas
-
-    return geopandas.read_parquet(path, to_pandas_kwargs={"types_mapper": pandas_type})
+def _nothing(kind: str, names: Sequence[str], done: str) -> str:
+    if only := _only(names):
+        return f"{only} is not {done} yet; materialize {kind} first"
+    return f"nothing of {kind} is {done} yet; materialize {kind} first"

@@ -8,7 +8,7 @@ import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field, PrivateAttr
@@ -28,8 +28,11 @@ from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
-from ods_pipeline.warehouse.opening import default_url, open_warehouse
+from ods_pipeline.warehouse.opening import default_url, exists, open_to_read, open_warehouse
 from ods_pipeline.warehouse.protocol import Warehouse
+
+if TYPE_CHECKING:
+    import duckdb
 
 #: Another process may be loading, a person looking: waited for, some 20 minutes at most.
 WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backoff.EXPONENTIAL)
@@ -149,8 +152,26 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         Raises:
             WarehouseError: It cannot be opened, or another process has it.
         """
+        return open_warehouse(self.address, max_wait=_PATIENCE)
+
+    def open_to_read(self) -> "duckdb.DuckDBPyConnection":
+        """Open the warehouse for reading only; nothing can be loaded until it is closed.
+
+        Raises:
+            WarehouseError: It cannot be opened, or another process is loading into it.
+        """
+        return open_to_read(self.address, max_wait=_PATIENCE)
+
+    @property
+    def exists(self) -> bool:
+        """Whether anything was ever loaded."""
+        return exists(self.address)
+
+    @property
+    def address(self) -> str:
+        """The URL, from the environment or beside the lake where none is given."""
         url = self.url or os.environ.get("ODS_WAREHOUSE", "")
-        return open_warehouse(url or default_url(data_dir(self.data_dir)), max_wait=_PATIENCE)
+        return url or default_url(data_dir(self.data_dir))
 
 
 def data_dir(given: str) -> Path:

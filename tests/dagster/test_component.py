@@ -42,7 +42,8 @@ sensors
   data_test_automation 30s STOPPED
   data_test_watch 1800s STOPPED
 resources
-  io_manager_data_test lake_data_test portal_data_test warehouse_data_test
+  io_manager_data_test lake_data_test portal_data_test \
+table_io_manager_data_test warehouse_data_test
 """
 
 
