@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from ods_pipeline.dagster import checks
+from ods_pipeline.dagster.annotations import Form
 from ods_pipeline.dagster.events import summary_failure
 from ods_pipeline.dagster.resources import failure
 from ods_pipeline.dagster.results import Loaded, Updated
@@ -185,6 +186,10 @@ def test_all_that_a_check_tells_is_on_the_page(updated: Updated) -> None:
         name: set(table(f"The check `{name}`"))
         for name in (checks.COMPLETE, checks.SCHEMA, checks.VALUES)
     }
+
+
+def test_every_form_of_rows_is_on_the_page() -> None:
+    assert set(table("Rows for assets of your own")) == {form.value for form in Form}
 
 
 def test_all_that_a_failure_tells_is_on_the_page() -> None:
