@@ -150,6 +150,7 @@ def sync(
     from ods_pipeline.cli import process, report
     from ods_pipeline.sync.options import Mode
     from ods_pipeline.sync.outcome import exit_status
+    from ods_pipeline.sync.selection import EVERYTHING
 
     if full and verify:
         raise click.UsageError("--full lands everything and --verify nothing; choose one")
@@ -166,7 +167,7 @@ def sync(
 
     statuses = []
     with report.summaries(len(targets.all), as_json=as_json) as shown:
-        for summary, failure in _for_each(targets, synced):
+        for summary, failure in _for_each(targets, synced, selection(EVERYTHING)):
             shown(summary, failure, targets.all[0].warehouse)
             statuses.append(
                 failure.exit_status if failure else exit_status(summary.outcomes if summary else [])
@@ -200,10 +201,14 @@ def _synced(target: Target, options: Options, selection: Selection, wait: float)
 
 def _options(target: Target, mode: Mode, how: Mapping[str, Any]) -> Options:
     """How a run is made: what the command line says goes before what is configured."""
+    from ods_pipeline.sync.selection import EVERYTHING
+
     configured = target.options(mode)
     given = {name: how[name] for name in ("format", "wfs_version", "axis_order") if name in how}
     wanted = {name: value for name, value in given.items() if was_given(name)}
     features = how["features"] or configured.features
+    if how["features"]:  # Of all that is chosen, whatever is configured.
+        wanted["layers"] = EVERYTHING
     rules = how["rules"](configured.rules)
     return replace(configured, features=features, accept=how["accept"], rules=rules, **wanted)
 
@@ -212,9 +217,15 @@ _T = TypeVar("_T")
 
 
 def _for_each(
-    targets: Targets, step: Callable[[Target], _T]
+    targets: Targets, step: Callable[[Target], _T], selection: Selection
 ) -> Iterator[tuple[_T | None, OdsPipelineError | None]]:
-    """Do something for each portal; among several, one that fails does not stop the others."""
+    """Do something for each portal; among several, one that fails does not stop the others.
+
+    Raises:
+        ConfigurationError: Datasets are asked for by name, and there are several portals.
+    """
+    if selection.typed:
+        targets = Targets((targets.one,))
     for target in targets.all:
         try:
             yield step(target), None
@@ -250,6 +261,7 @@ def plan(
     from ods_pipeline.cli import report
     from ods_pipeline.sync.options import Mode, RunContext
     from ods_pipeline.sync.planner import preview
+    from ods_pipeline.sync.selection import EVERYTHING
 
     def planned(target: Target) -> report.ShownPlan:
         options = _options(target, Mode.incremental, how)
@@ -262,7 +274,7 @@ def plan(
     statuses = []
     with report.errors_as_json(as_json):
         plans = []
-        for shown, failure in _for_each(targets, planned):
+        for shown, failure in _for_each(targets, planned, selection(EVERYTHING)):
             plans += [shown] if shown else []
             unknown = shown and any(step.verdict.kind == "unknown" for step in shown.steps)
             statuses.append(failure.exit_status if failure else int(bool(unknown)))

@@ -20,6 +20,7 @@ from ods_pipeline.cli.target import Access
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.sync.configuration import Configured, PortalConfiguration
+from ods_pipeline.warehouse.opening import public_url
 
 
 class Variable(Configured):
@@ -53,6 +54,13 @@ class Application(Configured):
         description="Where its login is kept: a file, or the variable of a `postgresql://` URL.",
     )
 
+    @field_validator("token_file")
+    @classmethod
+    def _place_is_public(cls, place: str | Variable) -> str | Variable:
+        if isinstance(place, str) and public_url(place) != place:
+            raise ValueError('a password is not written out: write { env = "NAME" }')
+        return place
+
 
 class FilePortal(PortalConfiguration):
     """One portal of the file."""
@@ -68,6 +76,8 @@ class FilePortal(PortalConfiguration):
     @field_validator("portal")
     @classmethod
     def _is_an_address(cls, portal: str) -> str:
+        if "@" in portal or "apikey=" in portal.lower():
+            raise ValueError("a portal's address holds no credentials: name them in `api_key`")
         try:
             Address.parse(portal)
         except ConfigurationError as error:
@@ -103,6 +113,26 @@ class Configuration(Configured):
         default={}, description="The portals, by the names that they have in Dagster."
     )
 
+    @field_validator("warehouse")
+    @classmethod
+    def _warehouse_is_public(cls, url: str) -> str:
+        if public_url(url) != url:
+            raise ValueError("a password is not written out: leave it out and set ODS_WAREHOUSE")
+        return url
+
+    @field_validator("portals")
+    @classmethod
+    def _portals_differ(cls, portals: dict[str, FilePortal]) -> dict[str, FilePortal]:
+        names: dict[str, str] = {}
+        for name, portal in portals.items():
+            other = names.setdefault(Address.parse(portal.portal).slug, name)
+            if other != name:
+                raise ValueError(
+                    f"{other} and {name} are one portal, and would overwrite each other: "
+                    "put all of it into one block"
+                )
+        return portals
+
     @field_validator("portals")
     @classmethod
     def _names_are_plain(cls, portals: dict[str, FilePortal]) -> dict[str, FilePortal]:
@@ -133,6 +163,11 @@ class ConfigFile:
             return portals
         if portal in portals:
             return {portal: portals[portal]}
+        if not set(portal) & {".", ":", "/"} and portal != "localhost":
+            raise ConfigurationError(
+                f"{self.path} has no portal {portal!r}: choose one of {', '.join(portals)}, or an "
+                "address"
+            )
         try:
             slug = Address.parse(portal).slug
         except ConfigurationError:
@@ -149,7 +184,7 @@ def read_config(path: Path) -> ConfigFile:
     """
     try:
         with path.open("rb") as file:
-            raw = tomllib.load(file)
+            raw = tomllib.loads(file.read().decode("utf-8-sig"))
     except FileNotFoundError:
         raise ConfigurationError(f"there is no configuration file {path}") from None
     except OSError as error:

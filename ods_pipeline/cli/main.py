@@ -10,10 +10,13 @@ import gc
 import os
 import signal
 import sys
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import click
+from click.core import ParameterSource
 
 from ods_pipeline.cli import account, commands
 from ods_pipeline.cli.process import prepare
@@ -107,13 +110,27 @@ def cli(
     access = Access(
         api_key or "", api_key_in_query, client_id or "", client_secret or "", token_file or ""
     )
-    context.obj = _targets(config, portal or "", data_dir, warehouse, access)
+    typed = {
+        name: getattr(access, name)
+        for name in ("api_key", "api_key_in_query", "client_id", "client_secret", "token_file")
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+    }
+    context.obj = _targets(config, portal or "", data_dir, warehouse, access, typed)
 
 
 def _targets(
-    config: str | None, portal: str, data_dir: str | None, warehouse: str | None, access: Access
+    config: str | None,
+    portal: str,
+    data_dir: str | None,
+    warehouse: str | None,
+    access: Access,
+    typed: Mapping[str, Any],
 ) -> Targets:
-    """The portals to work on: of the configuration file, or by the address alone."""
+    """The portals to work on: of the configuration file, or by the address alone.
+
+    A portal of the file is shown the credentials that the file names, or that were `typed`; those
+    of the environment may be another portal's.
+    """
     if config is None and not Path(DEFAULT_FILE).exists():
         folder = data_folder(data_dir)
         return Targets((Target(portal, folder, warehouse or default_url(folder), access),))
@@ -123,13 +140,17 @@ def _targets(
     file = read_config(Path(config or DEFAULT_FILE))
     folder = data_folder(data_dir or file.content.data_dir or None)
     url = warehouse or file.content.warehouse or default_url(folder)
-    chosen = {} if portal == SAMPLE else file.chosen(portal)
+    named = portal in file.content.portals
+    chosen = {} if portal == SAMPLE and not named else file.chosen(portal)
     if not chosen:
         return Targets((Target(portal, folder, url, access),))
-    own = access if len(chosen) == 1 and access.given else None
+    if typed and len(chosen) > 1:
+        raise ConfigurationError(
+            f"{next(iter(typed))} is for one portal: choose it with --portal ({', '.join(chosen)})"
+        )
     return Targets(
         tuple(
-            Target(found.portal, folder, url, own or found.access(), name, found)
+            Target(found.portal, folder, url, replace(found.access(), **typed), name, found)
             for name, found in chosen.items()
         )
     )
@@ -159,7 +180,6 @@ def main() -> NoReturn:
     sys.stdout.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     # Or connections that a failure's traceback still holds are reported as leaks on stderr.
     atexit.register(gc.collect)
-    _load_dotenv()
     signal.signal(signal.SIGTERM, _terminated)
     try:
         status = _run()
@@ -179,12 +199,16 @@ def _load_dotenv() -> None:
     if Path(".env").is_file():
         from dotenv import dotenv_values
 
-        given = dotenv_values(".env")
+        try:
+            given = dotenv_values(".env")
+        except UnicodeDecodeError as error:
+            raise ConfigurationError(f".env is not UTF-8: {error.reason}") from error
         os.environ.update({name: value for name, value in given.items() if value is not None})
 
 
 def _run() -> int:
     try:
+        _load_dotenv()
         cli(standalone_mode=False)
     except SystemExit as end:
         return int(end.code or 0)

@@ -125,10 +125,16 @@ def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
             name: values[name] for name, option in options.items() if was_given(option)
         }
         fields = tuple(filter(None, (name.strip() for name in select.split(","))))
+        if was_given("select") and not fields:
+            raise click.UsageError("--select names no field: leave it out for all of them")
 
         def rules(configured: Rules) -> Rules:
             more = (*configured.contracts, *map(_contract, contracts))
-            return replace(configured, contracts=more, **given).narrowed(rows, fields)
+            tables = configured.tables
+            if "drift" in given:
+                tables = {name: replace(table, drift=None) for name, table in tables.items()}
+            wanted = replace(configured, contracts=more, tables=tables, **given)
+            return wanted.narrowed(rows, fields)
 
         return command(*args, rules=rules, **kwargs)
 

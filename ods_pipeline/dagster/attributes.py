@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, get_origin
 
 import dagster as dg
 from dagster.components.utils.translation import TranslationFnResolver
-from pydantic import Field, TypeAdapter
+from pydantic import Field, TypeAdapter, field_validator
 from pydantic.fields import FieldInfo
 
 from ods_pipeline.dagster.credentials import ApiKeyAttribute, OAuth2Attribute
@@ -63,6 +63,22 @@ class AssetChoice(Configured):
     freshness: int | None = Field(
         default=None, description="Hours after which the asset counts as out of date."
     )
+
+    @field_validator("freshness")
+    @classmethod
+    def _hours_are_possible(cls, hours: int | None) -> int | None:
+        if hours is not None and hours < 1:
+            raise ValueError(f"{hours} hours are impossible: give 1 or more")
+        return hours
+
+    @field_validator("automation_condition")
+    @classmethod
+    def _is_a_condition(cls, given: Any) -> Any:
+        # Before it is filled in, a template is a text.
+        template = isinstance(given, str) and "{{" in given
+        if given is not None and not template and not isinstance(given, dg.AutomationCondition):
+            raise ValueError('write a template, such as "{{ dg.AutomationCondition.eager() }}"')
+        return given
 
 
 class AssetTableChoice(TableChoice):

@@ -15,6 +15,7 @@ from ods_pipeline.dagster.dataset_assets import (
     dataset_asset,
     dataset_tables,
     on_time_checks,
+    require_different_keys,
     source_specs,
 )
 from ods_pipeline.dagster.io_manager import LakeIOManager, WarehouseIOManager
@@ -40,6 +41,12 @@ def build_defs(settings: Settings, spec_of: GetSpec = _as_it_is) -> dg.Definitio
     """
     own = [(how, table, spec_of(table)) for how, table in dataset_tables(settings)]
     keys = {(table.dataset_id, table.kind): spec.key for _, table, spec in own}
+    others = {
+        settings.key(name)
+        for name in ("dataset", "catalog", "records", "table", "features", "layer")
+    }
+    sources = [settings.source_key(name) for name in settings.attributes.tables]
+    require_different_keys(keys.values(), {*others, *sources})
     job = sync_job(settings, keys)
     return dg.Definitions(
         assets=[

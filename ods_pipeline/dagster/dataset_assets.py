@@ -5,7 +5,7 @@ it is described is decided here.
 """
 
 import hashlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -30,6 +30,7 @@ from ods_pipeline.dagster.resources import (
 from ods_pipeline.dagster.results import Loaded, Updated
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.dataset import instant
+from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.lake.lake import Lake, PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.catalog.frequency import declared_period
@@ -97,6 +98,8 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
     title = landed.title if landed else dataset_id
     about = literal(landed.description) if landed and "<" not in landed.description else ""
     metadata = {
+        "dataset_id": dataset_id,
+        "kind": extractor.kind,
         "dagster/table_name": f"{schema}.{table}",
         "portal_page": dg.MetadataValue.url(settings.page(dataset_id)),
         **({"dagster/column_schema": columns} if columns else {}),
@@ -112,7 +115,7 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
         description="\n\n".join(filter(None, (literal(title), about))),
         metadata=metadata,
         automation_condition=refresh_on_change(),
-    )
+    ).with_io_manager_key(settings.resource("io_manager"))
     choice = settings.attributes.tables[dataset_id].asset
     return DatasetTable(
         dataset_id,
@@ -123,7 +126,7 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
         table,
         landed,
         columns,
-        as_chosen(spec, choice) if extractor.kind == "records" else spec,
+        as_chosen(spec, choice, renames=extractor.kind == "records"),
     )
 
 
@@ -134,10 +137,16 @@ def _code_version(settings: Settings, dataset_id: str) -> str:
     return f"1.{hashlib.sha256(decided.encode()).hexdigest()[:8]}"
 
 
-def as_chosen(spec: dg.AssetSpec, choice: AssetChoice) -> dg.AssetSpec:
-    """An asset as the block `asset` of its table has it."""
+def as_chosen(spec: dg.AssetSpec, choice: AssetChoice, *, renames: bool = True) -> dg.AssetSpec:
+    """An asset as the block `asset` of its table has it.
+
+    Args:
+        spec: The asset as it is.
+        choice: What the block says.
+        renames: Whether it is the one that the block's key is meant for.
+    """
     given: dict[str, Any] = {}
-    if choice.key:
+    if choice.key and renames:
         given["key"] = dg.AssetKey.from_user_string(choice.key)
     if choice.group_name:
         given["group_name"] = choice.group_name
@@ -233,6 +242,26 @@ def own_result(
         data_version=dg.DataVersion(updated.version),
         check_results=results,
     )
+
+
+def require_different_keys(keys: Iterable[dg.AssetKey], taken: Iterable[dg.AssetKey]) -> None:
+    """Refuse keys that two assets of a portal would have, which Dagster says of no block of YAML.
+
+    Args:
+        keys: Of the datasets that are assets of their own.
+        taken: Of the portal's other assets.
+
+    Raises:
+        ConfigurationError: Two are the same.
+    """
+    seen = set(taken)
+    for key in keys:
+        if key in seen:
+            raise ConfigurationError(
+                f"two assets would have the key {key.to_user_string()}: give the dataset another "
+                "one under `tables`, as `asset: {key: …}`"
+            )
+        seen.add(key)
 
 
 def _step_name(key: dg.AssetKey) -> str:

@@ -30,10 +30,15 @@ class _ReadOnly(dg.ConfigurableIOManager):
         Raises:
             dagster.Failure: It has nothing yet, or cannot be read as the annotation says.
         """
-        kind = context.asset_key.path[-1]
+        about = context.upstream_output.definition_metadata if context.upstream_output else {}
+        kind = str(about.get("kind") or context.asset_key.path[-1])
         with errors_as_failures():
             form, by_dataset = wanted(context.dagster_type.typing_type)
-            names = context.asset_partition_keys if context.has_asset_partitions else [kind]
+            if context.has_asset_partitions:
+                names = list(context.asset_partition_keys)
+            else:
+                # A dataset that is an asset of its own says which it is.
+                names = [str(about.get("dataset_id") or kind)]
             found = self.find(kind, names)
             missing = [name for name in names if name not in found]
             if not found:

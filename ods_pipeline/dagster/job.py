@@ -12,6 +12,7 @@ from typing import Any
 
 import dagster as dg
 
+from ods_pipeline.dagster import checks
 from ods_pipeline.dagster.assets import (
     catalog_metadata,
     context_of,
@@ -86,7 +87,7 @@ def sync_job(settings: Settings, own: OwnKeys) -> dg.JobDefinition:
     )
     def fetch(context: dg.OpExecutionContext, config: SyncConfig) -> dict[str, Any]:
         with errors_as_failures():
-            return _fetch(context, settings, config)
+            return _fetch(context, settings, own, config)
 
     @dg.op(
         name=settings.named("load"),
@@ -118,14 +119,14 @@ def sync_schedule(settings: Settings, job: dg.JobDefinition) -> dg.ScheduleDefin
 
 
 def _fetch(
-    context: dg.OpExecutionContext, settings: Settings, config: SyncConfig
+    context: dg.OpExecutionContext, settings: Settings, own: OwnKeys, config: SyncConfig
 ) -> dict[str, Any]:
     work = context_of(context, settings, config.mode, accept=config.accept)
     plan = prepare(work, Selection(tuple(config.datasets), typed=bool(config.datasets)))
     catalog = settings.selected(plan.datasets, settings.passing(work.portal))
     register(context.instance, settings, catalog, plan.missing, context.run_id)
     fetched = {
-        extractor.kind: _update(context, settings, work, plan, catalog, extractor)
+        extractor.kind: _update(context, settings, own, work, plan, catalog, extractor)
         for extractor in settings.extractors
     }
     if not (work.options.verifies or config.datasets):
@@ -136,6 +137,7 @@ def _fetch(
 def _update(
     context: dg.OpExecutionContext,
     settings: Settings,
+    own: OwnKeys,
     work: RunContext,
     plan: PortalPlan,
     catalog: Mapping[str, Dataset],
@@ -150,6 +152,7 @@ def _update(
         update_holds(work.lake, holds_by_catalog(listed))
         failed |= {step.dataset_id: step.missing for step in left_out if step.missing}
     _log(context, settings, catalog, done, extractor)
+    _check(context, own, done, failed, extractor)
     for name, error in failed.items():
         context.log.error(error_sentence(name, error))
     return Fetched(
@@ -196,6 +199,24 @@ def _log(
                 context.log_event(*version_events(settings, {name: version}))
             if name not in own:  # These are logged once they are loaded.
                 context.log_event(event(landed, name, item))
+
+
+def _check(
+    context: dg.OpExecutionContext,
+    own: OwnKeys,
+    done: Mapping[str, Updated],
+    failed: Mapping[str, OdsPipelineError],
+    extractor: Extractor,
+) -> None:
+    """Log the checks of the datasets that are assets of their own and were looked at."""
+    for (name, kind), key in own.items():
+        moved = name in done and done[name].moved
+        if kind == extractor.kind and (moved or name in failed):
+            about = {name: failed[name]} if name in failed else {}
+            found = list(checks.results([done[name]] if name in done else [], about))
+            for evaluation in checks.evaluations(key, found):
+                # Taken, though the annotation does not say so.
+                context.log_event(evaluation)  # type: ignore[arg-type]
 
 
 def _load(

@@ -21,6 +21,7 @@ from ods_pipeline.dagster.metadata import (
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.update import UpdateResult
+from ods_pipeline.sync.verdict import Kind
 from ods_pipeline.warehouse.protocol import Load
 
 
@@ -45,7 +46,14 @@ class Updated:
     @property
     def version(self) -> str:
         """The data version of what is landed now."""
-        return data_version(self.result.receipt, pq.read_schema(self.result.path))
+        receipt = self.result.receipt
+        version = data_version(receipt, pq.read_schema(self.result.path))
+        # Dagster may remember these very rows from before there was a filter: a table has to follow.
+        return f"{version}.{receipt.fetched_at}" if self._asked_otherwise else version
+
+    @property
+    def _asked_otherwise(self) -> bool:
+        return self.planned.verdict.kind is Kind.FILTER and self.result.receipt.filter == ""
 
     def metadata(self) -> dict[str, Any]:
         """What the UI shows of it."""

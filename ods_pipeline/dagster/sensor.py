@@ -29,7 +29,7 @@ from ods_pipeline.errors import (
     PortalUnreachable,
     TokenStoreError,
 )
-from ods_pipeline.lake.lake import receipt
+from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.catalog import gone, require_most
 from ods_pipeline.sync.rules import DEFAULT, Rules
@@ -105,15 +105,28 @@ def report(
     cursor: Cursor,
     rules: Rules = DEFAULT,
     now: datetime | None = None,
+    own: Collection[str] = (),
 ) -> Report:
-    """Compare the catalog with what was reported to Dagster."""
+    """Compare the catalog with what was reported to Dagster.
+
+    Args:
+        catalog: The datasets to keep.
+        partitions: The partitions that there are.
+        cursor: What was reported.
+        rules: How the portal is trusted.
+        now: The time; the clock's without it.
+        own: The datasets that are assets of their own, and not partitions.
+    """
     existing, time = set(partitions), now or datetime.now(UTC)
     stamps = {
         name: version_of(dataset, rules, time)
         for name, dataset in catalog.items()
         if loadable(dataset)
     }
-    digests = {name: _digest(text) for name, text in stamps.items()}
+    # One that was a partition before is reported again as an asset, and the other way round.
+    digests = {
+        name: _digest(f"{text}|own" if name in own else text) for name, text in stamps.items()
+    }
     changed = [
         name
         for name in sorted(stamps)
@@ -173,8 +186,10 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         ):
             context.log.warning("no geographic dataset is one of those that `features` includes")
         # A dataset that is an asset of its own is there without a partition.
-        reported = there | settings.attributes.tables.keys()
-        found = report(catalog, reported, Cursor.parse(context.cursor), settings.rules)
+        own = settings.attributes.tables.keys()
+        cursor = Cursor.parse(context.cursor)
+        found = report(catalog, there | own, cursor, settings.rules, own=own)
+        changed = unfiltered(found.changed, settings, lake_of(context, settings))
         requests: list[Any] = []
         portal = resource.connect(read_timeout=_SECONDS, max_wait=0)
         for partitions, moved in moves(instance, settings, catalog):
@@ -185,10 +200,10 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             left += [name for name in unlisted if _left(context, portal, name)]
             if left:
                 requests.append(partitions.build_delete_request(left))
-        quiet = not (requests or found.changed)
+        quiet = not (requests or changed)
         return dg.SensorResult(
             dynamic_partitions_requests=requests,
-            asset_events=version_events(settings, found.changed),
+            asset_events=version_events(settings, changed),
             cursor=str(found.cursor),
             skip_reason="the catalog says what it said before" if quiet else None,
         )
@@ -224,6 +239,19 @@ def _require_most(
     else:
         kept = {name for name in partitions if settings.selects(name)}
         require_most(settings.slug, len(kept), len(kept & {d.dataset_id for d in datasets}))
+
+
+def unfiltered(stamps: Mapping[str, str], settings: Settings, lake: Lake) -> dict[str, str]:
+    """The same with another version for partitions that hold part of their dataset.
+
+    A dataset that was an asset of its own, with a filter, has to be fetched again as a partition.
+    """
+    found = {}
+    for name, stamp in stamps.items():
+        landed = receipt(lake.partition("records", name))
+        part = landed.filter if landed and name not in settings.attributes.tables else ""
+        found[name] = f"{stamp}|{_digest(part)}" if part else stamp
+    return found
 
 
 def version_events(settings: Settings, stamps: Mapping[str, str]) -> list[dg.AssetMaterialization]:

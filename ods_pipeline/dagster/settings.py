@@ -169,10 +169,19 @@ class Settings:
         """The datasets that pass the filter of the catalog, by one request; None without a filter.
 
         Raises:
+            ConfigurationError: None does: a word that was renamed must not empty the portal.
             PortalError: The portal refuses the filter, or does not answer.
         """
-        where = self.attributes.selection.where
-        return {item.dataset_id for item in portal.datasets(where)} if where else None
+        selection = self.attributes.selection
+        if not selection.where:
+            return None
+        passing = {item.dataset_id for item in portal.datasets(selection.where)}
+        if not passing:
+            raise ConfigurationError(
+                f"no dataset of {self.slug} passes the filter {selection.where!r}: correct `where` "
+                "under `datasets`"
+            )
+        return passing
 
     def unfit(self, names: Iterable[str]) -> list[str]:
         """The datasets to keep that cannot be a partition: Dagster takes `...` for a range."""

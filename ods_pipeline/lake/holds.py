@@ -49,7 +49,7 @@ class Hold:
         since: When that was first seen, ISO 8601 in UTC.
         rows: Number of rows that stay.
         stamp: The dataset's stamp at that time; nothing is fetched before the stamp changes.
-        by: What a refusal depends on besides the stamp.
+        by: What it depends on besides the stamp, such as the filter; empty where on nothing.
         looked: When its data were last fetched in vain, ISO 8601 in UTC; empty if they were not.
     """
 

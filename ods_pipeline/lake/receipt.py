@@ -10,6 +10,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from typing import Any
 
 from ods_pipeline.dataset import Dataset
 
@@ -42,7 +43,8 @@ class Receipt:
         listed: The date that the catalog gave, where the dataset's own page had a later one.
         rejected: How many values are null since they are not of their field's type.
         tolerance: Percent of rows that were allowed to differ from the count for that reason.
-        filter: Which records and fields were asked for, as JSON; empty for all.
+        filter: Which records and fields were asked for, and as which types, as JSON; empty for all
+            as they are declared.
         note: Decisions made while landing, such as an order of axes that the portal left open.
         formerly: Identifiers that the dataset had before it was renamed, a JSON list, newest last.
     """
@@ -140,6 +142,24 @@ class Receipt:
             return ()
         names = names if isinstance(names, list) else []
         return tuple(name for name in names if isinstance(name, str))
+
+    @property
+    def retyped(self) -> tuple[str, ...]:
+        """Fields that a user has read as another type than the declared one."""
+        return tuple(self._wish("types", {}))
+
+    @property
+    def chosen_by(self) -> tuple[str, str, str]:
+        """What chose the records: `where`, and the language and time zone that it was meant in."""
+        where, lang, zone = (str(self._wish(n, "")) for n in ("where", "lang", "timezone"))
+        return where, lang, zone
+
+    def _wish(self, name: str, default: Any) -> Any:
+        try:
+            wishes = json.loads(self.filter or "{}")
+        except ValueError:
+            return default
+        return wishes.get(name, default) if isinstance(wishes, dict) else default
 
     @property
     def rows(self) -> int:

@@ -22,7 +22,7 @@ from ods_pipeline.sync.rules import (
     TableRules,
     is_percentage,
 )
-from ods_pipeline.sync.selection import Selection
+from ods_pipeline.sync.selection import Selection, is_pattern
 from ods_pipeline.warehouse.protocol import Contract
 
 # For editors alone: Dagster takes no constraints in the annotations of a block.
@@ -56,6 +56,13 @@ class DatasetChoice(Configured):
         description="ODSQL filter of the catalog, such as `publisher = 'SNCF'`; only what passes "
         "it is kept.",
     )
+
+    @field_validator("include")
+    @classmethod
+    def _includes_some(cls, include: list[str]) -> list[str]:
+        if not include:
+            raise ValueError("an empty list includes nothing: leave it out for all datasets")
+        return include
 
 
 class LayerChoice(Configured):
@@ -194,6 +201,14 @@ class PortalConfiguration(Configured):
     api_key_in_query: bool = Field(
         default=False, description="Send the key in the URL, for proxies that lose its header."
     )
+
+    @field_validator("tables")
+    @classmethod
+    def _tables_are_named(cls, tables: Mapping[str, TableChoice]) -> Mapping[str, TableChoice]:
+        for name in tables:
+            if is_pattern(name):
+                raise ValueError(f"{name!r} is a pattern, and decisions are for single datasets")
+        return tables
 
     @property
     def selection(self) -> Selection:

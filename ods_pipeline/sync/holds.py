@@ -68,7 +68,7 @@ def _hold(planned: Planned, kind: Kind, reason: str) -> Hold:
         since or now,
         rows=planned.landed.rows if planned.landed else 0,
         stamp=stamp if kind in _COUNTED | _REFUSED else "",
-        by=planned.way if kind in _REFUSED else "",
+        by=planned.way if kind in _COUNTED | _REFUSED else "",
         looked=now if kind in _LOOKED_AT_AGAIN else "",
     )
 

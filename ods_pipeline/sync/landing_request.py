@@ -63,16 +63,27 @@ class LandingRequest:
         """What a user has decided for the dataset."""
         return self.rules.table(self.dataset.dataset_id)
 
-    @property
-    def comparable(self) -> bool:
-        """Whether what is landed was asked for by the same filter."""
-        return self.previous is not None and self.previous.filter == self.table.filter
+    def _before(self, rows: int) -> tuple[int, int, str]:
+        """Rows before and now that can be compared, and what they are.
+
+        Where another `where` chose what is landed, the counts of the whole dataset are compared.
+        """
+        previous, table = self.previous, self.table
+        if previous is None or self.dataset.dataset_uid not in {"", previous.dataset_uid}:
+            return 0, rows, ""
+        if previous.chosen_by == (table.where, table.lang, table.timezone):
+            return previous.rows, rows, f"where {previous.rows} are landed, which stay"
+        before, now = int(previous.records_count or 0), self.dataset.records_count
+        stay = f"in all where it had {before}; what is landed stays"
+        return (0, rows, "") if now is None else (before, now, stay)
 
     def frozen(self) -> HeldBack | None:
         """The reason not to take a dataset whose fields changed while it was read, if any."""
         contract = self.rules.contract(self.dataset.dataset_id)
         moved = self.previous and self.previous.schema_hash != self.dataset.schema_hash
-        if contract != "freeze" or self.accept or not (moved and self.comparable):
+        # Another wish of the user's was compared when the run was planned.
+        same = self.previous and self.previous.filter == self.table.filter
+        if contract != "freeze" or self.accept or not (moved and same):
             return None
         return self.held_back(
             "frozen",
@@ -81,11 +92,9 @@ class LandingRequest:
 
     def guarded(self, rows: int) -> HeldBack | None:
         """The reason not to replace what is landed by so many rows, if any."""
-        same = self.previous and self.dataset.dataset_uid in {"", self.previous.dataset_uid}
-        before = self.previous.rows if self.previous and same and self.comparable else 0
+        before, rows, stay = self._before(rows)
         if self.accept or not self.publish or not before:
             return None
-        stay = f"where {before} are landed, which stay"
         if not rows:
             return self.held_back("emptied", f"the portal now gives no rows {stay}; {ACCEPT}")
         if self.rules.shrunk(before, rows):

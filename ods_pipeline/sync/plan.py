@@ -29,7 +29,7 @@ from ods_pipeline.sync.verdict import (
     under_contract,
     verdict,
 )
-from ods_pipeline.tables.schema_diff import difference
+from ods_pipeline.tables.schema_diff import Difference, difference
 
 _FOR_EVER = 36_500
 
@@ -171,10 +171,18 @@ def plan(
         )
         if name in clashes:
             decided = Verdict(Kind.REFUSED, clashes[name])
-        elif decided.kind is Kind.SCHEMA and dataset:
+        elif dataset and receipt and (former := _decided_for(receipt, old, name, rules)):
+            decided = Verdict(
+                Kind.REFUSED,
+                f"the portal called it {former} before, and `tables` decides for that name: give "
+                f"it the name {name} there",
+            )
+        elif decided.kind in {Kind.SCHEMA, Kind.FILTER} and dataset:
             accepted = accept and hold is not None and hold.verdict in COLUMN_HOLDS
             columns = landed.columns(old or name)
-            decided = _apply_contract(decided, columns, dataset, extractor, rules, accepted)
+            decided = _apply_contract(
+                decided, columns, receipt, dataset, extractor, rules, accepted
+            )
         elif decided.kind is Kind.UNKNOWN:
             hint = _hint(name, catalog, current)
             decided = Verdict(
@@ -185,15 +193,22 @@ def plan(
             )
         if dataset and not applies:
             decided = Verdict(Kind.NO_GEOMETRY, _without_geometry(receipt))
-        steps.append(
-            Planned(extractor, name, dataset, receipt, decided, name in by_name, old, hold, way=way)
-        )
+        # What is called otherwise now was asked for by name, wherever the name stands.
+        asked = name in by_name or (names is not None and name in current and not dataset)
+        steps.append(Planned(extractor, name, dataset, receipt, decided, asked, old, hold, way=way))
     return steps if by_name or full else _spread(steps, rules)
+
+
+def _decided_for(landed: Receipt, old: str, name: str, rules: Rules) -> str:
+    """A former name of a dataset that a user has decided something for; empty for none."""
+    formers = [*landed.former_names, old]
+    return "" if name in rules.tables else next((n for n in formers if n in rules.tables), "")
 
 
 def _apply_contract(
     decided: Verdict,
     before: pa.Schema | None,
+    landed: Receipt | None,
     dataset: Dataset,
     extractor: Extractor,
     rules: Rules,
@@ -203,7 +218,15 @@ def _apply_contract(
         columns = difference(before, extractor.schema(dataset))
     except SchemaMismatch:
         return decided  # Landing says what is wrong with them.
-    return under_contract(decided, columns, rules.contract(dataset.dataset_id), accept=accept)
+    contract = rules.contract(dataset.dataset_id)
+    if decided.kind is Kind.FILTER:
+        # What a user selects or retypes is no change by the publisher.
+        theirs = {*rules.table(dataset.dataset_id).types, *(landed.retyped if landed else ())}
+        columns = Difference(
+            retyped=tuple(change for change in columns.retyped if change[0] not in theirs)
+        )
+        contract = "evolve" if contract == "evolve" else "freeze"
+    return under_contract(decided, columns, contract, accept=accept)
 
 
 def _clashes(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> dict[str, str]:
@@ -226,12 +249,12 @@ def _spread(steps: Sequence[Planned], rules: Rules) -> list[Planned]:
     due = sorted((step for step in steps if step.verdict.kind is Kind.DEEP), key=_compared)
     landed = sum(step.landed is not None for step in steps)
     waiting = {step.partition for step in due[rules.deep_checks(landed) :]}
-    return [_put_off(step) if step.partition in waiting else step for step in steps]
+    return [_put_off(step, rules) if step.partition in waiting else step for step in steps]
 
 
-def _put_off(step: Planned) -> Planned:
+def _put_off(step: Planned, rules: Rules) -> Planned:
     """The step without its deep check, which is left to one of the next runs."""
-    trusting = replace(DEFAULT, trust_days=_FOR_EVER)
+    trusting = replace(rules, trust_days=_FOR_EVER)
     decided = verdict(step.landed, step.dataset, rules=trusting)
     if decided.kind is Kind.DEEP:  # When it was compared last is unknown.
         decided = Verdict(Kind.UNCHANGED, "due to be compared by content, in one of the next runs")

@@ -158,7 +158,7 @@ def _chosen(
     matching: set[str] | None = None
     if selection.where:
         matching = {item.dataset_id for item in context.portal.datasets(selection.where)}
-        if not matching:
+        if not matching and not selection.always:
             raise ConfigurationError(
                 f"no dataset of {context.portal.slug} passes the filter {selection.where!r}; "
                 f"`ods-pipeline catalog --where` shows what does"

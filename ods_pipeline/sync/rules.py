@@ -82,12 +82,13 @@ class TableRules:
 
     @property
     def filter(self) -> str:
-        """The same as one text, by which a changed filter is noticed; empty for everything."""
+        """The same as one text, by which another wish is noticed; empty for everything as it is."""
         given = {
             "where": self.where,
             "select": sorted(self.select),
             "lang": self.lang,
             "timezone": self.timezone,
+            "types": dict(sorted(self.types.items())),
         }
         asked = {name: value for name, value in given.items() if value}
         return json.dumps(asked, ensure_ascii=False) if asked else ""

@@ -54,8 +54,11 @@ class Selection:
         if self.include:
             return self
         both = [f"({where})" for where in (configured.where, self.where) if where]
+        include = (*configured.include, *configured.always) if configured.include else ()
         return replace(
             configured,
+            # Whether a filter lets through what is always kept is for the portal to say.
+            include=include if self.where else configured.include,
             exclude=(*configured.exclude, *self.exclude),
             where=" and ".join(both) if len(both) > 1 else configured.where or self.where,
             always=tuple(name for name in configured.always if not self._leaves_out(name)),

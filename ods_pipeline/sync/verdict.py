@@ -108,7 +108,7 @@ def verdict(
         return Verdict(Kind.WITHDRAWN, "the catalog lists it no more; what is landed stays")
     accepted = hold if accept and hold and hold.applies_to(dataset.stamp) else None
     standing = _unavailable(dataset) or (
-        None if accepted else _held(dataset, hold, full, rules, now)
+        None if accepted else _held(dataset, hold, way, full, rules, now)
     )
     if not standing and not full:
         standing = _refused(dataset, hold, way, rules, now)
@@ -138,12 +138,12 @@ def under_contract(
         contract: The dataset's.
         accept: Whether a person takes the change.
     """
-    if decided.kind is not Kind.SCHEMA or not str(columns):
+    if decided.kind not in {Kind.SCHEMA, Kind.FILTER} or not str(columns):
         return decided
     reason = f"the publisher changed its fields: {columns}"
     if contract == "freeze" and columns.breaks and not accept:
         return Verdict(Kind.FROZEN, f"{reason}; the contract is freeze, so a person has to accept")
-    return Verdict(Kind.SCHEMA, reason)
+    return Verdict(decided.kind, reason)
 
 
 def _unavailable(dataset: Dataset) -> Verdict | None:
@@ -159,14 +159,14 @@ def _unavailable(dataset: Dataset) -> Verdict | None:
 
 
 def _held(
-    dataset: Dataset, hold: Hold | None, full: bool, rules: Rules, now: datetime
+    dataset: Dataset, hold: Hold | None, way: str, full: bool, rules: Rules, now: datetime
 ) -> Verdict | None:
     """What was held back is not fetched again before the portal's stamp of it changes.
 
     A count that could not be had may be had later: asking for everything asks for it again, and so
     does a run after some days.
     """
-    if hold is None or hold.verdict in _REFUSED:
+    if hold is None or hold.verdict in _REFUSED or hold.by not in {"", way}:
         return None
     if hold.verdict == Kind.UNPROVEN:
         looked = instant(hold.looked or hold.since)

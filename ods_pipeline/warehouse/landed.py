@@ -66,7 +66,7 @@ class Partition:
         """Title, licence and attribution, and the filter where not everything was asked for."""
         receipt = self.receipt
         licence = " ".join(filter(None, (receipt.license, receipt.license_url)))
-        part = f"Part of the dataset: {receipt.filter}" if receipt.filter else ""
+        part = f"As asked for: {receipt.filter}" if receipt.filter else ""
         return _joined(receipt.title, licence, receipt.attribution, part)
 
     @property

@@ -145,10 +145,34 @@ def test_commands_about_one_portal_say_which_names_there_are(folder: Path) -> No
 def test_a_key_from_the_environment_is_sent_to_no_portal_that_does_not_name_it(
     folder: Path, portals: tuple[Emulator, Emulator]
 ) -> None:
-    portals[0].requests.clear()
-    typed(folder, "plan", ODS_API_KEY="for-another-portal")
-    sent = {request.headers.get("authorization") for request in portals[0].requests}
-    assert sent == {None}
+    for words in ([], ["--portal", "one"], ["--portal", "two"]):
+        for emulator in portals:
+            emulator.requests.clear()
+        typed(folder, *words, "plan", ODS_API_KEY="for-another-portal")
+        sent = [r.headers.get("authorization") for e in portals for r in e.requests]
+        assert set(sent) <= {None, "Apikey the-key"}
+    portals[1].requests.clear()
+    typed(folder, "--portal", "two", "--api-key", "typed", "plan")
+    assert portals[1].requests[0].headers.get("authorization") == "Apikey typed"
+
+
+def test_a_name_that_the_file_lacks_is_no_address(folder: Path) -> None:
+    done = typed(folder, "--portal", "tow", "plan")
+    assert done.returncode == 2
+    assert "has no portal 'tow': choose one of one, two, or an address" in done.stderr
+
+
+def test_datasets_are_named_of_one_portal(folder: Path) -> None:
+    done = typed(folder, "sync", "roads")
+    assert done.returncode == 2
+    assert "choose one with --portal (one, two)" in done.stderr
+
+
+def test_a_dotenv_file_in_another_encoding_is_one_sentence(folder: Path) -> None:
+    (folder / ".env").write_bytes("A=b\n".encode("utf-16"))
+    done = typed(folder, "plan")
+    assert done.returncode == 2
+    assert ".env is not UTF-8" in done.stderr
 
 
 def test_variables_of_a_dotenv_file_are_read(
@@ -190,6 +214,22 @@ WRONG = [
     ("[portals.a]\nportal = 'http://'\n", "portals.a.portal: "),
     ("[portals.a-b]\nportal = 'a.test'\n", "other characters than letters, digits, _"),
     ("[portals.a\n", "is no TOML"),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.b]\nportal = 'https://A.test'\n",
+        "a and b are one portal",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.a.tables.'x-*']\nwhere = 'n > 1'\n",
+        "'x-*' is a pattern",
+    ),
+    ("[portals.a]\nportal = 'a.test'\ndatasets = { include = [] }\n", "includes nothing"),
+    ("[portals.a]\nportal = 'http://u:p@a.test'\n", "holds no credentials"),
+    ("warehouse = 'postgresql://u:p@h/d'\n", "a password is not written out"),
+    (
+        "[portals.a]\nportal = 'a.test'\n"
+        "oauth2 = { client_id = 'c', token_file = 'postgresql://u:p@h/d' }\n",
+        "a password is not written out",
+    ),
     ("portal = 'a.test'\n", "portal is no key here; did you mean 'portals'?"),
 ]
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import dagster as dg
 import pyarrow.parquet as pq
 import pytest
 
@@ -15,7 +16,7 @@ from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.sync.configuration import DatasetChoice
 from tests import person
-from tests.dagster.world import World, publish, rows, value, world
+from tests.dagster.world import World, publish, rows, settings_for, value, world
 
 pytestmark = pytest.mark.filterwarnings(
     # Dagster's own call, whenever a resource has one inside; goes when it no longer warns.
@@ -49,6 +50,19 @@ def test_a_filter_of_the_catalog_chooses_partitions_and_costs_one_request(
         portal.describe("trees", publisher="State")
         there.look()
         assert there.partitions == {"roads"}
+
+
+def test_a_filter_that_nothing_passes_empties_nothing(portal: Emulator, tmp_path: Path) -> None:
+    with world(tmp_path, portal) as there:
+        there.look()
+        nobody = DatasetChoice(where="publisher = 'Nobody'")
+        there.settings = settings_for(
+            portal.url, name="demo", data_dir=str(tmp_path), datasets=nobody
+        )
+        there.__post_init__()
+        with pytest.raises(dg.Failure, match="passes the filter"):
+            there.look()
+        assert there.partitions == {"trees", "trees-old", "roads", "towns"}
 
 
 def test_tables_alone_are_all_that_is_taken(portal: Emulator, tmp_path: Path) -> None:

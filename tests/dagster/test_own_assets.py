@@ -6,15 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+import pandas as pd
 import pytest
 
 from ods_pipeline.dagster.attributes import AssetTableChoice
 from ods_pipeline.dagster.component import OpendatasoftPortal
 from ods_pipeline.dagster.dataset_assets import DatasetTable, punctuality
 from ods_pipeline.emulator import Emulator, Fault
+from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.catalog.frequency import declared_period
-from ods_pipeline.sync.configuration import LayerChoice
+from ods_pipeline.sync.configuration import DatasetChoice, LayerChoice
 from tests.dagster.world import World, publish, reason, rows, settings_for, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -311,3 +313,75 @@ def test_the_check_of_punctuality_runs_by_itself(there: World, portal: Emulator)
     (found,) = daily.execute_in_process(instance=there.instance).get_asset_check_evaluations()
     assert (found.passed, found.severity.value) == (False, "WARN")
     assert "declared DAILY" in (found.description or "")
+
+
+def test_a_dataset_that_moves_between_partition_and_asset_is_fetched_as_it_is_asked_for(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    part = {"trees": AssetTableChoice(where="people > 4")}
+    everything = DatasetChoice(include=["*"])
+
+    def now(tables: dict[str, AssetTableChoice]) -> None:
+        there.settings = settings_for(
+            portal.url, name="demo", data_dir=str(tmp_path), datasets=everything, tables=tables
+        )
+        there.__post_init__()
+        there.look()
+
+    with world(tmp_path, portal, datasets=everything) as there:
+        there.look()
+        asked = there.asked()
+        assert "trees" in asked["records"]
+        there.carry_out(asked)
+        there.carry_out(there.asked())
+        assert rows(there, "SELECT count(*) FROM trees") == [(7,)]
+        now(part)
+        assert wanted(there) == {"trees"}
+        there.run("trees")
+        assert rows(there, "SELECT count(*) FROM trees") == [(2,)]
+        now({})
+        there.carry_out(there.asked())
+        there.carry_out(there.asked())
+        assert rows(there, "SELECT count(*) FROM trees") == [(7,)]
+
+
+@pytest.mark.parametrize("name", ["catalog", "records", "table", "dataset"])
+def test_a_dataset_that_is_called_like_an_asset_of_the_portal_needs_a_key(name: str) -> None:
+    with pytest.raises(ConfigurationError, match=f"the key demo/{name}: give the dataset another"):
+        made({"tables": {name: {}}})
+    assert "other/key" in made({"tables": {name: {"asset": {"key": "other/key"}}}})
+
+
+@pytest.mark.parametrize(
+    ("asset", "sentence"),
+    [({"freshness": 0}, "impossible"), ({"automation_condition": "@daily"}, "write a template")],
+)
+def test_a_wrong_word_on_an_asset_is_one_sentence(asset: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(Exception, match=sentence):
+        made({"tables": {"trees": {"asset": asset}}})
+
+
+def test_the_job_makes_a_check_green_again(there: World, portal: Emulator) -> None:
+    portal.fail("/trees/exports/", Fault.short_rows(1, honest=True), None)
+    there.run("trees", raise_on_error=False)
+    portal.faults.clear()
+    assert there.sync().success
+    check = dg.AssetCheckKey(key("trees"), "complete")
+    records = there.instance.event_log_storage.get_asset_check_execution_history(check, limit=1)
+    assert records[0].event
+    assert records[0].status.value == "SUCCEEDED"
+
+
+def test_its_rows_can_be_the_input_of_another_asset(there: World) -> None:
+    there.run("trees")
+
+    @dg.asset(ins={"trees": dg.AssetIn(key=key("trees"))})
+    def counted(trees: pd.DataFrame) -> int:
+        assert list(trees.columns) == ["code", "people", "place"]
+        return len(trees)
+
+    defs = dg.Definitions.merge(there.defs, dg.Definitions(assets=[counted]))
+    result = defs.resolve_implicit_global_asset_job_def().execute_in_process(
+        instance=there.instance, asset_selection=[counted.key]
+    )
+    assert result.output_for_node("counted") == 7

@@ -12,6 +12,7 @@ from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.lake.lake import receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.rules import Rules, TableRules
+from ods_pipeline.sync.selection import EVERYTHING, Selection
 from tests.desk import TOWN_FIELDS, TOWNS, Desk
 
 LANES: list[dict[str, Any]] = [{"format": "parquet"}, {"format": "csv"}]
@@ -239,3 +240,77 @@ def test_the_time_zone_of_a_filter_is_the_users_and_moments_stay_utc(
     assert min(rows["Asia/Tokyo"].column("seen").to_pylist()).isoformat() == (
         "2024-01-01T05:30:00+00:00"
     )
+
+
+def test_a_box_of_one_of_several_geometries_is_no_filter_for_features(desk: Desk) -> None:
+    fields = [*TOWN_FIELDS, {"name": "other", "type": "geo_point_2d"}]
+    records = [{**town, "other": {"lon": 1, "lat": 1}} for town in TOWNS]
+    desk.emulator.publish("towns", fields=fields, records=records)
+    rules = chosen(where="in_bbox(`where`, 47, 0.45, 49, 1.05)")
+    outcomes = desk.sync(rules=rules, features=True, wfs_version="2.0.0")
+    assert outcomes["towns"].action == "landed"
+    assert "cannot filter features" in outcomes["towns (features)"].reason
+
+
+@pytest.mark.parametrize("selection", [EVERYTHING, Selection(("towns",))])
+def test_a_renamed_dataset_is_not_landed_whole_while_the_filter_has_its_old_name(
+    desk: Desk, selection: Selection
+) -> None:
+    rules = chosen(where="n >= 15", select=("n",))
+    assert desk.sync(selection=selection, rules=rules)["towns"].action == "landed"
+    desk.emulator.rename("towns", "villages")
+    outcomes = desk.sync(selection=selection, rules=rules)
+    assert {item.action for item in outcomes.values()} == {"failed"}
+    reasons = " ".join(item.reason for item in outcomes.values())
+    assert "villages" in reasons
+    assert "towns" in reasons
+    assert desk.exported == []
+    corrected = Rules(tables={"villages": TableRules(where="n >= 15", select=("n",))})
+    outcomes = desk.sync(rules=corrected)
+    assert outcomes["villages"].action in {"unchanged", "described anew"}
+    assert desk.loaded("villages") == 5
+
+
+@pytest.mark.parametrize("contract", ["freeze", "quarantine"])
+def test_another_filter_hides_no_change_of_types_by_the_publisher(
+    desk: Desk, contract: Any
+) -> None:
+    kept = (("*", contract),)
+    desk.sync(rules=Rules(contracts=kept))
+    desk.emulator.retype("towns", "n", "double")
+    wish = {"towns": TableRules(where="n > 1")}
+    outcome = desk.sync(rules=Rules(contracts=kept, tables=wish))["towns"]
+    assert (outcome.action, outcome.verdict) == ("held", "frozen")
+    wish = {"towns": TableRules(types={"code": "int"})}
+    desk.emulator.retype("towns", "n", "int")
+    outcome = desk.sync(rules=Rules(contracts=kept, tables=wish))["towns"]
+    assert (outcome.action, outcome.verdict) == ("landed", "filter"), "the user's own types"
+
+
+def test_another_selection_of_fields_hides_no_loss_of_rows(desk: Desk) -> None:
+    desk.sync()
+    desk.emulator.publish("towns", records=TOWNS[:1])
+    outcome = desk.sync(rules=chosen(select=("n",)))["towns"]
+    assert (outcome.action, outcome.verdict) == ("held", "shrunk")
+    outcome = desk.sync(rules=chosen(where="n >= 0"))["towns"]
+    assert (outcome.action, outcome.verdict) == ("held", "shrunk")
+    assert "1 rows in all where it had 20" in outcome.reason
+    assert desk.loaded("towns") == 20
+
+
+def test_a_hold_is_about_the_filter_that_it_was_made_for(desk: Desk) -> None:
+    desk.sync(rules=chosen(where="n >= 15"))
+    desk.emulator.publish("towns", records=TOWNS[:14])
+    assert desk.actions(rules=chosen(where="n >= 15")) == {"towns": "held"}
+    assert desk.actions(rules=chosen(where="n >= 11")) == {"towns": "landed"}
+    assert desk.loaded("towns") == 3
+
+
+def test_a_deep_check_that_is_put_off_is_no_other_filter(desk: Desk) -> None:
+    names = [f"d{number:02}" for number in range(30)]
+    for name in names:
+        desk.emulator.publish(name, fields=TOWN_FIELDS, records=TOWNS[:2])
+    rules = Rules(trust_days=0, tables={name: TableRules(where="n < 1") for name in names})
+    desk.sync(rules=rules)
+    verdicts = {desk.sync(rules=rules)[name].verdict for name in names}
+    assert verdicts <= {"deep check", "unchanged"}

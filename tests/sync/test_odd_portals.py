@@ -306,7 +306,7 @@ def test_d1_a_user_can_retype_a_field(desk: Desk) -> None:
     assert pq.read_table(desk.lake.partition("records", "bad")).column("n").to_pylist() == [1, 12.5]
     assert desk.actions("bad", rules=rules) == {"bad": "unchanged"}
     as_text = decided(types={"n": "text"})
-    assert desk.sync("bad", rules=as_text)["bad"].verdict == "schema"
+    assert desk.sync("bad", rules=as_text)["bad"].verdict == "filter"
     wrong = desk.sync("bad", rules=decided(types={"m": "text"}))["bad"]
     assert wrong.action == "failed"
     assert "it has no field 'm', which `types` names" in wrong.reason

@@ -47,7 +47,7 @@ if TYPE_CHECKING:
 
 _NUMBER = r"\s*(-?\d+(?:\.\d+)?)\s*"
 # Its corners are given as latitude and longitude.
-_IN_BBOX = re.compile(rf"in_bbox\s*\([^,()]+,{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\)", re.I)
+_IN_BBOX = re.compile(rf"in_bbox\s*\(([^,()]+),{_NUMBER},{_NUMBER},{_NUMBER},{_NUMBER}\)", re.I)
 _NO_BOX = (shapely.errors.ShapelyError, ValueError, TypeError, KeyError, RuntimeError)
 
 
@@ -170,14 +170,16 @@ def box_of(dataset: Dataset, where: str | None, version: Version) -> Bounds | No
     if not where:
         return None
     box = _IN_BBOX.fullmatch(where.strip())
-    if version != "2.0.0" or not box:
+    # Of several geometries it is not known which the WFS compares with the box.
+    named = box and [box[1].strip().strip("`")] == [field.name for field in dataset.geographic]
+    if version != "2.0.0" or not box or not named:
         raise ConfigurationError(
             f"WFS {version} cannot filter features by {where!r}: it knows boxes alone, "
-            "`in_bbox(field, …)`, and only in version 2.0.0; the records can be filtered, so leave "
-            "the dataset out of `features`",
+            "`in_bbox(field, …)` of the only geographic field, and only in version 2.0.0; the "
+            "records can be filtered, so leave the dataset out of `features`",
             dataset=dataset.dataset_id,
         )
-    south, west, north, east = map(float, box.groups())
+    south, west, north, east = map(float, box.groups()[1:])
     return west, south, east, north
 
 
