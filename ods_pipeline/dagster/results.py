@@ -48,7 +48,7 @@ class Updated:
         """The data version of what is landed now."""
         receipt = self.result.receipt
         version = data_version(receipt, pq.read_schema(self.result.path))
-        # Dagster may remember these very rows from before there was a filter: a table has to follow.
+        # Dagster may remember these rows from before there was a filter; the table has others.
         return f"{version}.{receipt.fetched_at}" if self._asked_otherwise else version
 
     @property
