@@ -81,8 +81,9 @@ class Query:
             "where": self.where,
             "refine": list(self.refine) or None,
             "exclude": list(self.exclude) or None,
-            "lang": self.lang,
-            "timezone": self.timezone,
+            # Left out, and not empty, where they are the client's own.
+            **({"lang": self.lang} if self.lang else {}),
+            **({"timezone": self.timezone} if self.timezone else {}),
         }
 
     def parameters(self) -> dict[str, object]:

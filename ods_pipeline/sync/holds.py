@@ -60,6 +60,8 @@ def _hold(planned: Planned, kind: Kind, reason: str) -> Hold:
     if kind in _LOOKED_AT_AGAIN:
         same = same and before is not None and before.stamp == stamp
     since = before.since if before and same else ""
+    # Nothing was fetched, so it is the hold that there was.
+    stands = same and not planned.verdict.fetches
     return Hold(
         planned.dataset_id,
         planned.extractor.kind,
@@ -68,8 +70,8 @@ def _hold(planned: Planned, kind: Kind, reason: str) -> Hold:
         since or now,
         rows=planned.landed.rows if planned.landed else 0,
         stamp=stamp if kind in _COUNTED | _REFUSED else "",
-        by=planned.way if kind in _COUNTED | _REFUSED else "",
-        looked=now if kind in _LOOKED_AT_AGAIN else "",
+        by=before.by if before and stands else planned.way if kind in _COUNTED | _REFUSED else "",
+        looked=before.looked if before and stands else now if kind in _LOOKED_AT_AGAIN else "",
     )
 
 

@@ -468,8 +468,12 @@ def test_f1_an_unproven_dataset_is_looked_at_again_after_some_days(desk: Desk) -
     desk.emulator.fail(COUNTS, Fault.refused(), 1)
     desk.emulator.lie("towns", records_count=19)
     assert desk.actions() == {"towns": "held"}
+    before = read_holds(desk.lake)
+    longer_ago = replace(before["records", "towns"], looked=days_ago(20), since=days_ago(20))
+    update_holds(desk.lake, {longer_ago.key: longer_ago})
     assert desk.actions() == {"towns": "held"}
-    assert desk.actions(rules=Rules(trust_days=0)) == {"towns": "landed"}
+    assert read_holds(desk.lake)["records", "towns"].looked[:10] == days_ago(20)[:10]
+    assert desk.actions(rules=Rules(trust_days=10)) == {"towns": "landed"}
 
 
 @pytest.mark.parametrize("lane", LANES[:2], ids=str)
