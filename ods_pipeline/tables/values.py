@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal, InvalidOperation
@@ -45,6 +46,8 @@ _OFFSETS = frozenset(
 ROUNDED_DIGITS = (
     "a number of more digits than a double holds; it is the nearest one, and digits are lost"
 )
+# The largest float as MapServer writes it, in 15 digits; read back as it stands, it is infinite.
+_LARGEST_CUT = Decimal("1.79769313486232e308")
 NO_NUMBER = "NaN stands for a missing number, so it is null"
 LISTED = "a list, though the field is not declared multivalued; it is joined by commas"
 LOCAL_DAY = "a moment that is midnight in one time zone alone; it is that zone's day"
@@ -81,7 +84,9 @@ def floating(value: Any) -> float | Reading:
         return number
     exact = Decimal(written)
     if math.isinf(number) and exact.is_finite():
-        raise ValueError(value)
+        if abs(exact) > _LARGEST_CUT:
+            raise ValueError(value)
+        return Reading(math.copysign(sys.float_info.max, number), ROUNDED_DIGITS)
     return Reading(number, ROUNDED_DIGITS) if lost_digits(exact, number) else number
 
 

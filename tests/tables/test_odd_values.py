@@ -2,6 +2,7 @@
 
 import json
 import struct
+import sys
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from typing import Any
@@ -493,3 +494,11 @@ def test_d3_the_zone_of_midnights_is_that_of_the_batches_before() -> None:
     assert landed == [[july], [date(2024, 7, 3)], [january, july], [None], [july]]
     assert odd.counts == {"f": 1}
     assert odd.zones == {"f": {60, 120}}
+
+
+def test_the_largest_float_in_fewer_digits_is_read_as_it_was_meant() -> None:
+    field = Field("x", "double")
+    texts = pa.array(["1.79769313486232e+308", "-1.79769313486232e+308"])
+    assert typed(texts, field).to_pylist() == [sys.float_info.max, -sys.float_info.max]
+    with pytest.raises(TypeMismatch):
+        typed(pa.array(["1.8e308"]), field)

@@ -6,6 +6,7 @@ What a server loses before we see it is written down here, once per server.
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -100,7 +101,8 @@ def told_by_mapserver(layer: Layer) -> pa.Table:
     rows = truth(layer)
     rows = rows.filter(rows["geom"].is_valid())
     rows = _mapped(rows, "at", lambda at: at and at.replace(microsecond=0))
-    return _mapped(rows, "ratio", lambda ratio: ratio and float(f"{ratio:.15g}"))
+    largest = sys.float_info.max
+    return _mapped(rows, "ratio", lambda ratio: ratio and min(float(f"{ratio:.15g}"), largest))
 
 
 def told_by_qgis(layer: Layer) -> pa.Table:
