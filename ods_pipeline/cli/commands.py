@@ -154,7 +154,7 @@ def sync(
 
     if full and verify:
         raise click.UsageError("--full lands everything and --verify nothing; choose one")
-    configured = any(target.options(Mode.incremental).features for target in targets.all)
+    configured = any(target.options.features for target in targets.all)
     said_how = was_given("wfs_version") or was_given("axis_order")
     if said_how and not (how["features"] or configured):
         raise click.UsageError("--wfs-version and --axis-order say how: add --features")
@@ -172,7 +172,7 @@ def sync(
             statuses.append(
                 failure.exit_status if failure else exit_status(summary.outcomes if summary else [])
             )
-    raise SystemExit(statuses[0] if len(statuses) == 1 else _status_of_all(statuses))
+    raise SystemExit(_status_of_all(statuses))
 
 
 def _synced(target: Target, options: Options, selection: Selection, wait: float) -> report.Summary:
@@ -203,14 +203,15 @@ def _options(target: Target, mode: Mode, how: Mapping[str, Any]) -> Options:
     """How a run is made: what the command line says goes before what is configured."""
     from ods_pipeline.sync.selection import EVERYTHING
 
-    configured = target.options(mode)
+    configured = target.options
     given = {name: how[name] for name in ("format", "wfs_version", "axis_order") if name in how}
     wanted = {name: value for name, value in given.items() if was_given(name)}
     features = how["features"] or configured.features
     if how["features"]:  # Of all that is chosen, whatever is configured.
         wanted["layers"] = EVERYTHING
     rules = how["rules"](configured.rules)
-    return replace(configured, features=features, accept=how["accept"], rules=rules, **wanted)
+    wanted |= {"mode": mode, "features": features, "accept": how["accept"], "rules": rules}
+    return replace(configured, **wanted)
 
 
 _T = TypeVar("_T")

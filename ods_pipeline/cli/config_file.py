@@ -19,7 +19,7 @@ from pydantic import BaseModel, Field, ValidationError, field_validator
 from ods_pipeline.cli.target import Access
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
-from ods_pipeline.sync.configuration import Configured, PortalConfiguration
+from ods_pipeline.sync.configuration import Configured, PortalConfiguration, name_problem
 from ods_pipeline.warehouse.opening import public_url
 
 
@@ -136,9 +136,8 @@ class Configuration(Configured):
     @field_validator("portals")
     @classmethod
     def _names_are_plain(cls, portals: dict[str, FilePortal]) -> dict[str, FilePortal]:
-        for name in portals:
-            if not name.isascii() or not name.replace("_", "a").isalnum():
-                raise ValueError(f"the name {name!r} has other characters than letters, digits, _")
+        for problem in filter(None, map(name_problem, portals)):
+            raise ValueError(problem)
         return portals
 
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.http.address import Address
     from ods_pipeline.sync.configuration import PortalConfiguration
-    from ods_pipeline.sync.options import Mode, Options
+    from ods_pipeline.sync.options import Options
     from ods_pipeline.sync.selection import Selection
 
 
@@ -119,11 +119,12 @@ class Target:
         """Whether the sample portal is meant."""
         return self.portal in {"", SAMPLE}
 
-    def options(self, mode: Mode) -> Options:
+    @property
+    def options(self) -> Options:
         """How a run over it is made, apart from what the command line says."""
-        from ods_pipeline.sync.options import Options
+        from ods_pipeline.sync.options import DEFAULT
 
-        return self.configured.options(mode) if self.configured else Options(mode)
+        return self.configured.options() if self.configured else DEFAULT
 
     @property
     def selection(self) -> Selection:

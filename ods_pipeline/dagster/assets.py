@@ -21,7 +21,7 @@ from ods_pipeline.dagster.events import (
     summary_failure,
 )
 from ods_pipeline.dagster.markdown import bullets
-from ods_pipeline.dagster.metadata import of_load, of_partition
+from ods_pipeline.dagster.metadata import of_load, of_partition, of_whole_asset
 from ods_pipeline.dagster.partitions import register
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
@@ -125,8 +125,7 @@ def context_of(
 
 def catalog_metadata(settings: Settings, lake: Lake, landed: Receipt, load: Load) -> dict[str, Any]:
     """What the UI shows of the catalog."""
-    metadata = {**of_partition(lake.catalog, landed, ""), **of_load(load)}
-    metadata["dagster/row_count"] = metadata.pop("dagster/partition_row_count")
+    metadata = of_whole_asset({**of_partition(lake.catalog, landed, ""), **of_load(load)})
     names = pq.read_table(lake.catalog, columns=["dataset_id"]).column(0).to_pylist()
     if unfit := settings.unfit(names):
         metadata["no_partition"] = bullets(dict.fromkeys(unfit, "Dagster has no such key"))

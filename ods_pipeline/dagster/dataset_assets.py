@@ -19,7 +19,7 @@ from ods_pipeline.dagster.attributes import AssetChoice, RunConfig
 from ods_pipeline.dagster.automation import refresh_on_change
 from ods_pipeline.dagster.events import interrupted
 from ods_pipeline.dagster.markdown import literal
-from ods_pipeline.dagster.metadata import column_schema
+from ods_pipeline.dagster.metadata import column_schema, of_whole_asset
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
     data_dir,
@@ -83,9 +83,8 @@ def dataset_tables(settings: Settings) -> Iterator[tuple[Extractor, DatasetTable
     if not settings.attributes.tables:
         return
     lake = Lake.of(data_dir(settings.attributes.data_dir), settings.slug)
-    extractors = settings.extractors
     for dataset_id in settings.attributes.tables:
-        for extractor in extractors:
+        for extractor in settings.extractors:
             if extractor.kind == "records" or settings.attributes.layers.has(dataset_id):
                 yield extractor, _table(settings, lake, dataset_id, extractor)
 
@@ -234,11 +233,9 @@ def own_result(
 ) -> dg.MaterializeResult[Any]:
     """What the UI shows of a dataset that is an asset of its own."""
     metadata = updated.metadata() | (loaded.metadata() if loaded else {})
-    # Of partitions the UI has rows of each; this is the whole asset.
-    metadata["dagster/row_count"] = metadata.pop("dagster/partition_row_count")
     return dg.MaterializeResult(
         asset_key=key,
-        metadata=metadata,
+        metadata=of_whole_asset(metadata),
         data_version=dg.DataVersion(updated.version),
         check_results=results,
     )

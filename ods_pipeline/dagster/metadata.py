@@ -92,6 +92,17 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
     }
 
 
+def of_whole_asset(metadata: dict[str, Any]) -> dict[str, Any]:
+    """The same with the rows as those of an asset: of partitions the UI has rows of each."""
+    rows = metadata.pop("dagster/partition_row_count")
+    return {**metadata, "dagster/row_count": rows}
+
+
+def dataset_page(base: str, dataset_id: str) -> str:
+    """The address of a dataset's page, on the portal of this base URL."""
+    return f"{base}/explore/dataset/{dataset_id}/"
+
+
 def of_map(path: Path, kind: str) -> dict[str, Any]:
     """A small map of a layer; nothing for records, of which there are ten times as many."""
     if kind != "features":

@@ -14,9 +14,11 @@ import pyarrow.parquet as pq
 from ods_pipeline.dagster.metadata import (
     column_schema,
     data_version,
+    dataset_page,
     of_load,
     of_map,
     of_partition,
+    of_whole_asset,
 )
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.plan import Planned
@@ -36,7 +38,7 @@ class Updated:
     @classmethod
     def of(cls, planned: Planned, result: UpdateResult, base: str) -> Updated:
         """The same with the dataset's page on the portal of this base URL."""
-        return cls(planned, result, f"{base}/explore/dataset/{planned.dataset_id}/")
+        return cls(planned, result, dataset_page(base, planned.dataset_id))
 
     @property
     def moved(self) -> bool:
@@ -112,6 +114,4 @@ class OwnLoaded:
     def metadata(self) -> dict[str, Any]:
         """What the UI shows of it."""
         shown = of_partition(self.loaded.path, self.receipt, self.page) | self.loaded.metadata()
-        # Of partitions the UI has rows of each; this is the whole asset.
-        shown["dagster/row_count"] = shown.pop("dagster/partition_row_count")
-        return {"verdict": self.verdict, **shown} if self.verdict else shown
+        return of_whole_asset({"verdict": self.verdict, **shown} if self.verdict else shown)

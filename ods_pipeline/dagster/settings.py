@@ -9,17 +9,19 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dagster as dg
 
 from ods_pipeline.dagster.attributes import PortalAttributes
 from ods_pipeline.dagster.credentials import OAuth2Resource, application, from_environment
 from ods_pipeline.dagster.env import FromEnv, env_ref
+from ods_pipeline.dagster.metadata import dataset_page
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.sync.configuration import name_problem
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.options import Mode, Options
 from ods_pipeline.sync.rules import Rules
@@ -46,7 +48,7 @@ class Settings:
         name: Prefix of everything it has in Dagster; letters, digits and `_`.
         attributes: The attributes as the user gave them.
         sensor_seconds: Seconds between two looks at the catalog at least.
-        rules: How the portal is trusted.
+        run_options: How a run is made, incrementally and without accepting anything.
         api_key: The variable that holds an API key.
         oauth2: The application that a person has given access to, without its secret.
     """
@@ -55,7 +57,7 @@ class Settings:
     name: str
     attributes: PortalAttributes
     sensor_seconds: int
-    rules: Rules
+    run_options: Options
     api_key: FromEnv | None = None
     oauth2: OAuth2Resource | None = None
 
@@ -81,7 +83,7 @@ class Settings:
 
     def page(self, dataset_id: str) -> str:
         """A dataset's page on the portal."""
-        return f"{self.address.base}/explore/dataset/{dataset_id}/"
+        return dataset_page(self.address.base, dataset_id)
 
     def named(self, thing: str) -> str:
         """A name that no other portal of the code location has."""
@@ -108,12 +110,17 @@ class Settings:
 
     def options(self, mode: Mode = Mode.incremental, *, accept: bool = False) -> Options:
         """How a run is made."""
-        return self.attributes.options(mode, accept=accept)
+        return replace(self.run_options, mode=mode, accept=accept)
+
+    @property
+    def rules(self) -> Rules:
+        """How the portal is trusted."""
+        return self.run_options.rules
 
     @property
     def extractors(self) -> tuple[Extractor, ...]:
         """How rows are fetched: by exports, and through WFS where layers are chosen."""
-        return self.options().extractors
+        return self.run_options.extractors
 
     @property
     def sensor_status(self) -> dg.DefaultSensorStatus:
@@ -231,8 +238,8 @@ def settings_of(attributes: PortalAttributes) -> Settings:
     if given and not (attributes.portal or api_key or oauth2):
         api_key, oauth2 = from_environment()
     name = attributes.name or default_name
-    if not name.isascii() or not name.replace("_", "a").isalnum():
-        raise ConfigurationError(f"the name {name!r} has other characters than letters, digits, _")
+    if problem := name_problem(name):
+        raise ConfigurationError(problem)
     seconds = attributes.sensor.minimum_interval_seconds
     if seconds < 0:
         raise ConfigurationError(f"minimum_interval_seconds is {seconds}: give 0 or more")
@@ -247,7 +254,7 @@ def settings_of(attributes: PortalAttributes) -> Settings:
         name,
         attributes,
         seconds or (SECONDS if given else EMULATOR_SECONDS),
-        attributes.rules(),
+        attributes.options(),
         api_key,
         oauth2,
     )

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from ods_pipeline.sync.options import Mode, Options
+from ods_pipeline.sync.options import Options
 from ods_pipeline.sync.rules import (
     DEFAULT,
     LONGEST_TRUST,
@@ -34,6 +34,12 @@ class Configured(BaseModel):
 
     # Errors must not repeat what may be a secret in the wrong place.
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+def name_problem(name: str) -> str:
+    """Why a portal cannot have a name; empty if it can."""
+    plain = name.isascii() and name.replace("_", "a").isalnum()
+    return "" if plain else f"the name {name!r} has other characters than letters, digits, _"
 
 
 def _percentage(value: float | None) -> float | None:
@@ -242,20 +248,18 @@ class PortalConfiguration(Configured):
         decided = {name: item.rules() for name, item in tables.items()}
         return Rules(trust.max_trust_days, trust.max_shrink, trust.drift, contracts, decided)
 
-    def options(self, mode: Mode = Mode.incremental, *, accept: bool = False) -> Options:
-        """How a run over the portal is made.
+    def options(self) -> Options:
+        """How a run over the portal is made, incrementally and without accepting anything.
 
         Raises:
             ConfigurationError: A rule is out of its range.
         """
         features = self.features
         return Options(
-            mode,
-            self.format,
-            bool(features.include),
-            features.version,
-            features.axis_order,
-            accept,
-            self.rules(),
-            self.layers,
+            format=self.format,
+            features=bool(features.include),
+            wfs_version=features.version,
+            axis_order=features.axis_order,
+            rules=self.rules(),
+            layers=self.layers,
         )

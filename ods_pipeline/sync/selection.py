@@ -87,7 +87,7 @@ class Selection:
         return {
             name
             for name in asked.union(self.always)
-            if not any(name == one or fnmatchcase(one, name) for one in available)
+            if not any(_matches(one, [name]) for one in available)
         }
 
 

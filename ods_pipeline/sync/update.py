@@ -165,13 +165,14 @@ def _still_needed(
         planned: What was planned.
         landed: Receipt of what is landed now.
     """
-    as_planned = landed is None or landed == planned.landed
+    as_planned = planned.verdict.kind, planned.verdict.reason
     if landed is None or context.options.mode is not Mode.incremental:
-        return planned.verdict.kind, planned.verdict.reason
-    if as_planned and _catalog_is_behind(context, planned, landed):
-        return Kind.UNCHANGED, "the catalog shows an older date, the dataset itself the landed one"
-    if as_planned:
-        return planned.verdict.kind, planned.verdict.reason
+        return as_planned
+    if landed == planned.landed:
+        if _catalog_is_behind(context, planned, landed):
+            reason = "the catalog shows an older date, the dataset itself the landed one"
+            return Kind.UNCHANGED, reason
+        return as_planned
     decided = verdict(landed, planned.dataset, rules=context.options.rules)
     if decided.kind is Kind.UNCHANGED:
         return decided.kind, "another run has landed it meanwhile"
