@@ -48,8 +48,14 @@ def hold_after(planned: Planned, outcome: Outcome, *, loaded: bool = True) -> Ho
     if outcome.action not in {"held", "skipped"} or outcome.verdict not in _HELD:
         return {}
     if not (planned.landed or counted or outcome.verdict == Kind.UNPROVEN):
-        return {}
+        return _end_of_empty(planned)
     return {planned.partition: _hold(planned, Kind(outcome.verdict), outcome.reason)}
+
+
+def _end_of_empty(planned: Planned) -> HoldChanges:
+    """The end of a hold on rows that somebody deleted: nothing is kept back any more."""
+    empty = planned.hold is not None and planned.hold.rows > 0 and not planned.landed
+    return {planned.partition: None} if empty else {}
 
 
 def _hold(planned: Planned, kind: Kind, reason: str) -> Hold:
@@ -138,6 +144,8 @@ def holds_by_catalog(steps: Iterable[Planned]) -> HoldChanges:
         if planned.verdict.skips and planned.landed:
             held = held_outcome(outcome_of(planned, "", ""), kind, planned.verdict.reason)
             changes |= hold_after(planned, held)
+        elif planned.verdict.skips:
+            changes |= _end_of_empty(planned)
         elif kind is Kind.UNCHANGED and hold and hold.verdict not in ALARMING:
             changes[planned.partition] = None
     return changes

@@ -72,6 +72,15 @@ def test_what_comes_back_is_held_no_more(desk: Desk) -> None:
     assert marked(desk) == {}
 
 
+def test_nothing_is_held_of_a_dataset_whose_landed_rows_somebody_deleted(desk: Desk) -> None:
+    desk.sync()
+    desk.emulator.restrict("one")
+    desk.sync()
+    desk.lake.partition("records", "one").unlink()
+    assert desk.actions()["one"] == "skipped"
+    assert (read_holds(desk.lake), marked(desk)) == ({}, {})
+
+
 @pytest.mark.parametrize(("left", "verdict"), [(0, "emptied"), (9, "shrunk")])
 def test_a_table_that_emptied_or_shrank_is_asked_about_once_and_fails_every_night(
     desk: Desk, left: int, verdict: str
