@@ -1,6 +1,7 @@
 """A portal, and the folder of a user who lands and syncs it: what the tests of whole runs share."""
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ from ods_pipeline.sync.outcome import Outcome
 from ods_pipeline.sync.run import Run
 from ods_pipeline.sync.selection import Selection
 from ods_pipeline.warehouse import Warehouse, open_warehouse
+from ods_pipeline.warehouse.names import AS_IS, TableNames
 
 FIELDS = [{"name": "code", "type": "text"}, {"name": "n", "type": "int"}]
 TOWN_FIELDS = [
@@ -51,12 +53,13 @@ class Desk:
         portal = Portal(self.emulator.url)
         context = RunContext(portal, self.lake, Options(**options))
         typed = Selection(names, typed=bool(names))
-        outcomes = Run(context, self.warehouse)(selection or typed)
+        opened = partial(self.warehouse, context.options.names)
+        outcomes = Run(context, opened)(selection or typed)
         assert portal.client.requests_made == len(self.emulator.requests)
         return {outcome.name: outcome for outcome in outcomes}
 
-    def warehouse(self) -> Warehouse:
-        return open_warehouse(f"duckdb:///{self.folder / 'warehouse.duckdb'}")
+    def warehouse(self, names: TableNames = AS_IS) -> Warehouse:
+        return open_warehouse(f"duckdb:///{self.folder / 'warehouse.duckdb'}", names=names)
 
     def actions(self, *names: str, **options: Any) -> dict[str, str]:
         return {key: item.action for key, item in self.sync(*names, **options).items()}

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.sync.options import Mode, Options
     from ods_pipeline.sync.selection import Selection
+    from ods_pipeline.warehouse.names import TableNames
     from ods_pipeline.warehouse.protocol import Warehouse
 
 
@@ -69,18 +70,18 @@ def _session(target: Target) -> Iterator[Session]:
         yield Session(portal, credentials, Lake.of(target.data_dir, portal.slug), target)
 
 
-def _open_waiting(warehouse: str, seconds: float) -> Warehouse:
+def _open_waiting(warehouse: str, names: TableNames, seconds: float) -> Warehouse:
     """The warehouse, opened; a wait for another process is announced."""
     from ods_pipeline.errors import WarehouseLocked
     from ods_pipeline.warehouse.opening import open_warehouse
 
     try:
-        return open_warehouse(warehouse)
+        return open_warehouse(warehouse, names=names)
     except WarehouseLocked as error:
         if not seconds:
             raise
         click.echo(f"ods-pipeline: {error}; waiting up to {seconds:g} s", err=True)
-    return open_warehouse(warehouse, max_wait=seconds)
+    return open_warehouse(warehouse, max_wait=seconds, names=names)
 
 
 _features = click.option(
@@ -187,7 +188,7 @@ def _synced(target: Target, options: Options, selection: Selection, wait: float)
         session.lake.staging_dir()
         context = RunContext(session.portal, session.lake, options)
         with report.progress() as watcher:
-            opened = functools.partial(_open_waiting, target.warehouse, wait)
+            opened = functools.partial(_open_waiting, target.warehouse, options.names, wait)
             outcomes = Run(context, opened, watcher)(selection)
         return report.Summary(
             session.portal.client.address.base,

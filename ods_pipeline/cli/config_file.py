@@ -135,6 +135,17 @@ class Configuration(Configured):
 
     @field_validator("portals")
     @classmethod
+    def _schemas_differ(cls, portals: dict[str, FilePortal]) -> dict[str, FilePortal]:
+        names: dict[str, str] = {}
+        for name, portal in portals.items():
+            schema = portal.names().schema_of(Address.parse(portal.portal).slug)
+            other = names.setdefault(schema, name)
+            if other != name:
+                raise ValueError(f"{other} and {name} would both fill the schema {schema}")
+        return portals
+
+    @field_validator("portals")
+    @classmethod
     def _names_are_plain(cls, portals: dict[str, FilePortal]) -> dict[str, FilePortal]:
         for problem in filter(None, map(name_problem, portals)):
             raise ValueError(problem)

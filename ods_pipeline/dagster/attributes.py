@@ -8,11 +8,16 @@ from typing import Annotated, Any, Literal, get_origin
 
 import dagster as dg
 from dagster.components.utils.translation import TranslationFnResolver
-from pydantic import Field, TypeAdapter, field_validator
+from pydantic import BaseModel, Field, TypeAdapter, field_validator
 from pydantic.fields import FieldInfo
 
 from ods_pipeline.dagster.credentials import ApiKeyAttribute, OAuth2Attribute
-from ods_pipeline.sync.configuration import Configured, PortalConfiguration, TableChoice
+from ods_pipeline.sync.configuration import (
+    Configured,
+    PortalConfiguration,
+    TableChoice,
+    schema_is_a_field,
+)
 from ods_pipeline.sync.options import Mode
 
 Translation = Annotated[
@@ -98,6 +103,12 @@ class PortalAttributes(PortalConfiguration, dg.Resolvable):
         for field in cls.model_fields.values():
             if not any(isinstance(item, dg.Resolver) for item in field.metadata):
                 field.metadata.append(_resolver(field))
+
+    @classmethod
+    def model(cls) -> type[BaseModel]:
+        """The model of its YAML."""
+        with schema_is_a_field():
+            return super().model()
 
     name: str = Field(
         default="", description="Prefix in Dagster; without it the portal's host, with `_`."

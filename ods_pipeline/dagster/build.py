@@ -79,6 +79,7 @@ def assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
 
 def resources(settings: Settings) -> dict[str, object]:
     """The portal's resources, under keys that no other portal has."""
+    names = settings.run_options.names
     lake = LakeResource(portal=settings.slug, data_dir=settings.attributes.data_dir)
     warehouse = WarehouseResource(
         url=settings.attributes.warehouse, data_dir=settings.attributes.data_dir
@@ -95,6 +96,9 @@ def resources(settings: Settings) -> dict[str, object]:
         settings.resource("warehouse"): warehouse,
         settings.resource("io_manager"): LakeIOManager(lake=lake),
         settings.resource("table_io_manager"): WarehouseIOManager(
-            warehouse=warehouse, portal=settings.slug
+            warehouse=warehouse,
+            tables_in=names.schema_of(settings.slug),
+            table_names=names.style,
+            names=dict(names.tables),
         ),
     }

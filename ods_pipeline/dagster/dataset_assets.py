@@ -36,7 +36,6 @@ from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.catalog.frequency import declared_period
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.planner import plan_partitions
-from ods_pipeline.warehouse.names import schema_name, table_name
 
 ON_TIME = "on_time"
 # What is due today may come tomorrow: a publisher is late after half as long again.
@@ -93,7 +92,9 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
     path = lake.partition(extractor.kind, dataset_id)
     landed = receipt(path)
     columns = column_schema(pq.read_schema(path)) if landed else None
-    schema, table = schema_name(settings.slug), table_name(dataset_id, extractor.kind)
+    names = settings.run_options.names
+    schema = names.schema_of(settings.slug)
+    table = names.table_of(dataset_id, extractor.kind)
     title = landed.title if landed else dataset_id
     about = literal(landed.description) if landed and "<" not in landed.description else ""
     metadata = {

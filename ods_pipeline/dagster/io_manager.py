@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import Any
 
 import dagster as dg
+from pydantic import Field
 
 from ods_pipeline.dagster.annotations import Form, wanted
 from ods_pipeline.dagster.frames import from_files, from_tables
 from ods_pipeline.dagster.resources import LakeResource, WarehouseResource, errors_as_failures
 from ods_pipeline.errors import LakeError, OdsPipelineError, WarehouseError
-from ods_pipeline.warehouse.names import schema_name, table_name
+from ods_pipeline.warehouse.names import Style, TableNames
 
 _SHOWN = 10
 _KINDS = {"table": "records", "layer": "features"}
@@ -110,22 +111,27 @@ class WarehouseIOManager(_ReadOnly):
     """
 
     warehouse: WarehouseResource
-    portal: str
+    tables_in: str = Field(description="Schema of the portal's tables.")
+    table_names: Style = Field(default="as_is", description="How tables are named.")
+    names: dict[str, str] = Field(default={}, description="Names of single datasets' tables.")
 
     def find(self, kind: str, names: Iterable[str]) -> Mapping[str, str]:
         """The tables in the warehouse."""
-        tables = {name: table_name(name, _KINDS[kind]) for name in names}
+        called = TableNames(self.tables_in, self.table_names, self.names)
+        # An asset of its own says its kind, a partition's asset is named for what it holds.
+        kind = _KINDS.get(kind, kind)
+        tables = {name: called.table_of(name, kind) for name in names}
         if not self.warehouse.exists:
             return {}
         from ods_pipeline.warehouse.reading import tables_in
 
         with self.warehouse.open_to_read() as connection:
-            there = tables_in(connection, schema_name(self.portal))
+            there = tables_in(connection, self.tables_in)
         return {name: table for name, table in tables.items() if table in there}
 
     def read(self, found: Mapping[str, str], form: Form) -> Any:
         """The rows of some tables."""
-        return from_tables(self.warehouse.open_to_read, schema_name(self.portal), found, form)
+        return from_tables(self.warehouse.open_to_read, self.tables_in, found, form)
 
     def nothing(self, kind: str, names: Sequence[str]) -> OdsPipelineError:
         """Say that nothing is loaded."""

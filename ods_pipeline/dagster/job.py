@@ -267,8 +267,8 @@ def _load_tables(
 ) -> dict[str, OdsPipelineError]:
     """Load what moved, and what the warehouse lacks or has as it was before."""
     lake, tables = lake_of(context, settings), warehouse.loaded(settings.slug)
-    unmoved = landed_steps(lake, extractor, fetched.unmoved)
-    behind = [name for name, step in unmoved.items() if not is_loaded(tables, step)]
+    unmoved, names = landed_steps(lake, extractor, fetched.unmoved), settings.run_options.names
+    behind = [name for name, step in unmoved.items() if not is_loaded(tables, names, step)]
     landed, table = settings.keys(extractor)
     unlogged = [
         name
@@ -276,10 +276,10 @@ def _load_tables(
         if (key := own.get((name, extractor.kind)))
         and context.instance.get_latest_materialization_event(key) is None
     ]
-    names = dict.fromkeys([*fetched.moved, *behind, *unlogged])
+    due = dict.fromkeys([*fetched.moved, *behind, *unlogged])
     verdicts = {
         name: fetched.verdicts.get(name) or verdict_of(context.instance, landed, name)
-        for name in names
+        for name in due
     }
     options = settings.options(accept=accept)
     loaded, failed = load_all(warehouse, lake, options, extractor, verdicts)

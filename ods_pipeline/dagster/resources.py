@@ -28,6 +28,7 @@ from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.warehouse.names import AS_IS, TableNames
 from ods_pipeline.warehouse.opening import default_url, exists, open_to_read, open_warehouse
 from ods_pipeline.warehouse.protocol import Warehouse
 
@@ -146,13 +147,16 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     )
     data_dir: str = Field(default="", description="Root of the data; $ODS_DATA_DIR, else `data`.")
 
-    def open(self) -> Warehouse:
+    def open(self, names: TableNames = AS_IS) -> Warehouse:
         """Open the warehouse; a context manager, closed to other processes until it is left.
+
+        Args:
+            names: What the schema and tables of the portal that is loaded are called.
 
         Raises:
             WarehouseError: It cannot be opened, or another process has it.
         """
-        return open_warehouse(self.address, max_wait=_PATIENCE)
+        return open_warehouse(self.address, max_wait=_PATIENCE, names=names)
 
     def open_to_read(self) -> "duckdb.DuckDBPyConnection":
         """Open the warehouse for reading only; nothing can be loaded until it is closed.
@@ -236,5 +240,5 @@ def lake_of(context: Any, settings: Settings) -> Lake:
 
 def warehouse_of(context: Any, settings: Settings) -> Warehouse:
     """The warehouse among a run's resources, opened."""
-    warehouse: Warehouse = getattr(context.resources, settings.resource("warehouse")).open()
-    return warehouse
+    resource: WarehouseResource = getattr(context.resources, settings.resource("warehouse"))
+    return resource.open(settings.run_options.names)

@@ -7,7 +7,9 @@ and YAML are read in `cli` and `dagster`; what follows from the values is decide
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from glob import escape
 from typing import Any, Literal
 
@@ -23,6 +25,13 @@ from ods_pipeline.sync.rules import (
     is_percentage,
 )
 from ods_pipeline.sync.selection import Selection, is_pattern
+from ods_pipeline.warehouse.names import (
+    Style,
+    TableNames,
+    folded,
+    schema_problem,
+    table_problem,
+)
 from ods_pipeline.warehouse.protocol import Contract
 
 # For editors alone: Dagster takes no constraints in the annotations of a block.
@@ -122,7 +131,20 @@ class TableChoice(Configured):
         json_schema_extra=_PERCENT,
     )
 
+    table: str = Field(
+        default="",
+        description="Name of its table in the warehouse, that of features with `__features` after "
+        "it; another name renames the table.",
+    )
+
     _drift_is_possible = field_validator("drift")(_percentage)
+
+    @field_validator("table")
+    @classmethod
+    def _table_is_possible(cls, table: str) -> str:
+        if table and (problem := table_problem(table)):
+            raise ValueError(problem)
+        return table
 
     def rules(self) -> TableRules:
         """The same as the engine has it.
@@ -183,12 +205,35 @@ class Trust(Configured):
         return days
 
 
-class PortalConfiguration(Configured):
+@contextmanager
+def schema_is_a_field() -> Iterator[None]:
+    """Let a model have a field `schema`: pydantic had a method of that name, and warns."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", 'Field name "schema" in ".*" shadows')
+        yield
+
+
+with schema_is_a_field():
+
+    class _Places(Configured):
+        portal: str = Field(
+            default="", description="Domain or URL; without it ODS_PORTAL's, else the emulator's."
+        )
+        schema: str = Field(  # type: ignore[assignment]
+            default="",
+            description="Schema of its tables in the warehouse; without it the portal's host, with "
+            "`_`. Another one is filled anew, and the old one stays.",
+        )
+        table_names: Style = Field(
+            default="as_is",
+            description="How tables are named after datasets: as_is, or snake for names that SQL "
+            "takes without quotes (prix-des-carburants is prix_des_carburants).",
+        )
+
+
+class PortalConfiguration(_Places):
     """One portal: where it is, what to keep of it, and how far it is trusted."""
 
-    portal: str = Field(
-        default="", description="Domain or URL; without it ODS_PORTAL's, else the emulator's."
-    )
     datasets: DatasetChoice = Field(default=DatasetChoice(), description="Which datasets to keep.")
     features: LayerChoice = Field(
         default=LayerChoice(), description="Which geographic datasets to read through WFS as well."
@@ -215,6 +260,28 @@ class PortalConfiguration(Configured):
             if is_pattern(name):
                 raise ValueError(f"{name!r} is a pattern, and decisions are for single datasets")
         return tables
+
+    @field_validator("schema")
+    @classmethod
+    def _schema_is_possible(cls, schema: str) -> str:
+        if schema and (problem := schema_problem(schema)):
+            raise ValueError(problem)
+        return schema
+
+    @field_validator("tables")
+    @classmethod
+    def _tables_differ(cls, tables: Mapping[str, TableChoice]) -> Mapping[str, TableChoice]:
+        named: dict[str, str] = {}
+        for name, choice in tables.items():
+            other = named.setdefault(folded(choice.table), name) if choice.table else name
+            if other != name:
+                raise ValueError(f"{other} and {name} would both be the table {choice.table}")
+        return tables
+
+    def names(self) -> TableNames:
+        """What its schema and tables are called in the warehouse."""
+        tables = {name: item.table for name, item in self.tables.items() if item.table}
+        return TableNames(self.schema, self.table_names, tables)
 
     @property
     def selection(self) -> Selection:
@@ -262,4 +329,5 @@ class PortalConfiguration(Configured):
             axis_order=features.axis_order,
             rules=self.rules(),
             layers=self.layers,
+            names=self.names(),
         )

@@ -22,7 +22,7 @@ from ods_pipeline.sync.options import Options
 from ods_pipeline.sync.outcome import SOUND, Outcome, held_outcome
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.verdict import COLUMN_HOLDS, Kind, Verdict
-from ods_pipeline.warehouse.names import CATALOG, table_name
+from ods_pipeline.warehouse.names import CATALOG, TableNames
 from ods_pipeline.warehouse.protocol import Load, LoadedTable, Warehouse
 
 #: A session begins when so many loads wait, or when the first of them has waited for so long; it
@@ -67,15 +67,16 @@ def load_dataset(
     return load
 
 
-def is_loaded(tables: Mapping[str, LoadedTable], planned: Planned) -> bool:
+def is_loaded(tables: Mapping[str, LoadedTable], names: TableNames, planned: Planned) -> bool:
     """Whether a table is exactly as its partition is landed.
 
     Args:
         tables: What the warehouse says is loaded.
+        names: What tables are called there.
         planned: The dataset.
     """
     landed = planned.landed
-    table = tables.get(table_name(planned.dataset_id, planned.extractor.kind))
+    table = tables.get(names.table_of(planned.dataset_id, planned.extractor.kind))
     return bool(table and landed and table.version == landed.version)
 
 
@@ -149,7 +150,7 @@ class Loader:
 
     def has(self, planned: Planned) -> bool:
         """Whether the warehouse had a dataset exactly as it is landed when the run began."""
-        return is_loaded(self._tables, planned)
+        return is_loaded(self._tables, self._options.names, planned)
 
     def add(self, planned: Planned, outcome: Outcome) -> None:
         """Load a partition in the next session, which may begin now."""

@@ -16,6 +16,7 @@ from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.rules import DEFAULT as DEFAULT_RULES
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.selection import EVERYTHING, Selection
+from ods_pipeline.warehouse.names import AS_IS, TableNames
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.gml import AxisOrder
@@ -44,6 +45,7 @@ class Options:
         accept: A person has looked at what is held, and takes it.
         rules: How the portal is trusted.
         layers: The geographic datasets to read through WFS, of those that the run is about.
+        names: What the portal's schema and tables are called in the warehouse.
         workers: Datasets that are worked on at once. The portal's pace decides how many of them
             are downloaded at once; the others are proven and published meanwhile.
     """
@@ -56,6 +58,7 @@ class Options:
     accept: bool = False
     rules: Rules = DEFAULT_RULES
     layers: Selection = EVERYTHING
+    names: TableNames = AS_IS
     workers: int = 24
 
     @property

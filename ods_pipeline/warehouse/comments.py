@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 
 from ods_pipeline.warehouse.connection import Session
-from ods_pipeline.warehouse.names import HELD, literal, quoted, table_name
+from ods_pipeline.warehouse.names import HELD, TableNames, literal, quoted
 from ods_pipeline.warehouse.table_state import TableState
 
 _MARK = re.compile(r"HELD since (?:\d{4}-\d\d-\d\d|an unknown day): .*?\.(?: |$)")
@@ -46,7 +46,7 @@ def marked(comment: str, mark: str) -> str:
     return f"{mark}{comment[earlier.end() if earlier else 0 :]}".strip()
 
 
-def read_marks(session: Session, schema: str) -> dict[str, str]:
+def read_marks(session: Session, schema: str, names: TableNames) -> dict[str, str]:
     """The marks of a portal's held tables by table, whether they exist or not."""
     if not session.exists(schema, HELD):
         return {}
@@ -54,7 +54,7 @@ def read_marks(session: Session, schema: str) -> dict[str, str]:
     columns = f"dataset_id, kind, coalesce({days}, ''), coalesce(reason, verdict, '')"
     holds = session.run(f"SELECT {columns} FROM {session.named(schema, HELD)}")
     return {
-        table_name(dataset_id, kind): mark(since, reason)
+        names.table_of(dataset_id, kind): mark(since, reason)
         for dataset_id, kind, since, reason in holds
     }
 

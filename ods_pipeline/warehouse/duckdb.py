@@ -24,7 +24,7 @@ from ods_pipeline.warehouse.connection import Session
 from ods_pipeline.warehouse.fill import refused
 from ods_pipeline.warehouse.landed import Partition, read_partition
 from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
-from ods_pipeline.warehouse.names import HELD, RESERVED, schema_name, short
+from ods_pipeline.warehouse.names import AS_IS, HELD, RESERVED, TableNames, short
 from ods_pipeline.warehouse.protocol import Contract, Load, LoadedTable
 from ods_pipeline.warehouse.table_state import TableState, required_action, schema_change
 
@@ -37,14 +37,15 @@ class DuckDBWarehouse:
 
     Args:
         path: The file; it and the folders above it are made if they do not exist.
+        names: What the schema and tables of the portal that is loaded are called.
 
     Raises:
         WarehouseLocked: Another process has it open.
         WarehouseError: It cannot be opened or made.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._session = Session(path)
+    def __init__(self, path: Path, names: TableNames = AS_IS) -> None:
+        self._session, self._names = Session(path), names
         self._written = 0
         self._logs: dict[str, LoadLog] = {}
         self._marks: dict[str, Mapping[str, str]] = {}
@@ -64,7 +65,7 @@ class DuckDBWarehouse:
 
     def load(self, partition: Path, *, verdict: str, contract: Contract = "evolve") -> Load:
         """See `Warehouse.load`; a table is renamed in a transaction of its own."""
-        landed = read_partition(partition)
+        landed = read_partition(partition, self._names)
         if landed.receipt.kind in _LISTS:
             kind = _LISTS[landed.receipt.kind]
             raise refused(landed, f"{partition} is a portal's {kind} and no dataset")
@@ -79,7 +80,7 @@ class DuckDBWarehouse:
         portal = holds.parent.name
         load = self._load_list(holds, "held") if holds.exists() else self._empty_holds(portal)
         with self._session.failures(portal):
-            self._marks[load.schema] = comments.read_marks(self._session, load.schema)
+            self._marks[load.schema] = self._read_marks(load.schema)
             comments.write_marks(self._session, load.schema, self._marks[load.schema])
         return load
 
@@ -88,19 +89,22 @@ class DuckDBWarehouse:
         with self._session.failures(portal):
             return self._log(portal).loaded()
 
+    def _read_marks(self, schema: str) -> Mapping[str, str]:
+        return comments.read_marks(self._session, schema, self._names)
+
     def _log(self, portal: str) -> LoadLog:
         if portal not in self._logs:
-            self._logs[portal] = LoadLog(self._session, schema_name(portal), portal)
+            self._logs[portal] = LoadLog(self._session, self._names.schema_of(portal), portal)
         return self._logs[portal]
 
     def _load_list(self, path: Path, kind: str) -> Load:
-        landed = read_partition(path)
+        landed = read_partition(path, self._names)
         if landed.receipt.kind != kind:
             raise refused(landed, f"{path} is no portal's {_LISTS[kind]}")
         return self._load(landed, "", "evolve")
 
     def _empty_holds(self, portal: str) -> Load:
-        started, schema = time.monotonic(), schema_name(portal)
+        started, schema = time.monotonic(), self._names.schema_of(portal)
         table, action = self._session.named(schema, HELD), "unchanged"
         with self._session.failures(portal):
             if self._session.exists(schema, HELD) and self._session.count(schema, HELD):
@@ -183,7 +187,7 @@ class DuckDBWarehouse:
                     partition,
                     f"the table {schema}.{short(other)} holds the dataset "
                     f"{short(entry.dataset_id)!r}, and the names clash: drop that table if its "
-                    "dataset is gone",
+                    "dataset is gone, or give one of the two another name with `table`",
                 )
 
     def _wanted(self, partition: Partition, current: TableState | None) -> TableState:
@@ -192,7 +196,7 @@ class DuckDBWarehouse:
             described = self._session.run(f"DESCRIBE {fill.rows_query(partition)}")
             types = {name: kind for name, kind, *_ in described} or types
         if partition.schema not in self._marks:
-            self._marks[partition.schema] = comments.read_marks(self._session, partition.schema)
+            self._marks[partition.schema] = self._read_marks(partition.schema)
         mark = self._marks[partition.schema].get(partition.table, "")
         return TableState(
             types=types,

@@ -18,7 +18,7 @@ from ods_pipeline.dataset import GEOGRAPHIC
 from ods_pipeline.errors import OUT_OF_FILES, WarehouseError, out_of_files
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.schema_diff import metadata_text
-from ods_pipeline.warehouse.names import column_names, schema_name, short, table_name
+from ods_pipeline.warehouse.names import AS_IS, TableNames, column_names, short
 
 CRS84 = "OGC:CRS84"
 _NAMES_IN_NOTE = 5
@@ -45,21 +45,29 @@ class Column:
 
 @dataclass(frozen=True)
 class Partition:
-    """A landed file: where it is, its receipt, and its columns in the order of the file."""
+    """A landed file.
+
+    Attributes:
+        path: Where it is.
+        receipt: What is known of it.
+        columns: Its columns, in the order of the file.
+        names: What its portal's schema and tables are called.
+    """
 
     path: Path
     receipt: Receipt
     columns: tuple[Column, ...]
+    names: TableNames = AS_IS
 
     @property
     def schema(self) -> str:
         """Schema of the table that it fills."""
-        return schema_name(self.receipt.portal)
+        return self.names.schema_of(self.receipt.portal)
 
     @property
     def table(self) -> str:
         """Table that it fills."""
-        return table_name(self.receipt.dataset_id, self.receipt.kind)
+        return self.names.table_of(self.receipt.dataset_id, self.receipt.kind)
 
     @property
     def comment(self) -> str:
@@ -91,8 +99,12 @@ class Partition:
         return tuple(dict.fromkeys(name for name in names if name != self.receipt.dataset_id))
 
 
-def read_partition(path: Path) -> Partition:
+def read_partition(path: Path, names: TableNames = AS_IS) -> Partition:
     """Read the footer of a landed file.
+
+    Args:
+        path: The file.
+        names: What its portal's schema and tables are called.
 
     Raises:
         WarehouseError: It is not a landed partition, or incomplete.
@@ -114,7 +126,7 @@ def read_partition(path: Path) -> Partition:
     if str(rows) != receipt.row_count:
         says = f"{path} holds {rows} rows and its receipt says {receipt.row_count or 'nothing'}"
         raise WarehouseError(f"{says}: fetch the dataset again", dataset=receipt.dataset_id)
-    return Partition(path, receipt, _columns(schema))
+    return Partition(path, receipt, _columns(schema), names)
 
 
 def _columns(schema: pa.Schema) -> tuple[Column, ...]:

@@ -21,6 +21,10 @@ _COLUMNS = """
 _NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(","))
 # A quarantined load leaves the table as it was.
 _CHANGED = "action <> 'quarantined'"
+# Not by loaded_at: a clock can be set back.
+_NEWEST = (
+    f'{_CHANGED} QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
+)
 
 
 @dataclass(frozen=True)
@@ -82,7 +86,8 @@ class LoadLog:
         if owners and self._portal not in owners:
             raise WarehouseError(
                 f"the schema {self._schema} holds the portal {min(owners)}, whose name is the same "
-                "in SQL: load this one into another warehouse (ODS_WAREHOUSE)",
+                "in SQL or in the configuration: give this one another `schema` there, or another "
+                "warehouse (ODS_WAREHOUSE)",
                 portal=self._portal,
             )
 
@@ -97,19 +102,28 @@ class LoadLog:
             self._cache[name] = {e.table: e for e in entries if folded(e.table) == name}
         return self._cache.get(name, {})
 
+    def of_dataset(self, dataset_id: str) -> list[LogEntry]:
+        """The newest entries of the tables that were last loaded from a dataset."""
+        if not self._exists():
+            return []
+        if self._complete:
+            tables = self._by_dataset.get(dataset_id, [])
+            entries = [self._cache[folded(table)][table] for table in tables]
+            return [entry for entry in entries if entry.dataset_id == dataset_id]
+        own = f'SELECT "table" FROM {self._loads} WHERE dataset_id = ?'
+        entries = self._read(f'WHERE "table" IN ({own}) AND {_NEWEST}', dataset_id)
+        return [entry for entry in entries if entry.dataset_id == dataset_id]
+
     def loaded(self) -> Mapping[str, LoadedTable]:
         """What the tables that still exist contain."""
         self._forget()
         self._complete = True
         if not self._exists():
             return {}
-        entries = self._read(
-            # Not by loaded_at: a clock can be set back.
-            f"WHERE {_CHANGED} "
-            'QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
-        )
+        entries = self._read(f"WHERE {_NEWEST}")
         for entry in entries:
             self._cache.setdefault(folded(entry.table), {})[entry.table] = entry
+            self._by_dataset.setdefault(entry.dataset_id, []).append(entry.table)
         existing = self._session.table_comments(self._schema)
         return {
             entry.table: LoadedTable(entry.content_hash, entry.rows, entry.version)
@@ -134,6 +148,8 @@ class LoadLog:
 
     def _forget(self) -> None:
         self._cache: dict[str, dict[str, LogEntry]] = {}
+        # As of the look at all of the log: what is loaded later has its present name.
+        self._by_dataset: dict[str, list[str]] = {}
         self._complete = self._there = False
         self._as_of = self._valid()
 

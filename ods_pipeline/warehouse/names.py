@@ -6,16 +6,25 @@ Pure text, the same for every engine: no connection and no statements.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from itertools import count
+from typing import Literal
 
 CATALOG = "_catalog"
 HELD = "_held"
 LOADS = "_loads"
 STAGING = "_loading"
 _LONGEST_IN_MESSAGES = 100
+# PostgreSQL keeps 63 bytes of a name, and a dataset's features need some of them.
+_LONGEST_TABLE = 63 - len("__features")
 RESERVED = frozenset({CATALOG, HELD, LOADS, STAGING})
-_TABLES = {"records": "{}", "features": "{}__features", "catalog": CATALOG, "held": HELD}
+FEATURES = "__features"
+_TABLES = {"records": "{}", "features": f"{{}}{FEATURES}", "catalog": CATALOG, "held": HELD}
+
+#: How tables are named after their datasets: by the identifier as it is, or so that SQL needs no
+#: quotes around it.
+Style = Literal["as_is", "snake"]
 
 
 def schema_name(portal: str) -> str:
@@ -32,6 +41,68 @@ def table_name(dataset_id: str, kind: str) -> str:
     if kind not in _TABLES:
         raise ValueError(f"{kind!r} is no kind of partition: {', '.join(_TABLES)} are")
     return _TABLES[kind].format(dataset_id)
+
+
+@dataclass(frozen=True)
+class TableNames:
+    """What one portal's schema and tables are called, where a user decides it.
+
+    Attributes:
+        schema: The schema; empty for the one that is made of the portal's address.
+        style: How tables are named after their datasets.
+        tables: Names of single tables, by the identifiers of their datasets.
+    """
+
+    schema: str = ""
+    style: Style = "as_is"
+    tables: Mapping[str, str] = field(default_factory=dict)
+
+    def schema_of(self, portal: str) -> str:
+        """The schema of the portal that these names are for."""
+        return self.schema or schema_name(portal)
+
+    def table_of(self, dataset_id: str, kind: str) -> str:
+        """The table of a dataset, as `table_name` has it where nothing else is decided.
+
+        Raises:
+            ValueError: There is no such kind of partition.
+        """
+        snake = self.style == "snake"
+        return table_name(
+            self.tables.get(dataset_id) or (_snake(dataset_id) if snake else dataset_id), kind
+        )
+
+
+AS_IS = TableNames()
+
+
+def _snake(dataset_id: str) -> str:
+    name = re.sub(r"[^a-z0-9]+", "_", dataset_id.lower())
+    # SQL takes no name that begins with a digit.
+    return f"_{name}" if name[:1].isdigit() else name
+
+
+def schema_problem(schema: str) -> str:
+    """Why a user cannot have a schema of this name; empty if they can."""
+    if not re.fullmatch(r"[a-z_][a-z0-9_]{0,62}", schema):
+        return (
+            f"the schema {short(schema)!r} is not made of up to 63 lower-case letters, digits and "
+            "_, with no digit first"
+        )
+    if schema in {"information_schema", "pg_catalog"}:
+        return f"the schema {schema} is the database's own"
+    return ""
+
+
+def table_problem(table: str) -> str:
+    """Why a user cannot have a table of this name; empty if they can."""
+    if not table or "\0" in table or len(table.encode()) > _LONGEST_TABLE:
+        return f"the name of a table has 1 to {_LONGEST_TABLE} bytes and no NUL"
+    if folded(table) in RESERVED:
+        return f"the table {table} is kept for the warehouse's own use"
+    if folded(table).endswith(FEATURES):
+        return f"a name that ends in {FEATURES} is the table's of a dataset's features"
+    return ""
 
 
 def quoted(identifier: str) -> str:

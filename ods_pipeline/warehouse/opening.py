@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from ods_pipeline.errors import ConfigurationError, WarehouseLocked
 from ods_pipeline.lake.files import absolute, is_text, readable
+from ods_pipeline.warehouse.names import AS_IS, TableNames
 from ods_pipeline.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
@@ -29,7 +30,10 @@ def default_url(data_dir: Path) -> str:
 
 
 def open_warehouse(
-    url: str, max_wait: float = 0.0, stop: Callable[[], bool] | None = None
+    url: str,
+    max_wait: float = 0.0,
+    stop: Callable[[], bool] | None = None,
+    names: TableNames = AS_IS,
 ) -> Warehouse:
     """Open the warehouse at a URL, made if it does not exist.
 
@@ -37,6 +41,7 @@ def open_warehouse(
         url: `duckdb:///PATH`; a path after three slashes is relative, after four absolute.
         max_wait: Seconds to wait for another process to close it.
         stop: Called between two attempts; the wait ends when it returns true.
+        names: What the schema and tables of the portal that is loaded are called.
 
     Raises:
         ConfigurationError: The URL names no warehouse that can be opened.
@@ -46,7 +51,7 @@ def open_warehouse(
     path = _path(url)
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 
-    return _patiently(lambda: DuckDBWarehouse(path), max_wait, stop)
+    return _patiently(lambda: DuckDBWarehouse(path, names), max_wait, stop)
 
 
 def open_to_read(url: str, max_wait: float = 0.0) -> duckdb.DuckDBPyConnection:

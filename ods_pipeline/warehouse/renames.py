@@ -1,8 +1,9 @@
-"""Renames the table of a dataset, and its log entries, when the publisher renames the dataset.
+"""Renames the table of a dataset, and its log entries, when dataset or table get another name.
 
-Only tables that were provably loaded from the same dataset are touched: the `dataset_uid` must be
-the same, and the receipt must have the table's last identifier as a former one. What the portal
-calls a dataset is not looked up here.
+A publisher renames datasets, and a user decides what tables are called. Only tables that were
+provably loaded from the same dataset are touched: the log has its identifier for them, or a former
+one of the receipt's with the same `dataset_uid`. What the portal calls a dataset is not looked up
+here.
 """
 
 from __future__ import annotations
@@ -12,19 +13,31 @@ from dataclasses import replace
 from ods_pipeline.warehouse.connection import Session
 from ods_pipeline.warehouse.landed import Partition
 from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
-from ods_pipeline.warehouse.names import folded, quoted, table_name
+from ods_pipeline.warehouse.names import FEATURES, folded, quoted
 
 
 def former_tables(session: Session, log: LoadLog, partition: Partition) -> list[LogEntry]:
-    """The tables of this dataset under its former names, newest name first."""
-    uid, found = partition.receipt.dataset_uid, []
-    for dataset_id in partition.former_names if uid else ():
-        table = table_name(dataset_id, partition.receipt.kind)
-        entry = log.newest(table).get(table)
-        same = entry and (entry.dataset_id, entry.dataset_uid) == (dataset_id, uid)
-        if entry and same and session.table_comment(partition.schema, table) is not None:
-            found.append(entry)
-    return found
+    """The tables that this dataset had under other names, newest identifier first."""
+    receipt = partition.receipt
+    entries: list[LogEntry] = []
+    if receipt.dataset_id and partition.table not in log.newest(partition.table):
+        entries += log.of_dataset(receipt.dataset_id)
+    for dataset_id in partition.former_names if receipt.dataset_uid else ():
+        entries += [e for e in log.of_dataset(dataset_id) if e.dataset_uid == receipt.dataset_uid]
+    return [
+        entry
+        for entry in entries
+        if _is_former(partition, entry.table)
+        and session.table_comment(partition.schema, entry.table) is not None
+    ]
+
+
+def _is_former(partition: Partition, table: str) -> bool:
+    """Whether a table of the dataset is of the same kind, and has another name now."""
+    receipt, features = partition.receipt, partition.receipt.kind == "features"
+    # The records of a dataset may have a name that looks like that of features, and are none.
+    other = partition.names.table_of(receipt.dataset_id, "records" if features else "features")
+    return table.endswith(FEATURES) == features and table not in {partition.table, other}
 
 
 def rename(

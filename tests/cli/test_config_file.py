@@ -156,6 +156,15 @@ def test_a_key_from_the_environment_is_sent_to_no_portal_that_does_not_name_it(
     assert portals[1].requests[0].headers.get("authorization") == "Apikey typed"
 
 
+def test_schema_and_tables_are_called_as_the_file_says(folder: Path) -> None:
+    file = folder / "ods-pipeline.toml"
+    text = file.read_text().replace("[portals.two]", '[portals.two]\nschema = "second"')
+    file.write_text(text.replace('select = ["n"]', 'select = ["n"]\ntable = "ways"'))
+    assert typed(folder, "--portal", "two", "sync").returncode == 0
+    with duckdb.connect(folder / "kept" / "warehouse.duckdb", read_only=True) as connection:
+        assert connection.execute("SELECT count(*) FROM second.ways").fetchall() == [(2,)]
+
+
 def test_a_name_that_the_file_lacks_is_no_address(folder: Path) -> None:
     done = typed(folder, "--portal", "tow", "plan")
     assert done.returncode == 2
@@ -229,6 +238,31 @@ WRONG = [
         "[portals.a]\nportal = 'a.test'\n"
         "oauth2 = { client_id = 'c', token_file = 'postgresql://u:p@h/d' }\n",
         "a password is not written out",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\nschema = 'Town-1'\n",
+        "portals.a.schema: the schema 'Town-1' is not made of",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\nschema = 'pg_catalog'\n",
+        "the schema pg_catalog is the database's own",
+    ),
+    (
+        "[portals.a]\nportal = 'a-b.test'\n[portals.b]\nportal = 'b.test'\nschema = 'a_b_test'\n",
+        "a and b would both fill the schema a_b_test",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.a.tables.x]\ntable = '_Held'\n",
+        "portals.a.tables.x.table: the table _Held is kept for the warehouse's own use",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.a.tables.x]\ntable = 'y__features'\n",
+        "a name that ends in __features is the table's of a dataset's features",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.a.tables]\n"
+        "x = { table = 'z' }\ny = { table = 'Z' }\n",
+        "x and y would both be the table Z",
     ),
     ("portal = 'a.test'\n", "portal is no key here; did you mean 'portals'?"),
 ]

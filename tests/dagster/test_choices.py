@@ -6,6 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import dagster as dg
+import duckdb
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
@@ -16,6 +18,7 @@ from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.sync.configuration import DatasetChoice
 from tests import person
+from tests.dagster.downstream import given
 from tests.dagster.world import World, publish, rows, settings_for, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -118,7 +121,9 @@ def test_a_dataset_is_filtered_as_its_table_says(portal: Emulator, tmp_path: Pat
 BLOCK = """
 [portals.demo]
 portal = "{portal}"
+schema = "town"
 [portals.demo.tables.towns]
+table = "places"
 where = "people >= 2"
 select = ["code", "people"]
 types = {{ people = "double" }}
@@ -136,8 +141,10 @@ def test_the_same_tables_give_the_same_partitions_from_either_door(
     attributes = {
         "portal": portal.url,
         "name": "demo",
+        "schema": "town",
         "tables": {
             "towns": {
+                "table": "places",
                 "where": "people >= 2",
                 "select": ["code", "people"],
                 "types": {"people": "double"},
@@ -146,7 +153,7 @@ def test_the_same_tables_give_the_same_partitions_from_either_door(
         },
     }
     component = OpendatasoftPortal.from_attributes_dict(attributes=attributes)
-    with world(tmp_path / "dagster", portal, tables=component.tables) as there:
+    with world(tmp_path / "dagster", portal, schema="town", tables=component.tables) as there:
         there.look()
         assert there.sync().success
     slug = Address.parse(portal.url).slug
@@ -161,3 +168,40 @@ def test_the_same_tables_give_the_same_partitions_from_either_door(
         assert tables[0].equals(tables[1])
         assert tables[0].num_rows == (5 if name == "towns" else 7)
     assert [len(lake.receipts("records")) for lake in lakes] == [2, 2]
+    for table in ("places", "roads"):
+        loaded = [in_table(tmp_path / name, table) for name in ("typed", "dagster")]
+        assert loaded[0] == loaded[1]
+        assert loaded[0]
+
+
+def in_table(folder: Path, table: str) -> list[tuple[object, ...]]:
+    """The rows of a table, its columns and their comments."""
+    with duckdb.connect(folder / "warehouse.duckdb", read_only=True) as connection:
+        columns = connection.execute(
+            "SELECT column_name, data_type, comment FROM duckdb_columns() "
+            "WHERE schema_name = 'town' AND table_name = ?",
+            [table],
+        ).fetchall()
+        rows = connection.execute(f'SELECT * FROM town."{table}" ORDER BY ALL').fetchall()
+    return [*columns, *rows]
+
+
+def test_a_table_that_is_called_otherwise_is_found_under_its_name(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    tables = {"towns": AssetTableChoice(table="places")}
+    there = {"schema": "town", "table_names": "snake", "tables": tables}
+    with world(tmp_path, portal, **there, datasets=DatasetChoice(include=["trees-old"])) as found:
+        specs = found.defs.resolve_all_asset_specs()
+        (spec,) = [one for one in specs if one.key.path == ["demo", "towns"]]
+        assert spec.metadata["dagster/table_name"] == "town.places"
+        found.look()
+        assert found.sync().success
+        for asset, table in (("towns", "town.places"), ("table", "town.trees_old")):
+            over = None if asset == "towns" else "trees-old"
+            assert value(found.latest(asset, over), "dagster/table_name") == table
+        table, _ = given(found, pa.Table, "trees-old", "table")
+        assert table.num_rows == 7
+        found.portal.requests.clear()
+        assert found.sync().success
+        assert len(found.portal.requests) == 1

@@ -10,7 +10,14 @@ from hypothesis import strategies as st
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import Warehouse, open_warehouse
-from ods_pipeline.warehouse.names import column_names, literal, quoted, schema_name, table_name
+from ods_pipeline.warehouse.names import (
+    TableNames,
+    column_names,
+    literal,
+    quoted,
+    schema_name,
+    table_name,
+)
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
 
 Ask = Callable[..., list[tuple[object, ...]]]
@@ -37,6 +44,29 @@ def test_a_table_is_called_as_its_dataset() -> None:
     assert table_name("", "catalog") == "_catalog"
     with pytest.raises(ValueError, match="no kind"):
         table_name("velos", "layers")
+
+
+@pytest.mark.parametrize(
+    ("dataset_id", "table"),
+    [
+        ("prix-des-carburants", "prix_des_carburants"),
+        ("eco2mix--national.tr", "eco2mix_national_tr"),
+        ("2024-budget", "_2024_budget"),
+        ("Vélib", "v_lib"),
+    ],
+)
+def test_names_in_snake_style_need_no_quotes(dataset_id: str, table: str) -> None:
+    names = TableNames(style="snake")
+    assert names.table_of(dataset_id, "records") == table
+    assert names.table_of(dataset_id, "features") == f"{table}__features"
+    assert names.table_of("", "catalog") == "_catalog"
+
+
+def test_a_name_of_its_own_goes_before_the_style() -> None:
+    names = TableNames("city", "snake", {"velo-bus": "Bus & vélo"})
+    assert names.schema_of("data.test") == "city"
+    assert names.table_of("velo-bus", "features") == "Bus & vélo__features"
+    assert TableNames().schema_of("data.test") == schema_name("data.test")
 
 
 def test_a_clash_of_very_long_names_is_still_told_in_one_sentence(
