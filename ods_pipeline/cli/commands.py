@@ -276,8 +276,10 @@ def plan(
     statuses = []
     with report.errors_as_json(as_json):
         plans = []
-        for shown, failure in _for_each(targets, planned, selection(EVERYTHING)):
-            plans += [shown] if shown else []
+        each = _for_each(targets, planned, selection(EVERYTHING))
+        for target, (shown, failure) in zip(targets.all, each, strict=False):
+            failed = report.ShownPlan(name=target.name, problem=str(failure))
+            plans.append(shown or failed)
             unknown = shown and any(step.verdict.kind == "unknown" for step in shown.steps)
             statuses.append(failure.exit_status if failure else int(bool(unknown)))
         report.show_plans(plans, as_json=as_json)

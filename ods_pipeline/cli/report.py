@@ -70,11 +70,13 @@ class ShownPlan:
     Attributes:
         requests: What it took to make it.
         name: The portal's name in the configuration file; empty where it is not from one.
+        problem: Why there is no plan.
     """
 
-    steps: Sequence[Planned]
-    requests: int
+    steps: Sequence[Planned] = ()
+    requests: int = 0
     name: str = ""
+    problem: str = ""
 
 
 Shown = Callable[[Summary | None, OdsPipelineError | None, str], None]
@@ -191,10 +193,13 @@ def accepting(outcome: Outcome, portal: str = "") -> str:
 def show_plans(plans: Sequence[ShownPlan], *, as_json: bool) -> None:
     """Print each dataset's verdict and its reason, with what would come and what it would cost."""
     if as_json:
-        _print_json([_planned(step, plan.name) for plan in plans for step in plan.steps])
+        entries = [_planned(step, plan.name) for plan in plans for step in plan.steps]
+        failed = [{"portal": plan.name, "error": plan.problem} for plan in plans if plan.problem]
+        _print_json([*entries, *failed])
         return
     for plan in plans:
-        _show_plan(plan)
+        if not plan.problem:  # It was told where it happened.
+            _show_plan(plan)
 
 
 def _planned(step: Planned, portal: str) -> dict[str, object]:

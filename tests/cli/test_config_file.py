@@ -131,6 +131,11 @@ def test_a_portal_that_fails_does_not_stop_the_others(
     done = typed(folder, "sync")
     assert done.returncode == 1
     assert "ods-pipeline: one: " in done.stderr
+    planned = typed(folder, "plan", "--json")
+    *datasets, failed = json.loads(planned.stdout)
+    assert (planned.returncode, {item["portal"] for item in datasets}) == (1, {"two"})
+    assert failed["portal"] == "one"
+    assert "cannot be reached" in failed["error"]
     assert landed(folder, portals[1]) == ["roads"]
 
 
