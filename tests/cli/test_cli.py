@@ -291,29 +291,47 @@ def test_a_disk_that_takes_no_more_leaves_what_was_landed(
     assert typed("verify").returncode == 0
 
 
-def test_a_terminal_sees_progress_on_stderr(portal: Emulator, tmp_path: Path) -> None:
-    portal.fail("towns/exports", Fault.slow(2_000))
+def on_a_terminal(portal: str, folder: Path) -> tuple[str, str]:
+    """What a sync shows on stderr, where that is a terminal, and what it prints."""
     controller, terminal = pty.openpty()
     with subprocess.Popen(
         [COMMAND, "sync"],
-        cwd=tmp_path,
-        env={**os.environ, "ODS_PORTAL": portal.url, "TERM": "xterm"},
+        cwd=folder,
+        env={**os.environ, "ODS_PORTAL": portal, "TERM": "xterm", "COLUMNS": "200"},
         stdout=subprocess.PIPE,
         stderr=terminal,
     ) as running:
         os.close(terminal)
         assert running.stdout
+        # A terminal hands its text over in pieces, and ends with an error.
+        pieces: list[bytes] = []
+        with contextlib.suppress(OSError):
+            while piece := os.read(controller, 100_000):
+                pieces.append(piece)
         summary = running.stdout.read().decode()
-    # A terminal hands its text over in pieces, and ends with an error.
-    pieces: list[bytes] = []
-    with contextlib.suppress(OSError):
-        while piece := os.read(controller, 100_000):
-            pieces.append(piece)
-    seen = b"".join(pieces).decode()
     os.close(controller)
+    return re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", b"".join(pieces).decode()), summary
+
+
+def test_a_terminal_sees_progress_on_stderr(portal: Emulator, tmp_path: Path) -> None:
+    portal.fail("towns/exports", Fault.slow(2_000))
+    seen, summary = on_a_terminal(portal.url, tmp_path)
     assert "fetching" in seen
     assert "datasets" in seen
+    assert "Ctrl-C keeps what is landed" not in seen
     assert "2 landed" in summary
+
+
+def test_a_terminal_is_told_what_a_large_sync_is_about_to_fetch(tmp_path: Path) -> None:
+    with Emulator(sample=False) as portal:
+        for number in range(41):
+            portal.publish(f"d{number}", fields=FIELDS, records=rows(2))
+        seen, summary = on_a_terminal(portal.url, tmp_path)
+        assert "fetching 41 datasets with 82 records in about" in seen
+        assert "Ctrl-C keeps what is landed by then" in seen
+        assert "41 landed" in summary
+        seen, _ = on_a_terminal(portal.url, tmp_path)
+        assert "Ctrl-C" not in seen
 
 
 def test_a_proxy_does_not_stand_between_a_machine_and_itself(typed: Typed) -> None:
