@@ -25,7 +25,18 @@ ROOMS = ("cli", "dagster", "sync", "warehouse", "portal", "lake", "tables", "gro
 #: What lies at the root beside the rooms; every room stands on it.
 GROUND = {"errors", "redaction", "dataset"}
 #: The folders of the portal's room, and the few files beside them.
-PORTAL = {"http", "auth", "quota", "catalog", "exports", "features", "wfs", "gml"}
+PORTAL = {
+    "http",
+    "auth",
+    "quota",
+    "catalog",
+    "exports",
+    "features",
+    "wfs",
+    "gml",
+    "queries",
+    "files",
+}
 PORTAL_FILES = {"__init__", "portal", "query", "proof"}
 #: The command line serves it, and nothing else of the package knows it.
 MAY_START_THE_EMULATOR = {"cli.commands", "cli.demo", "cli.sample_portal"}

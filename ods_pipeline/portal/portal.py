@@ -5,7 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
+from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -14,21 +15,24 @@ from ods_pipeline.errors import NotAPortal, NothingToLand
 from ods_pipeline.portal.catalog import catalog
 from ods_pipeline.portal.exports import export as exports
 from ods_pipeline.portal.exports.export import Format
+from ods_pipeline.portal.exports.parameters import CatalogParameters, ExportParameters
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.signing import Credentials
 from ods_pipeline.portal.proof import prove, prove_by_catalog
+from ods_pipeline.portal.queries.queries import Queries
 from ods_pipeline.portal.query import ALL, Query
 from ods_pipeline.tables.schema import with_geoarrow
 
 if TYPE_CHECKING:
     import geopandas
 
+    from ods_pipeline.portal.files.attachments import Attachment
     from ods_pipeline.portal.gml import AxisOrder
     from ods_pipeline.portal.wfs import Method, Version, Wfs
 
 
-class Portal:
+class Portal(Queries):
     """An Opendatasoft portal, read through its Explore API v2.1 and its WFS.
 
     Nothing is asked before a method needs it. Every result is proven complete or raised about.
@@ -83,11 +87,6 @@ class Portal:
         """The address, never a credential."""
         return f"Portal({self.client.address.base!r})"
 
-    @property
-    def slug(self) -> str:
-        """The portal's name on disk: host, with `_PORT` where a port was given."""
-        return self.client.slug
-
     def datasets(self, where: str | None = None) -> list[Dataset]:
         """All datasets of the catalog, in one request.
 
@@ -103,20 +102,31 @@ class Portal:
         """The catalog, one row per dataset; columns as in `portal.catalog.SCHEMA`."""
         return catalog.as_table(self.datasets(where))
 
-    def dataset(self, dataset_id: str) -> Dataset:
-        """One dataset's metadata and fields, as they are now.
+    def attachments(self, dataset_id: str) -> list[Attachment]:
+        """The documents beside a dataset's records, alternative exports among them.
 
         Raises:
             DatasetNotFound: The portal has no dataset of this identifier.
+            PortalError: The portal does not answer.
         """
-        body = self.client.json(dataset_path(dataset_id))
-        try:
-            return Dataset.from_api(self.slug, body)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            url = self.client.url(dataset_path(dataset_id))
-            raise NotAPortal(
-                "the reply is no dataset of the Explore API v2.1", portal=self.slug, url=url
-            ) from error
+        from ods_pipeline.portal.files.attachments import attachments
+
+        return attachments(self.client, dataset_id)
+
+    def formats(self, dataset_id: str = "") -> list[str]:
+        """The formats that the portal exports a dataset in, or its catalog without an identifier.
+
+        Raises:
+            PortalError: The portal does not answer.
+        """
+        path = dataset_path(dataset_id, "/exports") if dataset_id else "/catalog/exports"
+        body = self.client.json(path)
+        links = body.get("links") if isinstance(body, dict) else None
+        if not isinstance(links, list):
+            url = self.client.url(path)
+            raise NotAPortal("the reply is no list of exports", url=url, **self._of(dataset_id))
+        found = [str(link.get("rel")) for link in links if isinstance(link, dict)]
+        return [name for name in found if name not in {"self", "dataset", "datasets", "catalog"}]
 
     def records(
         self,
@@ -247,18 +257,34 @@ class Portal:
         return Wfs(self.client, version, method=method)
 
     def export(
-        self, dataset_id: str, format: str, **parameters: object
+        self, dataset_id: str, format: str, **parameters: Unpack[ExportParameters]
     ) -> AbstractContextManager[Iterator[bytes]]:
         """Any export of a dataset as the portal writes it, byte for byte.
 
         Args:
             dataset_id: Identifier of the dataset.
-            format: Any format that the portal offers, such as `geojson`, `jsonl` or `shp`.
-            **parameters: Any parameter of the API: where, select, order_by, group_by, limit,
-                refine, exclude, lang, timezone, use_labels, compressed, epsg, delimiter,
-                list_separator, quote_all, with_bom, parquet_compression, …
+            format: Any format that the portal offers, such as `geojson`, `jsonl` or `shp`; see
+                `formats`.
+            **parameters: Any parameter of the API: see `ExportParameters`.
 
         Returns:
             A context manager over the body's chunks.
         """
-        return self.client.stream(dataset_path(dataset_id, f"/exports/{format}"), parameters)
+        path = dataset_path(dataset_id, f"/exports/{quote(format, safe='')}")
+        return self.client.stream(path, dict(parameters))
+
+    def catalog_export(
+        self, format: str, **parameters: Unpack[CatalogParameters]
+    ) -> AbstractContextManager[Iterator[bytes]]:
+        """Any export of the catalog as the portal writes it, byte for byte.
+
+        Args:
+            format: Any format that the portal offers, such as `dcat_ap_de`, `rdf` or `xlsx`; see
+                `formats`.
+            **parameters: Any parameter of the API: see `CatalogParameters`.
+
+        Returns:
+            A context manager over the body's chunks.
+        """
+        path = f"/catalog/exports/{quote(format, safe='')}"
+        return self.client.stream(path, dict(parameters))

@@ -167,7 +167,9 @@ def open_export(
                 raw = csv.check_lists(raw, client, dataset, columns.lists, query)
         columns.require_all(dataset)
         notes += [*columns.notes, *unknown_types(columns.fields)]
-        typing = Typing(columns, dataset, _dialect(client, dataset, format), notes, on_bad)
+        separator = LIST_SEPARATOR if format == "csv" else ""
+        written = dialect(client, dataset, separator)
+        typing = Typing(columns, dataset, written, notes, on_bad)
         yield Export(
             format,
             client.url(dataset_path(dataset.dataset_id, f"/exports/{format}")),
@@ -227,9 +229,16 @@ def _kinds(dataset: Dataset) -> dict[str, pa.DataType]:
     return {field.name: _AT_ONCE[field.type] for field in dataset.fields if field.type in _AT_ONCE}
 
 
-def _dialect(client: Client, dataset: Dataset, format: Format) -> Dialect:
+def dialect(client: Client, dataset: Dataset, list_separator: str = "") -> Dialect:
+    """How the portal writes the values of a dataset.
+
+    Args:
+        client: The client of the portal.
+        dataset: The dataset.
+        list_separator: Text between the values of a list that was asked for; empty for none.
+    """
     return Dialect(
-        list_separator=LIST_SEPARATOR if format == "csv" else "",
+        list_separator=list_separator,
         file_base=client.url(dataset_path(dataset.dataset_id, "/files")).partition("?")[0],
     )
 

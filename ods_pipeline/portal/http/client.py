@@ -55,7 +55,7 @@ class Client:
     budget with all other processes of this host that ask the same portal in the same name.
     """
 
-    def __init__(  # noqa: PLR0913 - every bound of a conversation, all by keyword
+    def __init__(
         self,
         address: str,
         credentials: Credentials | None = None,
