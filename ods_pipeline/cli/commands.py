@@ -49,7 +49,7 @@ class Session:
 
 
 @contextlib.contextmanager
-def _session(target: Target) -> Iterator[Session]:
+def open_session(target: Target) -> Iterator[Session]:
     """The portal that was named, or the sample portal for as long as the command runs."""
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.http.address import Address
@@ -184,7 +184,7 @@ def _synced(target: Target, options: Options, selection: Selection, wait: float)
     from ods_pipeline.sync.run import Run
 
     started = time.monotonic()
-    with _session(target) as session:
+    with open_session(target) as session:
         session.lake.staging_dir()
         context = RunContext(session.portal, session.lake, options)
         with report.progress() as watcher:
@@ -267,7 +267,7 @@ def plan(
 
     def planned(target: Target) -> report.ShownPlan:
         options = _options(target, Mode.incremental, how)
-        with _session(target) as session:
+        with open_session(target) as session:
             context = RunContext(session.portal, session.lake, options)
             steps = preview(context, selection(target.selection)).steps
             requests = session.portal.client.requests_made
@@ -284,18 +284,6 @@ def plan(
             statuses.append(failure.exit_status if failure else int(bool(unknown)))
         report.show_plans(plans, as_json=as_json)
     raise SystemExit(_status_of_all(statuses))
-
-
-@click.command()
-@click.option("--where", metavar="ODSQL", help="Filter, such as \"publisher = 'SNCF'\".")
-@click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
-@click.pass_obj
-def catalog(targets: Targets, where: str | None, as_json: bool) -> None:
-    """List the portal's datasets."""
-    from ods_pipeline.cli import report
-
-    with report.errors_as_json(as_json), _session(targets.one) as session:
-        report.show_catalog(session.portal.datasets(where), as_json=as_json)
 
 
 @click.command()
@@ -327,7 +315,7 @@ def doctor(targets: Targets) -> None:
     from ods_pipeline.cli.doctor import examine
 
     target = targets.one
-    with _session(target) as session:
+    with open_session(target) as session:
         findings = list(
             examine(session.portal, session.credentials, session.lake, target.warehouse)
         )

@@ -18,7 +18,7 @@ from typing import Any, NoReturn
 import click
 from click.core import ParameterSource
 
-from ods_pipeline.cli import account, commands
+from ods_pipeline.cli import account, commands, exports
 from ods_pipeline.cli.process import prepare
 from ods_pipeline.cli.target import SAMPLE, Access, Target, Targets
 from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, OdsPipelineError, out_of_files
@@ -159,7 +159,8 @@ def _targets(
 for _command in (
     commands.sync,
     commands.plan,
-    commands.catalog,
+    exports.catalog,
+    exports.export,
     commands.verify,
     account.login,
     account.logout,

@@ -6,7 +6,6 @@ Nothing is decided or fetched here.
 from __future__ import annotations
 
 import contextlib
-import json
 import shlex
 import sys
 from collections import Counter
@@ -18,6 +17,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from ods_pipeline.cli.layout import number_of, print_json, size_of, stdout, table_of
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.lake.lake import PartitionKind
@@ -40,7 +40,6 @@ _COLOURS = {
     **dict.fromkeys(("held", "deferred"), "yellow"),
     "landed": "green",
 }
-_NARROWEST = 120
 
 
 @dataclass(frozen=True)
@@ -106,12 +105,12 @@ def summaries(count: int, *, as_json: bool) -> Iterator[Shown]:
     with errors_as_json(as_json):
         yield shown
         if as_json:
-            _print_json(collected[0] if count == 1 else {"portals": collected})
+            print_json(collected[0] if count == 1 else {"portals": collected})
 
 
 def show_sync(summary: Summary, warehouse: str) -> None:
     """Print what a run came to."""
-    console = _console()
+    console = stdout()
     listed = [o for o in summary.outcomes if o.action not in _QUIET]
     quiet = [o for o in summary.outcomes if o.action in _QUIET]
     if len(summary.outcomes) <= _LISTED:
@@ -130,7 +129,7 @@ def show_sync(summary: Summary, warehouse: str) -> None:
 
 
 def _outcomes(outcomes: Sequence[Outcome]) -> Table:
-    table = _table(
+    table = table_of(
         "dataset", "verdict", "outcome", ">rows", ">bytes", ">seconds", ">requests", "why"
     )
     for item in outcomes:
@@ -141,7 +140,7 @@ def _outcomes(outcomes: Sequence[Outcome]) -> Table:
             item.verdict,
             action,
             f"{item.rows:,}",
-            _size(item.bytes),
+            size_of(item.bytes),
             f"{item.seconds:.1f}",
             str(item.requests),
             escape(item.reason),
@@ -155,8 +154,8 @@ def _totals(summary: Summary, quiet: Sequence[Outcome]) -> str:
     actions = ", ".join(f"{number} {action}" for action, number in counts.most_common())
     quota = summary.quota
     left = f"; {quota.remaining} of {quota.limit} requests left" if quota else ""
-    size = _size(sum(outcome.bytes for outcome in summary.outcomes))
-    cost = f"{_number(summary.requests, 'request')}, {size} in {summary.seconds:.1f} s"
+    size = size_of(sum(outcome.bytes for outcome in summary.outcomes))
+    cost = f"{number_of(summary.requests, 'request')}, {size} in {summary.seconds:.1f} s"
     return f"{summary.portal}: {actions or 'no datasets'}{unlisted}; {cost}{left}"
 
 
@@ -195,7 +194,7 @@ def show_plans(plans: Sequence[ShownPlan], *, as_json: bool) -> None:
     if as_json:
         entries = [_planned(step, plan.name) for plan in plans for step in plan.steps]
         failed = [{"portal": plan.name, "error": plan.problem} for plan in plans if plan.problem]
-        _print_json([*entries, *failed])
+        print_json([*entries, *failed])
         return
     for plan in plans:
         if not plan.problem:  # It was told where it happened.
@@ -226,7 +225,7 @@ def _cost(step: Planned) -> int:
 
 
 def _show_plan(plan: ShownPlan) -> None:
-    table = _table("dataset", "verdict", ">records", "why")
+    table = table_of("dataset", "verdict", ">records", "why")
     for step in plan.steps:
         name = display_name(step.dataset_id, step.extractor.kind)
         records = _to_come(step)
@@ -236,22 +235,22 @@ def _show_plan(plan: ShownPlan) -> None:
             "" if records is None else f"{records:,}",
             escape(step.verdict.reason),
         )
-    console = _console()
+    console = stdout()
     console.print(table)
     fetched = sum(step.verdict.fetches for step in plan.steps)
-    total = _number(sum(_to_come(step) or 0 for step in plan.steps), "record")
-    cost = _number(sum(map(_cost, plan.steps)), "request")
+    total = number_of(sum(_to_come(step) or 0 for step in plan.steps), "record")
+    cost = number_of(sum(map(_cost, plan.steps)), "request")
     lead = f"{plan.name}: " if plan.name else ""
     console.print(
-        f"{lead}sync would fetch {fetched} of {_number(len(plan.steps), 'dataset')}, with "
-        f"{total} in about {cost}; this took {_number(plan.requests, 'request')}"
+        f"{lead}sync would fetch {fetched} of {number_of(len(plan.steps), 'dataset')}, with "
+        f"{total} in about {cost}; this took {number_of(plan.requests, 'request')}"
     )
 
 
 def show_catalog(datasets: Sequence[Dataset], *, as_json: bool) -> None:
     """Print the portal's datasets."""
     if as_json:
-        _print_json(
+        print_json(
             [
                 {
                     "dataset_id": dataset.dataset_id,
@@ -269,7 +268,7 @@ def show_catalog(datasets: Sequence[Dataset], *, as_json: bool) -> None:
             ]
         )
         return
-    table = _table("dataset", "title", ">records", ">fields", "data as of", "licence")
+    table = table_of("dataset", "title", ">records", ">fields", "data as of", "licence")
     for dataset in sorted(datasets, key=lambda item: item.dataset_id):
         count = dataset.records_count
         table.add_row(
@@ -280,22 +279,22 @@ def show_catalog(datasets: Sequence[Dataset], *, as_json: bool) -> None:
             dataset.data_processed[:16] or "-",
             escape(dataset.meta("license")),
         )
-    console = _console()
+    console = stdout()
     console.print(table)
-    console.print(_number(len(datasets), "dataset"))
+    console.print(number_of(len(datasets), "dataset"))
 
 
 def show_audits(audits: Sequence[Audit], *, as_json: bool) -> None:
     """Print which landed partitions are as they were published."""
     if as_json:
-        _print_json([{**asdict(audit), "path": str(audit.path)} for audit in audits])
+        print_json([{**asdict(audit), "path": str(audit.path)} for audit in audits])
         return
     for audit in audits:
         if audit.problem:
             sys.stdout.write(f"BAD  {audit.dataset_id}: {audit.problem}\n")
     bad = sum(bool(audit.problem) for audit in audits)
     rows = sum(audit.rows for audit in audits)
-    sys.stdout.write(f"{_number(len(audits), 'partition')}, {rows:,} rows, {bad} damaged\n")
+    sys.stdout.write(f"{number_of(len(audits), 'partition')}, {rows:,} rows, {bad} damaged\n")
 
 
 @contextlib.contextmanager
@@ -305,7 +304,7 @@ def errors_as_json(as_json: bool) -> Iterator[None]:
         yield
     except OdsPipelineError as error:
         if as_json:
-            _print_json({"error": str(error), "exit_status": error.exit_status})
+            print_json({"error": str(error), "exit_status": error.exit_status})
         raise
 
 
@@ -340,10 +339,10 @@ class _Bar(Watcher):
         self._fetched = {display_name(step.dataset_id, step.extractor.kind) for step in steps}
         self._total = len(steps)
         if self._total > _LISTED:
-            records = _number(sum(_to_come(step) or 0 for step in steps), "record")
-            cost = _number(sum(map(_cost, steps)), "request")
+            records = number_of(sum(_to_come(step) or 0 for step in steps), "record")
+            cost = number_of(sum(map(_cost, steps)), "request")
             self._bar.console.print(
-                f"fetching {_number(self._total, 'dataset')} with {records} in about {cost}; "
+                f"fetching {number_of(self._total, 'dataset')} with {records} in about {cost}; "
                 "Ctrl-C keeps what is landed by then"
             )
         self._bar.update(self._task, total=self._total, description="fetching", done=self._done())
@@ -351,7 +350,7 @@ class _Bar(Watcher):
     def received(self, kind: PartitionKind, dataset_id: str, size: int) -> None:
         self._size += size
         name = display_name(dataset_id, kind)
-        self._bar.update(self._task, size=f"{_size(self._size)}  {escape(name)}")
+        self._bar.update(self._task, size=f"{size_of(self._size)}  {escape(name)}")
 
     def ended(self, outcome: Outcome) -> None:
         self._ended += outcome.name in self._fetched
@@ -359,42 +358,3 @@ class _Bar(Watcher):
 
     def _done(self) -> str:
         return f"{self._ended}/{self._total} datasets"
-
-
-def _console() -> Console:
-    # Piped into a file or a pager there is no width to fit: keep each dataset on one line.
-    console = Console(highlight=False)
-    if console.is_terminal:
-        return console
-    return Console(highlight=False, width=10 * _NARROWEST, soft_wrap=True)
-
-
-def _table(*columns: str) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for name in columns:
-        right = name.startswith(">")
-        table.add_column(
-            name.removeprefix(">"),
-            justify="right" if right else "left",
-            no_wrap=right or name in {"dataset", "title", "verdict", "outcome"},
-            overflow="ellipsis" if name == "title" else "fold",
-            min_width=20 if name == "title" else None,
-        )
-    return table
-
-
-def _size(number: int) -> str:
-    size = float(number)
-    for unit in ("B", "kB", "MB"):
-        if size < 1000:
-            return f"{size:.0f} {unit}" if unit == "B" else f"{size:.1f} {unit}"
-        size /= 1000
-    return f"{size:.2f} GB"
-
-
-def _number(number: int, noun: str) -> str:
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def _print_json(value: object) -> None:
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, indent=2) + "\n")

@@ -24,6 +24,12 @@ from ods_pipeline.portal.query import Query, quoted_text
 _DATASETS = "/catalog/datasets"
 
 
+def searched(words: str, where: str | None) -> str | None:
+    """The filter of the catalog for words to search for and another filter; None for neither."""
+    found = f"search({quoted_text(words)})" if words.strip() else ""
+    return " and ".join(f"({part})" for part in (found, where) if part) or None
+
+
 class Queries:
     """What a portal answers in pages; the methods are those of `Portal`."""
 
@@ -114,9 +120,8 @@ class Queries:
             ConfigurationError: More than the first 10,000 are asked for; `datasets` has no limit.
             PortalError: The portal does not answer as one.
         """
-        found = f"search({quoted_text(words)})" if words.strip() else ""
         query = Query(
-            " and ".join(f"({part})" for part in (found, where) if part) or None,
+            searched(words, where),
             order_by=order_by or (None if words.strip() else "dataset_id"),
             refine=tuple(refine),
             exclude=tuple(exclude),

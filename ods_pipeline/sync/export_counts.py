@@ -1,0 +1,141 @@
+"""How many records an exported file holds, counted by readers that others keep well.
+
+A file that breaks off is no file of fewer records: each reader goes through all of it. Formats that
+none of them reads are not counted. What follows from a count belongs to `file_export`.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+from ods_pipeline.errors import Unproven
+
+Counter = Callable[[Path], int]
+
+
+def count(path: Path, format: str) -> int | None:
+    """The records in an exported file; None where nothing here reads its format.
+
+    Args:
+        path: The file.
+        format: The portal's name of the format.
+
+    Raises:
+        Unproven: The file is not whole.
+    """
+    counter = _COUNTERS.get(format)
+    return counter(path) if counter else None
+
+
+def _csv(path: Path) -> int:
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        try:
+            header = file.readline()
+            delimiter = max((";", ",", "\t", "|"), key=header.count)
+            file.seek(0)
+            rows = csv.reader(file, delimiter=delimiter, strict=True)
+            columns = len(next(rows, ()))
+            found = 0
+            for row in rows:
+                if len(row) != columns:
+                    raise Unproven(
+                        f"record {found + 1} of the CSV export has {len(row)} cells where its "
+                        f"header has {columns}: it was cut off"
+                    )
+                found += 1
+        except (csv.Error, UnicodeDecodeError) as error:
+            raise Unproven(f"the CSV export cannot be read to its end: {error}") from error
+    if not columns:
+        raise Unproven("the CSV export is empty: not even a header came")
+    with path.open("rb") as body:
+        body.seek(-1, 2)
+        if body.read() not in b"\r\n":
+            raise Unproven("the CSV export ends in the middle of a record: it was cut off")
+    return found
+
+
+def _jsonl(path: Path) -> int:
+    found = 0
+    with path.open("rb") as file:
+        for line in file:
+            if line.strip():
+                found += 1
+                try:
+                    json.loads(line)
+                except ValueError as error:
+                    raise Unproven(f"line {found} of the export is no JSON: {error}") from error
+    return found
+
+
+def _json(path: Path) -> int:
+    import duckdb
+
+    with duckdb.connect() as connection:
+        connection.execute("SET enable_progress_bar = false")
+        try:
+            found = connection.execute(
+                "SELECT count(*) FROM read_json_objects(?, format = 'array', "
+                "maximum_object_size = 268435456)",
+                [str(path)],
+            ).fetchone()
+        except duckdb.Error as error:
+            reason = str(error).splitlines()[0]
+            raise Unproven(f"the JSON export cannot be read to its end: {reason}") from error
+    return int(found[0]) if found else 0
+
+
+def _parquet(path: Path) -> int:
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from ods_pipeline.tables.batches import read_batches
+
+    try:
+        with pq.ParquetFile(path) as file:
+            return sum(batch.num_rows for batch in read_batches(file))
+    except (OSError, pa.ArrowException) as error:
+        raise Unproven(f"the Parquet export cannot be read to its end: {error}") from error
+
+
+def _layers(place: str = "{}", **options: str) -> Counter:
+    """Counts what GDAL reads of all layers of a file.
+
+    Args:
+        place: How GDAL names it; an archive in braces may have any name.
+        options: Of GDAL's driver.
+    """
+
+    def counted(path: Path) -> int:
+        import pyogrio
+
+        where = place.format(path.resolve())
+        try:
+            return sum(_rows(where, str(name), options) for name, *_ in pyogrio.list_layers(where))
+        except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError) as error:
+            raise Unproven(f"GDAL cannot read the export to its end: {error}") from error
+
+    return counted
+
+
+def _rows(place: str, layer: str, options: Mapping[str, str]) -> int:
+    from pyogrio.raw import open_arrow
+
+    with open_arrow(place, layer=layer, use_pyarrow=True, **options) as (_, reader):
+        return sum(batch.num_rows for batch in reader)
+
+
+_COUNTERS: Mapping[str, Counter] = {
+    "csv": _csv,
+    "jsonl": _jsonl,
+    "json": _json,
+    "parquet": _parquet,
+    "geojson": _layers(),
+    "fgb": _layers(),
+    "kml": _layers(),
+    "gpx": _layers(),
+    "shp": _layers("/vsizip/{{{}}}"),
+    "xlsx": _layers(HEADERS="FORCE"),
+}

@@ -1,0 +1,130 @@
+"""`export` and `catalog --as`: files as the portal writes them, whole and counted or not at all."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from ods_pipeline.emulator import Emulator, Fault
+from tests import person
+from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, rows
+
+
+@pytest.fixture(scope="module")
+def served() -> Iterator[Emulator]:
+    with Emulator(sample=False) as emulator:
+        emulator.publish("towns", TOWN_FIELDS, TOWNS, {"title": "Towns"})
+        emulator.publish("roads", FIELDS, rows(5), {"title": "Roads"})
+        yield emulator
+
+
+@pytest.fixture
+def portal(served: Emulator) -> Iterator[Emulator]:
+    yield served
+    served.faults.clear()
+
+
+def typed(folder: Path, portal: Emulator, *words: str) -> tuple[int, str, str]:
+    done = person.typed(folder, *words, ODS_PORTAL=portal.url)
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "jsonl", "geojson", "parquet"])
+def test_an_export_is_a_file_of_the_datasets_name(
+    portal: Emulator, tmp_path: Path, format: str
+) -> None:
+    status, told, _ = typed(tmp_path, portal, "export", "towns", "--as", format)
+    assert (status, told.startswith(f"towns.{format}: ")) == (0, True)
+    assert "20 records = live count 20" in told
+    assert [path.name for path in tmp_path.iterdir()] == [f"towns.{format}"]
+
+
+def test_an_export_may_be_a_part_with_parameters_in_a_folder(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    (tmp_path / "there").mkdir()
+    words = ["--rows", "n >= 15", "--select", "code", "-o", "there", "--set", "delimiter=,"]
+    more = ["--set", "with_bom=false", "--set", "order_by=code desc", "--json"]
+    status, told, _ = typed(tmp_path, portal, "export", "towns", "--as", "csv", *words, *more)
+    assert (status, json.loads(told)["records"]) == (0, 5)
+    assert (tmp_path / "there" / "towns.csv").read_bytes().split() == [
+        b"code",
+        *(f"{number:05}".encode() for number in range(19, 14, -1)),
+    ]
+
+
+LIES = [
+    Fault.cut(300),
+    Fault.short_rows(1),
+    Fault.header_only(),
+    Fault.doubled(),
+    Fault.html(as_data=True),
+    Fault.appended_text(),
+    Fault.appended_error(),
+    Fault.text_instead(),
+    Fault.empty_body(),
+]
+
+
+@pytest.mark.parametrize("format", ["csv", "json", "jsonl", "geojson", "parquet"])
+@pytest.mark.parametrize("lie", LIES, ids=lambda lie: lie.kind)
+def test_what_is_not_whole_is_not_kept_and_the_old_file_stays(
+    portal: Emulator, tmp_path: Path, lie: Fault, format: str
+) -> None:
+    old = tmp_path / "towns.out"
+    old.write_text("of yesterday")
+    portal.fail(f"towns/exports/{format}", lie, None)
+    words = ["export", "towns", "--as", format, "-o", "towns.out"]
+    status, told, said = typed(tmp_path, portal, *words)
+    assert (status, told) == (1, ""), told
+    assert said.startswith("ods-pipeline: ")
+    assert [path.read_text() for path in tmp_path.iterdir()] == ["of yesterday"]
+
+
+def test_a_catalog_is_exported_searched_and_filtered(portal: Emulator, tmp_path: Path) -> None:
+    status, told, _ = typed(tmp_path, portal, "catalog", "--as", "json", "--search", "roads")
+    assert (status, "1 datasets = live count 1" in told) == (0, True)
+    (found,) = json.loads((tmp_path / "catalog.json").read_text())
+    assert found["dataset_id"] == "roads"
+    assert "towns" not in typed(tmp_path, portal, "catalog", "--search", "roads")[1]
+    portal.fail("catalog/exports/json", Fault.fewer_datasets(1), None)
+    status, _, said = typed(tmp_path, portal, "catalog", "--as", "json")
+    assert (status, "1 datasets came where the portal counts 2" in said) == (1, True)
+
+
+WRONG = [
+    (["export", "towns", "--as", "shp"], "gives no export as 'shp': choose one of csv, geojson"),
+    (["export", "nowhere", "--as", "csv"], "does not know it"),
+    (["export", "towns", "--as", "csv", "--set", "x=1"], "write NAME=VALUE with one of"),
+    (["export", "towns", "--as", "csv", "--set", "limit=many"], "limit is a whole number"),
+    (["export", "towns", "--as", "csv", "-o", "no/where.csv"], "in a folder where you may write"),
+    (["export", "towns", "--as", "csv", "--rows", "no = 1"], "Unknown field"),
+    (["catalog", "-o", "x"], "say which export with --as FORMAT"),
+    (["catalog", "--as", "pdf"], "gives no export as 'pdf'"),
+]
+
+
+@pytest.mark.parametrize(("words", "sentence"), WRONG)
+def test_what_cannot_be_exported_is_one_sentence(
+    portal: Emulator, tmp_path: Path, words: list[str], sentence: str
+) -> None:
+    status, _, said = typed(tmp_path, portal, *words)
+    assert status in {1, 2}
+    assert sentence in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_name_leads_to_no_other_folder(portal: Emulator, tmp_path: Path) -> None:
+    portal.publish("..up", FIELDS, rows(2))
+    assert typed(tmp_path, portal, "export", "..up", "--as", "json")[0] == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["up.json"]
+
+
+def test_a_packed_export_is_kept_and_said_not_to_be_counted(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    words = ["export", "towns", "--as", "csv", "--set", "compressed=true"]
+    status, told, _ = typed(tmp_path, portal, *words)
+    assert (status, "not counted: it is packed" in told) == (0, True)
+    assert [path.name for path in tmp_path.iterdir()] == ["towns.csv.gz"]
