@@ -27,7 +27,7 @@ def refresh_on_change() -> dg.AutomationCondition[dg.AssetKey]:
     - `since(newly_requested() & ~stale)`: a change that arrives while an older version is being
       fetched must be cleared neither by the older run's end, as `since_last_handled()` would, nor
       by its request, where it arrives one tick after that.
-    - `execution_failed().newly_true()`: without `newly_true` it would ask again at every tick.
+    - `_once_more`: a failure alone would ask again at every tick.
     - `cron_tick_passed`: a run that failed twice has lost its signal, since the version will not
       change again on that account.
     - Nothing is asked for before its parents are done: a table that is loaded in the same run as
@@ -39,8 +39,7 @@ def refresh_on_change() -> dg.AutomationCondition[dg.AssetKey]:
         | when.any_deps_match(when.data_version_changed())
         | when.code_version_changed()
     )
-    failed = when.execution_failed()
-    again = failed.newly_true() | (failed & when.cron_tick_passed(SECOND_CHANCE))
+    again = _once_more(stale) | (when.execution_failed() & when.cron_tick_passed(SECOND_CHANCE))
     waits = when.any_deps_match(when.missing() | when.in_progress() | when.will_be_requested())
     return (stale.since(when.newly_requested() & ~stale) | again) & ~waits & ~when.in_progress()
 
@@ -53,8 +52,17 @@ def refresh_on_change_or_age(hours: int) -> dg.AutomationCondition[dg.AssetKey]:
         | when.any_deps_match(when.data_version_changed())
         | when.cron_tick_passed(refresh_cron(hours))
     )
-    wanted = stale.since(when.newly_requested() & ~stale) | when.execution_failed().newly_true()
+    wanted = stale.since(when.newly_requested() & ~stale) | _once_more(stale)
     return wanted & ~when.in_progress()
+
+
+def _once_more(stale: dg.AutomationCondition[dg.AssetKey]) -> dg.AutomationCondition[dg.AssetKey]:
+    """Ask again after the first failure since a change, and not after the next.
+
+    An asset without partitions does not count as failed while another run of it is under way, so
+    each of its failures is a new one to Dagster.
+    """
+    return dg.AutomationCondition.execution_failed().newly_true().since(stale).newly_true()
 
 
 def refresh_cron(hours: int) -> str:

@@ -5,7 +5,11 @@ from collections.abc import Iterator
 import dagster as dg
 import pytest
 
-from ods_pipeline.dagster.automation import refresh_cron, refresh_on_change
+from ods_pipeline.dagster.automation import (
+    refresh_cron,
+    refresh_on_change,
+    refresh_on_change_or_age,
+)
 
 PARTITIONS = dg.DynamicPartitionsDefinition(name="p/datasets")
 DATASET = dg.AssetKey(["p", "dataset"])
@@ -131,6 +135,40 @@ def test_a_failed_run_is_tried_once_more_and_not_for_ever(settled: Situation) ->
     settled.report("2", "b")
     assert settled.settle() == "records:b records:b"
     assert settled.settle() == ""
+
+
+@pytest.mark.parametrize("condition", [refresh_on_change(), refresh_on_change_or_age(24)])
+def test_an_asset_without_partitions_is_tried_once_more_and_not_for_ever(
+    condition: dg.AutomationCondition[dg.AssetKey],
+) -> None:
+    asked: list[int] = []
+    cursor = None
+
+    def tick() -> int:
+        nonlocal cursor
+        found = dg.evaluate_automation_conditions(defs, instance, cursor=cursor)
+        cursor = found.cursor
+        return found.get_num_requested(dg.AssetKey("own"))
+
+    @dg.asset(deps=[DATASET], automation_condition=condition)
+    def own() -> None:
+        tick()  # As the daemon does meanwhile: Dagster does not count it as failed now.
+        raise dg.Failure("as told")
+
+    defs = dg.Definitions([dg.AssetSpec(DATASET), own])
+    with dg.DagsterInstance.ephemeral() as instance:
+        tick()
+        for version in ("1", "2"):
+            instance.report_runless_asset_event(
+                dg.AssetMaterialization(DATASET, tags={"dagster/data_version": version})
+            )
+            asked.clear()
+            for _ in range(5):
+                asked.append(tick())
+                if asked[-1]:
+                    job = defs.resolve_implicit_global_asset_job_def()
+                    job.execute_in_process(instance=instance, raise_on_error=False)
+            assert asked == [1, 1, 0, 0, 0]
 
 
 def test_a_version_after_failures_is_fetched(settled: Situation) -> None:
