@@ -18,7 +18,7 @@ from ods_pipeline.dagster.assets import context_of, load_all, update_all
 from ods_pipeline.dagster.attributes import AssetChoice, RunConfig
 from ods_pipeline.dagster.automation import refresh_on_change
 from ods_pipeline.dagster.events import interrupted
-from ods_pipeline.dagster.markdown import literal
+from ods_pipeline.dagster.markdown import literal, prose
 from ods_pipeline.dagster.metadata import column_schema, of_whole_asset
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
@@ -96,7 +96,7 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
     schema = names.schema_of(settings.slug)
     table = names.table_of(dataset_id, extractor.kind)
     title = landed.title if landed else dataset_id
-    about = literal(landed.description) if landed and "<" not in landed.description else ""
+    about = prose(landed.description) if landed else ""
     metadata = {
         "dataset_id": dataset_id,
         "kind": extractor.kind,

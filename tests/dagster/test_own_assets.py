@@ -142,13 +142,14 @@ def test_columns_and_titles_are_known_when_definitions_load_without_a_request(
     there: World, portal: Emulator, tmp_path: Path
 ) -> None:
     assert "dagster/column_schema" not in spec(there, "demo", "trees").metadata
-    portal.describe("trees", title="Trees of the city", publisher="City")
+    about = "<div><p>All of them.</p><p>Not those of <b>parks</b>.</p></div>"
+    portal.describe("trees", title="Trees of the city", publisher="City", description=about)
     there.run("trees")
     portal.requests.clear()
     with world(tmp_path, portal, tables=TABLES) as again:
         found = spec(again, "demo", "trees")
     assert portal.requests == []
-    assert "Trees of the city" in (found.description or "")
+    assert found.description == "Trees of the city\n\nAll of them.\n\nNot those of parks."
     assert found.metadata["publisher"] == "City"
     names = [column.name for column in found.metadata["dagster/column_schema"].columns]
     assert names == ["code", "people", "place"]
