@@ -17,7 +17,7 @@ from ods_pipeline.dagster import checks
 from ods_pipeline.dagster.annotations import Form
 from ods_pipeline.dagster.events import summary_failure
 from ods_pipeline.dagster.resources import failure
-from ods_pipeline.dagster.results import Loaded, Updated
+from ods_pipeline.dagster.results import Loaded, Own, Updated
 from ods_pipeline.dataset import Field
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.errors import HeldBack, OdsPipelineError, QuotaExhausted
@@ -171,6 +171,15 @@ def test_all_that_can_be_told_of_a_table_is_on_the_page(updated: Updated) -> Non
     load = Load("portal", "trees", "loaded", 7, change, 0.1, "hash", "a note", "woods")
     told = Loaded(load, updated.result.path, "features").metadata()
     assert set(told) == set(table("`table` and `layer`"))
+
+
+def test_all_that_can_be_told_of_an_asset_of_its_own_is_on_the_page(updated: Updated) -> None:
+    load = Load("portal", "trees", "loaded", 7, Difference(("a",)), 0.1, "hash", "a note", "woods")
+    result = updated.result
+    told = Own(result.path, result.receipt, updated.page, updated.did(), load).metadata()
+    titles = ("`records` and `features`", "`table` and `layer`", "Datasets under `tables`")
+    known = set().union(*(table(title) for title in titles))
+    assert set(told) == known - {"dagster/partition_row_count", "dataset_id", "kind"}
 
 
 def test_all_that_can_be_told_of_the_catalog_is_on_the_page(there: World) -> None:

@@ -19,7 +19,7 @@ from ods_pipeline.dagster.attributes import AssetChoice, RunConfig
 from ods_pipeline.dagster.automation import refresh_on_change
 from ods_pipeline.dagster.events import interrupted
 from ods_pipeline.dagster.markdown import literal, prose
-from ods_pipeline.dagster.metadata import column_schema, of_whole_asset
+from ods_pipeline.dagster.metadata import column_schema
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
     data_dir,
@@ -27,7 +27,7 @@ from ods_pipeline.dagster.resources import (
     lake_of,
     warehouse_of,
 )
-from ods_pipeline.dagster.results import Loaded, Updated
+from ods_pipeline.dagster.results import Loaded, Own, Updated
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.dataset import instant
 from ods_pipeline.errors import ConfigurationError
@@ -97,14 +97,23 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
     table = names.table_of(dataset_id, extractor.kind)
     title = landed.title if landed else dataset_id
     about = prose(landed.description) if landed else ""
+    known = (
+        {
+            "publisher": landed.publisher,
+            "licence": landed.license,
+            "attribution": landed.attribution,
+        }
+        if landed
+        else {}
+    )
     metadata = {
         "dataset_id": dataset_id,
         "kind": extractor.kind,
         "dagster/table_name": f"{schema}.{table}",
+        "dagster/uri": path.resolve().as_uri(),
         "portal_page": dg.MetadataValue.url(settings.page(dataset_id)),
         **({"dagster/column_schema": columns} if columns else {}),
-        **({"licence": landed.license} if landed and landed.license else {}),
-        **({"publisher": landed.publisher} if landed and landed.publisher else {}),
+        **{key: text for key, text in known.items() if text},
     }
     spec = dg.AssetSpec(
         settings.own_key(dataset_id, extractor),
@@ -233,10 +242,12 @@ def own_result(
     results: Sequence[dg.AssetCheckResult] = (),
 ) -> dg.MaterializeResult[Any]:
     """What the UI shows of a dataset that is an asset of its own."""
-    metadata = updated.metadata() | (loaded.metadata() if loaded else {})
+    result = updated.result
+    load = loaded.load if loaded else None
+    made = Own(result.path, result.receipt, updated.page, updated.did(), load)
     return dg.MaterializeResult(
         asset_key=key,
-        metadata=of_whole_asset(metadata),
+        metadata=made.metadata(),
         data_version=dg.DataVersion(updated.version),
         check_results=results,
     )

@@ -29,7 +29,7 @@ from ods_pipeline.dagster.resources import (
     lake_of,
     warehouse_of,
 )
-from ods_pipeline.dagster.results import OwnLoaded, Updated
+from ods_pipeline.dagster.results import Own, Updated
 from ods_pipeline.dagster.sensor import version_events, version_of
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.dataset import Dataset
@@ -287,7 +287,8 @@ def _load_tables(
         key = own.get((name, extractor.kind))
         known = receipt(item.path) if key else None
         if key and known:
-            made = OwnLoaded(item, known, settings.page(name), verdicts[name])
+            did = {"verdict": verdicts[name]} if verdicts[name] else {}
+            made = Own(item.path, known, settings.page(name), did, item.load)
             context.log_event(event(key, None, made))
         else:
             context.log_event(event(table, name, item))

@@ -16,13 +16,15 @@ import dagster as dg
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.dagster.markdown import literal
+from ods_pipeline.dagster.markdown import literal, prose
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.schema_diff import metadata_text
 from ods_pipeline.warehouse.protocol import Load
 
 _ROWS, _COLUMNS, _CHARACTERS = 5, 8, 40
 _COLUMNS_TOLD = 500
+# A map reads the whole column of geometries: of more records it would take seconds.
+_MAPPED = 1_000_000
 
 
 def column_type(field: pa.Field) -> str:
@@ -33,10 +35,29 @@ def column_type(field: pa.Field) -> str:
 def column_schema(schema: pa.Schema) -> dg.TableSchema:
     """The columns with what the publisher says of them."""
     columns = [
-        dg.TableColumn(field.name, type=column_type(field), description=described(field))
+        dg.TableColumn(
+            field.name,
+            type=column_type(field),
+            description=described(field) or _known(field),
+            constraints=dg.TableColumnConstraints(other=list(_constraints(field))),
+        )
         for field in list(schema)[:_COLUMNS_TOLD]
     ]
     return dg.TableSchema(columns=columns)
+
+
+def _known(field: pa.Field) -> str | None:
+    """What is known of a column that no publisher declares."""
+    of_wfs = field.name.lstrip("_") == "gml_id" and not field.metadata
+    return "Identifier of the feature in WFS" if of_wfs else None
+
+
+def _constraints(field: pa.Field) -> Iterator[str]:
+    """What holds for all values of a column, beyond their type."""
+    if column_type(field) == "geometry":
+        yield "OGC:CRS84"
+    if precision := metadata_text(field, "precision"):
+        yield f"whole {precision}s"
 
 
 def described(field: pa.Field) -> str | None:
@@ -65,11 +86,13 @@ def data_version(receipt: Receipt, schema: pa.Schema) -> str:
 def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
     """What a landed partition says of itself; `page` is the dataset's on the portal, if any."""
     schema = pq.read_schema(path)
+    about = prose(receipt.description)
     texts: Mapping[str, str] = {
-        "title": receipt.title,
         "publisher": receipt.publisher,
         "licence": receipt.license,
+        "licence_page": receipt.license_url,
         "attribution": receipt.attribution,
+        "frequency": receipt.frequency,
         "proof": receipt.proof,
         "proven_by": receipt.proven_by,
         "rejected": receipt.rejected,
@@ -85,6 +108,8 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
     return {
         "dagster/partition_row_count": receipt.rows,
         "preview": dg.MetadataValue.md(preview(path)),
+        **({"title": receipt.title} if receipt.title else {}),
+        **({"description": dg.MetadataValue.md(about)} if about else {}),
         **{key: text for key, text in texts.items() if text},
         **({"portal_page": dg.MetadataValue.url(page)} if page else {}),
         "dagster/uri": path.resolve().as_uri(),
@@ -103,9 +128,12 @@ def dataset_page(base: str, dataset_id: str) -> str:
     return f"{base}/explore/dataset/{dataset_id}/"
 
 
-def of_map(path: Path, kind: str) -> dict[str, Any]:
-    """A small map of a layer; nothing for records, of which there are ten times as many."""
-    if kind != "features":
+def of_map(path: Path) -> dict[str, Any]:
+    """A small map of a landed partition; nothing where there is nothing to draw, or too much."""
+    with pq.ParquetFile(path) as file:
+        geographic = any(column_type(field) == "geometry" for field in file.schema_arrow)
+        rows = file.metadata.num_rows
+    if not geographic or rows > _MAPPED:
         return {}
     from ods_pipeline.lake import map_image
 

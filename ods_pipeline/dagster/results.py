@@ -5,6 +5,7 @@ Rendering only. The work is done in `sync`, and what Dagster does with it in `as
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -57,8 +58,8 @@ class Updated:
     def _asked_otherwise(self) -> bool:
         return self.planned.verdict.kind is Kind.FILTER and self.result.receipt.filter == ""
 
-    def metadata(self) -> dict[str, Any]:
-        """What the UI shows of it."""
+    def did(self) -> dict[str, Any]:
+        """What the run did, and why."""
         result, landing = self.result, self.result.landing
         change = str(result.change)
         return {
@@ -69,9 +70,14 @@ class Updated:
             "seconds": round(landing.seconds, 3) if landing else 0.0,
             "same_content": bool(landing and not landing.changed),
             **({"schema_change": change} if change else {}),
-            **of_map(result.path, result.receipt.kind),
-            **of_partition(result.path, result.receipt, self.page),
         }
+
+    def metadata(self) -> dict[str, Any]:
+        """What the UI shows of it."""
+        path, receipt = self.result.path, self.result.receipt
+        # Records have none: a portal has ten times as many of them, and each map is a second.
+        drawn = of_map(path) if receipt.kind == "features" else {}
+        return self.did() | drawn | of_partition(path, receipt, self.page)
 
 
 @dataclass(frozen=True)
@@ -91,27 +97,41 @@ class Loaded:
         """What the UI shows of it."""
         columns = column_schema(pq.read_schema(self.path))
         return {
-            **of_map(self.path, self.kind),
+            **(of_map(self.path) if self.kind == "features" else {}),
             **of_load(self.load),
             "dagster/column_schema": columns,
         }
 
 
 @dataclass(frozen=True)
-class OwnLoaded:
-    """A dataset that is an asset of its own, landed and loaded."""
+class Own:
+    """A dataset that is an asset of its own: what is landed of it, and what its run did.
 
-    loaded: Loaded
+    Attributes:
+        path: The landed partition.
+        receipt: Its receipt.
+        page: The dataset's page on the portal.
+        did: What landing it did, and why.
+        load: What loading it came to; None where it was only compared.
+    """
+
+    path: Path
     receipt: Receipt
     page: str
-    verdict: str
+    did: Mapping[str, Any]
+    load: Load | None
 
     @property
     def version(self) -> str:
         """The data version of what is landed."""
-        return data_version(self.receipt, pq.read_schema(self.loaded.path))
+        return data_version(self.receipt, pq.read_schema(self.path))
 
     def metadata(self) -> dict[str, Any]:
-        """What the UI shows of it."""
-        shown = of_partition(self.loaded.path, self.receipt, self.page) | self.loaded.metadata()
-        return of_whole_asset({"verdict": self.verdict, **shown} if self.verdict else shown)
+        """What the UI shows of it: the dataset first, then the run."""
+        about = of_whole_asset(of_partition(self.path, self.receipt, self.page))
+        did = {**self.did, **(of_load(self.load) if self.load else {})}
+        did.pop("dagster/partition_row_count", None)
+        if self.load:
+            did["seconds"] = round(self.did.get("seconds", 0) + self.load.seconds, 3)
+        notes = "; ".join(dict.fromkeys(filter(None, (about.get("note"), did.get("note")))))
+        return of_map(self.path) | about | did | ({"note": notes} if notes else {})

@@ -73,6 +73,34 @@ def test_a_dataset_is_landed_and_loaded_by_one_step_under_its_own_name(there: Wo
     assert passed == dict.fromkeys(("complete", "schema_unchanged", "values_kept", "on_time"), True)
 
 
+def test_its_page_begins_with_the_dataset_and_not_with_the_run(
+    there: World, portal: Emulator
+) -> None:
+    about = {"publisher": "City", "license": "ODbL", "attributions": "The city's gardeners"}
+    where = "https://licence.test"
+    portal.describe("trees", title="Trees", description="<p>All.", license_url=where, **about)
+    there.run("trees")
+    made = there.latest("trees")
+    shown = [key for key in made.metadata if not key.startswith("dagster/")]
+    first = ["map", "preview", "title", "description", "publisher", "licence", "licence_page"]
+    assert shown[:8] == [*first, "attribution"]
+    assert shown.index("portal_page") < shown.index("verdict") < shown.index("action")
+    assert value(made, "licence_page") == where
+    assert value(made, "attribution") == "The city's gardeners"
+    assert value(made, "description") == "All."
+    assert value(made, "dagster/uri") == spec(there, "demo", "trees").metadata["dagster/uri"]
+
+
+def test_geometries_name_their_reference_system(there: World) -> None:
+    there.run("trees")
+    columns = value(there.latest("trees"), "dagster/column_schema").columns
+    assert {one.name: one.constraints.other for one in columns} == {
+        "code": [],
+        "people": [],
+        "place": ["OGC:CRS84"],
+    }
+
+
 def test_a_dataset_of_its_own_is_no_partition(there: World) -> None:
     there.look()
     assert not there.partitions
@@ -184,7 +212,10 @@ def test_a_layer_of_its_own_is_an_asset_beside_its_records(
     with world(tmp_path, portal, tables=TABLES, features=layers) as there:
         assert there.run("trees", "trees__features").success
         assert rows(there, "SELECT count(*) FROM trees__features") == [(7,)]
-        assert "map" in there.latest("trees__features").metadata
+        layer = there.latest("trees__features")
+        assert "map" in layer.metadata
+        (first, *_) = value(layer, "dagster/column_schema").columns
+        assert (first.name, first.description) == ("gml_id", "Identifier of the feature in WFS")
         with pytest.raises(ValueError, match="not enough values"):
             spec(there, "demo", "a.b-c__features")
 
