@@ -279,17 +279,20 @@ def _step_name(key: dg.AssetKey) -> str:
     return f"{key.to_python_identifier()}_{digest}"
 
 
-def _once_a_day() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]:
+def _with_its_dataset_and_daily() -> dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]:
     when: Any = dg.AutomationCondition
     condition: dg.AutomationCondition[dg.AssetKey | dg.AssetCheckKey]
-    condition = when.cron_tick_passed(_DAILY) & ~when.in_progress()
+    fetched = when.any_deps_updated()
+    condition = (fetched | when.cron_tick_passed(_DAILY)) & ~when.in_progress()
     return condition
 
 
 def on_time_checks(
     settings: Settings, keys: Mapping[tuple[str, str], dg.AssetKey]
 ) -> list[dg.AssetChecksDefinition]:
-    """Whether publishers keep to the rhythm that they declare; looked at once a day.
+    """Whether publishers keep to the rhythm that they declare.
+
+    Looked at when a dataset is fetched, and once a day, since time passes without a fetch.
 
     Args:
         settings: The portal's.
@@ -310,7 +313,7 @@ def on_time_checks(
                 asset=key,
                 description="The portal's date of the data is no older than half as long again as "
                 "the publisher's declared frequency of updates.",
-                automation_condition=_once_a_day(),
+                automation_condition=_with_its_dataset_and_daily(),
             )
             for key in partitions
         ],

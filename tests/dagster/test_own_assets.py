@@ -347,6 +347,26 @@ def test_the_check_of_punctuality_runs_by_itself(there: World, portal: Emulator)
     assert "declared DAILY" in (found.description or "")
 
 
+def test_punctuality_is_judged_with_the_dataset_and_not_again_before_the_next_day(
+    there: World,
+) -> None:
+    check = dg.AssetCheckKey(key("trees"), "on_time")
+
+    def asked() -> int:
+        wanted(there)
+        return sum(
+            found.true_subset.size for found in there.automation.results if found.key == check
+        )
+
+    assert not asked()
+    there.look()
+    assert asked()
+    there.run("trees")
+    # Runs in this process do not record their selection, by which Dagster knows those that judged.
+    asked()
+    assert not asked()
+
+
 def test_a_dataset_that_moves_between_partition_and_asset_is_fetched_as_it_is_asked_for(
     portal: Emulator, tmp_path: Path
 ) -> None:
