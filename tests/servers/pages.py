@@ -51,6 +51,16 @@ class Pages:
         query = "&".join(f"{key}={text}" for key, text in {"view": view, **more}.items())
         self.open(f"/assets/{NAME}/{name}?{query}")
 
+    def search(self, text: str) -> None:
+        """Type something into Dagster's own search, from wherever one is."""
+        self.click("Search")
+        self.driver.switch_to.active_element.send_keys(text)
+
+    def click(self, text: str, seconds: float = 30) -> None:
+        """Click the first thing that says just this, as soon as it is there and can be clicked."""
+        path = f"//*[text()='{text}']"
+        self._retried(lambda: self.driver.find_element("xpath", path).click(), seconds)
+
     def partition(self, asset: str, dataset_id: str) -> None:
         """Open a partition's page."""
         self.asset(asset, "partitions", partition=dataset_id)
@@ -103,8 +113,7 @@ class Pages:
         Raises:
             AssertionError: It is not in time.
         """
-        self.wait(r"\[Show Markdown\]", seconds)
-        self.driver.find_element("xpath", "//*[text()='[Show Markdown]']").click()
+        self.click("[Show Markdown]", seconds)
         script = "const i = document.querySelector(`img[alt='${arguments[0]}']`);"
         size = "return i && i.complete ? [i.naturalWidth, i.naturalHeight] : null"
         end = time.monotonic() + seconds

@@ -44,15 +44,21 @@ class Project:
         log: What it printed.
     """
 
-    def __init__(self, folder: Path, portal: str):
-        """Copy the project and point it at a portal."""
+    def __init__(self, folder: Path, portal: str, defs: str = DEFS):
+        """Copy the project and point it at a portal.
+
+        Args:
+            folder: Where it goes.
+            portal: The portal's URL.
+            defs: Its block of YAML, with `{url}` and `{name}` to be filled in.
+        """
         self.folder, self.log = folder, folder / "printed.txt"
         for name in ("pyproject.toml", "definitions.py", "dagster.yaml"):
             shutil.copy(ROOT / name, folder / name)
         no_caches = shutil.ignore_patterns("__pycache__")
         shutil.copytree(ROOT / "ods_pipeline", folder / "ods_pipeline", ignore=no_caches)
-        defs = folder / "ods_pipeline" / "defs" / "demo" / "defs.yaml"
-        defs.write_text(DEFS.format(url=portal, name=NAME))
+        block = folder / "ods_pipeline" / "defs" / "demo" / "defs.yaml"
+        block.write_text(defs.format(url=portal, name=NAME))
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
 
@@ -84,9 +90,9 @@ class Project:
 
 
 @contextmanager
-def running(folder: Path, portal: str) -> Iterator[Project]:
+def running(folder: Path, portal: str, defs: str = DEFS) -> Iterator[Project]:
     """A project under way; in the end it gets a Ctrl-C, which must leave nothing running."""
-    project = Project(folder, portal)
+    project = Project(folder, portal, defs)
     process = project.start()
     try:
         yield project
