@@ -18,7 +18,12 @@ from ods_pipeline.cli.target import Targets
 from ods_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
+    from ods_pipeline.portal.files.attachments import Attachment
     from ods_pipeline.sync.file_export import ExportedFile
+    from ods_pipeline.sync.file_keeping import FileOutcome
+
+#: Megabytes of one file at most, where nobody says.
+_LARGEST = 1_000.0
 
 _as = click.option(
     "--as",
@@ -135,6 +140,107 @@ def export(
     ):
         written = export_dataset(session.portal, dataset, format, target, given, on_bytes)
     _show(written, as_json=as_json)
+
+
+@click.command()
+@click.argument("dataset")
+@click.option(
+    "-o",
+    "--output",
+    metavar="FOLDER",
+    type=click.Path(path_type=Path),
+    help="Folder for the files (default: one of the dataset's name in this folder).",
+)
+@click.option("--list", "lists", is_flag=True, help="Only list them; download nothing.")
+@click.option(
+    "--max-size",
+    type=click.FloatRange(0, min_open=True),
+    default=_LARGEST,
+    show_default=True,
+    metavar="MB",
+    help="Leave out larger files.",
+)
+@click.option(
+    "--type",
+    "media_type",
+    default="*",
+    metavar="GLOB",
+    help="Only these media types, such as 'image/*' or application/pdf.",
+)
+@_json
+@click.pass_obj
+def attachments(
+    targets: Targets,
+    dataset: str,
+    output: Path | None,
+    lists: bool,
+    max_size: float,
+    media_type: str,
+    as_json: bool,
+) -> None:
+    r"""Keep a folder of the documents that are attached to a dataset.
+
+    Only what changed is fetched again; a download that broke off is gone on with. The folder's
+    files.json says what each file is. What the portal lists no more stays.
+
+    \b
+    ods-pipeline attachments ukpn-live-faults --list
+    ods-pipeline attachments ukpn-live-faults -o documents --type "application/*"
+    """
+    from ods_pipeline.cli import report
+    from ods_pipeline.cli.layout import print_json
+    from ods_pipeline.sync.file_export import file_name
+    from ods_pipeline.sync.file_keeping import FileLimits, keep_files
+
+    folder = output or Path(file_name(dataset, ""))
+    with report.errors_as_json(as_json), open_session(targets.one) as session:
+        wanted = session.portal.attachments(dataset)
+        if lists:
+            _list(wanted, as_json=as_json)
+            return
+        limits = FileLimits(int(max_size * 1_000_000), media_type)
+        with _progress(f"{dataset}: {len(wanted)} files") as on_bytes:
+            outcomes = list(keep_files(session.portal, wanted, folder, limits, on_bytes))
+    if as_json:
+        print_json({"folder": str(folder), "files": [asdict(item) for item in outcomes]})
+    else:
+        _tell(outcomes, folder)
+    raise SystemExit(_status(outcomes))
+
+
+def _list(wanted: Sequence[Attachment], *, as_json: bool) -> None:
+    from rich.markup import escape
+
+    from ods_pipeline.cli.layout import number_of, print_json, stdout, table_of
+
+    if as_json:
+        print_json([asdict(item) for item in wanted])
+        return
+    table = table_of("id", "title", "type", "address")
+    for item in wanted:
+        table.add_row(*map(escape, (item.id, item.title, item.mime_type, item.url)))
+    console = stdout()
+    console.print(table)
+    console.print(number_of(len(wanted), "file"))
+
+
+def _tell(outcomes: Sequence[FileOutcome], folder: Path) -> None:
+    from collections import Counter
+
+    from ods_pipeline.cli.layout import size_of
+
+    for item in sorted(outcomes, key=lambda item: item.key):
+        size = f", {size_of(item.size)}" if item.size else ""
+        why = f" ({item.reason})" if item.reason else ""
+        click.echo(f"{item.name or item.key}: {item.action}{size}{why}")
+    counted = Counter(item.action for item in outcomes)
+    told = ", ".join(f"{number} {action}" for action, number in counted.items())
+    click.echo(f"{folder}: {told or 'the dataset has no files'}")
+
+
+def _status(outcomes: Sequence[FileOutcome]) -> int:
+    actions = {item.action for item in outcomes}
+    return 1 if "failed" in actions else 3 if "deferred" in actions else 0
 
 
 def _found(words: str, where: str | None) -> str | None:

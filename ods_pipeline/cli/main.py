@@ -161,6 +161,7 @@ for _command in (
     commands.plan,
     exports.catalog,
     exports.export,
+    exports.attachments,
     commands.verify,
     account.login,
     account.logout,

@@ -27,6 +27,8 @@ ON_DATASETS = (
     "lie",
     "make_big",
     "ration_dataset",
+    "attach",
+    "detach",
 )
 # What the path names instead of a dataset.
 ON_OTHERS = {

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -16,6 +17,7 @@ from ods_pipeline.emulator.datasets.dataset import Dataset, Field
 from ods_pipeline.emulator.datasets.encoding import encode, values_of_other_type, with_other_type
 from ods_pipeline.emulator.datasets.metadata import feature_flags, new_dataset, new_uid
 from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.explore.files import KINDS, StoredFile
 from ods_pipeline.emulator.faults.fault import Fault, PendingFaults
 from ods_pipeline.emulator.quirks import Quirks
 
@@ -96,6 +98,72 @@ class PublisherVerbs:
                 sql = f"SELECT r.* FROM {dataset.relation} AS r ORDER BY {order}"
                 dataset = replace(dataset, relation=self.state.store.create_table_as(sql))
             return self._put_data(dataset, self.state.store.count(dataset.relation), {}, {})
+
+    def attach(
+        self,
+        dataset_id: str,
+        name: str,
+        content: bytes | str,
+        title: str = "",
+        mimetype: str = "application/octet-stream",
+        kind: str = "attachments",
+    ) -> Dataset:
+        """Put a file beside a dataset's records, or another content in place of one.
+
+        Args:
+            dataset_id: The dataset.
+            name: Identifier of the file.
+            content: Its bytes.
+            title: Its title; the identifier without it.
+            mimetype: Its media type.
+            kind: `attachments`, `alternative_exports`, or `files` for one that a record points to.
+        """
+        body = content.encode() if isinstance(content, str) else content
+        return self.attach_all(dataset_id, {name: body}, title, mimetype, kind)
+
+    def attach_all(
+        self,
+        dataset_id: str,
+        contents: Mapping[str, bytes],
+        title: str = "",
+        mimetype: str = "application/octet-stream",
+        kind: str = "attachments",
+    ) -> Dataset:
+        """The same for many files at once, by their identifiers."""
+        if kind not in KINDS:
+            raise ValueError(f"a file is one of {', '.join(KINDS)}")
+        with self.state.lock:
+            dataset = self.state.dataset(dataset_id)
+            moment = datetime.fromisoformat(self.state.clock.tick(None))
+            stored = {
+                f"{kind}/{name}": StoredFile(content, moment, mimetype)
+                for name, content in contents.items()
+            }
+            dataset = replace(dataset, files={**dataset.files, **stored})
+            if kind != "files":
+                entries = [
+                    {
+                        "id": name,
+                        "title": title or name,
+                        "mimetype": mimetype,
+                        "url": f"odsfile://{dataset_id}/{name}",
+                    }
+                    for name in contents
+                ]
+                others = [item for item in getattr(dataset, kind) if item["id"] not in contents]
+                dataset = _with_files(dataset, kind, (*others, *entries))
+            return self._put_metadata(dataset)
+
+    def detach(self, dataset_id: str, name: str, kind: str = "attachments") -> Dataset:
+        """Take a file away again."""
+        with self.state.lock:
+            dataset = self.state.dataset(dataset_id)
+            files = {k: file for k, file in dataset.files.items() if k != f"{kind}/{name}"}
+            dataset = replace(dataset, files=files)
+            if kind != "files":
+                others = tuple(item for item in getattr(dataset, kind) if item["id"] != name)
+                dataset = _with_files(dataset, kind, others)
+            return self._put_metadata(dataset)
 
     def touch(self, dataset_id: str) -> Dataset:
         """Re-index the metadata; nothing else moves but ``modified`` where it follows."""
@@ -210,3 +278,9 @@ def _position(dataset: Dataset, field: str) -> int:
 
 def _replaced(fields: tuple[Field, ...], position: int, new: Field) -> tuple[Field, ...]:
     return (*fields[:position], new, *fields[position + 1 :])
+
+
+def _with_files(dataset: Dataset, kind: str, entries: tuple[Mapping[str, Any], ...]) -> Dataset:
+    if kind == "attachments":
+        return replace(dataset, attachments=entries)
+    return replace(dataset, alternative_exports=entries)

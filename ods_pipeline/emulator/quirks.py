@@ -116,6 +116,19 @@ class WfsQuirks:
 
 
 @dataclass(frozen=True)
+class FileQuirks:
+    """What replies say of attachments and other files, which was never recorded.
+
+    ``validators``: ``etag``, ``date`` (Last-Modified), both with ``etag date``, or neither.
+    ``lengths``: whether they carry their length. ``ranges``: whether a part can be asked for.
+    """
+
+    validators: str = "etag date"
+    lengths: bool = True
+    ranges: bool = True
+
+
+@dataclass(frozen=True)
 class AccessQuirks:
     """How this portal treats callers where neither documents nor recordings say.
 
@@ -164,7 +177,7 @@ class Quirks:
     ``multivalued``: ``joined`` strings or ``list`` in Parquet. ``files``: ``url`` or ``struct``
     in Parquet. ``short_dates``: ``date`` or ``string`` for years and months in Parquet.
     ``empty_row_group``: Parquet begins with a row group without rows. ``wfs``: those of the WFS.
-    ``access``: those of private datasets, keys and logins.
+    ``access``: those of private datasets, keys and logins. ``served_files``: those of files.
     ``dialect``: empty for v2.1, else ``v2.0``, ``v1`` or ``look-alike`` alone.
     ``deprecation``: what each reply's ``ODS-Explore-API-Deprecation`` says; none where empty.
     """
@@ -175,6 +188,7 @@ class Quirks:
     empty_row_group: bool = True
     wfs: WfsQuirks = field(default_factory=WfsQuirks)
     access: AccessQuirks = field(default_factory=AccessQuirks)
+    served_files: FileQuirks = field(default_factory=FileQuirks)
     dialect: str = ""
     deprecation: str = ""
 

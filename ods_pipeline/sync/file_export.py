@@ -57,7 +57,8 @@ class ExportedFile:
 def file_name(name: str, format: str, *, packed: bool = False) -> str:
     """What the file of an export is called where nobody says: the portal's own name for it."""
     safe = "".join("_" if letter in "/\\\0" else letter for letter in name).lstrip(".") or "export"
-    return f"{safe}.{_EXTENSIONS.get(format, format)}{'.gz' if packed else ''}"
+    extension = _EXTENSIONS.get(format, format)
+    return f"{safe}{'.' if format else ''}{extension}{'.gz' if packed else ''}"
 
 
 def export_dataset(

@@ -19,10 +19,11 @@ def document(value: object, status: int = 200) -> Answer:
 
 @dataclass
 class Served:
-    """Where the portal is and what it was asked."""
+    """Where the portal is, what it was asked, and what was shown to it."""
 
     url: str = ""
     asked: list[str] = field(default_factory=list)
+    shown: list[str | None] = field(default_factory=list)
 
 
 @contextmanager
@@ -35,6 +36,7 @@ def portal_of(answer: Callable[[str, Query], Answer]) -> Iterator[Served]:
             parts = urlsplit(self.path)
             path = parts.path.removeprefix(API)
             served.asked.append(path)
+            served.shown.append(self.headers.get("Authorization"))
             query = {name: values[-1] for name, values in parse_qs(parts.query).items()}
             status, body = answer(path, query)
             self.send_response(status)

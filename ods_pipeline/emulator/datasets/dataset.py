@@ -116,6 +116,8 @@ class Dataset:
     data_visible: bool = True
     # The API does not say who may see a dataset: this is no part of the document.
     hidden: bool = False
+    # Contents by `attachments/{id}` and the like: no part of the document either.
+    files: Mapping[str, Any] = field(default_factory=dict)
 
     def columns(self) -> tuple[Column, ...]:
         """Stored columns are named by position: field names may differ in case alone."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import duckdb
 
 from ods_pipeline.emulator.datasets.state import State
-from ods_pipeline.emulator.explore import exports, facets, other_apis, records
+from ods_pipeline.emulator.explore import exports, facets, files, other_apis, records
 from ods_pipeline.emulator.explore.catalog import Catalog, dataset_attachments
 from ods_pipeline.emulator.http.errors import odsql_error, unknown_uri
 from ods_pipeline.emulator.http.reply import Reply
@@ -81,4 +81,6 @@ def _dataset_reply(request: Request, state: State, dataset_id: str, rest: list[s
             return records.single_record(request, state, dataset, identifier)
         case ["exports", name]:
             return exports.export(request, state, dataset, name)
+        case [kind, name] if kind in files.KINDS:
+            return files.file(request, state, dataset, f"{kind}/{name}")
     raise unknown_uri()

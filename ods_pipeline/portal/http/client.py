@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import requests
@@ -39,6 +40,7 @@ from ods_pipeline.portal.quota.budget import Budget
 
 _API = "/api/explore/v2.1"
 _SLOWEST = Slowest()
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _T = TypeVar("_T")
 
 Parameters = Mapping[str, object]
@@ -192,7 +194,11 @@ class Client:
 
     @contextlib.contextmanager
     def exchange(
-        self, url: str, opening: Opening = replies.opening, body: bytes | None = None
+        self,
+        url: str,
+        opening: Opening = replies.opening,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> Iterator[Iterator[bytes]]:
         """Ask any address of the portal and hand the reply's bytes over as they come.
 
@@ -203,6 +209,7 @@ class Client:
             url: The whole address, on the portal's own host.
             opening: What tells data from errors there.
             body: XML to POST; GET without it.
+            headers: More headers, such as conditions.
 
         Yields:
             The decoded body in chunks. A connection that breaks raises in the iteration.
@@ -210,7 +217,7 @@ class Client:
         Raises:
             PortalError: Any of its kinds; see `errors`.
         """
-        response, chunks = self._repeated(lambda: self._open(url, opening, body), url)
+        response, chunks = self._repeated(lambda: self._open(url, opening, body, headers), url)
         with response:
             yield chunks
 
@@ -229,10 +236,14 @@ class Client:
         return self._repeated(once, url)
 
     def _open(
-        self, url: str, opening: Opening = replies.opening, body: bytes | None = None
+        self,
+        url: str,
+        opening: Opening = replies.opening,
+        body: bytes | None = None,
+        headers: Mapping[str, str] = _NO_HEADERS,
     ) -> tuple[requests.Response, Iterator[bytes]]:
         """A reply whose beginning was looked at, and its whole body; the caller closes it."""
-        response = self._sender.send(url, body)
+        response = self._sender.send(url, body, headers)
         where = {"portal": self.slug, "url": url}
         with closed_on_failure(response):
             chunks = self._chunks(response, url)

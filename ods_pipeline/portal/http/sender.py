@@ -11,11 +11,12 @@ import itertools
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
+from types import MappingProxyType
 from urllib.parse import urljoin
 
 import requests
@@ -40,6 +41,7 @@ _KEEPING_THE_BODY = frozenset({307, 308})
 # By us, and by another process in that very moment.
 _MOST_RENEWED = 2
 _UNAUTHORIZED = 401
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _USER_AGENT = (
     f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{metadata.version('requests')}"
 )
@@ -52,6 +54,19 @@ class Quota:
     limit: str
     remaining: str
     reset: str
+
+
+class LeadsElsewhere(NotAPortal):
+    """A portal passes a request on to another host, where nothing is asked with its credentials.
+
+    Attributes:
+        target: The address that it leads to; it may hold a signature, so it is not for messages.
+    """
+
+    def __init__(self, message: str, target: str = "", **where: str) -> None:
+        """Name the address beside what every error has."""
+        super().__init__(message, **where)
+        self.target = target
 
 
 class Sender:
@@ -86,8 +101,15 @@ class Sender:
         """How many the calling thread has sent."""
         return int(getattr(self._local, "requests", 0))
 
-    def send(self, url: str, body: bytes | None) -> requests.Response:
+    def send(
+        self, url: str, body: bytes | None, headers: Mapping[str, str] = _NO_HEADERS
+    ) -> requests.Response:
         """Ask, and ask once more where what was shown has run out and something newer is known.
+
+        Args:
+            url: The address.
+            body: XML to POST; GET without it.
+            headers: More headers, such as conditions.
 
         Raises:
             requests.RequestException: There is no reply.
@@ -96,7 +118,7 @@ class Sender:
             ConfigurationError: The address is unusable.
         """
         secret = self._signer.secret()
-        response = self._followed(url, body, secret)
+        response = self._followed(url, body, secret, headers)
         place = url.partition("?")[0]
         renewed = 0
         while _refused(response) and place not in self._closed:
@@ -112,14 +134,16 @@ class Sender:
                 return response
             response.close()
             renewed += 1
-            secret, response = other, self._followed(url, body, other)
+            secret, response = other, self._followed(url, body, other, headers)
         if not _refused(response):
             self._signer.accepted(secret)
             self._closed.discard(place)
         return response
 
-    def _followed(self, url: str, body: bytes | None, secret: str) -> requests.Response:
-        response = self._asked(url, body, secret)
+    def _followed(
+        self, url: str, body: bytes | None, secret: str, headers: Mapping[str, str]
+    ) -> requests.Response:
+        response = self._asked(url, body, secret, headers)
         for left in range(_MOST_REDIRECTS, -1, -1):
             with closed_on_failure(response):
                 target = self._redirected(response, url)
@@ -128,7 +152,7 @@ class Sender:
             response.close()
             if left:
                 body = body if response.status_code in _KEEPING_THE_BODY else None
-                response = self._asked(target, body, secret)
+                response = self._asked(target, body, secret, headers)
         raise requests.TooManyRedirects(response=response)
 
     def _redirected(self, response: requests.Response, url: str) -> str | None:
@@ -144,14 +168,17 @@ class Sender:
             return target
         elsewhere = host_of(target)
         where = f"to {elsewhere}, where nothing is asked" if elsewhere else "to what is no address"
-        raise NotAPortal(
+        raise LeadsElsewhere(
             f"{self._address.base} passes requests on {where}; "
             "if the portal has moved, set ODS_PORTAL to its new address",
+            target,
             portal=self._address.slug,
             url=url,
         )
 
-    def _asked(self, url: str, body: bytes | None, secret: str) -> requests.Response:
+    def _asked(
+        self, url: str, body: bytes | None, secret: str, more: Mapping[str, str]
+    ) -> requests.Response:
         def signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
             # The last look before anything is sent, at the address that will be asked.
             if not self._address.contains(request.url or ""):
@@ -169,7 +196,7 @@ class Sender:
                 "GET" if body is None else "POST",
                 url,
                 data=body,
-                headers={} if body is None else {"Content-Type": "text/xml"},
+                headers={**more, **({} if body is None else {"Content-Type": "text/xml"})},
                 timeout=self._timeouts,
                 stream=True,
                 # Also where there is nothing to show, or requests looks into a .netrc for it.
