@@ -1,6 +1,8 @@
 """The component: what a block of YAML makes, and what it refuses."""
 
 import importlib.util
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -211,3 +213,19 @@ def test_what_cannot_be_used_is_refused_in_a_sentence_without_secrets(
     with pytest.raises(ConfigurationError, match=sentence) as caught:
         settings_for(portal, **values)
     assert "secret" not in str(caught.value)
+
+
+@pytest.mark.slow
+def test_definitions_load_without_the_libraries_that_only_runs_need() -> None:
+    """Every process of Dagster loads them: the code server, each run, each `dg` command."""
+    loaded = (
+        "import sys, dagster as dg\n"
+        "from ods_pipeline import OpendatasoftPortal\n"
+        "portal = OpendatasoftPortal(portal='data.test', tables={'trees': {}})\n"
+        "dg.build_defs_for_component(portal)\n"
+        "print(*{name.partition('.')[0] for name in sys.modules})"
+    )
+    command = [sys.executable, "-c", loaded]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    heavy = {"pandas", "geopandas", "duckdb", "matplotlib", "pyogrio", "polars", "pyproj"}
+    assert not heavy & set(done.stdout.split())
