@@ -29,6 +29,8 @@ FLAGS = (
 )
 # The pages refresh themselves; one that was opened too early may not.
 _RELOAD = 10
+# Dagster takes 15 seconds to start, on a busy machine many times that.
+_START = 180
 
 
 class Pages:
@@ -40,7 +42,7 @@ class Pages:
 
     def open(self, path: str) -> None:
         """Go to a page, as soon as there is a server."""
-        self._retried(lambda: self.driver.get(self.url + path), 60)
+        self._retried(lambda: self.driver.get(self.url + path), _START)
 
     def graph(self) -> None:
         """Open the lineage of all assets."""
