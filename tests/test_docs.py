@@ -28,6 +28,7 @@ PAGES = [
     *(ROOT / "docs" / f"{name}.md" for name in ("features", "trust", "troubleshooting")),
 ]
 README = "".join(page.read_text() for page in PAGES)
+EXAMPLES = ROOT / "examples"
 CREDENTIALS = (ROOT / "docs" / "credentials.md").read_text()
 DOMAIN = "data.economie.gouv.fr"
 COMMANDS = Path(sys.executable).parent
@@ -113,6 +114,14 @@ def test_the_yaml_of_the_readme_is_a_component() -> None:
     assert (own.bad_values, own.types, own.drift) == ("null", {"numero_fiche": "text"}, 1)
     assert decided.settings().rules.contract("rappelconso-v2-gtin-espaces") == "freeze"
     assert trusted.settings().rules == Rules(contracts=(("*", "evolve"), ("finance-*", "freeze")))
+
+
+def test_what_the_page_on_downstream_shows_stands_in_the_example() -> None:
+    paths = [path for kind in ("py", "yaml", "yml") for path in EXAMPLES.rglob(f"*.{kind}")]
+    files = [path.read_text(encoding="utf-8") for path in paths]
+    shown = re.findall(r"```\w+\n(.*?)```", pages()["docs/downstream.md"], re.DOTALL)
+    assert len(shown) > 5
+    assert [part for part in shown if not any(part in file for file in files)] == []
 
 
 def test_make_has_every_target_that_the_readme_names() -> None:
