@@ -12,6 +12,7 @@ DATA = Path(os.environ.get("ODS_DATA_DIR", "data"))
 
 def notify(sentence: str) -> None:
     """Tell people; replace this by a call of your chat."""
+    DATA.mkdir(exist_ok=True)
     with (DATA / "alerts.txt").open("a", encoding="utf-8") as file:
         file.write(f"{sentence}\n")
 
@@ -19,13 +20,16 @@ def notify(sentence: str) -> None:
 @dg.run_failure_sensor(default_status=dg.DefaultSensorStatus.RUNNING)
 def failures(context: dg.RunFailureSensorContext) -> None:
     """Tell what failed: the steps of a portal end with one sentence."""
-    for event in context.get_step_failure_events():
-        data = event.step_failure_data
-        told = data.user_failure_data
+    run, steps = context.dagster_run.run_id[:8], context.get_step_failure_events()
+    if not steps:  # It never got so far, or was killed.
+        notify(f"Run {run} failed: {context.failure_event.message}")
+    for step in steps:
+        told, error = step.step_failure_data.user_failure_data, step.step_failure_data.error
         if told and "held" in told.metadata:
-            continue  # told below
-        reason = told.description if told else data.error.message if data.error else event.message
-        notify(f"Run {context.dagster_run.run_id[:8]} failed: {reason}")
+            continue  # What is held is told below.
+        reason = told.description if told else (error.cause or error).message if error else ""
+        first, *_ = " ".join((reason or "").split()).split(". ")  # dbt tells pages.
+        notify(f"Run {run} failed: {first}")
 
 
 @dg.sensor(minimum_interval_seconds=30, default_status=dg.DefaultSensorStatus.RUNNING)
