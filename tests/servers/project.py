@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 ROOT = Path(__file__).parents[2]
 NAME = "city"
 # Dagster waits 5 seconds for the last of its processes, and a run may be under way.
-_PATIENCE = 40
+PATIENCE = 40
 
 DEFS = """\
 type: ods_pipeline.OpendatasoftPortal
@@ -97,8 +97,8 @@ def running(folder: Path, portal: str, defs: str = DEFS) -> Iterator[Project]:
     try:
         yield project
         os.killpg(process.pid, signal.SIGINT)
-        process.wait(_PATIENCE)
-        assert not left(process.pid, _PATIENCE), "Ctrl-C left processes of Dagster running"
+        process.wait(PATIENCE)
+        assert not left(process.pid, PATIENCE), "Ctrl-C left processes of Dagster running"
     finally:
         if group(process.pid):
             os.killpg(process.pid, signal.SIGKILL)
