@@ -32,6 +32,8 @@ _SIZES = Sizes()
 @click.option("--polygons", type=int, help=f"Polygons of the GML.  [default: {_SIZES.polygons}]")
 @click.option("--datasets", type=int, multiple=True, help="Datasets of a portal synced again.")
 @click.option("--first", type=int, help="Datasets of a portal synced for the first time.")
+@click.option("--launched", type=int, help="Datasets of a portal that Dagster syncs.")
+@click.option("--location", type=int, help="Datasets of a code location of Dagster.")
 @click.option("--slope", type=int, multiple=True, help="Rows of our own slopes.")
 @click.option("--rounds", type=int, help="Runs of each short one; medians are shown.  [default: 3]")
 @click.option("--only", multiple=True, type=click.Choice((*NAMES, SLOPES)), help="Tasks to do.")
@@ -45,7 +47,8 @@ def main(quick: bool, only: tuple[str, ...], **options: Any) -> None:
 
     Tasks: parquet, csv (exports to a proven partition), slow (parquet at 5 MB/s),
     points, polygons (WFS), table (into DuckDB), again (unchanged sync),
-    first (sync at 200 ms latency), start (of a process), slope (cost against size)
+    first (sync at 200 ms latency), start (of a process), slope (cost against size),
+    launch, launch-again, list (Dagster's commands), location (many datasets in Dagster)
     """
     chosen = {name: options[name] for name in vars(_SIZES) if options.get(name) not in (None, ())}
     sizes = replace(QUICK if quick else _SIZES, **chosen)

@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from benchmarks import ours
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     import pyarrow as pa
 
     from ods_pipeline.dataset import Dataset
@@ -34,6 +36,18 @@ def all_datasets(url: str, folder: Path) -> Path:
             warehouse.load(_land(dataset, rows, lake), verdict="new")
     ours.sync(url, folder)
     return folder
+
+
+def landed_alike(url: str, folder: Path, datasets: Sequence[Dataset]) -> None:
+    """Land some datasets of the portal, all with the rows of the first; no table is loaded."""
+    from ods_pipeline.lake.lake import Lake
+    from ods_pipeline.portal.portal import Portal
+
+    portal = Portal(url)
+    lake = Lake.of(folder, portal.slug)
+    rows = portal.records(datasets[0].dataset_id).replace_schema_metadata()
+    for dataset in datasets:
+        _land(dataset, rows, lake)
 
 
 def one_partition(url: str, folder: Path) -> Path:

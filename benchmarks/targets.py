@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from benchmarks.figures import Measured
-from benchmarks.tasks import OURS, Task
+from benchmarks.tasks import COMMAND_LINE, FLOOR, OURS, Task
 
 
 @dataclass(frozen=True)
@@ -25,7 +25,8 @@ class Target:
         peer: The program that we are compared with; empty for the figure itself.
         most: Whether the limit is an upper one: for our time divided by the peer's, or our figure.
         ours: Our name in the task.
-        beyond: Task and program whose CPU time we cannot reduce, and which is subtracted.
+        beyond: Tasks and programs whose cost we cannot reduce, and which is subtracted.
+        beyond_text: What these are, for people.
         size: The smallest size at which the start of a program does not dominate.
     """
 
@@ -36,7 +37,8 @@ class Target:
     peer: str = ""
     most: bool = False
     ours: str = OURS
-    beyond: tuple[str, str] = ("", "")
+    beyond: tuple[tuple[str, str], ...] = ()
+    beyond_text: str = "the interpreter’s"
     size: int = 0
 
     @property
@@ -46,7 +48,7 @@ class Target:
         sign = "≤" if self.most else "≥"
         if self.peer:
             return f"{sign} {self.limit:g} × {self.peer}{'’s wall time' if self.most else ''}"
-        more = " beyond the interpreter’s" if self.beyond[0] else ""
+        more = f" beyond {self.beyond_text}" if self.beyond else ""
         return f"{sign} {self.limit:g}{unit[self.figure]}{more}"
 
 
@@ -94,12 +96,25 @@ TARGETS = (
     Target(_TABLE, "table", "wall_s", 0.9, "DuckDB INSERT", size=_ROWS),
     Target(_TABLE, "table", "wall_s", 3.0, "dlt, Arrow", size=_ROWS),
     Target(_AGAIN, "again", "requests", 1, most=True, ours=_SYNC),
-    Target(_AGAIN, "again", "cpu_s", 3, most=True, ours=_SYNC, beyond=("start", "python alone")),
+    Target(_AGAIN, "again", "cpu_s", 3, most=True, ours=_SYNC, beyond=(("start", "python alone"),)),
     Target(
         _FIRST, "first", "wall_s", 1.3, "curl, 8 at a time", most=True, ours=_SYNC, size=_DATASETS
     ),
     Target(_START, "start", "wall_s", 0.3, most=True, ours="import ods_pipeline"),
     Target(_START, "start", "wall_s", 0.3, most=True, ours="ods-pipeline --help"),
+    *(
+        Target(
+            "Dagster’s way",
+            task,
+            figure,
+            limit,
+            most=True,
+            beyond=((task, FLOOR), (task, COMMAND_LINE)),
+            beyond_text="Dagster alone and the command line",
+        )
+        for task in ("launch", "launch-again")
+        for figure, limit in (("wall_s", 1), ("cpu_s", 1), ("peak_mb", 100))
+    ),
 )
 
 
@@ -128,6 +143,9 @@ def _checked(target: Target, measured: Measured, done: Sequence[Measured]) -> Ch
 
 
 def _beyond(target: Target, done: Sequence[Measured]) -> float:
-    task, program = target.beyond
-    found = [m.result(program) for m in done if m.task.name == task]
-    return found[0].median("cpu_s") if found and found[0] else 0
+    return sum(
+        found.median(target.figure)
+        for task, program in target.beyond
+        for measured in done
+        if measured.task.name == task and (found := measured.result(program))
+    )

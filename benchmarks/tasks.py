@@ -95,6 +95,8 @@ class Sizes:
         datasets: Datasets of portals that are synced again.
         first: Datasets of the portal that is synced for the first time.
         slope: Rows of our own slopes.
+        launched: Datasets of the portal that Dagster syncs.
+        location: Datasets of a code location, of which one in eleven is an asset of its own.
     """
 
     rows: int = 1_000_000
@@ -104,9 +106,11 @@ class Sizes:
     datasets: tuple[int, ...] = (100, 1_000, 10_000)
     first: int = 300
     slope: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
+    launched: int = 14
+    location: int = 5_500
 
 
-QUICK = Sizes(50_000, 0, 10_000, 3_000, (10, 100), 24, (10_000, 100_000))
+QUICK = Sizes(50_000, 0, 10_000, 3_000, (10, 100), 24, (10_000, 100_000), 5, 55)
 _EXPORT, _GML, _LOAD = Bound(memory_mb=250), Bound(memory_mb=300), Bound(memory_mb=400)
 _GDAL, _REQUESTS = ("pyogrio", "GDAL"), ("requests",)
 _CURL = Program("curl", "peers.download:curl_parquet", ("curl",))
@@ -164,13 +168,37 @@ START = (
     Program("import dagster", command=("python", "-c", "import dagster"), uses=("dagster",)),
     Program("python alone", command=("python", "-c", "pass")),
 )
-NAMES = ("parquet", "slow", "csv", "points", "polygons", "table", "again", "first", "start")
+# The floor is Dagster's own cost: of the same command where there is nothing to do.
+FLOOR, COMMAND_LINE = "Dagster alone", f"{OURS} sync"
+LAUNCH = (
+    Program(OURS, "dagster_projects:launch", ("dagster",)),
+    Program(FLOOR, "dagster_projects:launch_nothing", ("dagster",)),
+    Program(COMMAND_LINE, "ours:sync"),
+)
+LAUNCH_AGAIN = (
+    replace(LAUNCH[0], function="dagster_projects:launch_again"),
+    LAUNCH[1],
+    replace(LAUNCH[2], function="ours:sync_again"),
+)
+LIST = (
+    Program(OURS, "dagster_projects:list_defs", ("dagster",)),
+    Program(FLOOR, "dagster_projects:list_nothing", ("dagster",)),
+)
+LOCATION = (
+    Program("definitions", "dagster_projects:load", ("dagster",)),
+    Program("definitions, and a look at the catalog", "dagster_projects:look"),
+    Program("definitions, and a tick of the automation", "dagster_projects:tick"),
+)
+NAMES = (
+    "parquet", "slow", "csv", "points", "polygons", "table", "again", "first", "start",
+    "launch", "launch-again", "list", "location",
+)  # fmt: skip
 SLOPES = "slope"
 
 
 def tasks(sizes: Sizes) -> list[Task]:
     """All tasks at these sizes, those of one portal one after the other."""
-    found = [*_exports(sizes), *_features(sizes), *_portals(sizes)]
+    found = [*_exports(sizes), *_features(sizes), *_portals(sizes), *_in_dagster(sizes)]
     kinds = list(dict.fromkeys((task.portal, task.size) for task in found))
     return sorted(
         (task for task in found if task.size), key=lambda t: kinds.index((t.portal, t.size))
@@ -237,3 +265,18 @@ def _portals(sizes: Sizes) -> Iterator[Task]:
     title = "First sync of {size} datasets, at 5 MB/s and 200 ms"
     yield Task("first", title, "many", sizes.first, FIRST, once=True, profile="portal", cut=True)
     yield Task("start", "Start of a process", "many", 1, START)
+
+
+def _in_dagster(sizes: Sizes) -> Iterator[Task]:
+    size = sizes.launched
+    title = "Dagster: `dg launch` of a sync of {size} datasets"
+    yield Task("launch", f"{title}, the first", "many", size, LAUNCH)
+    yield Task(
+        "launch-again", f"{title}, unchanged", "many", size, LAUNCH_AGAIN,
+        prepare="prepared_data:all_datasets",
+    )  # fmt: skip
+    yield Task("list", "Dagster: `dg list defs`", "many", size, LIST)
+    own = "Dagster: a code location of {size} datasets, one in eleven an asset of its own"
+    yield Task(
+        "location", own, "many", sizes.location, LOCATION, prepare="dagster_projects:prepared"
+    )

@@ -23,7 +23,7 @@ from benchmarks.portal import DATASET, EXPORTS, FEATURES
 from benchmarks.replay import Profile, Replay
 from benchmarks.slopes import slopes
 from benchmarks.targets import checks
-from benchmarks.tasks import CSV, OURS, Task, tasks
+from benchmarks.tasks import COMMAND_LINE, CSV, FLOOR, OURS, Task, tasks
 from benchmarks.tasks import Sizes as Sized
 from ods_pipeline.emulator import Emulator
 
@@ -209,9 +209,19 @@ def test_every_benchmark_that_the_page_shows_is_one_that_can_be_run() -> None:
         main.make_context("bench", shlex.split(arguments))
 
 
-def test_the_tables_of_the_page_are_those_of_the_kept_results() -> None:
-    kept = json.loads((ROOT / "benchmarks" / "results" / "two-cores.json").read_text())
+@pytest.mark.parametrize(
+    ("results", "headings"),
+    [("two-cores", r"^### (.+→.+|Portal.+|First.+|Start.+)$"), ("dagster", r"^### (Dagster:.+)$")],
+)
+def test_the_tables_of_the_page_are_those_of_the_kept_results(results: str, headings: str) -> None:
+    kept = json.loads((ROOT / "benchmarks" / "results" / f"{results}.json").read_text())
     titles = {task["title"] for task in kept["tasks"] if task["task"] != "slope"}
-    assert titles == set(re.findall(r"^### (.+→.+|Portal.+|First.+|Start.+)$", PAGE, re.MULTILINE))
+    assert titles == set(re.findall(headings, PAGE, re.MULTILINE))
     for task in kept["targets"]:
         assert f"{task['figure']:.2f}" in PAGE
+
+
+def test_what_nobody_can_make_cheaper_is_subtracted() -> None:
+    costs = ((OURS, 9.0), (FLOOR, 6.0), (COMMAND_LINE, 2.0))
+    found = [check.figure for check in checks([_measured("launch", 14, *costs)])]
+    assert found == [1.0, 1.0, 100.0]
