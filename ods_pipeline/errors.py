@@ -172,6 +172,9 @@ class DatasetNotFound(PortalError):
 class RequestRefused(PortalError):
     """The portal refused the query as malformed and said why."""
 
+    #: Whether it is the ODSQL that is wrong, and so wrong in every format.
+    of_odsql = False
+
 
 class PortalFailure(PortalError):
     """The portal failed, or its reply is not what its status promises."""
@@ -234,13 +237,14 @@ class TypeMismatch(DataError):
     lasting = True
 
     def __init__(
-        self, field: str, row: int, value: object, expected: str, further: str = ""
+        self, field: str, row: int, value: object, kind: str, further: str = "", own: bool = False
     ) -> None:
         holds = f"{shown(value)}; and {further}" if further else shown(value)
-        super().__init__(
-            f"field {field!r} is declared as {expected}, but record {row} holds {holds}; "
-            "ask the publisher to correct the field's type"
-        )
+        by, advice = "declared", "ask the publisher to correct the field's type"
+        if own:
+            by, advice = "read", "correct `types`, or land the others with `bad_values`"
+        sentence = f"field {field!r} is {by} as {kind}, but record {row} holds {holds}; {advice}"
+        super().__init__(sentence)
         self.field, self.row, self.further = field, row, further
         self.value = redacted(value if isinstance(value, str) else repr(value))
 

@@ -55,6 +55,7 @@ def open_session(target: Target) -> Iterator[Session]:
     from ods_pipeline.portal.http.address import Address
     from ods_pipeline.portal.portal import Portal
 
+    target.require_usable()
     with contextlib.ExitStack() as stack:
         if not target.sample:
             address = Address.parse(target.portal)

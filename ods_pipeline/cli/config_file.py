@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
 
 from ods_pipeline.cli.target import Access
 from ods_pipeline.errors import ConfigurationError
@@ -83,6 +83,12 @@ class FilePortal(PortalConfiguration):
         except ConfigurationError as error:
             raise ValueError(error.message) from None
         return portal
+
+    @model_validator(mode="after")
+    def _credentials_are_of_one_kind(self) -> FilePortal:
+        if self.api_key and self.oauth2:
+            raise ValueError("a portal takes api_key or oauth2: leave one of them out")
+        return self
 
     def access(self) -> Access:
         """Its credentials, read from the environment now.
@@ -228,15 +234,26 @@ def _sentence(problem: Any) -> str:
     if problem["type"] == "extra_forbidden":
         *_, key = where
         known = [*_model_at(where[:-1]).model_fields]
+        if key in _DAGSTERS:
+            return f"{'.'.join(where)} is a key of Dagster's YAML alone"
         close = difflib.get_close_matches(key, known, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"its keys are {', '.join(known)}"
         return f"{'.'.join(where)} is no key here; {hint}"
     if problem["type"] == "missing":
         return f"{'.'.join(where)} is missing"
-    message = str(problem["msg"]).removeprefix("Value error, ")
+    message = _FORMS.get(problem["type"]) or str(problem["msg"]).removeprefix("Value error, ")
     if any(part in {"api_key", "client_secret"} for part in where):
         message = 'a secret is only named: write { env = "NAME" } and set that variable'
     return f"{'.'.join(where)}: {message[:1].lower()}{message[1:]}"
+
+
+#: What a value should look like, where pydantic would name a class.
+_FORMS = {
+    **dict.fromkeys(("model_type", "dict_type"), "a block of keys belongs here, such as { … }"),
+    "list_type": 'a list belongs here, such as ["a", "b"]',
+}
+#: Keys of the component that say something of Dagster.
+_DAGSTERS = frozenset({"asset", "sensor", "schedule", "translation", "group_name", "catalog_hours"})
 
 
 def _model_at(where: Sequence[str]) -> type[BaseModel]:

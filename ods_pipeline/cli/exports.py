@@ -66,12 +66,12 @@ def catalog(
     more: Sequence[str],
     as_json: bool,
 ) -> None:
-    r"""List the portal's datasets, or write an export of its catalog to a file.
+    """List the portal's datasets, or write an export of its catalog to a file.
 
     \b
     ods-pipeline catalog --search "vélos"
     ods-pipeline catalog --as dcat_ap_de -o catalog.rdf
-    """
+    """  # noqa: D301 - click ends its wrapping at a backspace
     from ods_pipeline.cli import report
 
     if not format and (output or more):
@@ -117,7 +117,7 @@ def export(
     more: Sequence[str],
     as_json: bool,
 ) -> None:
-    r"""Write an export of a dataset to a file, as the portal makes it.
+    """Write an export of a dataset to a file, as the portal makes it.
 
     Where its format can be read here the records are counted and compared with the portal's count;
     a file that is not whole is not kept. `sync` proves more, and types what it lands.
@@ -125,7 +125,7 @@ def export(
     \b
     ods-pipeline export public-trees --as geojson -o trees.geojson
     ods-pipeline export public-trees --as csv --rows "height_m > 10" --set delimiter=,
-    """
+    """  # noqa: D301 - click ends its wrapping at a backspace
     from ods_pipeline.cli import report
     from ods_pipeline.portal.exports.parameters import ExportParameters
     from ods_pipeline.sync.file_export import export_dataset
@@ -178,7 +178,7 @@ def attachments(
     media_type: str,
     as_json: bool,
 ) -> None:
-    r"""Keep a folder of the documents that are attached to a dataset.
+    """Keep a folder of the documents that are attached to a dataset.
 
     Only what changed is fetched again; a download that broke off is gone on with. The folder's
     files.json says what each file is. What the portal lists no more stays.
@@ -186,7 +186,7 @@ def attachments(
     \b
     ods-pipeline attachments ukpn-live-faults --list
     ods-pipeline attachments ukpn-live-faults -o documents --type "application/*"
-    """
+    """  # noqa: D301 - click ends its wrapping at a backspace
     from ods_pipeline.cli import report
     from ods_pipeline.cli.layout import print_json
     from ods_pipeline.sync.file_export import file_name

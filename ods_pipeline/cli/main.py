@@ -148,12 +148,15 @@ def _targets(
         raise ConfigurationError(
             f"{next(iter(typed))} is for one portal: choose it with --portal ({', '.join(chosen)})"
         )
-    return Targets(
-        tuple(
-            Target(found.portal, folder, url, replace(found.access(), **typed), name, found)
-            for name, found in chosen.items()
-        )
-    )
+    targets = []
+    for name, found in chosen.items():
+        access, problem = Access(), None
+        try:
+            access = replace(found.access(), **typed)
+        except ConfigurationError as error:
+            problem = ConfigurationError(f"{file.path}: portals.{name}: {error.message}")
+        targets.append(Target(found.portal, folder, url, access, name, found, problem))
+    return Targets(tuple(targets))
 
 
 for _command in (

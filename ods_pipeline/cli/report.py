@@ -111,8 +111,8 @@ def summaries(count: int, *, as_json: bool) -> Iterator[Shown]:
 def show_sync(summary: Summary, warehouse: str) -> None:
     """Print what a run came to."""
     console = stdout()
-    listed = [o for o in summary.outcomes if o.action not in _QUIET]
-    quiet = [o for o in summary.outcomes if o.action in _QUIET]
+    quiet = [o for o in summary.outcomes if o.action in _QUIET and not o.note]
+    listed = [o for o in summary.outcomes if o not in quiet]
     if len(summary.outcomes) <= _LISTED:
         listed, quiet = list(summary.outcomes), []
     if listed:

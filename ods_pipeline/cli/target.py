@@ -105,6 +105,7 @@ class Target:
         access: Credentials for the portal.
         name: Its name in the configuration file; empty where it is not from one.
         configured: What the file says of it.
+        problem: Why it cannot be worked on, such as a variable that is not set.
     """
 
     portal: str
@@ -113,6 +114,16 @@ class Target:
     access: Access
     name: str = ""
     configured: PortalConfiguration | None = None
+    problem: ConfigurationError | None = None
+
+    def require_usable(self) -> None:
+        """Refuse to work on it where that is impossible.
+
+        Raises:
+            ConfigurationError: It is.
+        """
+        if self.problem:
+            raise self.problem
 
     @property
     def sample(self) -> bool:
@@ -145,11 +156,12 @@ class Targets:
         """The only one.
 
         Raises:
-            ConfigurationError: There are several.
+            ConfigurationError: There are several, or it cannot be worked on.
         """
         if len(self.all) > 1:
             names = ", ".join(target.name for target in self.all)
             raise ConfigurationError(
                 f"the configuration file has several portals: choose one with --portal ({names})"
             )
+        self.all[0].require_usable()
         return self.all[0]

@@ -10,6 +10,9 @@ from dataclasses import dataclass, replace
 
 from ods_pipeline.errors import ConfigurationError
 
+#: Documented in the API's OpenAPI.
+LANGUAGES = ("en", "fr", "nl", "pt", "it", "ar", "de", "es", "ca", "eu", "sv")
+
 
 @dataclass(frozen=True)
 class Query:

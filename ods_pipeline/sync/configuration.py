@@ -12,9 +12,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from glob import escape
 from typing import Any, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
+from ods_pipeline.portal.query import LANGUAGES
 from ods_pipeline.sync.options import Options
 from ods_pipeline.sync.rules import (
     DEFAULT,
@@ -51,6 +53,12 @@ def name_problem(name: str) -> str:
     return "" if plain else f"the name {name!r} has other characters than letters, digits, _"
 
 
+def _named(names: list[str]) -> list[str]:
+    if not all(name.strip() for name in names):
+        raise ValueError("an empty text names nothing")
+    return names
+
+
 def _percentage(value: float | None) -> float | None:
     if value is not None and not is_percentage(value):
         raise ValueError(f"{value} is no percentage: give 0 to 100")
@@ -71,6 +79,8 @@ class DatasetChoice(Configured):
         description="ODSQL filter of the catalog, such as `publisher = 'SNCF'`; only what passes "
         "it is kept.",
     )
+
+    _all_are_names = field_validator("include", "exclude")(_named)
 
     @field_validator("include")
     @classmethod
@@ -138,6 +148,30 @@ class TableChoice(Configured):
     )
 
     _drift_is_possible = field_validator("drift")(_percentage)
+    _fields_are_named = field_validator("select")(_named)
+
+    @field_validator("where")
+    @classmethod
+    def _where_says_something(cls, where: str) -> str:
+        if where and not where.strip():
+            raise ValueError("it is blank: leave it out for all records")
+        return where
+
+    @field_validator("lang")
+    @classmethod
+    def _lang_is_the_apis(cls, lang: str) -> str:
+        if lang and lang not in LANGUAGES:
+            raise ValueError(f"the API has no language {lang!r}: {', '.join(LANGUAGES)}")
+        return lang
+
+    @field_validator("timezone")
+    @classmethod
+    def _timezone_exists(cls, timezone: str) -> str:
+        try:
+            _ = ZoneInfo(timezone or "UTC")
+        except (ValueError, OSError, ZoneInfoNotFoundError):
+            raise ValueError(f"there is no time zone {timezone!r}, such as Europe/Paris") from None
+        return timezone
 
     @field_validator("table")
     @classmethod
@@ -157,7 +191,7 @@ class TableChoice(Configured):
             self.types,
             self.drift,
             self.where,
-            tuple(self.select),
+            tuple(dict.fromkeys(self.select)),
             self.lang,
             self.timezone,
         )
@@ -256,7 +290,7 @@ class PortalConfiguration(_Places):
     @field_validator("tables")
     @classmethod
     def _tables_are_named(cls, tables: Mapping[str, TableChoice]) -> Mapping[str, TableChoice]:
-        for name in tables:
+        for name in _named([*tables]):
             if is_pattern(name):
                 raise ValueError(f"{name!r} is a pattern, and decisions are for single datasets")
         return tables

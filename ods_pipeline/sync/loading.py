@@ -234,5 +234,8 @@ class Loader:
             return held_outcome(outcome, Kind.QUARANTINED, error.message) if sound else outcome
         except OdsPipelineError as error:
             return replace(outcome, action="failed", reason=str(error))
-        note = "; ".join(filter(None, [outcome.note, load.note]))
+        renamed = f"the table {load.renamed_from} is called {load.table} now"
+        note = "; ".join(
+            filter(None, [outcome.note, load.note, renamed if load.renamed_from else ""])
+        )
         return replace(outcome, loaded=load.action, change=str(load.change), note=note)

@@ -28,12 +28,14 @@ class BadValue(NamedTuple):
         declared: Its declared type.
         row: Number of the record in the export, the first being 1.
         value: The value in the export.
+        retyped: Whether a user has decided for that type.
     """
 
     field: str
     declared: str
     row: int
     value: object
+    retyped: bool = False
 
 
 @dataclass
@@ -55,7 +57,7 @@ class Oddities:
 
     def reject(self, declared: Field, row: int, value: object) -> None:
         """Note a bad value."""
-        self.bad.append(BadValue(declared.name, declared.type, row, value))
+        self.bad.append(BadValue(declared.name, declared.type, row, value, declared.retyped))
         self.counts[declared.name] += 1
 
     def note(self, declared: Field, reading: str, times: int = 1) -> None:
@@ -88,8 +90,9 @@ class Oddities:
         if not self.bad:
             return None
         first = self.bad[0]
+        further = ", ".join(self._further())
         return TypeMismatch(
-            first.field, first.row, first.value, first.declared, ", ".join(self._further())
+            first.field, first.row, first.value, first.declared, further, first.retyped
         )
 
     def _further(self) -> Iterator[str]:

@@ -120,6 +120,7 @@ class DuckDBWarehouse:
         with self._session.failures(receipt.portal, receipt.dataset_id):
             log = self._log(partition.receipt.portal)
             former = renames.former_tables(self._session, log, partition)
+            former = renames.make_room(self._session, log, partition, former)
             self._refuse_clash(partition, former)
             renamed = renames.rename(self._session, log, partition, former)
             load = self._update_table(partition, verdict, contract, started)
@@ -214,7 +215,15 @@ class DuckDBWarehouse:
         if types is None:
             return None
         newest = self._log(partition.receipt.portal).newest(partition.table)
-        entry = newest.get(partition.table, LogEntry(partition.table))
+        entry = newest.get(partition.table)
+        if entry is None and partition.receipt.kind not in _LISTS:
+            # Made by a person or by dbt, say: it is not ours to replace.
+            raise refused(
+                partition,
+                f"{partition.schema}.{short(partition.table)} is there already, and was not loaded "
+                "from a portal: move it away, or give the dataset another name with `table`",
+            )
+        entry = entry or LogEntry(partition.table)
         return TableState(types, "", {}, entry.content_hash, entry.version)
 
 

@@ -89,15 +89,15 @@ def schema_problem(schema: str) -> str:
             f"the schema {short(schema)!r} is not made of up to 63 lower-case letters, digits and "
             "_, with no digit first"
         )
-    if schema in {"information_schema", "pg_catalog"}:
+    if schema in {"information_schema", "pg_catalog", "system", "temp"}:
         return f"the schema {schema} is the database's own"
     return ""
 
 
 def table_problem(table: str) -> str:
     """Why a user cannot have a table of this name; empty if they can."""
-    if not table or "\0" in table or len(table.encode()) > _LONGEST_TABLE:
-        return f"the name of a table has 1 to {_LONGEST_TABLE} bytes and no NUL"
+    if not table.isprintable() or not 0 < len(table.encode()) <= _LONGEST_TABLE:
+        return f"the name of a table has 1 to {_LONGEST_TABLE} bytes and no control characters"
     if folded(table) in RESERVED:
         return f"the table {table} is kept for the warehouse's own use"
     if folded(table).endswith(FEATURES):

@@ -20,7 +20,8 @@ def former_tables(session: Session, log: LoadLog, partition: Partition) -> list[
     """The tables that this dataset had under other names, newest identifier first."""
     receipt = partition.receipt
     entries: list[LogEntry] = []
-    if receipt.dataset_id and partition.table not in log.newest(partition.table):
+    there = log.newest(partition.table).get(partition.table)
+    if receipt.dataset_id and (there is None or there.dataset_id != receipt.dataset_id):
         entries += log.of_dataset(receipt.dataset_id)
     for dataset_id in partition.former_names if receipt.dataset_uid else ():
         entries += [e for e in log.of_dataset(dataset_id) if e.dataset_uid == receipt.dataset_uid]
@@ -52,16 +53,55 @@ def rename(
         # Where only the case differs, the table of the new name is the one to rename.
         same = folded(entry.table) == folded(partition.table)
         if same or not session.exists(partition.schema, partition.table):
-            with session.transaction():
-                # DuckDB refuses to rename a table that has indexes; a load drops them as well.
-                for index in session.indexes(partition.schema, entry.table):
-                    session.run(f"DROP INDEX {session.named(partition.schema, index)}")
-                old = session.named(partition.schema, entry.table)
-                session.run(f"ALTER TABLE {old} RENAME TO {quoted(partition.table)}")
-                current = replace(entry, table=partition.table)
-                log.move(entry.table, current, partition.receipt.dataset_id)
+            dataset_id = partition.receipt.dataset_id
+            _move(session, log, partition.schema, entry, partition.table, dataset_id)
             return entry
     return None
+
+
+def make_room(
+    session: Session, log: LoadLog, partition: Partition, former: list[LogEntry]
+) -> list[LogEntry]:
+    """Move away another dataset's table that has this one's name, where it is called otherwise now.
+
+    Where a user swaps two names this one's table has to go first, to a name in between.
+
+    Returns:
+        The tables that this dataset had, by the names that they have now.
+    """
+    schema, wanted, own = partition.schema, partition.table, partition.receipt.dataset_id
+    entry = log.newest(wanted).get(wanted)
+    if entry is None or entry in former or entry.dataset_id in {"", own}:
+        return former
+    kind = "features" if wanted.endswith(FEATURES) else "records"
+    theirs = partition.names.table_of(entry.dataset_id, kind)
+    if folded(theirs) == folded(wanted) or not session.exists(schema, wanted):
+        return former
+    if session.exists(schema, theirs):
+        if theirs not in {item.table for item in former}:
+            return former
+        between = f"_moving {theirs}"[:63]
+        former = [
+            _move(session, log, schema, item, between, own) if item.table == theirs else item
+            for item in former
+        ]
+    _move(session, log, schema, entry, theirs, entry.dataset_id)
+    return former
+
+
+def _move(
+    session: Session, log: LoadLog, schema: str, entry: LogEntry, name: str, dataset_id: str
+) -> LogEntry:
+    """Rename a table, and its entries in the log."""
+    with session.transaction():
+        # DuckDB refuses to rename a table that has indexes; a load drops them as well.
+        for index in session.indexes(schema, entry.table):
+            session.run(f"DROP INDEX {session.named(schema, index)}")
+        old = session.named(schema, entry.table)
+        session.run(f"ALTER TABLE {old} RENAME TO {quoted(name)}")
+        moved = replace(entry, table=name)
+        log.move(entry.table, moved, dataset_id)
+    return moved
 
 
 def drop_leftovers(

@@ -139,6 +139,17 @@ def test_a_portal_that_fails_does_not_stop_the_others(
     assert landed(folder, portals[1]) == ["roads"]
 
 
+def test_a_portal_whose_variable_is_missing_does_not_stop_the_others(
+    folder: Path, portals: tuple[Emulator, Emulator]
+) -> None:
+    done = person.typed(folder, "sync", "--json")
+    assert done.returncode == 1
+    assert landed(folder, portals[0]) == ["bikes-a"]
+    sentence = "ods-pipeline.toml: portals.two: api_key is to come from the environment variable"
+    assert sentence in done.stderr
+    assert json.loads(done.stdout)["portals"][1]["error"].startswith(sentence)
+
+
 def test_commands_about_one_portal_say_which_names_there_are(folder: Path) -> None:
     for command in ("catalog", "doctor", "whoami"):
         done = typed(folder, command)
@@ -268,6 +279,30 @@ WRONG = [
         "[portals.a]\nportal = 'a.test'\n[portals.a.tables]\n"
         "x = { table = 'z' }\ny = { table = 'Z' }\n",
         "x and y would both be the table Z",
+    ),
+    ("[portals.a]\nportal = 'a.test'\ndatasets = ['x']\n", "datasets: a block of keys belongs"),
+    ("[portals.a]\nportal = 'a.test'\ndatasets = { include = 'x' }\n", "a list belongs here"),
+    ("[portals.a]\nportal = 'a.test'\ndatasets = { exclude = [''] }\n", "names nothing"),
+    ("[portals.a]\nportal = 'a.test'\nsensor = {}\n", "a key of Dagster's YAML alone"),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.a.tables.x]\nlang = 'xx'\n",
+        "portals.a.tables.x.lang: the API has no language 'xx'",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.a.tables.x]\ntimezone = 'Mars'\n",
+        "portals.a.tables.x.timezone: there is no time zone 'Mars'",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.a.tables.x]\nwhere = ' '\n",
+        "portals.a.tables.x.where: it is blank",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\n[portals.a.tables.x]\ntable = \"a\\nb\"\n",
+        "no control characters",
+    ),
+    (
+        "[portals.a]\nportal = 'a.test'\napi_key = { env = 'K' }\noauth2 = { client_id = 'c' }\n",
+        "portals.a: a portal takes api_key or oauth2: leave one of them out",
     ),
     ("portal = 'a.test'\n", "portal is no key here; did you mean 'portals'?"),
 ]

@@ -45,7 +45,8 @@ def test_tables_are_called_as_the_user_says(desk: Desk) -> None:
 def test_another_name_renames_the_table_and_fetches_nothing(desk: Desk) -> None:
     desk.sync(names=CITY, features=True)
     ask(desk, "UPDATE city.towns SET code = 'a mark that a reload would wipe out'")
-    desk.sync(names=CALLED, features=True)
+    outcome = desk.sync(names=CALLED, features=True)["towns"]
+    assert outcome.note == "the table towns is called villes now"
     assert len(desk.emulator.requests) == 1
     assert tables(desk) == {"bike_lanes", "_2024_budget", "villes", "villes__features"}
     mark = [("a mark that a reload would wipe out",)]
@@ -87,13 +88,32 @@ def test_a_held_table_is_marked_under_its_own_name(desk: Desk) -> None:
     assert desk.comment("villes").startswith("HELD since ")
 
 
-def test_a_name_that_another_dataset_has_is_refused_until_that_has_moved(desk: Desk) -> None:
+def test_a_name_may_go_from_one_dataset_to_another(desk: Desk) -> None:
     desk.sync(names=TableNames(SCHEMA, tables={"towns": "places"}))
-    swapped = TableNames(SCHEMA, tables={"bike-lanes": "places", "towns": "villes"})
-    first = desk.sync(names=swapped)
-    assert first["towns"].action == "unchanged"
-    if first["bike-lanes"].action == "failed":
-        assert "give one of the two another name with `table`" in first["bike-lanes"].reason
-    assert set(desk.actions(names=swapped).values()) == {"unchanged"}
+    moved = TableNames(SCHEMA, tables={"bike-lanes": "places", "towns": "villes"})
+    assert set(desk.actions(names=moved).values()) == {"unchanged"}
     assert ask(desk, "SELECT count(*) FROM city.places") == [(5,)]
     assert ask(desk, "SELECT count(*) FROM city.villes") == [(20,)]
+
+
+def test_two_datasets_may_swap_their_names_and_do_so_once(desk: Desk) -> None:
+    desk.sync(names=TableNames(SCHEMA, tables={"towns": "a", "bike-lanes": "b"}), features=True)
+    swapped = TableNames(SCHEMA, tables={"towns": "b", "bike-lanes": "a"})
+    outcomes = desk.sync(names=swapped, features=True)
+    assert {outcome.action for outcome in outcomes.values()} == {"unchanged"}
+    assert any("is called" in outcome.note for outcome in outcomes.values())
+    assert tables(desk) == {"2024-budget", "a", "b", "b__features"}
+    assert ask(desk, "SELECT count(*) FROM city.a") == [(5,)]
+    assert ask(desk, "SELECT count(*) FROM city.b") == [(20,)]
+    again = desk.sync(names=swapped, features=True)
+    assert not any(outcome.note for outcome in again.values())
+
+
+def test_a_table_of_the_users_own_is_never_replaced(desk: Desk) -> None:
+    desk.sync(names=CITY)
+    ask(desk, "CREATE TABLE city.mine AS SELECT 42 AS answer")
+    outcome = desk.sync(names=TableNames(SCHEMA, tables={"towns": "mine"}))["towns"]
+    assert outcome.action == "failed"
+    assert "was not loaded from a portal: move it away" in outcome.reason
+    assert ask(desk, "SELECT * FROM city.mine") == [(42,)]
+    assert ask(desk, "SELECT count(*) FROM city.towns") == [(20,)]

@@ -139,8 +139,17 @@ def test_a_view_in_the_tables_place_is_not_overwritten(
     warehouse: Warehouse, tmp_path: Path, ask: Ask
 ) -> None:
     ask(f'CREATE SCHEMA "{SCHEMA}"; CREATE VIEW {TABLE} AS SELECT 1')
-    with pytest.raises(WarehouseError, match="View"):
+    with pytest.raises(WarehouseError, match="was not loaded from a portal: move it away"):
         warehouse.load(land(tmp_path / "x.parquet", {"a": Column(["1"])}), verdict="new")
+
+
+def test_a_table_that_somebody_else_made_is_not_replaced(
+    warehouse: Warehouse, tmp_path: Path, ask: Ask
+) -> None:
+    ask(f'CREATE SCHEMA "{SCHEMA}"; CREATE TABLE {TABLE} AS SELECT 42 AS my_model')
+    with pytest.raises(WarehouseError, match="give the dataset another name with `table`"):
+        warehouse.load(land(tmp_path / "x.parquet", {"a": Column(["1"])}), verdict="new")
+    assert ask(f"SELECT * FROM {TABLE}") == [(42,)]
 
 
 @pytest.mark.parametrize("delay", [0.02, 0.1, 0.3])

@@ -142,7 +142,8 @@ def open_export(
                 sent = _sent(client, dataset, "parquet", query, on_bytes)
                 parquet_sent = stack.enter_context(sent)
             except _CLOSED as error:
-                if isinstance(error, LoginNeeded):
+                of_odsql = isinstance(error, RequestRefused) and error.of_odsql
+                if isinstance(error, LoginNeeded) or of_odsql:
                     raise
                 notes.append(f"read as csv: the portal gives no Parquet export ({error.message})")
                 format = "csv"

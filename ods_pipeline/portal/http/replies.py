@@ -28,6 +28,7 @@ from ods_pipeline.portal.quota.messages import refused
 
 _TOO_MANY = 429
 _ERROR_BYTES = 65_536
+_OF_ODSQL = ("ODSQL", "IncompatibleTypes")
 
 
 def opening(
@@ -113,9 +114,11 @@ def failure(
             **where,
         )
     if status < 500 and status not in {408, 425}:
-        return RequestRefused(
+        error = RequestRefused(
             _with(f"the portal refuses the query (status {status})", message), **where
         )
+        error.of_odsql = str(said.get("error_code") or "").startswith(_OF_ODSQL)
+        return error
     return PortalFailure(
         _with(f"the portal failed with status {status}; try later", message), **where
     )
