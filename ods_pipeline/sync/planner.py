@@ -20,6 +20,7 @@ from ods_pipeline.sync.options import Mode, RunContext
 from ods_pipeline.sync.plan import Landed, Planned, plan
 from ods_pipeline.sync.renames import follow_all
 from ods_pipeline.sync.selection import EVERYTHING, Selection, is_pattern
+from ods_pipeline.warehouse.names import TableNames, folded
 
 Receipts = Mapping[PartitionKind, dict[str, Receipt]]
 
@@ -208,12 +209,41 @@ def _steps(
     context: RunContext, datasets: Sequence[Dataset], receipts: Receipts, chosen: _Chosen
 ) -> list[Planned]:
     holds = read_holds(context.lake)
+    datasets = _without_clashes(datasets, context.options.names, chosen)
     return [
         step
         for extractor in context.options.extractors
         for step in _plan(context, extractor, datasets, receipts[extractor.kind], holds, chosen)
         if extractor.kind == "records" or context.options.layers.has(step.dataset_id)
     ]
+
+
+def _without_clashes(
+    datasets: Sequence[Dataset], names: TableNames, chosen: _Chosen
+) -> Sequence[Dataset]:
+    """The datasets, those refused whose table would be another's by what the user calls tables.
+
+    Said before anything is fetched. Who named a table has it, then who is called so, then the first
+    by identifier: so it is the same dataset in every run. Identifiers that differ by case alone are
+    left to the warehouse, since not each confuses them.
+    """
+    if names.style == "as_is" and not names.tables:
+        return datasets
+    taken = [d for d in datasets if chosen.names is None or d.dataset_id in chosen.names]
+    tables = {d.dataset_id: names.table_of(d.dataset_id, "records") for d in taken}
+    owners: dict[str, str] = {}
+    for name in sorted(tables, key=lambda n: (n not in names.tables, tables[n] != n, n)):
+        owners.setdefault(folded(tables[name]), name)
+
+    def checked(dataset: Dataset) -> Dataset:
+        name = dataset.dataset_id
+        owner = owners.get(folded(tables[name])) if name in tables else None
+        if owner is None or folded(owner) == folded(name):
+            return dataset
+        sentence = f"its table would be {tables[name]}, which is that of {owner}: give one of the "
+        return replace(dataset, refused=dataset.refused or f"{sentence}two another `table`")
+
+    return [checked(dataset) for dataset in datasets]
 
 
 def _plan(

@@ -109,6 +109,21 @@ def test_two_datasets_may_swap_their_names_and_do_so_once(desk: Desk) -> None:
     assert not any(outcome.note for outcome in again.values())
 
 
+def test_two_datasets_of_one_name_are_told_before_anything_is_fetched(desk: Desk) -> None:
+    desk.emulator.publish("bike_lanes", fields=FIELDS, records=rows(7))
+    for _ in range(2):
+        outcomes = desk.sync(names=CALLED)
+        assert outcomes["bike_lanes"].action in {"landed", "unchanged"}
+        assert outcomes["bike-lanes"].action == "failed"
+        assert "its table would be bike_lanes, which is that of bike_lanes" in (
+            outcomes["bike-lanes"].reason
+        )
+        assert "bike-lanes" not in desk.exported
+    named = TableNames(SCHEMA, "snake", {"bike-lanes": "lanes"})
+    assert desk.actions(names=named)["bike-lanes"] == "landed"
+    assert ask(desk, "SELECT count(*) FROM city.lanes") == [(5,)]
+
+
 def test_a_table_of_the_users_own_is_never_replaced(desk: Desk) -> None:
     desk.sync(names=CITY)
     ask(desk, "CREATE TABLE city.mine AS SELECT 42 AS answer")
