@@ -240,8 +240,11 @@ def _without_clashes(
         owner = owners.get(folded(tables[name])) if name in tables else None
         if owner is None or folded(owner) == folded(name):
             return dataset
-        sentence = f"its table would be {tables[name]}, which is that of {owner}: give one of the "
-        return replace(dataset, refused=dataset.refused or f"{sentence}two another `table`")
+        clash = (
+            f"its table would be {tables[name]}, which is that of {owner}: give one of the two "
+            "another `table`"
+        )
+        return replace(dataset, refused=dataset.refused or clash)
 
     return [checked(dataset) for dataset in datasets]
 
