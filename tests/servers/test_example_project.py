@@ -72,9 +72,8 @@ attributes:
     running: true
 """
 MODELS = {
-    "north_trees": "select sum(people) as people from {{ source('north', 'trees') }}",
     "west_boats": "select sum(people) as people from {{ source('west', 'boats') }}",
-    "all_trees": "select * from {{ ref('north_trees') }} "
+    "all_trees": "select sum(people) as people from {{ source('north', 'trees') }} "
     "union all select sum(people) from {{ source('south', 'trees') }}",
 }
 
