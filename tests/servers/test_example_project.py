@@ -66,6 +66,7 @@ type: ods_pipeline.OpendatasoftPortal
 attributes:
   portal: {url}
   name: {name}
+  schema: {name}
   tables: {{ {tables} }}
   sensor:
     minimum_interval_seconds: 30
@@ -95,7 +96,7 @@ def made_in_yaml_alone(folder: Path, bin: Path, portals: Mapping[str, Emulator])
         block = PORTAL.format(url=portal.url, name=name, tables=tables)
         (defs / name / "defs.yaml").write_text(block)
         listed = ", ".join(f"{{ name: {table} }}" for table in REGIONS[name])
-        sources.append(f'  - {{ name: {name}, schema: "{schema(portal)}", tables: [{listed}] }}')
+        sources.append(f"  - {{ name: {name}, schema: {name}, tables: [{listed}] }}")
     shutil.copytree(EXAMPLE / "src" / "city" / "defs" / "marts", defs / "marts")
     models = folder / "dbt" / "models"
     models.mkdir(parents=True)
@@ -106,10 +107,6 @@ def made_in_yaml_alone(folder: Path, bin: Path, portals: Mapping[str, Emulator])
         (models / f"{name}.sql").write_text(query)
     hurried(folder)
     return folder
-
-
-def schema(portal: Emulator) -> str:
-    return "127_0_0_1_" + portal.url.rpartition(":")[2]
 
 
 def test_three_portals_in_yaml_alone_load_by_themselves_and_follow_an_edit(
@@ -146,9 +143,8 @@ def city(bin: Path, portal: Emulator, tmp_path_factory: pytest.TempPathFactory) 
     """The example as it stands, on a portal of these tests."""
     folder = tmp_path_factory.mktemp("example") / "city"
     shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", "target", "data"))
-    defs, sources = folder / "src/city/defs/paris/defs.yaml", folder / "dbt/models/sources.yml"
+    defs = folder / "src/city/defs/paris/defs.yaml"
     defs.write_text(defs.read_text().replace("http://127.0.0.1:8765", portal.url))
-    sources.write_text(sources.read_text().replace("127_0_0_1_8765", schema(portal)))
     hurried(folder)
     with developed(folder, bin) as dev:
         yield dev
