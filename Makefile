@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed$(addprefix -,$(notdir $(PYTHON)))
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast test-servers check bench soak clean programs
+.PHONY: help demo dev test test-fast test-servers test-example check bench soak clean programs
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made
@@ -30,17 +30,20 @@ dev: $(STAMP) ## Open Dagster's UI, with the sample portal beside it unless ODS_
 	  DAGSTER_HOME="$(CURDIR)" $(BIN)/dg dev
 
 test: $(STAMP) ## Run the tests, except those that need a browser or a server
-	@$(BIN)/python -m pytest -m "not servers" -n $(WORKERS) --maxprocesses 4 --dist worksteal
+	@$(BIN)/python -m pytest -m "not servers and not example" -n $(WORKERS) --maxprocesses 4 --dist worksteal
 
 # The rooms below the command line and Dagster: no process is started, no Dagster imported.
 FAST := tests/tables tests/lake tests/portal tests/sync tests/warehouse tests/test_search.py
 
 test-fast: $(STAMP) ## Run the tests of the edit loop: single rooms, no processes, a minute and a half
-	@$(BIN)/python -m pytest -m "not servers and not slow" -n $(WORKERS) --maxprocesses 4 \
+	@$(BIN)/python -m pytest -m "not servers and not example and not slow" -n $(WORKERS) --maxprocesses 4 \
 	  --dist worksteal --ignore=tests/sync/test_one_engine.py $(FAST)
 
 test-servers: $(STAMP) programs ## Run the tests with a real browser and real servers, installing those first (Debian)
 	@$(BIN)/python -m pytest -m servers -n 2 --dist loadfile
+
+test-example: $(STAMP) ## Run the example project with dbt, as its users would (ten minutes)
+	@$(BIN)/python -m pytest -m example tests/servers/test_example_project.py
 
 check: $(STAMP) ## Lint, formatting, types
 	@$(BIN)/ruff check

@@ -19,7 +19,7 @@ from tests.servers.dev import README, Dev, developed, environment
 from tests.servers.installed import EXAMPLE, installed
 
 # The first test builds the environment, a minute on an idle machine of two cores.
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.example, pytest.mark.timeout(1800)]
 
 PLACES = "paris/velib-emplacement-des-stations"
 LIVE = "paris/velib-disponibilite-en-temps-reel"
