@@ -1,5 +1,6 @@
 """Tables of the warehouse as inputs of downstream assets, beside loads and other readers."""
 
+import gc
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -159,12 +160,14 @@ def test_what_an_asset_keeps_of_a_table_stays_readable(loaded: World, wanted: ty
 
 def holding(path: Path) -> "subprocess.Popen[str]":
     """Another process that has the warehouse open."""
+    # What an earlier test kept of a table would keep it out.
+    gc.collect()
     code = f"import duckdb; c = duckdb.connect({str(path)!r}); print(1, flush=True); input()"
     process = subprocess.Popen(
         [sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
     )
     assert process.stdout
-    process.stdout.readline()
+    assert process.stdout.readline() == "1\n"
     return process
 
 

@@ -123,7 +123,6 @@ def test_what_the_portal_withdraws_stays_and_is_said_once(keeper: Keeper) -> Non
 LIES = [
     Fault.cut(300_000),
     Fault.reset(300_000),
-    Fault.content_length(50),
     Fault.status(503),
     Fault.html(),
 ]

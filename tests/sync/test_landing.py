@@ -1,7 +1,7 @@
 """One dataset into the lake: whole and proven, or the old partition as it was."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -365,10 +365,10 @@ def test_proving_and_publishing_hold_no_place_of_the_portal(
     client, seen = bench.portal.client, []
     send = client._sender.send
 
-    def watched(url: str, body: bytes | None) -> Any:
+    def watched(url: str, body: bytes | None, headers: Mapping[str, str]) -> Any:
         state = client._budget._state_file.update(lambda state: (state, state))
         seen.append((EXPORTS in url, [(hold.left, hold.place) for hold in state.holds.values()]))
-        return send(url, body)
+        return send(url, body, headers)
 
     dataset = bench.dataset()
     monkeypatch.setattr(client._sender, "send", watched)

@@ -106,7 +106,7 @@ def download(
                 body = stack.enter_context(asked.exchange(url, reply.opening, headers=headers))
                 break
             except LeadsElsewhere as elsewhere:
-                url = elsewhere.target
+                url = elsewhere.target.open()
         else:
             raise NotAPortal(f"{host_of(url)} passes requests on and on", portal=client.slug)
         yield reply.download(body, start, most)
@@ -152,7 +152,8 @@ class _Reply:
         if self.status == _UNCHANGED:
             return Download("unchanged", validators, None, media_type, iter(()))
         if self.status == _PAST_THE_END:
-            # Nothing follows: all of it is there, as far as the server's own word goes.
+            if self.headers.get("Content-Range") != f"bytes */{start}":
+                raise Unproven(f"{start:,} bytes are there, and the server has no rest of them")
             return Download("rest", validators, start, media_type, iter(()))
         part = self.status == _PART
         length = self._length(start if part else 0)

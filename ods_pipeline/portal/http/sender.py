@@ -56,17 +56,36 @@ class Quota:
     reset: str
 
 
+class Elsewhere:
+    """An address that a portal leads to; it may repeat a secret, so it is not shown or kept."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    def __repr__(self) -> str:
+        """Its host alone."""
+        return host_of(self._url)
+
+    def __reduce__(self) -> tuple[type[Elsewhere], tuple[str]]:
+        """Forget it where an error is stored."""
+        return Elsewhere, ("",)
+
+    def open(self) -> str:
+        """The whole address, to ask it."""
+        return self._url
+
+
 class LeadsElsewhere(NotAPortal):
     """A portal passes a request on to another host, where nothing is asked with its credentials.
 
     Attributes:
-        target: The address that it leads to; it may hold a signature, so it is not for messages.
+        target: Where it leads.
     """
 
     def __init__(self, message: str, target: str = "", **where: str) -> None:
         """Name the address beside what every error has."""
         super().__init__(message, **where)
-        self.target = target
+        self.target = Elsewhere(target)
 
 
 class Sender:
