@@ -139,13 +139,11 @@ attributes:
 
 @pytest.mark.servers  # It needs none, but takes as long as those that do.
 @pytest.mark.timeout(240)
-def test_a_running_dagster_with_its_daemons_writes_down_no_secret(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(project, "DEFS", BLOCK.format(env="{{env: A_SECRET}}"))
+def test_a_running_dagster_with_its_daemons_writes_down_no_secret(place: Place) -> None:
+    block = BLOCK.format(env="{{env: A_SECRET}}")
     place.log_in()
     place.kept.rename(default_file(place.folder / "data", place.address, "the-app"))
-    with project.running(place.folder, place.portal.url) as running:
+    with project.running(place.folder, place.portal.url, block) as running:
         until(lambda: list(place.folder.glob("data/lake/*/records/staff.parquet")))
         place.portal.expire_access_tokens()
         until(lambda: len(place.portal.renewals) > 0)
