@@ -160,7 +160,7 @@ def test_a_holder_whose_lease_lapsed_does_not_give_back_that_of_the_next(databas
         pass
 
 
-def lingering(database: str, lease: float = 0.3) -> subprocess.Popen[str]:
+def lingering(database: str, lease: float = 1.5) -> subprocess.Popen[str]:
     """A process amid a renewal, as if on another host."""
     process = started("linger", database, lease)
     assert told(process) == "begun"
