@@ -183,14 +183,7 @@ def _proven(
     """Compare the records of a file with the portal's count of the same query."""
     if records is None:
         return None, "not counted: nothing here reads this format"
-    query = Query(
-        parameters.get("where"),
-        parameters.get("select"),
-        group_by=parameters.get("group_by"),
-        limit=parameters.get("limit"),
-        refine=tuple(parameters.get("refine", ())),
-        exclude=tuple(parameters.get("exclude", ())),
-    )
+    query = _query_of(parameters)
     if query.aggregates:
         return records, f"{records} rows, which the portal has no count for"
     expected = _expected(portal, dataset, query)
@@ -213,18 +206,28 @@ def _proven(
     )
 
 
+def _query_of(parameters: Mapping[str, Any]) -> Query:
+    """What an export was asked for, so that the portal counts the same."""
+    return Query(
+        parameters.get("where"),
+        parameters.get("select"),
+        group_by=parameters.get("group_by"),
+        limit=parameters.get("limit"),
+        refine=tuple(parameters.get("refine", ())),
+        exclude=tuple(parameters.get("exclude", ())),
+        lang=parameters.get("lang"),
+        timezone=parameters.get("timezone"),
+    )
+
+
 def _expected(portal: Portal, dataset: Dataset, query: Query) -> int | None:
     total = live_count(portal.client, dataset.dataset_id, query)
     return total if total is None or query.most is None else min(total, query.most)
 
 
 def _datasets(portal: Portal, found: int, parameters: Mapping[str, Any]) -> str:
-    query = Query(
-        parameters.get("where"),
-        refine=tuple(parameters.get("refine", ())),
-        exclude=tuple(parameters.get("exclude", ())),
-    )
-    body = portal.client.json("/catalog/datasets", {**query.filters(), "limit": 0})
+    asked = {**_query_of(parameters).filters(), "limit": 0}
+    body = portal.client.json("/catalog/datasets", asked)
     total = body.get("total_count") if isinstance(body, dict) else None
     if total != found:
         raise Unproven(

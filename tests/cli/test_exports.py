@@ -128,3 +128,12 @@ def test_a_packed_export_is_kept_and_said_not_to_be_counted(
     status, told, _ = typed(tmp_path, portal, *words)
     assert (status, "not counted: it is packed" in told) == (0, True)
     assert [path.name for path in tmp_path.iterdir()] == ["towns.csv.gz"]
+
+
+def test_the_same_query_is_counted_as_was_exported(portal: Emulator, tmp_path: Path) -> None:
+    portal.requests.clear()
+    words = ["--rows", "n >= 15", "--set", "lang=fr", "--set", "timezone=Europe/Paris"]
+    assert typed(tmp_path, portal, "export", "towns", "--as", "csv", *words)[0] == 0
+    asked = [r.query for r in portal.requests if r.path.endswith(("/csv", "/records"))]
+    same = [{key: query[key] for key in ("where", "lang", "timezone")} for query in asked]
+    assert same == [{"where": "n >= 15", "lang": "fr", "timezone": "Europe/Paris"}] * 2
