@@ -256,7 +256,7 @@ with schema_is_a_field():
         schema: str = Field(  # type: ignore[assignment]
             default="",
             description="Schema of its tables in the warehouse; without it the portal's host, with "
-            "`_`. Another one is filled anew, and the old one stays.",
+            "`_`. Another one is filled from what is landed, and the old one stays.",
         )
         table_names: Style = Field(
             default="as_is",

@@ -105,7 +105,7 @@ def keep_files(
         try:
             for done in as_completed(work):
                 yield done.result()
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: what has not begun shall not begin.
             pool.shutdown(cancel_futures=True)
             raise
         for entry in files.finish({key_of(item) for item in wanted}, now):

@@ -16,10 +16,10 @@ HELD = "_held"
 LOADS = "_loads"
 STAGING = "_loading"
 _LONGEST_IN_MESSAGES = 100
-# PostgreSQL keeps 63 bytes of a name, and a dataset's features need some of them.
-_LONGEST_TABLE = 63 - len("__features")
 RESERVED = frozenset({CATALOG, HELD, LOADS, STAGING})
 FEATURES = "__features"
+# PostgreSQL keeps 63 bytes of a name, and a dataset's features need some of them.
+_LONGEST_TABLE = 63 - len(FEATURES)
 _TABLES = {"records": "{}", "features": f"{{}}{FEATURES}", "catalog": CATALOG, "held": HELD}
 
 #: How tables are named after their datasets: by the identifier as it is, or so that SQL needs no
