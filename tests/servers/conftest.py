@@ -27,7 +27,7 @@ def pages(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with chromium(tmp_path_factory.mktemp("profile")) as driver:
         opened = Pages(driver, project.url)
         opened.graph()
-        opened.box("catalog", "Materialized", seconds=200)
+        opened.box("catalog", "Materialized", seconds=300)
         for loaded in ("table", "layer"):
-            opened.box(loaded, "100% filled", seconds=200)
+            opened.box(loaded, "100% filled", seconds=300)
         yield opened

@@ -27,8 +27,11 @@ FLAGS = (
     "--disable-sync",
     "--window-size=1400,1300",
 )
-# The pages refresh themselves; one that was opened too early may not.
+# The pages refresh themselves; one that was opened too early may not. The next reload waits longer:
+# on a busy machine a page takes many seconds to fill, and would be thrown away each time.
 _RELOAD = 10
+# Nothing here takes this long but on a machine with much else to do.
+_PATIENCE = 120
 # Dagster takes 15 seconds to start, on a busy machine many times that.
 _START = 180
 
@@ -58,7 +61,7 @@ class Pages:
         self.click("Search")
         self.driver.switch_to.active_element.send_keys(text)
 
-    def click(self, text: str, seconds: float = 30) -> None:
+    def click(self, text: str, seconds: float = _PATIENCE) -> None:
         """Click the first thing that says just this, as soon as it is there and can be clicked."""
         path = f"//*[text()='{text}']"
         self._retried(lambda: self.driver.find_element("xpath", path).click(), seconds)
@@ -80,14 +83,14 @@ class Pages:
         except StaleElementReferenceException:
             return ""
 
-    def wait(self, pattern: str, seconds: float = 30) -> re.Match[str]:
+    def wait(self, pattern: str, seconds: float = _PATIENCE) -> re.Match[str]:
         """Wait until the page says something, with the pattern's dot matching newlines too.
 
         Raises:
             AssertionError: It does not in time; what it says is told.
         """
         end = time.monotonic() + seconds
-        reload = time.monotonic() + _RELOAD
+        pause, reload = _RELOAD, time.monotonic() + _RELOAD
         while not (found := re.search(pattern, self.text, re.DOTALL)):
             if time.monotonic() > end:
                 raise AssertionError(
@@ -95,21 +98,22 @@ class Pages:
                 )
             if time.monotonic() > reload:
                 self.driver.refresh()
-                reload = time.monotonic() + _RELOAD
+                pause *= 2
+                reload = time.monotonic() + pause
             time.sleep(0.3)
         return found
 
-    def says(self, *patterns: str, seconds: float = 30) -> None:
+    def says(self, *patterns: str, seconds: float = _PATIENCE) -> None:
         """Wait until the page says each of several things."""
         for pattern in patterns:
             self.wait(pattern, seconds)
 
-    def box(self, asset: str, *texts: str, seconds: float = 30) -> None:
+    def box(self, asset: str, *texts: str, seconds: float = _PATIENCE) -> None:
         """Wait until an asset's box in the graph says each of several things."""
         for text in texts:
             self.wait(rf"\n{asset}\nLatest event\n(?:(?!Latest event).)*{text}", seconds)
 
-    def picture(self, name: str, seconds: float = 30) -> tuple[int, int]:
+    def picture(self, name: str, seconds: float = _PATIENCE) -> tuple[int, int]:
         """Click long Markdown open, and wait until a picture in it is drawn: its width and height.
 
         Raises:

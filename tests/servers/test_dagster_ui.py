@@ -12,7 +12,7 @@ from tests.servers.project import Project
 LOAD = 150
 
 # Starting Dagster and loading the portal belong to the first test.
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 
 def test_the_graph_leads_from_the_dataset_to_all_that_is_made_of_it(pages: Pages) -> None:

@@ -39,7 +39,7 @@ attributes:
 """
 
 # Starting Dagster and loading the datasets belong to the first test.
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(420)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 
 @pytest.fixture(scope="module")
@@ -54,12 +54,12 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         opened = Pages(driver, project.url)
         for name in (STATIONS, DAYS, BORDERS, f"{BORDERS}__features"):
             opened.asset(name)
-            opened.wait(r"\nRow count\n", seconds=200)
+            opened.wait(r"\nRow count\n", seconds=300)
         # Titles are part of the definitions, which are made of what is landed.
         opened.graph()
         opened.click("Reload definitions")
         opened.asset(STATIONS)
-        opened.wait(r"\nDescription\nVélib", seconds=60)
+        opened.wait(r"\nDescription\nVélib")
         yield opened
 
 
