@@ -42,7 +42,7 @@ test-fast: $(STAMP) ## Run the tests of the edit loop: single rooms, no processe
 test-servers: $(STAMP) programs ## Run the tests with a real browser and real servers, installing those first (Debian)
 	@$(BIN)/python -m pytest -m servers -n 2 --dist loadfile
 
-test-example: $(STAMP) ## Run the example project with dbt, as its users would (ten minutes)
+test-example: $(STAMP) programs ## Run the example project with dbt, as its users would (ten minutes)
 	@$(BIN)/python -m pytest -m example tests/servers/test_example_project.py
 
 check: $(STAMP) ## Lint, formatting, types

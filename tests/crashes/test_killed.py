@@ -46,9 +46,9 @@ def test_runs_that_are_killed_after_any_time_lose_and_double_nothing(
     here: Scene, seed: int
 ) -> None:
     dice = random.Random(seed)
-    here.publish("four", 5_000)
+    here.publish("four", 2_000)
     whole = here.sync().seconds
     for _ in range(KILLS):
-        here.publish(dice.choice(NAMES), dice.randrange(1, 5_000))
+        here.publish(dice.choice(NAMES), dice.randrange(1, 2_000))
         require_an_end(here.sync(seconds=whole * dice.uniform(0.2, 1.1)))
     require_recovery(here)

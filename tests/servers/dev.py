@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 import time
@@ -14,6 +15,7 @@ from typing import Any
 
 import requests
 
+from ods_pipeline.emulator import Emulator
 from tests.servers.installed import EXAMPLE
 from tests.servers.project import PATIENCE, free_port, group, left
 
@@ -61,12 +63,14 @@ class Dev:
     Attributes:
         folder: The project's folder.
         log: What it printed.
+        url: Where its pages are.
     """
 
     def __init__(self, folder: Path, bin: Path):
         """Nothing runs yet."""
         self.folder, self.log = folder, folder / "printed.txt"
         self._bin, self._port = bin, free_port()
+        self.url = f"http://127.0.0.1:{self._port}"
 
     def start(self) -> subprocess.Popen[bytes]:
         """Start it, as the leader of a process group like that of a terminal's command."""
@@ -165,7 +169,7 @@ class Dev:
         """The answer; an empty one as long as nobody serves."""
         try:
             answer = requests.post(
-                f"http://127.0.0.1:{self._port}/graphql",
+                f"{self.url}/graphql",
                 json={"query": query, "variables": variables},
                 timeout=30,
             )
@@ -174,6 +178,15 @@ class Dev:
         assert answer.ok, answer.text
         data: dict[str, Any] = answer.json()["data"]
         return data
+
+
+def copied(into: Path, portal: Emulator) -> Path:
+    """The example project as it stands, pointed at a portal."""
+    folder = into / "city"
+    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", "target", "data"))
+    defs = folder / "src/city/defs/paris/defs.yaml"
+    defs.write_text(defs.read_text().replace("http://127.0.0.1:8765", portal.url))
+    return folder
 
 
 @contextmanager

@@ -8,12 +8,15 @@ from __future__ import annotations
 import io
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from PIL import Image
 
 from ods_pipeline.emulator import Emulator
+from tests.servers.dev import copied, developed
+from tests.servers.installed import installed
 from tests.servers.pages import Pages, chromium
 from tests.servers.project import ROOT, running
 
@@ -61,6 +64,15 @@ dialog.style.transform = `translate(${right - box.right}px, ${top - box.top}px)`
 
 def main() -> None:
     """Start everything, wait until all is loaded, and take the pictures."""
+    wanted = sys.argv[1:] or ["dataset-asset", "lineage", "dbt"]
+    if "dbt" in wanted:
+        dbt()
+    if own := [name for name in wanted if name != "dbt"]:
+        of_own_assets(own)
+
+
+def of_own_assets(wanted: Sequence[str]) -> None:
+    """The pictures of a portal with two datasets that are assets of their own."""
     with (
         TemporaryDirectory() as folder,
         TemporaryDirectory() as profile,
@@ -77,7 +89,7 @@ def main() -> None:
         pages.asset(STATIONS)
         pages.wait(r"\nDescription\nVélib", _PATIENCE)
         pages.click("Hide navigation")
-        for picture in sys.argv[1:] or ["dataset-asset", "lineage"]:
+        for picture in wanted:
             {"dataset-asset": dataset_asset, "lineage": lineage}[picture](pages)
 
 
@@ -98,6 +110,25 @@ def lineage(pages: Pages) -> None:
     for loaded in ("table", "layer"):
         pages.box(loaded, "100% filled", seconds=_PATIENCE)
     keep(pages, "lineage", (0, 0, 1440, 1150))
+
+
+def dbt() -> None:
+    """The graph of the example project: from a portal to dbt models and a GeoPandas asset."""
+    with (
+        TemporaryDirectory() as folder,
+        TemporaryDirectory() as profile,
+        Emulator() as portal,
+        developed(copied(Path(folder), portal), installed(Path(folder) / "installed")) as project,
+        chromium(Path(profile)) as driver,
+    ):
+        project.until(lambda: project.runs().keys() >= {"stations", "towns", "coverage"})
+        pages = Pages(driver, project.url)
+        pages.driver.set_window_size(1700, 1100)
+        pages.graph()
+        pages.click("Hide navigation")
+        for model in ("stations", "towns", "coverage"):
+            pages.box(model, "Materialized", seconds=_PATIENCE)
+        keep(pages, "lineage-dbt", (0, 0, 1700, 1000))
 
 
 def keep(pages: Pages, name: str, box: tuple[int, int, int, int]) -> None:

@@ -15,8 +15,9 @@ import requests
 
 from ods_pipeline.emulator import Emulator, Fault
 from tests.dagster.world import RECORDS, publish
-from tests.servers.dev import README, Dev, developed, environment
+from tests.servers.dev import README, Dev, copied, developed, environment
 from tests.servers.installed import EXAMPLE, installed
+from tests.servers.pages import Pages, chromium
 
 # The first test builds the environment, a minute on an idle machine of two cores.
 pytestmark = [pytest.mark.example, pytest.mark.timeout(1800)]
@@ -140,11 +141,8 @@ def portal() -> Iterator[Emulator]:
 
 @pytest.fixture(scope="module")
 def city(bin: Path, portal: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Dev]:
-    """The example as it stands, on a portal of these tests."""
-    folder = tmp_path_factory.mktemp("example") / "city"
-    shutil.copytree(EXAMPLE, folder, ignore=shutil.ignore_patterns("__pycache__", "target", "data"))
-    defs = folder / "src/city/defs/paris/defs.yaml"
-    defs.write_text(defs.read_text().replace("http://127.0.0.1:8765", portal.url))
+    """The example on a portal of these tests."""
+    folder = copied(tmp_path_factory.mktemp("example"), portal)
     hurried(folder)
     with developed(folder, bin) as dev:
         yield dev
@@ -179,6 +177,20 @@ def test_the_example_is_green_from_nothing_without_a_click(city: Dev, portal: Em
     assert {town for (town,) in rows(city, "SELECT town FROM marts.towns")} <= towns
     assert 100 < city.metadata("coverage")["square_kilometres"] < 1000
     assert alerts(city, "") == []
+
+
+def test_in_the_browser_lineage_leads_from_the_portal_to_a_dbt_model(
+    city: Dev, tmp_path: Path
+) -> None:
+    with chromium(tmp_path) as driver:
+        pages = Pages(driver, city.url)
+        pages.open("/assets/stations?view=lineage&lineageScope=upstream")
+        pages.box("stations", "Materialized", "dbt")
+        # The dataset on the portal and its own asset have one name; the first box is the portal's.
+        for dataset in (PLACES, LIVE):
+            name = dataset.removeprefix("paris/")
+            pages.wait(rf"\n{name}\nLatest event\n.*\nopendatasoft\n")
+            pages.wait(rf"\n{name}\nLatest event\n(?:(?!Latest event).)*\nDuckDB\n")
 
 
 def test_dbt_waits_for_whoever_has_the_warehouse_open(city: Dev, bin: Path) -> None:

@@ -155,7 +155,7 @@ def test_a_download_that_broke_off_goes_on_where_it_stopped(keeper: Keeper) -> N
 
 def test_a_file_that_changes_while_it_is_gone_on_with_comes_whole(keeper: Keeper) -> None:
     other = b"another one " * 60_000
-    keeper.emulator.fail("attachments/photo", Fault.cut(300_000), 3)
+    keeper.emulator.fail("attachments/photo", Fault.cut(200_000), 3)
     assert keeper.keep()["attachment/photo"].action == "failed"
     keeper.emulator.attach("plans", "photo", other, "photo.jpg", "image/jpeg")
     assert keeper.keep()["attachment/photo"].action == "fetched"

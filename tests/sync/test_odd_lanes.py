@@ -1,6 +1,7 @@
 """Odd values are the same table, or the same refusal, from Parquet, CSV and WFS."""
 
 import json
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -20,21 +21,39 @@ PLACE = {"lon": 2, "lat": 48}
 NULLED = Rules(tables={"odd": TableRules(bad_values="null")})
 
 
-def published(emulator: Emulator, declared: Mapping[str, str], given: Sequence[Any]) -> None:
+def published(
+    emulator: Emulator, declared: Mapping[str, str], given: Sequence[Any], dataset_id: str = "odd"
+) -> None:
     """Publish texts in fields that are declared as something else."""
     fields = [*({"name": name, "type": "text"} for name in declared), HERE]
     records = [{**record, "here": PLACE} for record in given]
-    emulator.publish("odd", fields=fields, records=records)
+    emulator.publish(dataset_id, fields=fields, records=records)
     for name, kind in declared.items():
-        emulator.claim("odd", name, type=kind)
+        emulator.claim(dataset_id, name, type=kind)
 
 
-def outcome_of(desk: Desk, lane: Mapping[str, Any], **options: Any) -> tuple[Any, list[Any]]:
-    """How a lane ended, and what it landed."""
+Came = tuple[Any, list[Any]]
+
+
+def outcomes_of(
+    desk: Desk, lane: Mapping[str, Any], ids: Sequence[str], **options: Any
+) -> dict[str, Came]:
+    """How a lane ended for some datasets, and what it landed of each."""
+    kind, tail = ("features", " (features)") if "features" in lane else ("records", "")
+    paths = {dataset_id: desk.lake.partition(kind, dataset_id) for dataset_id in ids}
     outcomes = desk.sync(**lane, **options)
-    name, kind = ("odd (features)", "features") if "features" in lane else ("odd", "records")
-    path = desk.lake.partition(kind, "odd")
-    return outcomes[name], pq.read_table(path).to_pylist() if path.exists() else []
+    return {
+        dataset_id: (
+            outcomes[f"{dataset_id}{tail}"],
+            pq.read_table(path).to_pylist() if path.exists() else [],
+        )
+        for dataset_id, path in paths.items()
+    }
+
+
+def outcome_of(desk: Desk, lane: Mapping[str, Any], **options: Any) -> Came:
+    """The same for the only dataset."""
+    return outcomes_of(desk, lane, ["odd"], **options)["odd"]
 
 
 SUMMER, WINTER, ELSEWHERE = "2024-07-01T22:00:00Z", "2024-03-01T23:00:00Z", "2024-07-01T05:00:00Z"
@@ -82,13 +101,15 @@ ODD: list[tuple[str, str, str, Any]] = [
 
 
 def test_what_is_read_oddly_is_the_same_from_every_lane(tmp_path: Path) -> None:
+    ids = {f"odd{number}": case for number, case in enumerate(ODD)}
+    notes = defaultdict(set)
     with Emulator(sample=False) as emulator:
-        for number, (name, kind, written, expected) in enumerate(ODD):
-            published(emulator, {name: kind}, [{name: written}])
-            notes = []
-            for place, lane in enumerate(LANES):
-                desk = Desk(emulator, tmp_path / f"{number}.{place}")
-                outcome, landed = outcome_of(desk, lane)
+        for dataset_id, (name, kind, written, _) in ids.items():
+            published(emulator, {name: kind}, [{name: written}], dataset_id)
+        for place, lane in enumerate(LANES):
+            came = outcomes_of(Desk(emulator, tmp_path / str(place)), lane, [*ids])
+            for dataset_id, (name, _, written, expected) in ids.items():
+                outcome, landed = came[dataset_id]
                 assert outcome.action == "landed", (written, lane, outcome)
                 (row,) = landed
                 value = row[name]
@@ -97,8 +118,8 @@ def test_what_is_read_oddly_is_the_same_from_every_lane(tmp_path: Path) -> None:
                     assert value.equals(expected), (written, lane)
                 else:
                     assert value == expected, (written, lane)
-                notes.append(outcome.note)
-            assert len(set(notes)) == 1, (written, notes)
+                notes[written].add(outcome.note)
+    assert all(len(said) == 1 for said in notes.values()), notes
 
 
 BAD = [
@@ -113,15 +134,20 @@ BAD = [
 
 
 def test_what_is_bad_is_bad_in_every_lane_and_null_where_a_user_says_so(tmp_path: Path) -> None:
+    ids = {f"bad{number}": case for number, case in enumerate(BAD)}
+    nulled = Rules(tables=dict.fromkeys(ids, TableRules(bad_values="null")))
     with Emulator(sample=False) as emulator:
-        for number, (name, kind, written) in enumerate(BAD):
-            published(emulator, {name: kind}, [{name: written}, {name: None}])
-            for place, lane in enumerate(LANES):
-                desk = Desk(emulator, tmp_path / f"{number}.{place}")
-                outcome, _ = outcome_of(desk, lane)
+        for dataset_id, (name, kind, written) in ids.items():
+            published(emulator, {name: kind}, [{name: written}, {name: None}], dataset_id)
+        for place, lane in enumerate(LANES):
+            desk = Desk(emulator, tmp_path / str(place))
+            refused = outcomes_of(desk, lane, [*ids])
+            taken = outcomes_of(desk, lane, [*ids], rules=nulled)
+            for dataset_id, (name, kind, written) in ids.items():
+                outcome, _ = refused[dataset_id]
                 assert outcome.verdict == "refused", (written, lane, outcome)
                 assert f"'{name}' is declared as {kind}, but record 1" in outcome.reason
-                outcome, landed = outcome_of(desk, lane, rules=NULLED)
+                outcome, landed = taken[dataset_id]
                 assert outcome.action == "landed", (written, lane, outcome)
                 assert [row[name] for row in landed] == [None, None]
 

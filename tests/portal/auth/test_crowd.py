@@ -8,7 +8,7 @@ from tests.portal.auth.world import TOKEN, World
 
 pytestmark = pytest.mark.slow
 
-PROCESSES, THREADS, ROUNDS = 16, 8, 16
+PROCESSES, THREADS, ROUNDS = 16, 8, 8
 SLOW = Fault.late(0.03)
 
 
