@@ -154,6 +154,7 @@ def test_the_demo_ends_with_queries_a_run_of_one_request_and_a_map(tmp_path: Pat
     assert done.returncode == 0, done.stderr
     assert "19 landed, 3 skipped" in done.stdout
     assert "19 unchanged, 3 skipped; 1 request" in done.stdout
+    assert "public-art.geojson: 1.1 MB, 665 records = live count 665" in done.stdout
     assert "GEOMETRY('OGC:CRS84')" in done.stdout
     assert sum("\u2800" < character <= "\u28ff" for character in done.stdout) > 100
     assert (tmp_path / "data" / "demo" / "map.png").read_bytes().startswith(b"\x89PNG")

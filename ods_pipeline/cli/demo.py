@@ -62,6 +62,9 @@ def main() -> None:
         portal.describe("public-art", title="Public art of Vancouver")
         portal.republish("velib-emplacement-des-stations")
         _run(environment, "plan", "public-art", "velib-emplacement-des-stations")
+        _say("A layer as a file for a map, its features counted against the portal:")
+        layer = _FOLDER / "public-art.geojson"
+        _run(environment, "export", "public-art", "--as", "geojson", "-o", str(layer))
         schema = portal.url.removeprefix("http://").translate(str.maketrans(".:", "__"))
     _show(_FOLDER / "warehouse.duckdb", schema)
     _map(_FOLDER / "lake" / portal.url.removeprefix("http://").replace(":", "_"))
