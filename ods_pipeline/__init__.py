@@ -9,6 +9,7 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ods_pipeline.dagster.automation import refresh_on_change
     from ods_pipeline.dagster.component import OpendatasoftPortal
     from ods_pipeline.dataset import Dataset, Field
     from ods_pipeline.portal.auth import ApiKey, OAuth2
@@ -22,11 +23,21 @@ _HOMES = {
     "OAuth2": "ods_pipeline.portal.auth",
     "OpendatasoftPortal": "ods_pipeline.dagster.component",
     "Portal": "ods_pipeline.portal.portal",
+    "refresh_on_change": "ods_pipeline.dagster.automation",
     "read_gml": "ods_pipeline.portal.gml",
 }
 
 __version__ = metadata.version("ods-pipeline")
-__all__ = ["ApiKey", "Dataset", "Field", "OAuth2", "OpendatasoftPortal", "Portal", "read_gml"]
+__all__ = [
+    "ApiKey",
+    "Dataset",
+    "Field",
+    "OAuth2",
+    "OpendatasoftPortal",
+    "Portal",
+    "read_gml",
+    "refresh_on_change",
+]
 
 
 def __getattr__(name: str) -> Any:

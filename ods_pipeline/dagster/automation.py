@@ -18,11 +18,16 @@ SECOND_CHANCE = "0 4 * * *"
 _SECONDS = 30
 
 
+@dg.template_var
 @functools.cache
 def refresh_on_change() -> dg.AutomationCondition[dg.AssetKey]:
-    """Ask for a partition once per new version upstream, and once more if that run failed.
+    """Ask for an asset once per new version upstream, and once more if that run failed.
 
-    Why not `eager()`: it runs again when the same version is reported again. Why each part:
+    For what is downstream of a portal's datasets too, in YAML as `{{ refresh_on_change }}` with
+    `template_vars_module: ods_pipeline.dagster.automation`.
+
+    Why not `eager()`: it runs again when the same version is reported again, and forgets a change
+    that arrives between the end of a run and the next look. Why each part:
 
     - `since(newly_requested() & ~stale)`: a change that arrives while an older version is being
       fetched must be cleared neither by the older run's end, as `since_last_handled()` would, nor

@@ -1,6 +1,7 @@
 """When an asset deserves a run, as pure data: no run is started, no portal is asked."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import dagster as dg
 import pytest
@@ -199,3 +200,49 @@ def test_another_version_of_the_code_asks_for_everything(settled: Situation) -> 
 def test_the_catalog_is_read_often_enough_not_to_count_as_old(hours: int) -> None:
     step = int(refresh_cron(hours).split()[1].removeprefix("*/"))
     assert step == 1 or step <= hours / 2
+
+
+@pytest.fixture
+def asked(tmp_path: Path) -> Iterator[Callable[[str], bool]]:
+    """Says whether a model of one dataset is asked for after what has happened since the last look.
+
+    What happens is `run`, which is the model's, or another version of the dataset.
+    """
+
+    @dg.asset(deps=[DATASET], automation_condition=refresh_on_change())
+    def model() -> None: ...
+
+    defs = dg.Definitions([dg.AssetSpec(DATASET), model])
+    with dg.DagsterInstance.local_temp(str(tmp_path)) as instance:
+        cursor = None
+
+        def after(events: str) -> bool:
+            nonlocal cursor
+            for event in events.split():
+                if event == "run":
+                    dg.materialize([model], instance=instance)
+                    continue
+                tags = {"dagster/data_version": event}
+                seen = dg.AssetMaterialization(DATASET, tags=tags)
+                instance.report_runless_asset_event(seen)
+            result = dg.evaluate_automation_conditions(defs, instance, cursor=cursor)
+            cursor = result.cursor
+            return bool(result.total_requested)
+
+        yield after
+
+
+def test_an_edit_between_the_end_of_a_run_and_the_next_look_is_not_forgotten(
+    asked: Callable[[str], bool],
+) -> None:
+    assert asked("v1")
+    assert asked("run v2")
+    assert not asked("run")
+    assert not asked("")
+
+
+def test_the_same_rows_again_ask_for_nothing_downstream(asked: Callable[[str], bool]) -> None:
+    assert asked("v1")
+    assert not asked("run")
+    assert not asked("v1")
+    assert asked("v2")

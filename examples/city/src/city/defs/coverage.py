@@ -3,6 +3,8 @@
 import dagster as dg
 import geopandas as gpd
 
+from ods_pipeline import refresh_on_change
+
 STATIONS = dg.AssetKey(["paris", "velib-emplacement-des-stations__features"])
 METRES = 300
 
@@ -11,7 +13,7 @@ METRES = 300
     ins={"stations": dg.AssetIn(key=STATIONS)},
     group_name="marts",
     kinds={"geopandas"},
-    automation_condition=dg.AutomationCondition.eager(),
+    automation_condition=refresh_on_change(),
 )
 def coverage(stations: gpd.GeoDataFrame) -> dg.MaterializeResult:
     """The area within a short walk of a station."""
