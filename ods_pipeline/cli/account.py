@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 import click
 
+from ods_pipeline.cli import everywhere
 from ods_pipeline.cli.commands import status_of
 from ods_pipeline.cli.target import Target, Targets
 from ods_pipeline.errors import ConfigurationError, OdsPipelineError
@@ -34,7 +35,7 @@ def _address(target: Target) -> Address:
     return Address.parse(target.portal)
 
 
-@click.command()
+@everywhere.command
 @click.option(
     "--redirect-uri",
     default=REDIRECT_URI,
@@ -116,7 +117,7 @@ def _ended_unless_kept(store: TokenStore, began: float, status: int) -> None:
     os._exit(status)
 
 
-@click.command()
+@everywhere.command
 @click.pass_obj
 def logout(targets: Targets) -> None:
     """Forget the login that `ods-pipeline login` has kept.
@@ -138,7 +139,7 @@ def logout(targets: Targets) -> None:
     )
 
 
-@click.command()
+@everywhere.command
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON object.")
 @click.pass_obj
 def whoami(targets: Targets, as_json: bool) -> None:

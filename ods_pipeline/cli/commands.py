@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from ods_pipeline.cli import everywhere, log
 from ods_pipeline.cli.options import rule_options, selection_options, was_given
 from ods_pipeline.cli.target import Target, Targets
 from ods_pipeline.errors import OdsPipelineError
@@ -81,7 +82,7 @@ def _open_waiting(warehouse: str, names: TableNames, seconds: float) -> Warehous
     except WarehouseLocked as error:
         if not seconds:
             raise
-        click.echo(f"ods-pipeline: {error}; waiting up to {seconds:g} s", err=True)
+        log.warning(f"{error}; waiting up to {seconds:g} s")
     return open_warehouse(warehouse, max_wait=seconds, names=names)
 
 
@@ -104,7 +105,7 @@ _axis_order = click.option(
 )
 
 
-@click.command()
+@everywhere.command
 @selection_options
 @click.option("--full", is_flag=True, help="Fetch everything, whatever is already landed.")
 @click.option("--verify", is_flag=True, help="Fetch and compare with what is landed; land nothing.")
@@ -165,10 +166,10 @@ def sync(
 
     def synced(target: Target) -> report.Summary:
         options = _options(target, mode, how)
-        return _synced(target, options, selection(target.selection), wait)
+        return _synced(target, options, selection(target.selection), wait, quiet=targets.quiet)
 
     statuses = []
-    with report.summaries(len(targets.all), as_json=as_json) as shown:
+    with report.summaries(len(targets.all), as_json=as_json, quiet=targets.quiet) as shown:
         for summary, failure in _for_each(targets, synced, selection(EVERYTHING)):
             shown(summary, failure, targets.all[0].warehouse)
             statuses.append(
@@ -177,10 +178,12 @@ def sync(
     raise SystemExit(_status_of_all(statuses))
 
 
-def _synced(target: Target, options: Options, selection: Selection, wait: float) -> report.Summary:
+def _synced(
+    target: Target, options: Options, selection: Selection, wait: float, *, quiet: bool
+) -> report.Summary:
     import functools
 
-    from ods_pipeline.cli import report
+    from ods_pipeline.cli import progress, report
     from ods_pipeline.sync.options import RunContext
     from ods_pipeline.sync.run import Run
 
@@ -188,11 +191,12 @@ def _synced(target: Target, options: Options, selection: Selection, wait: float)
     with open_session(target) as session:
         session.lake.staging_dir()
         context = RunContext(session.portal, session.lake, options)
-        with report.progress() as watcher:
+        base = session.portal.client.address.base
+        with progress.progress(base, quiet=quiet) as watcher:
             opened = functools.partial(_open_waiting, target.warehouse, options.names, wait)
             outcomes = Run(context, opened, watcher)(selection)
         return report.Summary(
-            session.portal.client.address.base,
+            base,
             outcomes,
             session.portal.client.requests_made,
             time.monotonic() - started,
@@ -235,7 +239,7 @@ def _for_each(
         except OdsPipelineError as error:
             if len(targets.all) == 1:
                 raise
-            click.echo(f"ods-pipeline: {target.name}: {error}", err=True)
+            log.error(f"{target.name}: {error}", portal=target.name)
             yield None, error
 
 
@@ -244,7 +248,7 @@ def _status_of_all(statuses: Sequence[int]) -> int:
     return statuses[0] if len(set(statuses)) == 1 else 1 if {1, 2} & {*statuses} else 3
 
 
-@click.command()
+@everywhere.command
 @selection_options
 @_features
 @rule_options
@@ -287,7 +291,7 @@ def plan(
     raise SystemExit(_status_of_all(statuses))
 
 
-@click.command()
+@everywhere.command
 @click.argument("datasets", nargs=-1, metavar="[DATASET]...")
 @click.option("--json", "as_json", is_flag=True, help="Print a JSON list.")
 @click.pass_obj
@@ -305,14 +309,15 @@ def verify(targets: Targets, datasets: tuple[str, ...], as_json: bool) -> None:
         portal = targets.all[0].portal
         slug = Address.parse(portal).slug if portal and not several else ""
         audits = audited(targets.all[0].data_dir / "lake", slug, datasets)
-        report.show_audits(audits, as_json=as_json)
+        report.show_audits(audits, as_json=as_json, quiet=targets.quiet)
     raise SystemExit(any(audit.problem for audit in audits))
 
 
-@click.command()
+@everywhere.command
 @click.pass_obj
 def doctor(targets: Targets) -> None:
     """Check portal, quota, credentials, lake and warehouse; each line says ok or what to do."""
+    from ods_pipeline.cli import report
     from ods_pipeline.cli.doctor import examine
 
     target = targets.one
@@ -320,8 +325,7 @@ def doctor(targets: Targets) -> None:
         findings = list(
             examine(session.portal, session.credentials, session.lake, target.warehouse)
         )
-    for finding in findings:
-        click.echo(f"{'ok ' if finding.good else 'BAD'}  {finding.subject}: {finding.text}")
+    report.show_findings(findings, quiet=targets.quiet)
     raise SystemExit(not all(finding.good for finding in findings))
 
 

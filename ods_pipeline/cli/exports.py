@@ -6,6 +6,7 @@ What is written and how it is proven is decided in `sync`.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from ods_pipeline.cli import everywhere
 from ods_pipeline.cli.commands import open_session
 from ods_pipeline.cli.target import Targets
 from ods_pipeline.errors import ConfigurationError
@@ -49,7 +51,7 @@ _more = click.option(
 _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
-@click.command()
+@everywhere.command
 @click.option("--where", metavar="ODSQL", help="Filter, such as \"publisher = 'SNCF'\".")
 @click.option("--search", "words", metavar="WORDS", default="", help="Datasets with these words.")
 @_as
@@ -92,7 +94,7 @@ def catalog(
     _show(written, as_json=as_json)
 
 
-@click.command()
+@everywhere.command
 @click.argument("dataset")
 @click.option(
     "--as",
@@ -142,7 +144,7 @@ def export(
     _show(written, as_json=as_json)
 
 
-@click.command()
+@everywhere.command
 @click.argument("dataset")
 @click.option(
     "-o",
@@ -209,18 +211,22 @@ def attachments(
 
 
 def _list(wanted: Sequence[Attachment], *, as_json: bool) -> None:
-    from rich.markup import escape
-
-    from ods_pipeline.cli.layout import number_of, print_json, stdout, table_of
+    from ods_pipeline.cli.layout import Column, Listing, number_of, print_json, stdout
 
     if as_json:
         print_json([asdict(item) for item in wanted])
         return
-    table = table_of("id", "title", "type", "address")
-    for item in wanted:
-        table.add_row(*map(escape, (item.id, item.title, item.mime_type, item.url)))
     console = stdout()
-    console.print(table)
+    table = Listing(
+        console,
+        Column("id", "name"),
+        Column("title", "title"),
+        Column("type", least=72),
+        Column("address", "name", 120),
+    )
+    for item in wanted:
+        table.add(item.id, item.title, item.mime_type, item.url)
+    table.print()
     console.print(number_of(len(wanted), "file"))
 
 
@@ -296,7 +302,6 @@ def _show(written: ExportedFile, *, as_json: bool) -> None:
 @contextlib.contextmanager
 def _progress(label: str) -> Iterator[Callable[[int], object]]:
     """A bar on stderr while a file comes, where stderr is a terminal."""
-    from rich.console import Console
     from rich.progress import (
         DownloadColumn,
         Progress,
@@ -305,8 +310,10 @@ def _progress(label: str) -> Iterator[Callable[[int], object]]:
         TransferSpeedColumn,
     )
 
-    console = Console(stderr=True)
-    if not console.is_terminal:
+    from ods_pipeline.cli.layout import stderr
+
+    console = stderr()
+    if not sys.stderr.isatty():
         yield lambda size: None
         return
     # Exports carry no length, so there is no end to show the way to.

@@ -10,23 +10,14 @@ import gc
 import os
 import signal
 import sys
-from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import NoReturn
 
 import click
-from click.core import ParameterSource
 
-from ods_pipeline.cli import account, commands, exports
+from ods_pipeline.cli import account, commands, everywhere, exports, log
 from ods_pipeline.cli.process import prepare
-from ods_pipeline.cli.target import SAMPLE, Access, Target, Targets
 from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, OdsPipelineError, out_of_files
-from ods_pipeline.lake.files import data_folder
-from ods_pipeline.warehouse.opening import default_url
-
-#: The file that is read without being named, where the working folder has it.
-DEFAULT_FILE = "ods-pipeline.toml"
 
 _LAST_WAIT = 60
 
@@ -52,111 +43,14 @@ Exit status: 0 all good, 1 some datasets failed, 2 bad usage or configuration,
 """
 
 
+@everywhere.before_the_command
 @click.group(epilog=_EPILOG, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option(
-    "--portal",
-    envvar="ODS_PORTAL",
-    metavar="ADDRESS",
-    help="Domain or URL of the portal; `sample` for the sample portal.",
-)
-@click.option("--data-dir", envvar="ODS_DATA_DIR", metavar="FOLDER", help="Lake and warehouse.")
-@click.option("--warehouse", envvar="ODS_WAREHOUSE", metavar="URL", help="Where tables are loaded.")
-@click.option("--api-key", envvar="ODS_API_KEY", metavar="KEY", help="API key.")
-@click.option(
-    "--api-key-in-query",
-    is_flag=True,
-    help="Send the key in the address, for proxies that lose headers; servers log addresses.",
-)
-@click.option("--client-id", envvar="ODS_CLIENT_ID", metavar="ID", help="OAuth2 application.")
-@click.option("--client-secret", envvar="ODS_CLIENT_SECRET", metavar="SECRET", help="Its secret.")
-@click.option(
-    "--token-file", envvar="ODS_TOKEN_FILE", metavar="PLACE", help="Where its login is kept."
-)
-@click.option(
-    "--config",
-    envvar="ODS_CONFIG",
-    metavar="FILE",
-    help="Portals and their tables (default: ods-pipeline.toml in this folder, if there is one).",
-)
 @click.version_option(package_name="ods-pipeline")
-@click.pass_context
-def cli(
-    context: click.Context,
-    portal: str | None,
-    data_dir: str | None,
-    warehouse: str | None,
-    api_key: str | None,
-    api_key_in_query: bool,
-    client_id: str | None,
-    client_secret: str | None,
-    token_file: str | None,
-    config: str | None,
-) -> None:
+def cli() -> None:
     """Keep a warehouse in step with an Opendatasoft portal.
 
     Start with `ods-pipeline plan`, which fetches no data, then `ods-pipeline sync`.
     """
-    given = {
-        "--portal": portal,
-        "--data-dir": data_dir,
-        "--warehouse": warehouse,
-        "--config": config,
-    }
-    empty = [name for name, text in given.items() if text is not None and not text.strip()]
-    if os.environ.get("ODS_PORTAL", "unset").strip() == "" and not portal:
-        empty.append("ODS_PORTAL")
-    if empty:
-        raise ConfigurationError(f"{empty[0]} is empty: give it a value, or leave it out")
-    access = Access(
-        api_key or "", api_key_in_query, client_id or "", client_secret or "", token_file or ""
-    )
-    typed = {
-        name: getattr(access, name)
-        for name in ("api_key", "api_key_in_query", "client_id", "client_secret", "token_file")
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE
-    }
-    context.obj = _targets(config, portal or "", data_dir, warehouse, access, typed)
-
-
-def _targets(
-    config: str | None,
-    portal: str,
-    data_dir: str | None,
-    warehouse: str | None,
-    access: Access,
-    typed: Mapping[str, Any],
-) -> Targets:
-    """The portals to work on: of the configuration file, or by the address alone.
-
-    A portal of the file is shown the credentials that the file names, or that were `typed`; those
-    of the environment may be another portal's.
-    """
-    if config is None and not Path(DEFAULT_FILE).exists():
-        folder = data_folder(data_dir)
-        return Targets((Target(portal, folder, warehouse or default_url(folder), access),))
-    # Imported where there is a file: pydantic takes longer than all the rest.
-    from ods_pipeline.cli.config_file import read_config
-
-    file = read_config(Path(config or DEFAULT_FILE))
-    folder = data_folder(data_dir or file.content.data_dir or None)
-    url = warehouse or file.content.warehouse or default_url(folder)
-    named = portal in file.content.portals
-    chosen = {} if portal == SAMPLE and not named else file.chosen(portal)
-    if not chosen:
-        return Targets((Target(portal, folder, url, access),))
-    if typed and len(chosen) > 1:
-        raise ConfigurationError(
-            f"{next(iter(typed))} is for one portal: choose it with --portal ({', '.join(chosen)})"
-        )
-    targets = []
-    for name, found in chosen.items():
-        access, problem = Access(), None
-        try:
-            access = replace(found.access(), **typed)
-        except ConfigurationError as error:
-            problem = ConfigurationError(f"{file.path}: portals.{name}: {error.message}")
-        targets.append(Target(found.portal, folder, url, access, name, found, problem))
-    return Targets(tuple(targets))
 
 
 for _command in (
@@ -178,7 +72,7 @@ for _command in (
 def main() -> NoReturn:
     """Run the command line; what a user can cause ends in one sentence and an exit status."""
     if sys.stdout is None:  # The next file that is opened, even a table, would take its place.
-        click.echo("ods-pipeline: the standard output is closed; give it /dev/null", err=True)
+        log.error("the standard output is closed; give it /dev/null")
         sys.exit(1)
     prepare()
     # A terminal that cannot show a title in Japanese shows its code points.
@@ -193,7 +87,7 @@ def main() -> NoReturn:
         if _stdout_works():
             raise
         if not isinstance(error, BrokenPipeError):
-            click.echo(f"ods-pipeline: the output cannot be written ({error.strerror})", err=True)
+            log.error(f"the output cannot be written ({error.strerror})")
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         status = 1
     sys.exit(status)
@@ -221,12 +115,12 @@ def _run() -> int:
         error.show()
         return error.exit_code
     except OdsPipelineError as error:
-        click.echo(f"ods-pipeline: {error}", err=True)
+        log.error(str(error))
         return error.exit_status
     except (OSError, ImportError) as error:
         if not out_of_files(error):
             raise
-        click.echo(f"ods-pipeline: {OUT_OF_FILES}", err=True)
+        log.error(OUT_OF_FILES)
         return 1
     except (KeyboardInterrupt, click.Abort) as stop:
         _interrupted(commands.status_of(stop.__cause__ or stop))
@@ -247,22 +141,29 @@ def _terminated(*_: object) -> NoReturn:
     raise commands.Terminated
 
 
+def _told_apart(message: str) -> None:
+    """Say something on a line of its own: the terminal shows `^C` where the cursor was."""
+    if not log.written():
+        click.echo(err=True)
+    log.warning(message)
+    if sys.stderr:
+        sys.stderr.flush()
+
+
 def _interrupted(status: int) -> NoReturn:
     from ods_pipeline.lake.files import discard_unfinished
 
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    message = "\nods-pipeline: interrupted; what is landed is whole, run again to go on"
+    message = "interrupted; what is landed is whole, run again to go on"
     try:
         discard_unfinished()
         renewals = sys.modules.get("ods_pipeline.portal.auth.uninterrupted")
         if renewals:
             # A login is lost if its renewal is interrupted; Ctrl-C again ends the wait.
             renewals.finish(_LAST_WAIT)
-        click.echo(message, err=True)
-        if sys.stderr:
-            sys.stderr.flush()
+        _told_apart(message)
     except KeyboardInterrupt:
-        click.echo(message, err=True)
+        _told_apart(message)
     finally:
         # Threads may wait for a portal that is silent for minutes; nothing they hold is needed.
         os._exit(status)

@@ -7,39 +7,40 @@ from __future__ import annotations
 
 import contextlib
 import shlex
-import sys
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
-from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
-from rich.table import Table
+from rich.text import Text
 
-from ods_pipeline.cli.layout import number_of, print_json, size_of, stdout, table_of
+from ods_pipeline.cli.doctor import Finding
+from ods_pipeline.cli.layout import (
+    Column,
+    Listing,
+    endless,
+    number_of,
+    print_below,
+    print_json,
+    size_of,
+    stdout,
+)
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError
-from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.lake.verify import Audit
 from ods_pipeline.portal.http.sender import Quota
 from ods_pipeline.sync.outcome import (
     Outcome,
     display_name,
     exit_status,
+    needs_attention,
     waits_for_a_person,
 )
 from ods_pipeline.sync.plan import Planned
-from ods_pipeline.sync.run import Watcher
 
 # Beyond this many, datasets of which there is nothing to tell are counted instead of listed.
 _LISTED = 40
-_QUIET = {"unchanged", "skipped"}
-_COLOURS = {
-    **dict.fromkeys(("failed", "differs"), "red"),
-    **dict.fromkeys(("held", "deferred"), "yellow"),
-    "landed": "green",
-}
+_FOLDED = {"unchanged", "skipped"}
 
 
 @dataclass(frozen=True)
@@ -82,12 +83,13 @@ Shown = Callable[[Summary | None, OdsPipelineError | None, str], None]
 
 
 @contextlib.contextmanager
-def summaries(count: int, *, as_json: bool) -> Iterator[Shown]:
+def summaries(count: int, *, as_json: bool, quiet: bool) -> Iterator[Shown]:
     """Print what runs came to: each at its end, or as JSON all together.
 
     Args:
         count: Portals that are run over; one is no list in JSON.
         as_json: Whether to print JSON.
+        quiet: Whether to print only what somebody has to look at.
 
     Yields:
         What takes each portal's summary, or its error, and the warehouse.
@@ -100,7 +102,7 @@ def summaries(count: int, *, as_json: bool) -> Iterator[Shown]:
         elif summary and as_json:
             collected.append(_as_dict(summary))
         elif summary:
-            show_sync(summary, warehouse)
+            show_sync(summary, warehouse, quiet=quiet)
 
     with errors_as_json(as_json):
         yield shown
@@ -108,44 +110,60 @@ def summaries(count: int, *, as_json: bool) -> Iterator[Shown]:
             print_json(collected[0] if count == 1 else {"portals": collected})
 
 
-def show_sync(summary: Summary, warehouse: str) -> None:
-    """Print what a run came to."""
+def show_sync(summary: Summary, warehouse: str, *, quiet: bool = False) -> None:
+    """Print what a run came to; with `quiet` only what somebody has to look at."""
     console = stdout()
-    quiet = [o for o in summary.outcomes if o.action in _QUIET and not o.note]
-    listed = [o for o in summary.outcomes if o not in quiet]
-    if len(summary.outcomes) <= _LISTED:
-        listed, quiet = list(summary.outcomes), []
-    if listed:
-        console.print(_outcomes(listed))
-    for outcome in listed:
-        for text in (outcome.change and f"columns: {outcome.change}", outcome.note):
-            if text:
-                console.print(f"  {escape(outcome.name)}: {escape(text)}")
-        if waits_for_a_person(outcome):
-            command = accepting(outcome, summary.name)
-            console.print(f"  {escape(outcome.name)}: to accept it, {escape(command)}")
-    console.print(_totals(summary, quiet))
-    console.print(f"warehouse: {escape(warehouse)}")
+    folded = [o for o in summary.outcomes if o.action in _FOLDED and not o.note]
+    if endless(console) and len(summary.outcomes) <= _LISTED:
+        folded = []
+    listed = [] if quiet else [o for o in summary.outcomes if o not in folded]
+    _outcomes(console, listed)
+    for outcome in summary.outcomes:
+        if needs_attention(outcome) or (outcome in listed and (outcome.change or outcome.note)):
+            _say_more(console, outcome, summary.name, whole=quiet or not endless(console))
+    if not quiet:
+        console.print(Text(_totals(summary, folded)))
+        console.print(Text(f"warehouse: {warehouse}"))
 
 
-def _outcomes(outcomes: Sequence[Outcome]) -> Table:
-    table = table_of(
-        "dataset", "verdict", "outcome", ">rows", ">bytes", ">seconds", ">requests", "why"
+def _outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
+    table = Listing(
+        console,
+        Column("dataset", "name"),
+        Column("verdict"),
+        Column("outcome"),
+        Column("rows", "number"),
+        Column("bytes", "number", 72),
+        Column("seconds", "number", 90),
+        Column("requests", "number", 100),
+        Column("why", "title", 120),
     )
     for item in outcomes:
-        colour = _COLOURS.get(item.action)
-        action = f"[{colour}]{item.action}[/]" if colour else item.action
-        table.add_row(
-            escape(item.name),
+        below = needs_attention(item) and not endless(console)
+        table.add(
+            item.name,
             item.verdict,
-            action,
+            item.action,
             f"{item.rows:,}",
             size_of(item.bytes),
             f"{item.seconds:.1f}",
             str(item.requests),
-            escape(item.reason),
+            "" if below else item.reason,
         )
-    return table
+    table.print()
+
+
+def _say_more(console: Console, outcome: Outcome, portal: str, *, whole: bool) -> None:
+    """Print below a table what it has no room for; the reason too, unless the table has it."""
+    accept, urgent = waits_for_a_person(outcome), needs_attention(outcome)
+    lines = (
+        outcome.reason.removeprefix(f"{outcome.dataset_id}: ") if whole and urgent else "",
+        outcome.change and f"columns: {outcome.change}",
+        outcome.note,
+        f"to accept it, {accepting(outcome, portal)}" if accept else "",
+    )
+    if any(lines):
+        print_below(console, outcome.name, outcome.action, *lines)
 
 
 def _totals(summary: Summary, quiet: Sequence[Outcome]) -> str:
@@ -210,40 +228,44 @@ def _planned(step: Planned, portal: str) -> dict[str, object]:
         "verdict": str(step.verdict.kind),
         "reason": step.verdict.reason,
         "fetches": step.verdict.fetches,
-        "records": _to_come(step),
-        "requests": _cost(step),
+        "records": step.records_to_come,
+        "requests": step.cost,
     }
 
 
-def _to_come(step: Planned) -> int | None:
-    """Records of the whole dataset, of which a filter may let fewer through; None for unknown."""
-    return step.dataset.records_count if step.dataset and step.verdict.fetches else None
-
-
-def _cost(step: Planned) -> int:
-    return step.extractor.requests if step.verdict.fetches else 0
-
-
 def _show_plan(plan: ShownPlan) -> None:
-    table = table_of("dataset", "verdict", ">records", "why")
+    console = stdout()
+    table = Listing(
+        console,
+        Column("dataset", "name"),
+        Column("verdict"),
+        Column("records", "number"),
+        Column("why", "text"),
+    )
+    folded = 0
     for step in plan.steps:
-        name = display_name(step.dataset_id, step.extractor.kind)
-        records = _to_come(step)
-        table.add_row(
-            escape(name),
+        if step.verdict.kind == "unchanged" and not endless(console):
+            folded += 1
+            continue
+        records = step.records_to_come
+        table.add(
+            display_name(step.dataset_id, step.extractor.kind),
             step.verdict.kind,
             "" if records is None else f"{records:,}",
-            escape(step.verdict.reason),
+            step.verdict.reason,
         )
-    console = stdout()
-    console.print(table)
+    table.print()
     fetched = sum(step.verdict.fetches for step in plan.steps)
-    total = number_of(sum(_to_come(step) or 0 for step in plan.steps), "record")
-    cost = number_of(sum(map(_cost, plan.steps)), "request")
+    total = number_of(sum(step.records_to_come or 0 for step in plan.steps), "record")
+    cost = number_of(sum(step.cost for step in plan.steps), "request")
     lead = f"{plan.name}: " if plan.name else ""
+    unlisted = f" ({folded:,} unchanged)" if folded else ""
     console.print(
-        f"{lead}sync would fetch {fetched} of {number_of(len(plan.steps), 'dataset')}, with "
-        f"{total} in about {cost}; this took {number_of(plan.requests, 'request')}"
+        Text(
+            f"{lead}sync would fetch {fetched} of {number_of(len(plan.steps), 'dataset')}"
+            f"{unlisted}, with {total} in about {cost}; this took "
+            f"{number_of(plan.requests, 'request')}"
+        )
     )
 
 
@@ -268,33 +290,56 @@ def show_catalog(datasets: Sequence[Dataset], *, as_json: bool) -> None:
             ]
         )
         return
-    table = table_of("dataset", "title", ">records", ">fields", "data as of", "licence")
+    console = stdout()
+    table = Listing(
+        console,
+        Column("dataset", "name"),
+        Column("title", "title"),
+        Column("records", "number"),
+        Column("fields", "number", 90),
+        Column("data as of", least=72),
+        Column("licence", "title", 110),
+    )
     for dataset in sorted(datasets, key=lambda item: item.dataset_id):
         count = dataset.records_count
-        table.add_row(
-            escape(dataset.dataset_id),
-            escape(dataset.title) + ("" if dataset.data_visible else " [yellow](restricted)[/]"),
+        table.add(
+            dataset.dataset_id,
+            dataset.title + ("" if dataset.data_visible else " (restricted)"),
             "?" if count is None else f"{count:,}",
             str(len(dataset.fields)),
             dataset.data_processed[:16] or "-",
-            escape(dataset.meta("license")),
+            dataset.meta("license"),
         )
-    console = stdout()
-    console.print(table)
-    console.print(number_of(len(datasets), "dataset"))
+    table.print()
+    console.print(Text(number_of(len(datasets), "dataset")))
 
 
-def show_audits(audits: Sequence[Audit], *, as_json: bool) -> None:
+def show_audits(audits: Sequence[Audit], *, as_json: bool, quiet: bool = False) -> None:
     """Print which landed partitions are as they were published."""
     if as_json:
         print_json([{**asdict(audit), "path": str(audit.path)} for audit in audits])
         return
+    console = stdout()
     for audit in audits:
         if audit.problem:
-            sys.stdout.write(f"BAD  {audit.dataset_id}: {audit.problem}\n")
+            console.print(Text.assemble(("BAD", "red"), f"  {audit.dataset_id}: {audit.problem}"))
     bad = sum(bool(audit.problem) for audit in audits)
     rows = sum(audit.rows for audit in audits)
-    sys.stdout.write(f"{number_of(len(audits), 'partition')}, {rows:,} rows, {bad} damaged\n")
+    if not quiet:
+        console.print(Text(f"{number_of(len(audits), 'partition')}, {rows:,} rows, {bad} damaged"))
+
+
+def show_findings(findings: Iterable[Finding], *, quiet: bool) -> None:
+    """Print what `doctor` found: a line each, which says ok or what to do."""
+    console = stdout()
+    for finding in findings:
+        if not finding.good:
+            head = ("BAD", "red")
+        elif quiet:
+            continue
+        else:
+            head = ("ok ", "green")
+        console.print(Text.assemble(head, f"  {finding.subject}: {finding.text}"))
 
 
 @contextlib.contextmanager
@@ -306,55 +351,3 @@ def errors_as_json(as_json: bool) -> Iterator[None]:
         if as_json:
             print_json({"error": str(error), "exit_status": error.exit_status})
         raise
-
-
-@contextlib.contextmanager
-def progress() -> Iterator[Watcher]:
-    """A progress bar on stderr while a run goes on, where stderr is a terminal."""
-    console = Console(stderr=True)
-    if not console.is_terminal:
-        yield Watcher()
-        return
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        TextColumn("{task.fields[done]}"),
-        TextColumn("{task.fields[size]}"),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        yield _Bar(bar)
-
-
-class _Bar(Watcher):
-    """Datasets done, bytes received, and which dataset they belong to."""
-
-    def __init__(self, bar: Progress) -> None:
-        self._bar = bar
-        self._task: TaskID = bar.add_task("reading the catalog", total=None, size="", done="")
-        self._size = self._ended = self._total = 0
-        self._fetched: set[str] = set()
-
-    def planned(self, steps: Sequence[Planned]) -> None:
-        self._fetched = {display_name(step.dataset_id, step.extractor.kind) for step in steps}
-        self._total = len(steps)
-        if self._total > _LISTED:
-            records = number_of(sum(_to_come(step) or 0 for step in steps), "record")
-            cost = number_of(sum(map(_cost, steps)), "request")
-            self._bar.console.print(
-                f"fetching {number_of(self._total, 'dataset')} with {records} in about {cost}; "
-                "Ctrl-C keeps what is landed by then"
-            )
-        self._bar.update(self._task, total=self._total, description="fetching", done=self._done())
-
-    def received(self, kind: PartitionKind, dataset_id: str, size: int) -> None:
-        self._size += size
-        name = display_name(dataset_id, kind)
-        self._bar.update(self._task, size=f"{size_of(self._size)}  {escape(name)}")
-
-    def ended(self, outcome: Outcome) -> None:
-        self._ended += outcome.name in self._fetched
-        self._bar.update(self._task, completed=self._ended, done=self._done())
-
-    def _done(self) -> str:
-        return f"{self._ended}/{self._total} datasets"

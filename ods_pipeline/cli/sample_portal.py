@@ -9,9 +9,9 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-import click
 import requests
 
+from ods_pipeline.cli import log
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.errors import ConfigurationError
 
@@ -38,7 +38,7 @@ def sample_portal(*, named: bool, withheld: bool = False) -> Iterator[str]:
     # The user's credentials are meant for some other portal.
     note = "; your credentials are not sent to it" if withheld else ""
     why = "using" if named else "ODS_PORTAL is not set: using"
-    click.echo(f"{why} the sample portal of this package{note}", err=True)
+    log.warning(f"{why} the sample portal of this package{note}")
     if _answers(f"http://127.0.0.1:{PORT}/_emulator"):
         yield f"http://127.0.0.1:{PORT}"
         return

@@ -147,9 +147,14 @@ class Target:
 
 @dataclass(frozen=True)
 class Targets:
-    """The portals that a command works on: one, or all of a configuration file."""
+    """The portals that a command works on: one, or all of a configuration file.
+
+    Attributes:
+        quiet: Whether nothing is to be told of what is in order.
+    """
 
     all: tuple[Target, ...]
+    quiet: bool = False
 
     @property
     def one(self) -> Target:

@@ -158,6 +158,11 @@ def waits_for_a_person(outcome: Outcome) -> bool:
     return outcome.action == "held" and outcome.verdict in ALARMING
 
 
+def needs_attention(outcome: Outcome) -> bool:
+    """Whether somebody has to look at what came of a dataset."""
+    return bool(exit_status([outcome]))
+
+
 def exit_status(outcomes: Iterable[Outcome]) -> int:
     """The exit status of a run.
 

@@ -72,6 +72,16 @@ class Planned:
             raise DatasetNotFound(self.verdict.reason, dataset=self.dataset_id)
         return self.dataset
 
+    @property
+    def records_to_come(self) -> int | None:
+        """Records of the whole dataset, whatever a filter lets through; None if unknown."""
+        return self.dataset.records_count if self.dataset and self.verdict.fetches else None
+
+    @property
+    def cost(self) -> int:
+        """Requests that fetching it takes, about."""
+        return self.extractor.requests if self.verdict.fetches else 0
+
     def accepted(self, accept: bool) -> bool:
         """Whether a person accepts its hold, and the hold is about what the portal has now.
 

@@ -1,0 +1,92 @@
+"""Commands on a terminal of some width, and what a person reads there."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import struct
+import subprocess
+import sys
+import termios
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+COMMAND = Path(sys.executable).with_name("ods-pipeline")
+# A bar that is over is wiped away, with the line that it was on.
+_WIPED = re.compile(r"[^\n]*\n(?:\r|\x1b\[\?25h)*\x1b\[1A\x1b\[2K")
+_CODES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07)")
+_LINES = 50
+#: What is another one in each run, and as wide as that.
+_CHANCE = (
+    (re.compile(r"(127\.0\.0\.1[:_])\d{5}\b"), r"\g<1>#####"),
+    (re.compile(r"\d+\.\d (?=s\b)"), "#.# "),
+    (re.compile(r"(until|since) \d{4}-\d\d-\d\d"), r"\1 ####-##-##"),
+    (re.compile(r"\d{5} of 15000 requests"), "##### of 15000 requests"),
+    (re.compile(r"\d+\.\d GB free"), "##.# GB free"),
+    (re.compile(r" \d\.\d (?= +\d+)"), " #.# "),
+)
+
+
+@contextlib.contextmanager
+def terminal(width: int) -> Iterator[tuple[int, int]]:
+    """A pseudo-terminal: the side of the person, and that of the command."""
+    person, command = os.openpty()
+    try:
+        size = struct.pack("HHHH", _LINES, width, 0, 0)
+        fcntl.ioctl(command, termios.TIOCSWINSZ, size)
+        yield person, command
+    finally:
+        os.close(person)
+
+
+def shown(
+    folder: Path,
+    settings: dict[str, str],
+    width: int,
+    *words: str,
+    then: Callable[[int, str], object] = lambda person, text: None,
+) -> tuple[int, str]:
+    """Type a command, and read the screen until it ends.
+
+    Args:
+        folder: Where it is typed.
+        settings: Variables of the environment.
+        width: Columns of the terminal.
+        words: The command's.
+        then: Called with the person's side and all that was shown so far, after each piece.
+
+    Returns:
+        Its exit status, and what was shown, with codes for colours and movements.
+    """
+    left_out = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI"}
+    ours = {name: text for name, text in os.environ.items() if name not in left_out}
+    with terminal(width) as (person, command):
+        running = subprocess.Popen(
+            # The terminal is the command's own, so that Ctrl-C reaches it.
+            ["setsid", "--ctty", "--wait", COMMAND, *words],
+            cwd=folder,
+            env={**ours, "TERM": "xterm-256color", **settings},
+            stdin=command,
+            stdout=command,
+            stderr=command,
+        )
+        os.close(command)
+        pieces = ""
+        # A terminal ends with an error.
+        with contextlib.suppress(OSError):
+            while piece := os.read(person, 100_000):
+                pieces += piece.decode(errors="replace")
+                then(person, pieces)
+        return running.wait(60), pieces
+
+
+def plain(text: str) -> str:
+    """What a person reads, the same in each run: no codes, and `#` for what is chance."""
+    told = _CODES.sub("", _WIPED.sub("", text.replace("\r\n", "\n")))
+    # What comes after a return is written over what was there.
+    told = "\n".join(line.rpartition("\r")[2].rstrip() for line in told.split("\n"))
+    for pattern, instead in _CHANCE:
+        told = pattern.sub(instead, told)
+    return told.strip("\n") + "\n"
