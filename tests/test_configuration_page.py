@@ -11,6 +11,7 @@ from ods_pipeline.cli.config_file import Application, Configuration, FilePortal,
 from ods_pipeline.dagster.attributes import AssetChoice
 from ods_pipeline.dagster.component import OpendatasoftPortal
 from ods_pipeline.sync.configuration import DatasetChoice, LayerChoice, TableChoice, Trust
+from ods_pipeline.sync.file_choices import CatalogExportChoice, FileChoice
 
 PAGE = Path("docs/configuration.md").read_text()
 TABLES: dict[str, type[BaseModel]] = {
@@ -18,6 +19,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "`portals.NAME`": FilePortal,
     "`datasets`": DatasetChoice,
     "`features`": LayerChoice,
+    "`attachments` and `files`": FileChoice,
+    "`catalog_export`": CatalogExportChoice,
     "`tables.DATASET`": TableChoice,
     "`tables.DATASET.asset` (Dagster)": AssetChoice,
     "`trust`": Trust,

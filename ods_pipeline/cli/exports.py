@@ -18,12 +18,10 @@ from ods_pipeline.cli.target import Targets
 from ods_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ods_pipeline.portal.files.attachments import Attachment
+    from ods_pipeline.portal.files.remote_file import RemoteFile
+    from ods_pipeline.sync.file_choices import FileChoice
     from ods_pipeline.sync.file_export import ExportedFile
-    from ods_pipeline.sync.file_keeping import FileOutcome
-
-#: Megabytes of one file at most, where nobody says.
-_LARGEST = 1_000.0
+    from ods_pipeline.sync.file_keeping import FileLimits, FileOutcome
 
 _as = click.option(
     "--as",
@@ -151,19 +149,22 @@ def export(
     type=click.Path(path_type=Path),
     help="Folder for the files (default: one of the dataset's name in this folder).",
 )
+@click.option(
+    "--files",
+    "of_records",
+    is_flag=True,
+    help="Also the files that its records point to, such as photographs.",
+)
 @click.option("--list", "lists", is_flag=True, help="Only list them; download nothing.")
 @click.option(
     "--max-size",
     type=click.FloatRange(0, min_open=True),
-    default=_LARGEST,
-    show_default=True,
     metavar="MB",
-    help="Leave out larger files.",
+    help="Refuse larger files (default: 1000, or what the configuration says).",
 )
 @click.option(
     "--type",
     "media_type",
-    default="*",
     metavar="GLOB",
     help="Only these media types, such as 'image/*' or application/pdf.",
 )
@@ -173,9 +174,10 @@ def attachments(
     targets: Targets,
     dataset: str,
     output: Path | None,
+    of_records: bool,
     lists: bool,
-    max_size: float,
-    media_type: str,
+    max_size: float | None,
+    media_type: str | None,
     as_json: bool,
 ) -> None:
     """Keep a folder of the documents that are attached to a dataset.
@@ -185,30 +187,56 @@ def attachments(
 
     \b
     ods-pipeline attachments ukpn-live-faults --list
-    ods-pipeline attachments ukpn-live-faults -o documents --type "application/*"
+    ods-pipeline attachments public-art --files -o photographs --type "image/*"
     """  # noqa: D301 - click ends its wrapping at a backspace
     from ods_pipeline.cli import report
     from ods_pipeline.cli.layout import print_json
     from ods_pipeline.sync.file_export import file_name
-    from ods_pipeline.sync.file_keeping import FileLimits, keep_files
+    from ods_pipeline.sync.file_keeping import DOCUMENTS, OF_RECORDS, keep_files
 
     folder = output or Path(file_name(dataset, ""))
     with report.errors_as_json(as_json), open_session(targets.one) as session:
+        said = session.target.configured
         wanted = session.portal.attachments(dataset)
+        lots = [(DOCUMENTS, wanted, said.attachments if said else None)]
+        if of_records:
+            pointed = session.portal.record_files(dataset)
+            lots.append((OF_RECORDS, pointed, said.files if said else None))
+            wanted = [*wanted, *pointed]
         if lists:
             _list(wanted, as_json=as_json)
             return
-        limits = FileLimits(int(max_size * 1_000_000), media_type)
+        outcomes: list[FileOutcome] = []
         with _progress(f"{dataset}: {len(wanted)} files") as on_bytes:
-            outcomes = list(keep_files(session.portal, wanted, folder, limits, on_bytes))
+            for kinds, lot, choice in lots:
+                limits = _limits(choice, max_size, media_type)
+                kept = keep_files(session.portal, lot, folder, limits, on_bytes, kinds=kinds)
+                outcomes.extend(kept)
     if as_json:
-        print_json({"folder": str(folder), "files": [asdict(item) for item in outcomes]})
+        files = [
+            {**asdict(item), "until": item.until.isoformat() if item.until else ""}
+            for item in outcomes
+        ]
+        print_json({"folder": str(folder), "files": files})
     else:
         _tell(outcomes, folder)
     raise SystemExit(_status(outcomes))
 
 
-def _list(wanted: Sequence[Attachment], *, as_json: bool) -> None:
+def _limits(
+    choice: FileChoice | None, largest_mb: float | None, media_type: str | None
+) -> FileLimits:
+    """Which files are kept: as it was typed, else as it is configured."""
+    from ods_pipeline.sync.file_keeping import FileLimits
+
+    limits = choice.limits() if choice else FileLimits()
+    return FileLimits(
+        int(largest_mb * 1_000_000) if largest_mb else limits.largest,
+        media_type or limits.media_type,
+    )
+
+
+def _list(wanted: Sequence[RemoteFile], *, as_json: bool) -> None:
     from rich.markup import escape
 
     from ods_pipeline.cli.layout import number_of, print_json, stdout, table_of
