@@ -149,6 +149,21 @@ def test_hundreds_of_one_name_have_names_of_their_own(emulator: Emulator, folder
     assert sorted(kept(folder).values()) == sorted(bodies.values())
 
 
+def test_names_do_not_depend_on_the_order_in_which_a_portal_gives_its_records(
+    emulator: Emulator, folder: Path
+) -> None:
+    bodies = {f"{number}": picture(str(number)) for number in range(9)}
+    values = [{"photo": {"id": key, "filename": "image.png"}} for key in bodies]
+    for order in (values, values[::-1]):
+        emulator.publish("art", TYPED, order)
+        emulator.attach_all("art", bodies, mimetype="image/png", kind="files")
+        assert actions(emulator, folder) == {"fetched": 9}
+        assert kept(folder)["image-3.png"] == bodies["2"]
+        # As if a run had been killed before it could write anything down.
+        (folder / "files.json").unlink()
+    assert len(kept(folder)) == 9
+
+
 def test_a_file_without_a_name_is_called_by_its_identifier_and_type(
     emulator: Emulator, folder: Path
 ) -> None:
