@@ -18,7 +18,15 @@ from typing import Any
 
 import dagster as dg
 
-from ods_pipeline.dagster.file_partitions import SOURCE, has_any, kept_of_any, partitions_of_source
+from ods_pipeline.dagster.file_partitions import (
+    SOURCE,
+    file_kinds,
+    has_any,
+    has_some,
+    kept_of,
+    kept_of_any,
+    partitions_of_source,
+)
 from ods_pipeline.dagster.partitions import existing, moves
 from ods_pipeline.dagster.resources import PortalResource, errors_as_failures, failure, lake_of
 from ods_pipeline.dagster.settings import Settings, loadable
@@ -175,7 +183,7 @@ def with_files(
     stamps = {
         name: f"{version_of(dataset, settings.rules, time)}|{dataset.documents or ''}"
         for name, dataset in kept_of_any(settings, catalog).items()
-        if name in existing or has_any(settings, dataset)
+        if dataset.data_visible and (name in existing or has_any(settings, dataset))
     }
     digests = {name: _digest(text) for name, text in stamps.items()}
     changed = [
@@ -234,6 +242,9 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             settings.extractors[-1], catalog
         ):
             context.log.warning("no geographic dataset is one of those that `features` includes")
+        for kind in file_kinds(settings):
+            if not any(has_some(kind, item) for item in kept_of(settings, kind, catalog).values()):
+                context.log.warning(f"no dataset that `{kind}` includes has any")
         # A dataset that is an asset of its own is there without a partition.
         own = settings.attributes.tables.keys()
         cursor = Cursor.parse(context.cursor)

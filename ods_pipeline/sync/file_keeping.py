@@ -32,6 +32,7 @@ from ods_pipeline.lake.lake import disk_errors
 from ods_pipeline.portal.files.download import NONE, Download, Validators, download
 from ods_pipeline.portal.files.remote_file import Kind, RemoteFile
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.redaction import redacted
 
 _AT_ONCE, _ATTEMPTS = 4, 3
 # Python's own table: that of the system differs from machine to machine.
@@ -67,6 +68,7 @@ class FileOutcome:
         reason: Why, where that is not plain.
         size: Bytes of the file.
         until: When a spent quota is full again, where the portal says so.
+        of_dataset: Whether that quota is the dataset's alone, so that others may still be read.
     """
 
     key: str
@@ -77,6 +79,14 @@ class FileOutcome:
     reason: str = ""
     size: int = 0
     until: datetime | None = None
+    of_dataset: bool = False
+
+    @classmethod
+    def deferred(cls, key: str, name: str, error: QuotaExhausted) -> FileOutcome:
+        """One that waits for the quota."""
+        return cls(
+            key, name, "deferred", str(error), until=error.reset, of_dataset=error.of_dataset
+        )
 
 
 def keep_files(
@@ -190,7 +200,7 @@ def _kept(
                     _take(sent, part, on_bytes)
             return _published(files, item, entry, path, part, sent.validators, media_type)
         except QuotaExhausted as error:
-            return FileOutcome(item.key, name, "deferred", str(error), until=error.reset)
+            return FileOutcome.deferred(item.key, name, error)
         except (PortalFailure, PortalUnreachable, Unproven) as error:
             problem: OdsPipelineError = error
             if isinstance(error, Unproven):
@@ -264,7 +274,7 @@ def _published(
         target.name,
         item.title,
         media_type,
-        item.url,
+        redacted(item.url),
         size,
         sha256,
         validators.etag,

@@ -87,7 +87,9 @@ class KeptFolder:
         if put_off:
             text = f"{len(put_off)} of {total} files wait for the quota: {put_off[0].reason}"
             resets = [item.until for item in put_off if item.until]
-            return QuotaExhausted(text, reset=max(resets, default=None), **where)
+            delay = QuotaExhausted(text, reset=max(resets, default=None), **where)
+            delay.of_dataset = all(item.of_dataset for item in put_off)
+            return delay
         return None
 
 
@@ -183,7 +185,7 @@ def keep_catalog_exports(
 
 def _undone(key: str, name: str, error: OdsPipelineError) -> FileOutcome:
     if isinstance(error, QuotaExhausted):
-        return FileOutcome(key, name, "deferred", str(error), until=error.reset)
+        return FileOutcome.deferred(key, name, error)
     return FileOutcome(key, name, "failed", str(error))
 
 

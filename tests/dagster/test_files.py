@@ -10,9 +10,14 @@ import dagster as dg
 import pytest
 
 from ods_pipeline.dagster.component import OpendatasoftPortal
+from ods_pipeline.dagster.file_partitions import has_some
+from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.emulator.datasets.file_values import picture
+from ods_pipeline.errors import QuotaExhausted
 from ods_pipeline.sync.file_choices import CatalogExportChoice, FileChoice
+from ods_pipeline.sync.file_keeping import FileOutcome
+from ods_pipeline.sync.kept_folders import KeptFolder
 from tests.dagster.world import World, publish, reason, settings_for, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -178,6 +183,46 @@ def test_a_spent_quota_puts_the_rest_off_as_it_does_for_records(there: World) ->
     assert reason(result).startswith("deferred: art: 3 of 3 files wait for the quota")
     (failed,) = [item for item in result.all_events if item.is_step_failure]
     assert "deferred_until" in failed.step_failure_data.user_failure_data.metadata
+
+
+def test_the_quota_of_one_dataset_puts_off_that_one_alone(there: World) -> None:
+    there.portal.point_to("birds", PHOTOS)
+    there.look()
+    there.portal.ration_dataset("art", 0)
+    result = there.run("files", over=["art", "birds"], raise_on_error=False)
+    assert "1 of 2 datasets are deferred: " in reason(result)
+    assert value(there.latest("files", "birds"), "files") == 3
+
+
+def test_files_that_wait_for_the_quota_of_their_dataset_say_so(tmp_path: Path) -> None:
+    spent = QuotaExhausted("the quota is spent")
+    spent.of_dataset = True
+    outcomes = [FileOutcome.deferred("file/a", "", spent), FileOutcome("file/b", "", "fetched")]
+    problem = KeptFolder("data.test", "art", tmp_path, [], outcomes, 1, 1.0).problem
+    assert isinstance(problem, QuotaExhausted)
+    assert problem.of_dataset
+
+
+def test_a_catalog_that_says_nothing_of_attachments_is_no_catalog_without_them() -> None:
+    entry = {"dataset_id": "a", "fields": [], "metas": {}}
+    silent, none, some = (
+        Dataset.from_api("data.test", entry | more)
+        for more in ({}, {"attachments": []}, {"attachments": [{"id": "x"}]})
+    )
+    assert [has_some("attachments", dataset) for dataset in (silent, none, some)] == [
+        True,
+        False,
+        True,
+    ]
+
+
+def test_names_that_match_nothing_with_files_are_warned_of(
+    tmp_path: Path, portal: Emulator, capfd: pytest.CaptureFixture[str]
+) -> None:
+    publish(portal, "bare")
+    with world(tmp_path, portal, files=ALL) as there:
+        there.look()
+    assert "no dataset that `files` includes has any" in capfd.readouterr().err
 
 
 def test_a_dataset_under_tables_has_its_files_as_a_partition_too(

@@ -209,6 +209,22 @@ def test_another_host_is_asked_without_credentials_and_no_other_way_at_all(tmp_p
     assert kept(tmp_path / "kept") == {"far.txt": b"there"}
 
 
+@pytest.mark.parametrize("in_query", [False, True])
+def test_no_key_is_written_to_the_folder_or_said(tmp_path: Path, in_query: bool) -> None:
+    with Emulator(sample=False) as emulator:
+        emulator.add_user("ann", "pw", ["art"])
+        emulator.add_key("the-key", "ann")
+        emulator.point_to("art", PHOTOS)
+        emulator.hide("art")
+        portal = Portal(emulator.url, ApiKey("the-key", in_query=in_query), pause=0.01)
+        emulator.fail("/files/", Fault.status(404), 1)
+        found = portal.record_files("art")
+        outcomes = list(keep_files(portal, found, tmp_path / "kept", kinds=OF_RECORDS))
+        assert Counter(o.action for o in outcomes) == {"fetched": 3, "failed": 1}
+        assert "the-key" not in repr(outcomes)
+        assert not any(b"the-key" in p.read_bytes() for p in (tmp_path / "kept").iterdir())
+
+
 def test_a_file_that_is_listed_twice_is_fetched_once(emulator: Emulator, folder: Path) -> None:
     portal = Portal(emulator.url)
     found = portal.record_files("art")

@@ -7,6 +7,7 @@ file is kept does not belong here.
 from __future__ import annotations
 
 import contextlib
+import functools
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -131,7 +132,13 @@ def _stranger(url: str) -> Client:
         raise ConfigurationError(f"{shown(url)} is no address") from None
     if scheme not in {"http", "https"}:
         raise ConfigurationError(f"{scheme or 'it'} is no way to a file: http and https are")
-    return Client(host_of(url))
+    return _client_of(host_of(url))
+
+
+@functools.lru_cache(maxsize=32)
+def _client_of(host: str) -> Client:
+    """One conversation with a host: a thousand photographs may lie there."""
+    return Client(host)
 
 
 class _Reply:
