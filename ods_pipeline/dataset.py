@@ -175,6 +175,8 @@ class Dataset:
         data_visible: False where metadata are public and records are not.
         metas: The metadata templates (`default`, `dcat`, …) as they came.
         refused: Why its entry in the catalog cannot be used; empty for a sound one.
+        documents: Identity of what it lists of attachments and alternative exports; empty for
+            none, and None where its entry does not say.
     """
 
     portal: str
@@ -186,6 +188,7 @@ class Dataset:
     data_visible: bool = True
     metas: Mapping[str, Any] = field(default_factory=dict, repr=False)
     refused: str = ""
+    documents: str | None = field(default=None, compare=False, repr=False)
 
     @classmethod
     def from_api(cls, portal: str, body: Mapping[str, Any]) -> Dataset:
@@ -217,6 +220,7 @@ class Dataset:
             has_records=body.get("has_records") is not False,
             data_visible=body.get("data_visible") is not False,
             metas=dict(body.get("metas") or {}),
+            documents=_documents(body),
         )
 
     def meta(self, name: str) -> str:
@@ -289,6 +293,13 @@ class Dataset:
             (f.name, f.label, f.description, f.unit, f.precision, f.noted) for f in self.fields
         ]
         return _digest([self.dataset_id, description, labels])
+
+
+def _documents(body: Mapping[str, Any]) -> str | None:
+    lists = [body.get(key) for key in ("attachments", "alternative_exports")]
+    if not any(isinstance(found, list) for found in lists):
+        return None
+    return _digest(lists) if any(lists) else ""
 
 
 def _once(fields: Iterable[Field]) -> tuple[Field, ...]:

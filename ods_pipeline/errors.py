@@ -318,6 +318,10 @@ class Uncounted(Unproven):
         self.rows = rows
 
 
+class FilesMissing(DataError):
+    """Some of a dataset's files did not come; those that did are kept."""
+
+
 class HeldBack(DataError):
     """The new rows may be a mistake: the old rows stay until a person accepts the new ones.
 

@@ -11,6 +11,8 @@ from ods_pipeline.cli.config_file import Application, Configuration, FilePortal,
 from ods_pipeline.dagster.attributes import AssetChoice
 from ods_pipeline.dagster.component import OpendatasoftPortal
 from ods_pipeline.sync.configuration import DatasetChoice, LayerChoice, TableChoice, Trust
+from ods_pipeline.sync.file_choices import CatalogExportChoice, FileChoice
+from ods_pipeline.sync.file_keeping import FileLimits
 
 PAGE = Path("docs/configuration.md").read_text()
 TABLES: dict[str, type[BaseModel]] = {
@@ -18,6 +20,8 @@ TABLES: dict[str, type[BaseModel]] = {
     "`portals.NAME`": FilePortal,
     "`datasets`": DatasetChoice,
     "`features`": LayerChoice,
+    "`attachments` and `files`": FileChoice,
+    "`catalog_export`": CatalogExportChoice,
     "`tables.DATASET`": TableChoice,
     "`tables.DATASET.asset` (Dagster)": AssetChoice,
     "`trust`": Trust,
@@ -54,10 +58,15 @@ def test_the_example_of_the_page_is_a_configuration(tmp_path: Path) -> None:
 
 
 def test_the_yaml_of_the_page_is_a_component() -> None:
-    (example,) = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
+    example, files = re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL)
     attributes = yaml.safe_load(example)["attributes"]
     component = OpendatasoftPortal.from_attributes_dict(attributes=attributes)
     defs = component.build_defs(None)  # type: ignore[arg-type]
     specs = {spec.key.to_user_string(): spec for spec in defs.resolve_all_asset_specs()}
     assert specs["bikes/velib"].tags["dataset"] == "velib-disponibilite-en-temps-reel"
     assert specs["bikes/velib"].owners == ["team:mobility"]
+    attributes = yaml.safe_load(files)["attributes"]
+    component = OpendatasoftPortal.from_attributes_dict(attributes=attributes)
+    assert component.files.limits() == FileLimits(20_000_000, "image/*")
+    made = component.build_defs(None).resolve_all_asset_specs()  # type: ignore[arg-type]
+    assert {"attachments", "files", "catalog_export"} <= {spec.key.path[-1] for spec in made}

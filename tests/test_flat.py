@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from ods_pipeline.emulator import Emulator
@@ -33,6 +34,17 @@ land(portal, request, Lake.of(Path(folder), portal.slug))
 status = Path("/proc/self/status").read_text()
 print(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6)
 """
+LISTING = """
+import sys
+from pathlib import Path
+from ods_pipeline.cli import process
+process.prepare()
+from ods_pipeline.portal.portal import Portal
+
+assert len(Portal(sys.argv[1]).record_files("big")) == 1
+status = Path("/proc/self/status").read_text()
+print(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6)
+"""
 DATASETS = 25
 MOST_MB = 300
 
@@ -48,8 +60,28 @@ def peak(way: str, rows: int, folder: Path) -> float:
     """The most memory that landing takes, in MB."""
     with Emulator(sample=False) as emulator:
         emulator.make_big("big", rows=rows)
-        command = [sys.executable, "-c", LANDING, emulator.url, str(folder), way]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return told(LANDING, emulator.url, str(folder), way)
+
+
+def test_records_that_point_to_files_take_no_more_memory_where_they_are_four_times_as_many() -> (
+    None
+):
+    few, many = map(peak_of_files, (25_000, 100_000))
+    assert many <= 1.1 * few
+
+
+def peak_of_files(rows: int) -> float:
+    """The most memory that it takes to list the files that records point to, in MB."""
+    with Emulator(sample=False) as emulator:
+        values = pa.table({"photo": ['{"id": "a", "filename": "a photograph.jpg"}'] * rows})
+        emulator.publish("big", [{"name": "photo", "type": "file"}], values)
+        return told(LISTING, emulator.url)
+
+
+def told(script: str, *words: str) -> float:
+    """The number that a script tells in a process of its own."""
+    command = [sys.executable, "-c", script, *words]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return float(done.stdout)
 

@@ -16,15 +16,19 @@ import pytest
 from ods_pipeline.dagster import checks
 from ods_pipeline.dagster.annotations import Form
 from ods_pipeline.dagster.events import summary_failure
+from ods_pipeline.dagster.file_metadata import Kept
 from ods_pipeline.dagster.resources import failure
 from ods_pipeline.dagster.results import Loaded, Own, Updated
 from ods_pipeline.dataset import Field
 from ods_pipeline.emulator import Emulator
+from ods_pipeline.emulator.datasets.file_values import picture
 from ods_pipeline.errors import HeldBack, OdsPipelineError, QuotaExhausted
+from ods_pipeline.lake.kept_files import KeptFile
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.catalog.catalog import SCHEMA
 from ods_pipeline.sync.configuration import LayerChoice
 from ods_pipeline.sync.extractor import FEATURES
+from ods_pipeline.sync.kept_folders import KeptFolder
 from ods_pipeline.sync.landing_request import LandingResult
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.update import UpdateResult
@@ -184,6 +188,14 @@ def test_all_that_can_be_told_of_an_asset_of_its_own_is_on_the_page(updated: Upd
 
 def test_all_that_can_be_told_of_the_catalog_is_on_the_page(there: World) -> None:
     assert set(there.latest("catalog").metadata) == set(table("`catalog`"))
+
+
+def test_all_that_can_be_told_of_a_folder_of_files_is_on_the_page(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(picture("a"))
+    files = [KeptFile("file/a", "a.png", media_type="image/png")]
+    folder = KeptFolder("portal.test", "art", tmp_path, files, [], 1, 1.0)
+    told = Kept(folder, "https://portal.test/art").metadata()
+    assert set(told) == set(table("`attachments`, `files` and `catalog_export`"))
 
 
 def test_all_that_a_check_tells_is_on_the_page(updated: Updated) -> None:

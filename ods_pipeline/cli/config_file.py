@@ -19,7 +19,8 @@ from pydantic import BaseModel, Field, ValidationError, field_validator, model_v
 from ods_pipeline.cli.target import Access
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
-from ods_pipeline.sync.configuration import Configured, PortalConfiguration, name_problem
+from ods_pipeline.sync.configuration import PortalConfiguration, name_problem
+from ods_pipeline.sync.file_choices import Configured
 from ods_pipeline.warehouse.opening import public_url
 
 

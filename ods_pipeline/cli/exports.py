@@ -5,9 +5,7 @@ What is written and how it is proven is decided in `sync`.
 
 from __future__ import annotations
 
-import contextlib
-import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,12 +18,13 @@ from ods_pipeline.cli.target import Targets
 from ods_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from ods_pipeline.portal.files.attachments import Attachment
+    from ods_pipeline.portal.files.remote_file import RemoteFile
+    from ods_pipeline.sync.file_choices import FileChoice
     from ods_pipeline.sync.file_export import ExportedFile
-    from ods_pipeline.sync.file_keeping import FileOutcome
+    from ods_pipeline.sync.file_keeping import FileLimits, FileOutcome
 
-#: Megabytes of one file at most, where nobody says.
-_LARGEST = 1_000.0
+# Beyond so many files, those that are as they were are counted instead of listed.
+_LISTED = 40
 
 _as = click.option(
     "--as",
@@ -74,7 +73,7 @@ def catalog(
     ods-pipeline catalog --search "vélos"
     ods-pipeline catalog --as dcat_ap_de -o catalog.rdf
     """  # noqa: D301 - click ends its wrapping at a backspace
-    from ods_pipeline.cli import report
+    from ods_pipeline.cli import progress, report
 
     if not format and (output or more):
         raise click.UsageError("-o and --set are for a file: say which export with --as FORMAT")
@@ -89,9 +88,9 @@ def catalog(
         given = _parameters(more, CatalogParameters.__annotations__)
         given |= {"where": _found(words, where)} if words or where else {}
         target = _target(output, "catalog", format)
-        with _progress(f"catalog as {format}") as on_bytes:
+        with progress.bytes_bar(f"catalog as {format}", quiet=targets.quiet) as on_bytes:
             written = export_catalog(session.portal, format, target, given, on_bytes)
-    _show(written, as_json=as_json)
+    _show(written, as_json=as_json, quiet=targets.quiet)
 
 
 @everywhere.command
@@ -128,7 +127,7 @@ def export(
     ods-pipeline export public-trees --as geojson -o trees.geojson
     ods-pipeline export public-trees --as csv --rows "height_m > 10" --set delimiter=,
     """  # noqa: D301 - click ends its wrapping at a backspace
-    from ods_pipeline.cli import report
+    from ods_pipeline.cli import progress, report
     from ods_pipeline.portal.exports.parameters import ExportParameters
     from ods_pipeline.sync.file_export import export_dataset
 
@@ -138,10 +137,10 @@ def export(
     with (
         report.errors_as_json(as_json),
         open_session(targets.one) as session,
-        _progress(f"{dataset} as {format}") as on_bytes,
+        progress.bytes_bar(f"{dataset} as {format}", quiet=targets.quiet) as on_bytes,
     ):
         written = export_dataset(session.portal, dataset, format, target, given, on_bytes)
-    _show(written, as_json=as_json)
+    _show(written, as_json=as_json, quiet=targets.quiet)
 
 
 @everywhere.command
@@ -153,19 +152,22 @@ def export(
     type=click.Path(path_type=Path),
     help="Folder for the files (default: one of the dataset's name in this folder).",
 )
+@click.option(
+    "--files",
+    "of_records",
+    is_flag=True,
+    help="Also the files that its records point to, such as photographs.",
+)
 @click.option("--list", "lists", is_flag=True, help="Only list them; download nothing.")
 @click.option(
     "--max-size",
     type=click.FloatRange(0, min_open=True),
-    default=_LARGEST,
-    show_default=True,
     metavar="MB",
-    help="Leave out larger files.",
+    help="Refuse larger files (default: 1000, or what the configuration says).",
 )
 @click.option(
     "--type",
     "media_type",
-    default="*",
     metavar="GLOB",
     help="Only these media types, such as 'image/*' or application/pdf.",
 )
@@ -175,9 +177,10 @@ def attachments(
     targets: Targets,
     dataset: str,
     output: Path | None,
+    of_records: bool,
     lists: bool,
-    max_size: float,
-    media_type: str,
+    max_size: float | None,
+    media_type: str | None,
     as_json: bool,
 ) -> None:
     """Keep a folder of the documents that are attached to a dataset.
@@ -187,30 +190,56 @@ def attachments(
 
     \b
     ods-pipeline attachments ukpn-live-faults --list
-    ods-pipeline attachments ukpn-live-faults -o documents --type "application/*"
+    ods-pipeline attachments public-art --files -o photographs --type "image/*"
     """  # noqa: D301 - click ends its wrapping at a backspace
-    from ods_pipeline.cli import report
+    from ods_pipeline.cli import progress, report
     from ods_pipeline.cli.layout import print_json
     from ods_pipeline.sync.file_export import file_name
-    from ods_pipeline.sync.file_keeping import FileLimits, keep_files
+    from ods_pipeline.sync.file_keeping import DOCUMENTS, OF_RECORDS, keep_files
 
     folder = output or Path(file_name(dataset, ""))
     with report.errors_as_json(as_json), open_session(targets.one) as session:
+        said = session.target.configured
         wanted = session.portal.attachments(dataset)
+        lots = [(DOCUMENTS, wanted, said.attachments if said else None)]
+        if of_records:
+            pointed = session.portal.record_files(dataset)
+            lots.append((OF_RECORDS, pointed, said.files if said else None))
+            wanted = [*wanted, *pointed]
         if lists:
             _list(wanted, as_json=as_json)
             return
-        limits = FileLimits(int(max_size * 1_000_000), media_type)
-        with _progress(f"{dataset}: {len(wanted)} files") as on_bytes:
-            outcomes = list(keep_files(session.portal, wanted, folder, limits, on_bytes))
+        outcomes: list[FileOutcome] = []
+        with progress.bytes_bar(f"{dataset}: {len(wanted)} files", quiet=targets.quiet) as on_bytes:
+            for kinds, lot, choice in lots:
+                limits = _limits(choice, max_size, media_type)
+                kept = keep_files(session.portal, lot, folder, limits, on_bytes, kinds=kinds)
+                outcomes.extend(kept)
     if as_json:
-        print_json({"folder": str(folder), "files": [asdict(item) for item in outcomes]})
+        files = [
+            {**asdict(item), "until": item.until.isoformat() if item.until else ""}
+            for item in outcomes
+        ]
+        print_json({"folder": str(folder), "files": files})
     else:
-        _tell(outcomes, folder)
+        _tell(outcomes, folder, quiet=targets.quiet)
     raise SystemExit(_status(outcomes))
 
 
-def _list(wanted: Sequence[Attachment], *, as_json: bool) -> None:
+def _limits(
+    choice: FileChoice | None, largest_mb: float | None, media_type: str | None
+) -> FileLimits:
+    """Which files are kept: as it was typed, else as it is configured."""
+    from ods_pipeline.sync.file_keeping import FileLimits
+
+    limits = choice.limits() if choice else FileLimits()
+    return FileLimits(
+        int(largest_mb * 1_000_000) if largest_mb else limits.largest,
+        media_type or limits.media_type,
+    )
+
+
+def _list(wanted: Sequence[RemoteFile], *, as_json: bool) -> None:
     from ods_pipeline.cli.layout import Column, Listing, number_of, print_json, stdout
 
     if as_json:
@@ -230,18 +259,22 @@ def _list(wanted: Sequence[Attachment], *, as_json: bool) -> None:
     console.print(number_of(len(wanted), "file"))
 
 
-def _tell(outcomes: Sequence[FileOutcome], folder: Path) -> None:
+def _tell(outcomes: Sequence[FileOutcome], folder: Path, *, quiet: bool) -> None:
     from collections import Counter
 
     from ods_pipeline.cli.layout import size_of
 
+    folded = {"unchanged"} if len(outcomes) > _LISTED else set()
     for item in sorted(outcomes, key=lambda item: item.key):
+        if item.action in folded or (quiet and not _status([item])):
+            continue
         size = f", {size_of(item.size)}" if item.size else ""
         why = f" ({item.reason})" if item.reason else ""
         click.echo(f"{item.name or item.key}: {item.action}{size}{why}")
     counted = Counter(item.action for item in outcomes)
     told = ", ".join(f"{number} {action}" for action, number in counted.items())
-    click.echo(f"{folder}: {told or 'the dataset has no files'}")
+    if not quiet:
+        click.echo(f"{folder}: {told or 'the dataset has no files'}")
 
 
 def _status(outcomes: Sequence[FileOutcome]) -> int:
@@ -290,39 +323,11 @@ def _parameters(given: Sequence[str], known: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def _show(written: ExportedFile, *, as_json: bool) -> None:
+def _show(written: ExportedFile, *, as_json: bool, quiet: bool) -> None:
     from ods_pipeline.cli.layout import print_json, size_of
 
     if as_json:
         print_json({**asdict(written), "path": str(written.path)})
         return
-    click.echo(f"{written.path}: {size_of(written.size)}, {written.proof}")
-
-
-@contextlib.contextmanager
-def _progress(label: str) -> Iterator[Callable[[int], object]]:
-    """A bar on stderr while a file comes, where stderr is a terminal."""
-    from rich.progress import (
-        DownloadColumn,
-        Progress,
-        TextColumn,
-        TimeElapsedColumn,
-        TransferSpeedColumn,
-    )
-
-    from ods_pipeline.cli.layout import stderr
-
-    console = stderr()
-    if not sys.stderr.isatty():
-        yield lambda size: None
-        return
-    # Exports carry no length, so there is no end to show the way to.
-    columns = (
-        TextColumn("{task.description}"),
-        DownloadColumn(),
-        TransferSpeedColumn(),
-        TimeElapsedColumn(),
-    )
-    with Progress(*columns, console=console, transient=True) as bar:
-        task = bar.add_task(label, total=None)
-        yield lambda size: bar.advance(task, size)
+    if not quiet:
+        click.echo(f"{written.path}: {size_of(written.size)}, {written.proof}")

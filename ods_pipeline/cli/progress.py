@@ -8,12 +8,20 @@ from __future__ import annotations
 import contextlib
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
 
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    Progress,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TransferSpeedColumn,
+)
 
 from ods_pipeline.cli import log
 from ods_pipeline.cli.layout import number_of, shortened, size_of, stderr
@@ -50,6 +58,28 @@ def progress(portal: str, *, quiet: bool) -> Iterator[Watcher]:
         )
         with Progress(*columns, console=console, transient=True, expand=True) as bar:
             yield _Bar(bar)
+
+
+@contextlib.contextmanager
+def bytes_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int], object]]:
+    """A bar on stderr while files come, where stderr is a terminal.
+
+    Yields:
+        What takes the size of each piece.
+    """
+    if quiet or log.written() or not sys.stderr.isatty():
+        yield lambda size: None
+        return
+    # Exports carry no length, so there is no end to show the way to.
+    columns = (
+        TextColumn("{task.description}"),
+        DownloadColumn(),
+        TransferSpeedColumn(),
+        TimeElapsedColumn(),
+    )
+    with Progress(*columns, console=stderr(), transient=True) as bar:
+        task = bar.add_task(escape(label), total=None)
+        yield lambda size: bar.advance(task, size)
 
 
 class _Lines(Watcher):

@@ -13,11 +13,11 @@ from pydantic.fields import FieldInfo
 
 from ods_pipeline.dagster.credentials import ApiKeyAttribute, OAuth2Attribute
 from ods_pipeline.sync.configuration import (
-    Configured,
     PortalConfiguration,
     TableChoice,
     schema_is_a_field,
 )
+from ods_pipeline.sync.file_choices import Configured
 from ods_pipeline.sync.options import Mode
 
 Translation = Annotated[

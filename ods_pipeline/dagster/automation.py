@@ -76,19 +76,23 @@ def refresh_cron(hours: int) -> str:
 
 
 def automation_sensor(
-    settings: Settings, own: Sequence[dg.AssetKey] = ()
+    settings: Settings,
+    own: Sequence[dg.AssetKey] = (),
+    files: Sequence[dg.AssetKey] = (),
 ) -> dg.AutomationConditionSensorDefinition:
     """The sensor that evaluates one portal's conditions; it can be paused by itself.
 
     Args:
         settings: The portal's.
         own: The datasets that are assets of their own.
+        files: The assets that are files.
     """
     return dg.AutomationConditionSensorDefinition(
         settings.named("automation"),
         target=dg.AssetSelection.assets(
             settings.key("catalog"),
             *own,
+            *files,
             *(key for extractor in settings.extractors for key in settings.keys(extractor)),
         )
         | dg.AssetSelection.checks_for_assets(*own),

@@ -18,6 +18,8 @@ from ods_pipeline.dagster.dataset_assets import (
     require_different_keys,
     source_specs,
 )
+from ods_pipeline.dagster.file_assets import file_assets
+from ods_pipeline.dagster.file_partitions import SOURCE, file_keys
 from ods_pipeline.dagster.io_manager import LakeIOManager, WarehouseIOManager
 from ods_pipeline.dagster.job import sync_job, sync_schedule
 from ods_pipeline.dagster.resources import LakeResource, PortalResource, WarehouseResource
@@ -45,6 +47,8 @@ def build_defs(settings: Settings, spec_of: GetSpec = _as_it_is) -> dg.Definitio
         settings.key(name)
         for name in ("dataset", "catalog", "records", "table", "features", "layer")
     }
+    files = file_keys(settings)
+    others |= {settings.key(SOURCE), *files} if files else set()
     sources = [settings.source_key(name) for name in settings.attributes.tables]
     require_different_keys(keys.values(), {*others, *sources})
     job = sync_job(settings, keys)
@@ -57,7 +61,10 @@ def build_defs(settings: Settings, spec_of: GetSpec = _as_it_is) -> dg.Definitio
         asset_checks=on_time_checks(settings, keys),
         jobs=[job],
         schedules=[sync_schedule(settings, job)] if settings.attributes.schedule else [],
-        sensors=[watching_sensor(settings), automation_sensor(settings, list(keys.values()))],
+        sensors=[
+            watching_sensor(settings),
+            automation_sensor(settings, list(keys.values()), files),
+        ],
         resources=resources(settings),
         # One to three steps a run: a process for each would triple its cost.
         executor=dg.in_process_executor,
@@ -74,6 +81,7 @@ def assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
             catalog_asset(settings),
             *(landed_asset(settings, extractor) for extractor in settings.extractors),
             *(loaded_asset(settings, extractor) for extractor in settings.extractors),
+            *file_assets(settings),
         ]
 
 

@@ -17,8 +17,9 @@ class OpendatasoftPortal(dg.Component, PortalAttributes):
     """Keeps a lake and a warehouse in step with an Opendatasoft portal.
 
     Makes the assets `dataset`, `catalog`, `records` and `table` under the portal's name, with
-    `features` and `layer` where layers are chosen, a sensor that reports what changed, automation
-    that runs it, and a job that does all of it at once.
+    `features` and `layer` where layers are chosen, `attachments`, `files` and `catalog_export`
+    where files are, a sensor that reports what changed, automation that runs it, and a job that
+    lands and loads all of it at once.
     """
 
     def build_defs(self, context: dg.ComponentLoadContext) -> dg.Definitions:

@@ -5,11 +5,22 @@ The sensor requests the changes from Dagster; runs that read the catalog make th
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import dagster as dg
 
+from ods_pipeline.dagster.file_partitions import (
+    file_keys,
+    file_kinds,
+    has_any,
+    has_some,
+    kept_of,
+    kept_of_any,
+    partitions_of_kind,
+    partitions_of_source,
+)
 from ods_pipeline.dagster.settings import Settings, loadable
 from ods_pipeline.dataset import Dataset
 
@@ -47,15 +58,32 @@ def moves(
     catalog: Mapping[str, Dataset],
     own_run: str = "",
 ) -> Iterator[tuple[dg.DynamicPartitionsDefinition, Moves]]:
-    """How each extractor's partitions differ from the catalog; `own_run` may work on any."""
+    """How each set of partitions differs from the catalog; `own_run` may work on any."""
     busy: list[str | None] | None = None
-    for extractor in settings.extractors:
-        partitions = settings.partitions_of(extractor)
-        moved = difference(settings.chosen_for(extractor, catalog), existing(instance, partitions))
+    for partitions, chosen, arrives in _sets(settings, catalog):
+        moved = difference(chosen, existing(instance, partitions), arrives)
         if moved.departed:
             busy = busy_partitions(instance, settings, own_run) if busy is None else busy
             moved = Moves(moved.arrived, removable(moved.departed, busy))
         yield partitions, moved
+
+
+def _sets(
+    settings: Settings, catalog: Mapping[str, Dataset]
+) -> Iterator[
+    tuple[dg.DynamicPartitionsDefinition, Mapping[str, Dataset], Callable[[Dataset], bool]]
+]:
+    """Each set of partitions, the datasets that may be in it, and which of these come into it."""
+    for extractor in settings.extractors:
+        chosen = settings.chosen_for(extractor, catalog)
+        yield settings.partitions_of(extractor), chosen, loadable
+    kinds = file_kinds(settings)
+    if kinds:
+        any_kind = partial(has_any, settings)
+        yield partitions_of_source(settings), kept_of_any(settings, catalog), any_kind
+    for kind in kinds:
+        chosen = kept_of(settings, kind, catalog)
+        yield partitions_of_kind(settings, kind), chosen, partial(has_some, kind)
 
 
 def register(
@@ -82,7 +110,11 @@ def register(
             instance.delete_dynamic_partition(name, key)
 
 
-def difference(catalog: Mapping[str, Dataset], partitions: Collection[str]) -> Moves:
+def difference(
+    catalog: Mapping[str, Dataset],
+    partitions: Collection[str],
+    arrives: Callable[[Dataset], bool] = loadable,
+) -> Moves:
     """Compare the catalog with the partitions there are.
 
     A dataset that is listed but shows no records for the time being neither arrives nor departs.
@@ -90,7 +122,7 @@ def difference(catalog: Mapping[str, Dataset], partitions: Collection[str]) -> M
     keys = set(partitions)
     return Moves(
         arrived=tuple(
-            name for name in sorted(catalog) if name not in keys and loadable(catalog[name])
+            name for name in sorted(catalog) if name not in keys and arrives(catalog[name])
         ),
         departed=tuple(name for name in sorted(keys) if name not in catalog),
     )
@@ -114,6 +146,7 @@ def busy_partitions(
 ) -> list[str | None]:
     """The partitions of unfinished runs but one; None for one over many or an unknown set."""
     ours = {key for extractor in settings.extractors for key in settings.keys(extractor)}
+    ours |= set(file_keys(settings))
     runs = instance.get_runs(dg.RunsFilter(statuses=_UNFINISHED))
     # A backfill has runs yet to come, which nothing but the backfill itself knows of.
     if any(

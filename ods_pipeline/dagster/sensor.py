@@ -12,12 +12,21 @@ import zlib
 from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as TooSlow
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
 import dagster as dg
 
+from ods_pipeline.dagster.file_partitions import (
+    SOURCE,
+    file_kinds,
+    has_any,
+    has_some,
+    kept_of,
+    kept_of_any,
+    partitions_of_source,
+)
 from ods_pipeline.dagster.partitions import existing, moves
 from ods_pipeline.dagster.resources import PortalResource, errors_as_failures, failure, lake_of
 from ods_pipeline.dagster.settings import Settings, loadable
@@ -65,22 +74,31 @@ class Cursor:
     """What was reported so far: a short digest of each dataset's stamp.
 
     One that cannot be read counts as empty: that only repeats reports, which start no run.
+
+    Attributes:
+        seen: The datasets, by identifier.
+        of_files: The same of those of which files are kept.
     """
 
     seen: Mapping[str, str] = field(default_factory=dict)
+    of_files: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str | None) -> "Cursor":
         """Read a cursor; anything else gives an empty one."""
         try:
-            seen = json.loads(zlib.decompress(base64.b64decode(text or "")))
-            return cls({str(name): str(digest) for name, digest in seen.items()})
+            found = json.loads(zlib.decompress(base64.b64decode(text or "")))
+            seen, of_files = found if isinstance(found, list) else (found, {})
+            return cls(
+                *({str(name): str(d) for name, d in each.items()} for each in (seen, of_files))
+            )
         except (ValueError, zlib.error, AttributeError, TypeError):
             return cls()
 
     def __str__(self) -> str:
         """As Dagster keeps it: about 20 bytes for a dataset."""
-        text = json.dumps(self.seen, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
+        found = [self.seen, self.of_files] if self.of_files else self.seen
+        text = json.dumps(found, separators=(",", ":"), ensure_ascii=False, sort_keys=True)
         return base64.b64encode(zlib.compress(text.encode())).decode()
 
 
@@ -92,11 +110,13 @@ class Report:
         changed: Datasets with another stamp than was reported, with that stamp.
         left: How many more changed than one tick can report.
         cursor: What is reported when this is.
+        of_files: As `changed`, of the datasets of which files are kept.
     """
 
     changed: Mapping[str, str]
     left: int
     cursor: Cursor
+    of_files: Mapping[str, str] = field(default_factory=dict)
 
 
 def report(
@@ -137,7 +157,44 @@ def report(
     return Report(
         changed={name: stamps[name] for name in reported},
         left=len(changed) - len(reported),
-        cursor=Cursor({**kept, **{name: digests[name] for name in reported}}),
+        cursor=replace(cursor, seen={**kept, **{name: digests[name] for name in reported}}),
+    )
+
+
+def with_files(
+    found: Report,
+    settings: Settings,
+    catalog: Mapping[str, Dataset],
+    partitions: Collection[str],
+    now: datetime | None = None,
+) -> Report:
+    """The same with the versions of the datasets of which files are kept.
+
+    What a portal lists of attachments is part of them, which no date of the portal's tells of.
+
+    Args:
+        found: The report, as far as it goes.
+        settings: The portal's.
+        catalog: The datasets to keep.
+        partitions: The partitions that there are of such datasets.
+        now: The time; the clock's without it.
+    """
+    time, existing, seen = now or datetime.now(UTC), set(partitions), found.cursor.of_files
+    stamps = {
+        name: f"{version_of(dataset, settings.rules, time)}|{dataset.documents or ''}"
+        for name, dataset in kept_of_any(settings, catalog).items()
+        if dataset.data_visible and (name in existing or has_any(settings, dataset))
+    }
+    digests = {name: _digest(text) for name, text in stamps.items()}
+    changed = [
+        name for name in sorted(stamps) if seen.get(name) != digests[name] or name not in existing
+    ][: EVENTS_PER_TICK - len(found.changed)]
+    kept = {name: digest for name, digest in seen.items() if name in stamps}
+    told = {**kept, **{name: digests[name] for name in changed}}
+    return replace(
+        found,
+        cursor=replace(found.cursor, of_files=told),
+        of_files={name: stamps[name] for name in changed},
     )
 
 
@@ -185,10 +242,16 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             settings.extractors[-1], catalog
         ):
             context.log.warning("no geographic dataset is one of those that `features` includes")
+        for kind in file_kinds(settings):
+            if not any(has_some(kind, item) for item in kept_of(settings, kind, catalog).values()):
+                context.log.warning(f"no dataset that `{kind}` includes has any")
         # A dataset that is an asset of its own is there without a partition.
         own = settings.attributes.tables.keys()
         cursor = Cursor.parse(context.cursor)
         found = report(catalog, there | own, cursor, settings.rules, own=own)
+        found = with_files(
+            found, settings, catalog, existing(instance, partitions_of_source(settings))
+        )
         changed = unfiltered(found.changed, settings, lake_of(context, settings))
         requests: list[Any] = []
         portal = resource.connect(read_timeout=_SECONDS, max_wait=0)
@@ -200,10 +263,11 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
             left += [name for name in unlisted if _left(context, portal, name)]
             if left:
                 requests.append(partitions.build_delete_request(left))
-        quiet = not (requests or changed)
+        events = version_events(settings, changed) + file_events(settings, found.of_files)
+        quiet = not (requests or events)
         return dg.SensorResult(
             dynamic_partitions_requests=requests,
-            asset_events=version_events(settings, changed),
+            asset_events=events,
             cursor=str(found.cursor),
             skip_reason="the catalog says what it said before" if quiet else None,
         )
@@ -264,6 +328,16 @@ def version_events(settings: Settings, stamps: Mapping[str, str]) -> list[dg.Ass
         )
         for name, text in stamps.items()
         for own in [name in settings.attributes.tables]
+    ]
+
+
+def file_events(settings: Settings, stamps: Mapping[str, str]) -> list[dg.AssetMaterialization]:
+    """The versions of datasets of which files are kept, as events of the asset for these."""
+    return [
+        dg.AssetMaterialization(
+            settings.key(SOURCE), partition=name, tags={"dagster/data_version": text}
+        )
+        for name, text in stamps.items()
     ]
 
 

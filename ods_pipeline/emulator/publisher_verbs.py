@@ -15,6 +15,7 @@ import pyarrow as pa
 from ods_pipeline.emulator.datasets import generated
 from ods_pipeline.emulator.datasets.dataset import Dataset, Field
 from ods_pipeline.emulator.datasets.encoding import encode, values_of_other_type, with_other_type
+from ods_pipeline.emulator.datasets.file_values import recorded
 from ods_pipeline.emulator.datasets.metadata import feature_flags, new_dataset, new_uid
 from ods_pipeline.emulator.datasets.state import State
 from ods_pipeline.emulator.explore.files import KINDS, StoredFile
@@ -153,6 +154,27 @@ class PublisherVerbs:
                 others = [item for item in getattr(dataset, kind) if item["id"] not in contents]
                 dataset = _with_files(dataset, kind, (*others, *entries))
             return self._put_metadata(dataset)
+
+    def point_to(
+        self,
+        dataset_id: str,
+        contents: Mapping[str, bytes],
+        mimetype: str = "image/png",
+        field: str = "photo",
+    ) -> Dataset:
+        """Publish a dataset whose records each point to a file, and serve the files.
+
+        Args:
+            dataset_id: The dataset.
+            contents: The files' bytes by their names.
+            mimetype: Their media type.
+            field: Name of the field that points to them.
+        """
+        values = {name: recorded(name, body, mimetype) for name, body in contents.items()}
+        fields = [{"name": "title", "type": "text"}, {"name": field, "type": "file"}]
+        self.publish(dataset_id, fields, [{"title": n, field: v} for n, v in values.items()])
+        bodies = {values[name]["id"]: body for name, body in contents.items()}
+        return self.attach_all(dataset_id, bodies, mimetype=mimetype, kind="files")
 
     def detach(self, dataset_id: str, name: str, kind: str = "attachments") -> Dataset:
         """Take a file away again."""

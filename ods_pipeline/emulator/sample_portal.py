@@ -6,13 +6,19 @@ Datasets of any number or size that are computed when they are read belong to `d
 from __future__ import annotations
 
 import json
-from datetime import date, timedelta
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
+
 from ods_pipeline.emulator.admin_verbs import AdminVerbs
+from ods_pipeline.emulator.datasets.file_values import picture
 from ods_pipeline.emulator.datasets.metadata import dataset_from_document
 from ods_pipeline.emulator.datasets.state import State
+from ods_pipeline.emulator.explore.files import StoredFile
 
 HERE = Path(__file__).parent
 # An installed wheel carries the folder inside the package; a checkout has it under data.
@@ -64,7 +70,24 @@ def _publish_recorded(state: State) -> None:
         columns = len(document["fields"])
         relation = state.store.view_of_file(file, columns) if file.exists() else ""
         relation = relation or state.store.create_view("SELECT 1 WHERE false")
-        state.put(dataset_from_document(document, relation))
+        dataset = dataset_from_document(document, relation)
+        state.put(replace(dataset, files=_made_up_pictures(file, document)))
+
+
+def _made_up_pictures(records: Path, document: Mapping[str, Any]) -> dict[str, StoredFile]:
+    """A picture for each file that records point to: the photographs were not recorded."""
+    columns = [number for number, field in enumerate(document["fields"]) if field["type"] == "file"]
+    found: dict[str, StoredFile] = {}
+    if columns:
+        schema = pq.read_schema(records)
+        table = pq.read_table(records, columns=[schema.names[number] for number in columns])
+        for column in table.columns:
+            for text in filter(None, column.to_pylist()):
+                name = json.loads(text)["id"]
+                found[f"files/{name}"] = StoredFile(
+                    picture(name), datetime.fromisoformat(PUBLISHED), "image/png"
+                )
+    return found
 
 
 def _publish_private(portal: AdminVerbs) -> None:

@@ -13,10 +13,10 @@ import os
 import re
 import threading
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields, replace
-from itertools import chain, count
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,8 @@ LIST, JOURNAL, LOCK = "files.json", "files.jsonl", ".files.lock"
 _LONGEST = 200
 # Separators of any system, what Windows refuses, and what hides or reverses text.
 _UNSAFE = re.compile(r'[\x00-\x1f\x7f-\x9f<>:"/\\|?*\u2028-\u202e\u2066-\u2069\ud800-\udfff]+')
+_PART = re.compile(r"(?P<part>\.(?P<kind>\w+)~[0-9a-f]{16}\.part)(\.json)?$")
+_BYTES = ("utf-8", "surrogatepass")
 _DEVICES = re.compile(r"(?i)(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
@@ -73,6 +75,7 @@ class KeptFiles:
         self._lock = threading.Lock()
         self._entries = {entry.key: entry for entry in _read(folder)}
         self._names = {entry.name.casefold(): entry.key for entry in self._entries.values()}
+        self._numbers: dict[str, int] = {}
 
     def __iter__(self) -> Iterator[KeptFile]:
         """All entries."""
@@ -113,8 +116,13 @@ class KeptFiles:
     def _named(self, key: str, wanted: str, is_there: Callable[[str], bool]) -> str:
         """The first name like the wanted one that no other file has."""
         stem, suffix = os.path.splitext(wanted)
-        names = chain([wanted], (f"{stem}-{number}{suffix}" for number in count(2)))
-        name = next(n for n in names if not (self._is_taken(key, n) or is_there(n)))
+        # Thousands of photographs may all be `image.jpg`.
+        first = self._numbers.get(wanted.casefold(), 1)
+        names = ((n, wanted if n == 1 else f"{stem}-{n}{suffix}") for n in count(first))
+        number, name = next(
+            (n, name) for n, name in names if not (self._is_taken(key, name) or is_there(name))
+        )
+        self._numbers[wanted.casefold()] = number
         self._names[name.casefold()] = key
         return name
 
@@ -132,14 +140,26 @@ class KeptFiles:
                 os.fsync(journal.fileno())
             self._entries[entry.key] = entry
 
-    def finish(self, listed: set[str], now: str) -> list[KeptFile]:
+    def part(self, key: str) -> Path:
+        """Where a file is until it is whole: a name that no other file's part has."""
+        name = hashlib.sha256(key.encode(*_BYTES)).hexdigest()[:16]
+        return self.folder / f".{key.partition('/')[0]}~{name}.part"
+
+    def finish(self, listed: Collection[str], kinds: Collection[str], now: str) -> list[KeptFile]:
         """Write the list, and mark what the portal lists no more; its files stay.
+
+        Args:
+            listed: The keys of what it lists.
+            kinds: The kinds of files, with which keys begin, that were asked for.
+            now: The time, ISO 8601.
 
         Returns:
             The entries that were withdrawn just now.
         """
         gone = []
         for key, entry in self._entries.items():
+            if key.partition("/")[0] not in kinds:
+                continue
             if key not in listed and not entry.withdrawn:
                 self._entries[key] = replace(entry, withdrawn=now)
                 gone.append(entry)
@@ -156,7 +176,16 @@ class KeptFiles:
                     os.fsync(file.fileno())
                 replace_durably(part, target)
             journal.unlink(missing_ok=True)
+            self._sweep(listed, kinds)
         return gone
+
+    def _sweep(self, listed: Collection[str], kinds: Collection[str]) -> None:
+        """Remove the unfinished files of what is listed no more."""
+        parts = {self.part(key).name for key in listed}
+        for path in self.folder.glob(".*.part*"):
+            found = _PART.match(path.name)
+            if found and found["kind"] in kinds and found["part"] not in parts:
+                path.unlink(missing_ok=True)
 
 
 @contextmanager
@@ -180,6 +209,15 @@ def opened(folder: Path) -> Iterator[KeptFiles]:
         yield KeptFiles(folder)
     finally:
         lock.release()
+
+
+def kept(folder: Path) -> list[KeptFile]:
+    """What is listed of a folder; nothing where there is none.
+
+    Raises:
+        LakeError: The list cannot be read.
+    """
+    return list({entry.key: entry for entry in _read(folder)}.values())
 
 
 def _read(folder: Path) -> Iterator[KeptFile]:

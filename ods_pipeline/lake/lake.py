@@ -57,6 +57,16 @@ class Lake:
         """The list of holds; missing where there never was any."""
         return self.root / "held.parquet"
 
+    def files(self, kind: str, dataset_id: str = "") -> Path:
+        """The folder of files that are no partitions, such as a dataset's attachments.
+
+        Args:
+            kind: `attachments`, `files` or `catalog`.
+            dataset_id: The dataset; empty for what is the portal's.
+        """
+        folder = self.root.parents[1] / "files" / self.root.name / kind
+        return folder / file_name(dataset_id) if dataset_id else folder
+
     def partition(self, kind: str, dataset_id: str) -> Path:
         """The file of a dataset's records or features.
 

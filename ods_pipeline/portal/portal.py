@@ -27,7 +27,7 @@ from ods_pipeline.tables.schema import with_geoarrow
 if TYPE_CHECKING:
     import geopandas
 
-    from ods_pipeline.portal.files.attachments import Attachment
+    from ods_pipeline.portal.files.remote_file import RemoteFile
     from ods_pipeline.portal.gml import AxisOrder
     from ods_pipeline.portal.wfs import Method, Version, Wfs
 
@@ -102,7 +102,7 @@ class Portal(Queries):
         """The catalog, one row per dataset; columns as in `portal.catalog.SCHEMA`."""
         return catalog.as_table(self.datasets(where))
 
-    def attachments(self, dataset_id: str) -> list[Attachment]:
+    def attachments(self, dataset_id: str) -> list[RemoteFile]:
         """The documents beside a dataset's records, alternative exports among them.
 
         Raises:
@@ -112,6 +112,18 @@ class Portal(Queries):
         from ods_pipeline.portal.files.attachments import attachments
 
         return attachments(self.client, dataset_id)
+
+    def record_files(self, dataset_id: str) -> list[RemoteFile]:
+        """The files that a dataset's records point to, by fields of type `file`; each once.
+
+        Raises:
+            DatasetNotFound: The portal has no dataset of this identifier.
+            Unproven: Not all of its records came.
+            PortalError: The portal does not answer.
+        """
+        from ods_pipeline.portal.files.record_files import record_files
+
+        return record_files(self.client, self.dataset(dataset_id))
 
     def formats(self, dataset_id: str = "") -> list[str]:
         """The formats that the portal exports a dataset in, or its catalog without an identifier.

@@ -14,9 +14,10 @@ from glob import escape
 from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import Field, field_validator
 
 from ods_pipeline.portal.query import LANGUAGES
+from ods_pipeline.sync.file_choices import CatalogExportChoice, Configured, FileChoice, named
 from ods_pipeline.sync.options import Options
 from ods_pipeline.sync.rules import (
     DEFAULT,
@@ -40,23 +41,10 @@ from ods_pipeline.warehouse.protocol import Contract
 _PERCENT: dict[str, Any] = {"minimum": 0, "maximum": 100}
 
 
-class Configured(BaseModel):
-    """A block of a configuration; a key that it does not know is an error."""
-
-    # Errors must not repeat what may be a secret in the wrong place.
-    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
-
-
 def name_problem(name: str) -> str:
     """Why a portal cannot have a name; empty if it can."""
     plain = name.isascii() and name.replace("_", "a").isalnum()
     return "" if plain else f"the name {name!r} has other characters than letters, digits, _"
-
-
-def _named(names: list[str]) -> list[str]:
-    if not all(name.strip() for name in names):
-        raise ValueError("an empty text names nothing")
-    return names
 
 
 def _percentage(value: float | None) -> float | None:
@@ -80,7 +68,7 @@ class DatasetChoice(Configured):
         "it is kept.",
     )
 
-    _all_are_names = field_validator("include", "exclude")(_named)
+    _all_are_names = field_validator("include", "exclude")(named)
 
     @field_validator("include")
     @classmethod
@@ -148,7 +136,7 @@ class TableChoice(Configured):
     )
 
     _drift_is_possible = field_validator("drift")(_percentage)
-    _fields_are_named = field_validator("select")(_named)
+    _fields_are_named = field_validator("select")(named)
 
     @field_validator("where")
     @classmethod
@@ -272,6 +260,19 @@ class PortalConfiguration(_Places):
     features: LayerChoice = Field(
         default=LayerChoice(), description="Which geographic datasets to read through WFS as well."
     )
+    attachments: FileChoice = Field(
+        default=FileChoice(),
+        description="Of which datasets Dagster keeps attachments and alternative exports as files; "
+        "`ods-pipeline attachments` takes types and size from here.",
+    )
+    files: FileChoice = Field(
+        default=FileChoice(),
+        description="The same for the files that records point to, such as photographs.",
+    )
+    catalog_export: CatalogExportChoice = Field(
+        default=CatalogExportChoice(),
+        description="Which exports of the catalog Dagster keeps as files.",
+    )
     format: Literal["parquet", "csv"] = Field(
         default="parquet", description="Export to read first."
     )
@@ -290,7 +291,7 @@ class PortalConfiguration(_Places):
     @field_validator("tables")
     @classmethod
     def _tables_are_named(cls, tables: Mapping[str, TableChoice]) -> Mapping[str, TableChoice]:
-        for name in _named([*tables]):
+        for name in named([*tables]):
             if is_pattern(name):
                 raise ValueError(f"{name!r} is a pattern, and decisions are for single datasets")
         return tables

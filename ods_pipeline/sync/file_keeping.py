@@ -8,15 +8,18 @@ from __future__ import annotations
 import contextlib
 import fnmatch
 import json
+import mimetypes
 import os
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from ods_pipeline.errors import (
+    LakeError,
     OdsPipelineError,
     PortalFailure,
     PortalUnreachable,
@@ -26,11 +29,17 @@ from ods_pipeline.errors import (
 from ods_pipeline.lake.files import replace_durably
 from ods_pipeline.lake.kept_files import KeptFile, KeptFiles, digest, opened
 from ods_pipeline.lake.lake import disk_errors
-from ods_pipeline.portal.files.attachments import Attachment
 from ods_pipeline.portal.files.download import NONE, Download, Validators, download
+from ods_pipeline.portal.files.remote_file import Kind, RemoteFile
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.redaction import redacted
 
 _AT_ONCE, _ATTEMPTS = 4, 3
+# Python's own table: that of the system differs from machine to machine.
+_TYPES = mimetypes.MimeTypes()
+#: The kinds of what `Portal.attachments` lists, and of what records point to.
+DOCUMENTS: tuple[Kind, ...] = ("attachment", "alternative_export")
+OF_RECORDS: tuple[Kind, ...] = ("file",)
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,8 @@ class FileOutcome:
             `failed`, or `deferred` (the quota is spent).
         reason: Why, where that is not plain.
         size: Bytes of the file.
+        until: When a spent quota is full again, where the portal says so.
+        of_dataset: Whether that quota is the dataset's alone, so that others may still be read.
     """
 
     key: str
@@ -67,23 +78,35 @@ class FileOutcome:
     ]
     reason: str = ""
     size: int = 0
+    until: datetime | None = None
+    of_dataset: bool = False
+
+    @classmethod
+    def deferred(cls, key: str, name: str, error: QuotaExhausted) -> FileOutcome:
+        """One that waits for the quota."""
+        return cls(
+            key, name, "deferred", str(error), until=error.reset, of_dataset=error.of_dataset
+        )
 
 
 def keep_files(
     portal: Portal,
-    wanted: Sequence[Attachment],
+    wanted: Iterable[RemoteFile],
     folder: Path,
     limits: FileLimits = FileLimits(),
     on_bytes: Callable[[int], object] = lambda size: None,
+    *,
+    kinds: Collection[Kind] = DOCUMENTS,
 ) -> Iterator[FileOutcome]:
     """Bring a folder up to date with the files that a portal lists.
 
     Args:
         portal: The portal.
-        wanted: The files.
+        wanted: The files; one that is listed twice is fetched once.
         folder: Where they are; made if it does not exist.
         limits: Which of them.
         on_bytes: Called with the size of each piece that arrives.
+        kinds: The kinds of which these are all: others in the folder are not withdrawn.
 
     Yields:
         What came of each, as they end.
@@ -92,80 +115,105 @@ def keep_files(
         ConfigurationError: Another process writes to the folder.
         LakeError: The disk refuses it.
     """
-    if not wanted and not folder.exists():
+    items: dict[str, RemoteFile] = {}
+    for item in wanted:
+        items.setdefault(item.key, item)
+    if not items and not folder.exists():
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")
     with opened(folder) as files, ThreadPoolExecutor(_AT_ONCE, "files") as pool:
-        # Names are given in one order, whichever comes first.
-        places = [(item, files.path(key_of(item), _name(item))) for item in wanted]
-        work = {
-            pool.submit(_kept, portal, files, item, path, limits, on_bytes): item
+        # Portals promise no order, and names shall not depend on one: a run may have been killed.
+        places = [(items[key], files.path(key, _name(items[key]))) for key in sorted(items)]
+        begun = (
+            partial(pool.submit, _kept, portal, files, item, path, limits, on_bytes)
             for item, path in places
-        }
+        )
         try:
-            for done in as_completed(work):
-                yield done.result()
+            yield from _ended(begun)
         except BaseException:  # Ctrl-C as well: what has not begun shall not begin.
             pool.shutdown(cancel_futures=True)
             raise
-        for entry in files.finish({key_of(item) for item in wanted}, now):
+        for entry in files.finish(items, kinds, now):
             text = "the portal lists it no more; the file stays"
             yield FileOutcome(entry.key, entry.name, "withdrawn", text, entry.size)
 
 
-def key_of(item: Attachment) -> str:
-    """What a file is on the portal."""
-    return f"{item.kind}/{item.id}"
+def _ended(begun: Iterable[Callable[[], Future[FileOutcome]]]) -> Iterator[FileOutcome]:
+    """What came of each, as they end; few are begun at a time, whose results wait nowhere."""
+    waiting: set[Future[FileOutcome]] = set()
+    for begin in begun:
+        waiting.add(begin())
+        if len(waiting) >= 2 * _AT_ONCE:
+            done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
+            yield from (future.result() for future in done)
+    yield from (future.result() for future in as_completed(waiting))
 
 
-def _name(item: Attachment) -> str:
+def _name(item: RemoteFile) -> str:
     """What a file is called: its title where that looks like a file's name, else its identifier."""
     title = item.title.strip()
     return title if os.path.splitext(title)[1] else item.id or title
 
 
+def _extension(media_type: str) -> str:
+    """What the names of files of a media type end with; empty where that says nothing."""
+    vague = media_type == "application/octet-stream"
+    return "" if vague else _TYPES.guess_extension(media_type) or ""
+
+
 def _kept(
     portal: Portal,
     files: KeptFiles,
-    item: Attachment,
+    item: RemoteFile,
     path: Path,
     limits: FileLimits,
     on_bytes: Callable[[int], object],
 ) -> FileOutcome:
-    key = key_of(item)
     if item.mime_type and not fnmatch.fnmatch(item.mime_type, limits.media_type):
-        return FileOutcome(key, "", "left out", f"it is {item.mime_type}")
-    entry = files.get(key)
+        return FileOutcome(item.key, "", "left out", f"it is {item.mime_type}")
+    entry = files.get(item.key)
+    name, size = (entry.name, entry.size) if entry else ("", 0)
+    if not item.url:
+        return FileOutcome(item.key, name, "failed", "the portal says of it no place where it is")
     known = Validators(entry.etag, entry.modified) if entry else NONE
-    part = path.with_name(f".{path.name[:150]}.part")
+    part = files.part(item.key)
     for attempt in range(1, _ATTEMPTS + 1):
         start, of = _there(part)
         try:
             with download(
-                portal.client, item.url, known=known, start=start, of=of, most=limits.largest
+                portal.client,
+                item.url,
+                known=known,
+                start=start,
+                of=of,
+                most=limits.largest,
+                media_type=item.mime_type,
             ) as sent:
                 if sent.state == "unchanged" and entry:
-                    return FileOutcome(key, entry.name, "unchanged", size=entry.size)
+                    return FileOutcome(item.key, name, "unchanged", size=size)
                 media_type = item.mime_type or sent.media_type
                 if not fnmatch.fnmatch(media_type, limits.media_type):
-                    return FileOutcome(key, "", "left out", f"it is {media_type}")
+                    return FileOutcome(item.key, "", "left out", f"it is {media_type}")
                 if sent.state == "rest" and sent.validators.etag not in {"", of.etag}:
                     raise Unproven("the file changed while the rest of it was asked for")
                 with disk_errors(path):
                     _take(sent, part, on_bytes)
             return _published(files, item, entry, path, part, sent.validators, media_type)
         except QuotaExhausted as error:
-            return FileOutcome(key, entry.name if entry else "", "deferred", str(error))
+            return FileOutcome.deferred(item.key, name, error)
         except (PortalFailure, PortalUnreachable, Unproven) as error:
             problem: OdsPipelineError = error
             if isinstance(error, Unproven):
                 _forget(part)
+        except LakeError:
+            _forget(part)
+            raise  # A full disk is full for all of them.
         except OdsPipelineError as error:
             _forget(part)
-            return FileOutcome(key, entry.name if entry else "", "failed", str(error))
+            return FileOutcome(item.key, name, "failed", str(error))
         if attempt == _ATTEMPTS or getattr(problem, "repeated", False):
             break
-    return FileOutcome(key, entry.name if entry else "", "failed", str(problem))
+    return FileOutcome(item.key, name, "failed", str(problem))
 
 
 def _forget(part: Path) -> None:
@@ -206,25 +254,27 @@ def _take(sent: Download, part: Path, on_bytes: Callable[[int], object]) -> None
 
 def _published(
     files: KeptFiles,
-    item: Attachment,
+    item: RemoteFile,
     entry: KeptFile | None,
     path: Path,
     part: Path,
     validators: Validators,
     media_type: str,
 ) -> FileOutcome:
+    if entry is None and not path.suffix:
+        path = files.path(item.key, f"{path.name}{_extension(media_type)}")
     with disk_errors(path):
         size, sha256 = part.stat().st_size, digest(part)
         same = entry is not None and entry.sha256 == sha256
-        target = files.free(key_of(item), path, sha256)
+        target = files.free(item.key, path, sha256)
         replace_durably(part, target)
         _note(part).unlink(missing_ok=True)
     made = KeptFile(
-        key_of(item),
+        item.key,
         target.name,
         item.title,
         media_type,
-        item.url,
+        redacted(item.url),
         size,
         sha256,
         validators.etag,

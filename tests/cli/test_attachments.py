@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
+from ods_pipeline.emulator.datasets.file_values import picture
 from tests import person
 from tests.desk import FIELDS, rows
 
@@ -71,3 +72,43 @@ def test_a_spent_quota_puts_the_rest_off(portal: Emulator, tmp_path: Path) -> No
     status, told, _ = typed(tmp_path, portal, "plans")
     assert status == 3
     assert "deferred" in told
+
+
+def test_the_files_that_records_point_to_come_beside_the_documents(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    portal.point_to("plans", {"a.png": picture("a"), "b.png": picture("b")})
+    listed = typed(tmp_path, portal, "plans", "--files", "--list")[1]
+    assert "4 files" in listed
+    status, told, _ = typed(tmp_path, portal, "plans", "--files")
+    assert (status, "plans: 4 fetched" in told) == (0, True)
+    assert (tmp_path / "plans" / "a.png").read_bytes() == picture("a")
+    assert "plans: 2 unchanged\n" in typed(tmp_path, portal, "plans")[1]
+    portal.fail("/files/", Fault.status(404), None)
+    status, told, _ = typed(tmp_path, portal, "plans", "--files", "--json")
+    assert status == 1
+    actions = {item["key"]: item["action"] for item in json.loads(told)["files"]}
+    assert sorted(actions.values()) == ["failed", "failed", "unchanged", "unchanged"]
+    portal.faults.clear()
+    portal.fail("/files/", Fault.quota("2099-01-01T00:00:00Z"), None)
+    status, told, _ = typed(tmp_path, portal, "plans", "--files", "--json")
+    assert (status, '"until": "2099-01-01T00:00:00+00:00"' in told) == (3, True)
+
+
+def test_types_and_sizes_that_are_configured_hold_until_others_are_typed(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    portal.point_to("plans", {"a.png": picture("a")})
+    (tmp_path / "ods-pipeline.toml").write_text(
+        f"[portals.p]\nportal = '{portal.url}'\n"
+        "attachments = { media_type = 'text/*' }\nfiles = { largest_mb = 0.00001 }\n"
+    )
+    words = ["attachments", "plans", "--files", "--json"]
+
+    def kept(*more: str) -> dict[str, str]:
+        told = person.typed(tmp_path, *words, *more).stdout
+        return {item["key"]: item["action"] for item in json.loads(told)["files"]}
+
+    assert sorted(kept().values()) == ["failed", "fetched", "left out"]
+    found = kept("--type", "*", "--max-size", "1")
+    assert sorted(found.values()) == ["fetched", "fetched", "unchanged"]

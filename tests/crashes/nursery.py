@@ -142,6 +142,8 @@ def _serve() -> None:
 def _import_all() -> None:
     import ods_pipeline.cli.report
     import ods_pipeline.lake.verify
+    import ods_pipeline.portal.files.record_files
+    import ods_pipeline.sync.file_keeping
     import ods_pipeline.sync.run
     import ods_pipeline.warehouse.duckdb  # noqa: F401
 

@@ -7,6 +7,7 @@ import pytest
 import requests
 
 from ods_pipeline.emulator import Emulator
+from ods_pipeline.emulator.datasets.file_values import picture
 from tests.emulator.asking import EMPTY, EVERY_TYPE, FULL, ask, count, get, metas
 
 STAMPS = ("modified", "data_processed", "metadata_processed")
@@ -213,3 +214,19 @@ def test_two_portals_of_one_process_share_no_rows() -> None:
         assert (count(one, "same"), count(other, "same")) == (1, 2)
         other.close()
         assert count(one, "same") == 1
+
+
+def test_records_point_to_files_as_they_were_recorded_to_and_these_are_served() -> None:
+    recorded_keys = {
+        "exif_orientation", "thumbnail", "filename", "width", "format", "etag", "mimetype", "id",
+        "last_synchronized", "color_summary", "height",
+    }  # fmt: skip
+    with Emulator(sample=False) as portal:
+        portal.point_to("art", {"a.png": picture("a"), "b.png": picture("b")})
+        first, _ = ask(portal, "art", "exports/json").json()
+        assert first["photo"].keys() == recorded_keys
+        assert ask(portal, "art", f"files/{first['photo']['id']}").content == picture("a")
+        portal.point_to("art", {"a.png": picture("other")})
+        (again,) = ask(portal, "art", "exports/json").json()
+        assert again["photo"]["id"] == first["photo"]["id"]
+        assert ask(portal, "art", f"files/{first['photo']['id']}").content == picture("other")

@@ -16,7 +16,7 @@ from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.emulator.quirks import FileQuirks, Quirks
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.lake.kept_files import opened, safe_name
-from ods_pipeline.portal.files.attachments import Attachment
+from ods_pipeline.portal.files.remote_file import RemoteFile
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.file_keeping import FileLimits, FileOutcome, keep_files
 from tests.desk import FIELDS, rows
@@ -225,7 +225,7 @@ def test_files_of_another_host_are_asked_for_without_credentials(tmp_path: Path)
         emulator.attach("plans", "moved", b"", "moved.txt")
         found = [
             *portal.attachments("plans"),
-            Attachment("far", "far.txt", "text/plain", f"{elsewhere.url}/far.txt"),
+            RemoteFile("far", "far.txt", "text/plain", f"{elsewhere.url}/far.txt"),
         ]
         emulator.requests.clear()
         outcomes = list(keep_files(portal, found, tmp_path / "kept"))

@@ -1,4 +1,4 @@
-"""Documents and files beside a dataset's records: attachments and alternative exports.
+"""Files beside a dataset's records: attachments, alternative exports, and what records point to.
 
 Records and their exports belong to `exports`.
 """

@@ -7,36 +7,15 @@ form of the same; both are read. Downloading them does not belong here.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from ods_pipeline.errors import DatasetNotFound, NoEndpoint, NotAPortal
+from ods_pipeline.portal.files.remote_file import RemoteFile
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 
 
-@dataclass(frozen=True)
-class Attachment:
-    """A document beside a dataset's records.
-
-    Attributes:
-        id: Its identifier on the portal.
-        title: Its title, as a rule the name of the file; empty if the portal has none.
-        mime_type: Its media type by the portal; empty if it does not say.
-        url: Where it is.
-        kind: `attachment`, or `alternative_export` for one that the publisher calls an export.
-        description: What the publisher says of it; empty as a rule.
-    """
-
-    id: str
-    title: str
-    mime_type: str
-    url: str
-    kind: Literal["attachment", "alternative_export"] = "attachment"
-    description: str = ""
-
-
-def attachments(client: Client, dataset_id: str) -> list[Attachment]:
+def attachments(client: Client, dataset_id: str) -> list[RemoteFile]:
     """The attachments of a dataset and its alternative exports.
 
     Two requests: the dataset's page, which has both, and the endpoint of attachments, whose
@@ -75,14 +54,14 @@ def _of_page(
     path: str,
     entries: Iterable[Mapping[str, Any]],
     kind: Literal["attachment", "alternative_export"],
-) -> Iterable[Attachment]:
+) -> Iterable[RemoteFile]:
     tail = "attachments" if kind == "attachment" else "alternative_exports"
     for entry in entries:
         url = str(entry.get("url") or "")
         if not url.startswith(("https://", "http://")):
             # `odsfile://…` is how older portals name files to themselves.
             url = client.url(f"{path}/{tail}/{entry['id']}").partition("?")[0]
-        yield Attachment(
+        yield RemoteFile(
             str(entry["id"]),
             str(entry.get("title") or ""),
             str(entry.get("mimetype") or entry.get("mime-type") or ""),
@@ -92,7 +71,7 @@ def _of_page(
         )
 
 
-def _of_endpoint(client: Client, dataset_id: str) -> Iterable[Attachment]:
+def _of_endpoint(client: Client, dataset_id: str) -> Iterable[RemoteFile]:
     """The attachments by their own endpoint; none where a portal has no such endpoint."""
     try:
         body = client.json(dataset_path(dataset_id, "/attachments"))
@@ -100,7 +79,7 @@ def _of_endpoint(client: Client, dataset_id: str) -> Iterable[Attachment]:
         return
     for entry in body["attachments"]:
         url, metas = str(entry["href"]), entry.get("metas") or {}
-        yield Attachment(
+        yield RemoteFile(
             str(metas.get("id") or url.rstrip("/").rpartition("/")[2]),
             str(metas.get("title") or ""),
             str(metas.get("mime-type") or ""),

@@ -7,12 +7,14 @@ file is kept does not belong here.
 from __future__ import annotations
 
 import contextlib
+import functools
+import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
-from ods_pipeline.errors import ConfigurationError, NotAPortal, TooLarge, Unproven
+from ods_pipeline.errors import ConfigurationError, NotAPortal, TooLarge, Unproven, shown
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import host_of
 from ods_pipeline.portal.http.client import Client
@@ -20,6 +22,9 @@ from ods_pipeline.portal.http.sender import LeadsElsewhere
 
 _WHOLE, _PART, _UNCHANGED, _PAST_THE_END = 200, 206, 304, 416
 _MOST_HOSTS = 3
+# What is no text of any kind, so that a web page in its place is told by its first bytes.
+_NO_TEXT = re.compile(r"image/(?!svg)|audio/|video/|font/|application/(pdf|zip|vnd\.|msword|gzip)")
+_PAGE = re.compile(rb"\s*(<!doctype html|<html[\s>])", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,7 @@ def download(
     start: int = 0,
     of: Validators = NONE,
     most: int,
+    media_type: str = "",
 ) -> Iterator[Download]:
     """Ask for a file, or for the rest of one.
 
@@ -86,9 +92,11 @@ def download(
         start: Bytes of it that are there; the rest alone is asked for, where that is safe.
         of: The version that these bytes are of.
         most: Bytes that it may have.
+        media_type: What the portal's metadata say that it is; empty where they do not.
 
     Yields:
-        The reply. Its body raises `Unproven` where it ends before its length.
+        The reply. Its body raises `Unproven` where it ends before its length, and `WebPage` where
+        it is a web page in place of an image and the like.
 
     Raises:
         TooLarge: The server says that it has more bytes, or sends more.
@@ -109,15 +117,28 @@ def download(
                 url = elsewhere.target.open()
         else:
             raise NotAPortal(f"{host_of(url)} passes requests on and on", portal=client.slug)
-        yield reply.download(body, start, most)
+        sent = reply.download(body, start, most)
+        if sent.state == "whole" and _NO_TEXT.match((media_type or sent.media_type).lower()):
+            where = {"portal": client.slug, "url": url}
+            sent = replace(sent, chunks=_no_page(sent.chunks, where))
+        yield sent
 
 
 def _stranger(url: str) -> Client:
     """A client without credentials for a host that a portal names."""
-    scheme = urlsplit(url).scheme
+    try:
+        scheme = urlsplit(url).scheme
+    except ValueError:
+        raise ConfigurationError(f"{shown(url)} is no address") from None
     if scheme not in {"http", "https"}:
         raise ConfigurationError(f"{scheme or 'it'} is no way to a file: http and https are")
-    return Client(host_of(url))
+    return _client_of(host_of(url))
+
+
+@functools.lru_cache(maxsize=32)
+def _client_of(host: str) -> Client:
+    """One conversation with a host: a thousand photographs may lie there."""
+    return Client(host)
 
 
 class _Reply:
@@ -182,3 +203,11 @@ def _whole(body: Iterator[bytes], already: int, length: int | None, most: int) -
         yield chunk
     if length is not None and came != length:
         raise Unproven(f"{came:,} of its {length:,} bytes came: it was cut off")
+
+
+def _no_page(chunks: Iterator[bytes], where: dict[str, str]) -> Iterator[bytes]:
+    """The same pieces, unless a web page begins with the first: some come as `image/jpeg`."""
+    for number, chunk in enumerate(chunks):
+        if number == 0 and _PAGE.match(chunk):
+            raise replies.page(**where)
+        yield chunk
