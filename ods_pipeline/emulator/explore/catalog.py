@@ -57,7 +57,9 @@ class Catalog:
             version = self.state.version
             if self._table is None or self._table[0] != version:
                 datasets = self.state.datasets()
-                self._table = (version, catalog_table(self.state.store, datasets))
+                identifier = "datasetid" if self.state.quirks.dialect else "dataset_id"
+                table = catalog_table(self.state.store, datasets, identifier)
+                self._table = (version, table)
             return self._table[1]
 
     def _compiled(self, request: Request) -> tuple[CatalogTable, Query]:
