@@ -116,6 +116,14 @@ def test_a_dataset_too_large_for_a_shapefile_offers_none() -> None:
         assert ("kml" in found, "shp" in found) == (True, False)
 
 
+def test_what_is_written_whole_is_bounded_and_what_streams_is_not() -> None:
+    with Emulator(sample=False) as portal:
+        portal.make_big("many", rows=200_001)
+        assert ask(portal, "many", "exports/xlsx").status_code == 400
+        assert ask(portal, "many", "exports/xlsx", limit=2).status_code == 200
+        assert ask(portal, "many", "exports/csv").text.count("\n") == 200_002
+
+
 @pytest.mark.parametrize("name", ["fgb", "kml", "shp"])
 def test_gdal_reads_values_and_places(portal: Emulator, tmp_path: Path, name: str) -> None:
     path = tmp_path / f"export.{'zip' if name == 'shp' else name}"

@@ -116,6 +116,11 @@ def test_its_records_groups_and_facets_are_tables(emulator: Emulator) -> None:
         portal.dataset("nowhere")
 
 
+def test_its_features_are_proven_by_its_records(emulator: Emulator) -> None:
+    layer = Portal(emulator.url).features("towns")
+    assert (len(layer), layer.attrs["proof"]) == (20, "20 features = hits 20 = live count 20")
+
+
 @pytest.mark.parametrize("format", ["csv", "json", "geojson", "shp"])
 def test_its_exports_are_counted_files_from_the_first_request_on(
     emulator: Emulator, tmp_path: Path, format: str

@@ -115,7 +115,7 @@ class Catalog:
         chosen = replace(query, columns=(table.position,))
         rows = json_rows(self.state.store, chosen, "UTC")
         datasets = [table.datasets[row["\0position"]] for row in rows]
-        return catalog_exports.reply(request, self.state, datasets, name)
+        return catalog_exports.reply(request, datasets, name)
 
     @staticmethod
     def _formats() -> list[str]:

@@ -14,7 +14,6 @@ from typing import Any
 from xml.etree.ElementTree import Element, SubElement, tostring
 
 from ods_pipeline.emulator.datasets.dataset import Dataset
-from ods_pipeline.emulator.datasets.state import State
 from ods_pipeline.emulator.explore import catalog_rdf
 from ods_pipeline.emulator.explore.catalog_table import metadata_names
 from ods_pipeline.emulator.explore.exports import XLSX, is_there, workbook
@@ -26,7 +25,7 @@ RDF_XML = "application/rdf+xml; charset=utf-8"
 PROFILES = ("ch", "de", "se", "sp", "it", "vl", "benap")
 PROJECT_OPEN_DATA = "https://project-open-data.cio.gov/v1.1/schema"
 
-_Writer = Callable[[Request, State, Sequence[Dataset]], Iterable[Piece]]
+_Writer = Callable[[Request, Sequence[Dataset]], Iterable[Piece]]
 
 
 @dataclass(frozen=True)
@@ -44,16 +43,16 @@ def formats() -> list[str]:
     return [name for name, format in FORMATS.items() if is_there(format.library)]
 
 
-def reply(request: Request, state: State, datasets: Sequence[Dataset], name: str) -> Reply:
+def reply(request: Request, datasets: Sequence[Dataset], name: str) -> Reply:
     """The export of some datasets, in one of `formats`."""
     format = FORMATS[name]
-    body = format.write(request, state, datasets)
+    body = format.write(request, datasets)
     return file_reply(
         f"datasets.{format.extension}", format.content_type, body, compressible=name != "xlsx"
     )
 
 
-def _csv(request: Request, _: State, datasets: Sequence[Dataset]) -> Iterator[bytes]:
+def _csv(request: Request, datasets: Sequence[Dataset]) -> Iterator[bytes]:
     """Metadata under dotted names, ``datasetid`` last."""
     dialect = CsvOptions.of(request)
     names = metadata_names(datasets)
@@ -67,7 +66,7 @@ def _csv(request: Request, _: State, datasets: Sequence[Dataset]) -> Iterator[by
     return lines()
 
 
-def _xlsx(_: Request, __: State, datasets: Sequence[Dataset]) -> list[bytes]:
+def _xlsx(_: Request, datasets: Sequence[Dataset]) -> list[bytes]:
     """The columns of the CSV. UNCERTAIN: never recorded."""
     names = metadata_names(datasets)
     lines = (_line(dataset, names, ",") for dataset in datasets)
@@ -89,7 +88,7 @@ def _cell(value: Any, separator: str) -> str:
     return str(value)
 
 
-def _rss(request: Request, _: State, datasets: Sequence[Dataset]) -> list[bytes]:
+def _rss(request: Request, datasets: Sequence[Dataset]) -> list[bytes]:
     """RSS 2.0. UNCERTAIN: never recorded."""
     feed = Element("rss", version="2.0")
     channel = SubElement(feed, "channel")
@@ -116,7 +115,7 @@ def _texts(parent: Element, **texts: str) -> None:
         SubElement(parent, name).text = text
 
 
-def _data_json(request: Request, state: State, datasets: Sequence[Dataset]) -> list[bytes]:
+def _data_json(request: Request, datasets: Sequence[Dataset]) -> list[bytes]:
     """The catalog as Project Open Data has it. UNCERTAIN: never recorded."""
     document = {
         "@context": f"{PROJECT_OPEN_DATA}/catalog.jsonld",
@@ -124,12 +123,12 @@ def _data_json(request: Request, state: State, datasets: Sequence[Dataset]) -> l
         "@type": "dcat:Catalog",
         "conformsTo": PROJECT_OPEN_DATA,
         "describedBy": f"{PROJECT_OPEN_DATA}/catalog.json",
-        "dataset": [_open_data(request, state, dataset) for dataset in datasets],
+        "dataset": [_open_data(request, dataset) for dataset in datasets],
     }
     return [json.dumps(document).encode()]
 
 
-def _open_data(request: Request, state: State, dataset: Dataset) -> dict[str, Any]:
+def _open_data(request: Request, dataset: Dataset) -> dict[str, Any]:
     default = dataset.metas["default"]
     page = catalog_rdf.page_of(request, dataset)
     found = {
@@ -151,7 +150,7 @@ def _open_data(request: Request, state: State, dataset: Dataset) -> dict[str, An
                 "mediaType": kind,
                 "format": name,
             }
-            for name, kind, address in catalog_rdf.distributions(request, state, dataset)
+            for name, kind, address in catalog_rdf.distributions(request, dataset)
         ],
     }
     return {key: value for key, value in found.items() if value is not None}

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import quote, quote_plus
 
 from ods_pipeline.emulator.datasets.dataset import Dataset
-from ods_pipeline.emulator.datasets.state import State
 from ods_pipeline.emulator.explore.exports import FORMATS, formats_of
 from ods_pipeline.emulator.http.request import Request
 
@@ -27,15 +26,13 @@ def page_of(request: Request, dataset: Dataset) -> str:
     return f"{request.base}/explore/dataset/{quote(dataset.dataset_id, safe='')}/"
 
 
-def distributions(
-    request: Request, state: State, dataset: Dataset
-) -> Iterator[tuple[str, str, str]]:
+def distributions(request: Request, dataset: Dataset) -> Iterator[tuple[str, str, str]]:
     """The exports of a dataset that the request wants told: format, media type, address."""
     chosen = (request.one("include_exports") or "").split(",")
     labels = request.flag("use_labels_in_exports", True)
     if not (dataset.has_records and dataset.data_visible):
         return
-    for name in formats_of(dataset, state):
+    for name in formats_of(dataset):
         if chosen == [""] or name in chosen:
             home = f"{request.root}/catalog/datasets/{quote(dataset.dataset_id, safe='')}"
             end = "?use_labels=true" if labels and name in LABELLED else ""
@@ -43,17 +40,17 @@ def distributions(
             yield name, kind, f"{home}/exports/{name}{end}"
 
 
-def dcat(request: Request, state: State, datasets: Sequence[Dataset]) -> list[bytes]:
+def dcat(request: Request, datasets: Sequence[Dataset]) -> list[bytes]:
     """DCAT as RDF/XML."""
-    return [_dcat(request, state, datasets).serialize(format="xml", encoding="utf-8")]
+    return [_dcat(request, datasets).serialize(format="xml", encoding="utf-8")]
 
 
-def turtle(request: Request, state: State, datasets: Sequence[Dataset]) -> list[bytes]:
+def turtle(request: Request, datasets: Sequence[Dataset]) -> list[bytes]:
     """DCAT as Turtle."""
-    return [_dcat(request, state, datasets).serialize(format="turtle", encoding="utf-8")]
+    return [_dcat(request, datasets).serialize(format="turtle", encoding="utf-8")]
 
 
-def _dcat(request: Request, state: State, datasets: Sequence[Dataset]) -> Graph:
+def _dcat(request: Request, datasets: Sequence[Dataset]) -> Graph:
     from rdflib import Graph, Literal, URIRef
     from rdflib.namespace import DCAT, DCTERMS, FOAF, RDF
 
@@ -66,7 +63,7 @@ def _dcat(request: Request, state: State, datasets: Sequence[Dataset]) -> Graph:
         node = URIRef(page_of(request, dataset))
         graph.add((catalog, DCAT.dataset, node))
         _describe(graph, node, request, dataset)
-        for name, kind, address in distributions(request, state, dataset):
+        for name, kind, address in distributions(request, dataset):
             place = URIRef(address)
             graph.add((node, DCAT.distribution, place))
             graph.add((place, RDF.type, DCAT.Distribution))
@@ -110,7 +107,7 @@ def _describe(graph: Graph, node: URIRef, request: Request, dataset: Dataset) ->
         graph.add((node, DCTERMS.modified, moment))
 
 
-def dublin_core(request: Request, _: State, datasets: Sequence[Dataset]) -> list[bytes]:
+def dublin_core(request: Request, datasets: Sequence[Dataset]) -> list[bytes]:
     """The elements of Dublin Core as RDF/XML. UNCERTAIN: never recorded."""
     from rdflib import Graph, Literal, URIRef
     from rdflib.namespace import DC

@@ -111,7 +111,8 @@ def _in_export(request: Request) -> Request:
     """The request as v2.1 has it.
 
     Groups were no parameter then, and CSV began without a mark. UNCERTAIN: the OpenAPI of 2022
-    names no other parameter of CSV, that of v2.1 says that v2.0 has them.
+    names no other parameter of CSV, that of v2.1 says that v2.0 has them. That datetimes were
+    numbers in GeoJSON is documented, and left out: no number was recorded.
     """
     pairs = [(k, v) for k, v in request.pairs if k != "group_by"]
     if not request.one("with_bom"):

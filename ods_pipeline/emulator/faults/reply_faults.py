@@ -223,7 +223,10 @@ def _without_count(reply: Reply) -> Iterator[Piece]:
 
 def _with_older_dates(fault: Fault, reply: Reply) -> Iterator[Piece]:
     found = json.loads(b"".join(reply.body))
-    listed = found.get("results") or found["datasets"] if isinstance(found, dict) else found
+    if isinstance(found, dict):
+        listed = found["results"] if "results" in found else found["datasets"]
+    else:
+        listed = found
     for dataset in listed:
         default = dataset.get("dataset", dataset)["metas"]["default"]
         if default["data_processed"]:

@@ -223,10 +223,9 @@ class Client:
         try:
             return ask()
         except NoEndpoint:
-            if self._proven:
-                raise
             with self._looking:
-                if not self.looked_for_older:
+                unsettled = self.api is asked and not (self._proven or self.looked_for_older)
+                if unsettled:
                     self.api = self._spoken(path)
                     self.looked_for_older = True
             if self.api is asked:

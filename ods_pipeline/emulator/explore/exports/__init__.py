@@ -77,17 +77,17 @@ FORMATS = {
 }
 
 
-def formats_of(dataset: Dataset, state: State) -> list[str]:
+def formats_of(dataset: Dataset) -> list[str]:
     """The formats of a dataset: some need a geometry, a shapefile few records as well."""
     geographic = any(field.type in rows.GEO for field in dataset.fields)
-    found = [
+    large = (dataset.metas["default"].get("records_count") or 0) > SHAPEFILE
+    return [
         name
         for name, format in FORMATS.items()
-        if (geographic or not format.places) and is_there(format.library)
+        if (geographic or not format.places)
+        and is_there(format.library)
+        and not (large and name == "shp")
     ]
-    if "shp" in found and state.store.count(dataset.relation) > SHAPEFILE:
-        found.remove("shp")
-    return found
 
 
 @cache
@@ -96,19 +96,17 @@ def is_there(library: str) -> bool:
     return not library or find_spec(library) is not None
 
 
-def links(request: Request, state: State, dataset: Dataset) -> Reply:
+def links(request: Request, _: State, dataset: Dataset) -> Reply:
     """GET …/exports."""
     home = f"{request.root}/catalog/datasets/{dataset.dataset_id}"
     found = [{"rel": "self", "href": f"{home}/exports"}, {"rel": "dataset", "href": home}]
-    found += [
-        {"rel": name, "href": f"{home}/exports/{name}"} for name in formats_of(dataset, state)
-    ]
+    found += [{"rel": name, "href": f"{home}/exports/{name}"} for name in formats_of(dataset)]
     return json_reply({"links": found})
 
 
 def export(request: Request, state: State, dataset: Dataset, name: str) -> Reply:
     """GET …/exports/{format}."""
-    if name not in formats_of(dataset, state):
+    if name not in formats_of(dataset):
         raise unknown_uri()
     format = FORMATS[name]
     if not dataset.data_visible and name != "csv":

@@ -17,9 +17,12 @@ from ods_pipeline.emulator.datasets.formatting import text_value
 from ods_pipeline.emulator.datasets.geometry import project_shapes
 from ods_pipeline.emulator.datasets.store import Store
 from ods_pipeline.emulator.explore.query import Query
+from ods_pipeline.emulator.http.errors import api_error
 from ods_pipeline.emulator.http.request import Request
 
 GEO = ("geo_shape", "geo_point_2d")
+#: What is written whole is held whole; portals have no such bound.
+MOST = 200_000
 NATIVE = {"int": pa.int64(), "double": pa.float64(), "boolean": pa.bool_()}
 
 
@@ -54,6 +57,9 @@ def read(
         places: Whether geometries are places; else they are text as in CSV. The recorded
             FlatGeobuf of a dataset with a shape and a point has the shape alone.
         epsg: The reference system of the places; that of the request where it is 0.
+
+    Raises:
+        ApiError: There are more than the emulator holds at once.
     """
     outer = query.outer()
     place = geometry_column(outer) if places else None
@@ -62,7 +68,10 @@ def read(
     if place:
         point = place.type == "geo_point_2d"
         expressions.append(f"geo_text({place.sql})" if point else place.sql)
-    table = store.table(query.select(expressions))
+    table = store.table(f"SELECT * FROM ({query.select(expressions)}) LIMIT {MOST + 1}")
+    if table.num_rows > MOST:
+        message = f"The emulator writes no more than {MOST} records in this format."
+        raise api_error(400, "InvalidRESTParameterError", message)
     arrays = [table.column(i).combine_chunks() for i in range(len(kept))]
     values = tuple(
         array.cast(NATIVE.get(column.type, pa.string()) if not column.multivalued else pa.string())
