@@ -26,6 +26,7 @@ from ods_pipeline.errors import (
 from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors
 from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.catalog import dialects
+from ods_pipeline.portal.http.versions import NEWEST
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import VERSIONS, Version
 from ods_pipeline.warehouse.opening import open_warehouse, public_url
@@ -109,9 +110,11 @@ def _portal(portal: Portal, catalog: CatalogSize | OdsPipelineError) -> Finding:
     if isinstance(catalog, OdsPipelineError):
         return Finding("portal", False, str(catalog))
     text = (
-        f"{base} speaks Explore API v2.1: "
+        f"{base} speaks Explore API {portal.client.api.name}: "
         f"{catalog.total} datasets, {catalog.readable} of them with records that you may read"
     )
+    if portal.client.api is not NEWEST:
+        text += f"; it has no {NEWEST.name}, which gives more: ask those who run it to update it"
     if catalog.refused:
         first = catalog.refused[0]
         text += f"; {len(catalog.refused)} refused, such as {first.dataset_id}: {first.refused}"

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 class Portal(Queries):
     """An Opendatasoft portal, read through its Explore API v2.1 and its WFS.
 
-    Nothing is asked before a method needs it. Every result is proven complete or raised about.
+    Where a portal has no v2.1 but v2.0, that is read. Nothing is asked before a method needs it.
+    Every result is proven complete or raised about.
 
     Example:
         >>> portal = Portal("data.economie.gouv.fr")  # doctest: +SKIP

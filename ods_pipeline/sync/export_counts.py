@@ -100,11 +100,12 @@ def _parquet(path: Path) -> int:
         raise Unproven(f"the Parquet export cannot be read to its end: {error}") from error
 
 
-def _layers(place: str = "{}", **options: str) -> Counter:
-    """Counts what GDAL reads of all layers of a file.
+def _layers(place: str = "{}", leaving: frozenset[str] = frozenset(), **options: str) -> Counter:
+    """Counts what GDAL reads of the layers of a file.
 
     Args:
         place: How GDAL names it; an archive in braces may have any name.
+        leaving: Names of layers that hold parts of records.
         options: Of GDAL's driver.
     """
 
@@ -113,7 +114,8 @@ def _layers(place: str = "{}", **options: str) -> Counter:
 
         where = place.format(path.resolve())
         try:
-            return sum(_rows(where, str(name), options) for name, *_ in pyogrio.list_layers(where))
+            names = [str(name) for name, *_ in pyogrio.list_layers(where)]
+            return sum(_rows(where, name, options) for name in names if name not in leaving)
         except (pyogrio.errors.DataSourceError, pyogrio.errors.DataLayerError, OSError) as error:
             raise Unproven(f"GDAL cannot read the export to its end: {error}") from error
 
@@ -135,7 +137,8 @@ _COUNTERS: Mapping[str, Counter] = {
     "geojson": _layers(),
     "fgb": _layers(),
     "kml": _layers(),
-    "gpx": _layers(),
+    # GDAL gives the points of a line once more, as layers of their own.
+    "gpx": _layers(leaving=frozenset({"route_points", "track_points"})),
     "shp": _layers("/vsizip/{{{}}}"),
     "xlsx": _layers(HEADERS="FORCE"),
 }

@@ -91,7 +91,7 @@ def export_dataset(
 
     def judged(path: Path) -> tuple[int | None, str]:
         if parameters.get("compressed"):
-            return None, "not counted: it is packed"
+            return None, f"unproven: packed {format} is not counted"
         return _proven(portal, dataset, format, count(path, format), parameters)
 
     sent = portal.export(dataset_id, format, **parameters)
@@ -110,7 +110,7 @@ def export_catalog(
     def judged(path: Path) -> tuple[int | None, str]:
         found = count(path, format) if format in {"csv", "json", "xlsx"} else None
         if found is None:
-            return None, "not counted: nothing here reads this format"
+            return None, _uncounted(format)
         if {"limit", "offset", "group_by"} & set(parameters):
             return found, f"{found} datasets, of which the portal has no count"
         return found, _datasets(portal, found, parameters)
@@ -182,7 +182,7 @@ def _proven(
 ) -> tuple[int | None, str]:
     """Compare the records of a file with the portal's count of the same query."""
     if records is None:
-        return None, "not counted: nothing here reads this format"
+        return None, _uncounted(format)
     query = _query_of(parameters)
     if query.aggregates:
         return records, f"{records} rows, which the portal has no count for"
@@ -204,6 +204,10 @@ def _proven(
         portal=portal.slug,
         dataset=dataset.dataset_id,
     )
+
+
+def _uncounted(format: str) -> str:
+    return f"unproven: nothing here counts what is in {format}"
 
 
 def _query_of(parameters: Mapping[str, Any]) -> Query:

@@ -40,6 +40,24 @@ def test_an_export_is_a_file_of_the_datasets_name(
     assert [path.name for path in tmp_path.iterdir()] == [f"towns.{format}"]
 
 
+@pytest.mark.parametrize(("format", "name"), [("shp", "towns.zip"), ("turtle", "towns.ttl"),
+                                              ("xlsx", "towns.xlsx")])  # fmt: skip
+def test_a_file_has_the_portals_name_and_says_what_it_is_worth(
+    portal: Emulator, tmp_path: Path, format: str, name: str
+) -> None:
+    status, told, _ = typed(tmp_path, portal, "export", "towns", "--as", format)
+    worth = "unproven: nothing here counts what is in turtle"
+    assert (status, told.startswith(f"{name}: ")) == (0, True)
+    assert (worth if format == "turtle" else "20 records = live count 20") in told
+    assert [path.name for path in tmp_path.iterdir()] == [name]
+
+
+def test_a_catalog_has_every_format_of_the_portal(portal: Emulator, tmp_path: Path) -> None:
+    status, told, _ = typed(tmp_path, portal, "catalog", "--as", "dcat_ap_de", "-o", "all.rdf")
+    assert (status, "unproven: nothing here counts what is in dcat_ap_de" in told) == (0, True)
+    assert b"http://www.w3.org/ns/dcat#Dataset" in (tmp_path / "all.rdf").read_bytes()
+
+
 def test_an_export_may_be_a_part_with_parameters_in_a_folder(
     portal: Emulator, tmp_path: Path
 ) -> None:
@@ -94,7 +112,7 @@ def test_a_catalog_is_exported_searched_and_filtered(portal: Emulator, tmp_path:
 
 
 WRONG = [
-    (["export", "towns", "--as", "shp"], "gives no export as 'shp': choose one of csv, geojson"),
+    (["export", "roads", "--as", "shp"], "gives no export as 'shp': choose one of csv, json, jso"),
     (["export", "nowhere", "--as", "csv"], "does not know it"),
     (["export", "towns", "--as", "csv", "--set", "x=1"], "write NAME=VALUE with one of"),
     (["export", "towns", "--as", "csv", "--set", "limit=many"], "limit is a whole number"),
@@ -126,7 +144,7 @@ def test_a_packed_export_is_kept_and_said_not_to_be_counted(
 ) -> None:
     words = ["export", "towns", "--as", "csv", "--set", "compressed=true"]
     status, told, _ = typed(tmp_path, portal, *words)
-    assert (status, "not counted: it is packed" in told) == (0, True)
+    assert (status, "unproven: packed csv is not counted" in told) == (0, True)
     assert [path.name for path in tmp_path.iterdir()] == ["towns.csv.gz"]
 
 

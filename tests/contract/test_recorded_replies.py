@@ -6,11 +6,14 @@ import hashlib
 import io
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pyarrow.parquet as pq
+import pyogrio
 import pytest
 import requests
+from pandas.testing import assert_frame_equal
 
 from ods_pipeline.emulator import Emulator, Fault
 from tests.contract.recordings import (
@@ -73,6 +76,20 @@ def replay(portal: Emulator, name: str) -> requests.Response:
 def test_csv_exports_are_the_recorded_bytes(sample: Emulator, name: str) -> None:
     reply = replay(sample, name)
     assert reply.content == body(name)
+
+
+def test_a_flatgeobuf_export_is_the_recorded_layer(sample: Emulator, tmp_path: Path) -> None:
+    reply = replay(sample, "data-public-trees")
+    for name in ("content-type", "content-disposition"):
+        assert reply.headers[name] == head("data-public-trees")["headers"][name]
+    (tmp_path / "given.fgb").write_bytes(reply.content)
+    (tmp_path / "recorded.fgb").write_bytes(body("data-public-trees"))
+    files = [tmp_path / "given.fgb", tmp_path / "recorded.fgb"]
+    given, recorded = [pyogrio.read_dataframe(path) for path in files]
+    assert_frame_equal(given, recorded)
+    assert given.crs == recorded.crs
+    names = [pyogrio.list_layers(path).tolist() for path in files]
+    assert names == [[["Layer1", "Unknown"]]] * 2
 
 
 @pytest.mark.parametrize("name", ["error-not-found", "error-odsql"])

@@ -142,8 +142,8 @@ def test_links_and_application_metadata_come_when_asked_for(sample: Emulator) ->
 
 def test_the_catalog_lists_its_exports(sample: Emulator) -> None:
     links = get(sample, "/catalog/exports").json()["links"]
-    assert [link["rel"] for link in links] == ["self", "csv", "json"]
-    assert get(sample, "/catalog/exports/dcat").status_code == 404
+    assert {"self", "csv", "json", "dcat"} < {link["rel"] for link in links}
+    assert get(sample, "/catalog/exports/pdf").status_code == 404
 
 
 def test_the_catalog_csv_takes_its_parameters(sample: Emulator) -> None:

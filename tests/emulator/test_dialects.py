@@ -58,6 +58,37 @@ def test_v2_0_wraps_each_dataset_with_its_links(prefix: str) -> None:
         assert asked(f"{url}/api/explore/v2.1/catalog/exports/json")[0] == 404
 
 
+def test_v2_0_wraps_records_and_leaves_groups_without_a_count() -> None:
+    with speaking("v2.0") as url:
+        api = f"{url}/api/v2/catalog/datasets/towns"
+        page = json.loads(asked(f"{api}/records?limit=1&order_by=at")[1])
+        assert list(page) == ["total_count", "links", "records"]
+        (record,) = page["records"]
+        assert list(record) == ["links", "record"]
+        assert list(record["record"]) == ["id", "timestamp", "size", "fields"]
+        assert record["record"]["fields"] == RECORDS[0]
+        assert json.loads(asked(f"{api}/records?limit=0")[1])["total_count"] == 2
+        groups = json.loads(asked(f"{api}/records?select=count(*)%20as%20n&group_by=ok")[1])
+        assert list(groups) == ["links", "records"]
+        assert {"record": {"fields": {"ok": False, "n": 1}}} in groups["records"]
+
+
+def test_v2_0_has_the_exports_of_its_time() -> None:
+    with speaking("v2.0") as url:
+        api = f"{url}/api/explore/v2.0/catalog"
+        links = json.loads(asked(f"{api}/datasets/towns/exports")[1])["links"]
+        formats = {link["rel"] for link in links if link["href"].startswith(api)}
+        assert {"csv", "json", "turtle"} < formats
+        assert not formats & {"parquet", "xlsx", "fgb"}
+        assert asked(f"{api}/datasets/towns/exports/parquet")[0] == 404
+        assert asked(f"{api}/datasets/towns/exports/csv")[1].startswith(b"at;ok;themes")
+        listed = json.loads(asked(f"{api}/exports/json?where=datasetid%3D%22towns%22")[1])
+        assert [entry["dataset_id"] for entry in listed] == ["towns"]
+        assert listed[0]["fields"][2]["annotations"]["facet"] == []
+        assert asked(f"{api}/exports/json?where=dataset_id%3D%22towns%22")[0] == 400
+        assert asked(f"{api}/exports/dublin_core")[0] == 404
+
+
 def test_v1_searches_and_has_flat_metadata() -> None:
     with speaking("v1") as url:
         found = json.loads(asked(f"{url}/api/datasets/1.0/search/?rows=1")[1])

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 import zlib
-from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 from fnmatch import fnmatchcase
@@ -16,14 +15,13 @@ from zoneinfo import ZoneInfo
 
 from ods_pipeline.emulator.datasets.dataset import Dataset
 from ods_pipeline.emulator.datasets.state import State
-from ods_pipeline.emulator.explore import facets
+from ods_pipeline.emulator.explore import catalog_exports, facets
 from ods_pipeline.emulator.explore.catalog_table import (
     SELECT_ONLY,
     CatalogTable,
     catalog_table,
-    metadata_names,
 )
-from ods_pipeline.emulator.explore.exports.csv import CsvOptions, csv_header
+from ods_pipeline.emulator.explore.exports import with_rows_missing
 from ods_pipeline.emulator.explore.odsql.scope import Scope
 from ods_pipeline.emulator.explore.query import Query, compile_query, json_rows
 from ods_pipeline.emulator.explore.records import with_export_limits, with_page_limits
@@ -41,7 +39,6 @@ from ods_pipeline.emulator.http.request import Request
 
 CLAUSES = ("where", "select", "order_by", "group_by", "refine", "exclude")
 MOMENTS = ("modified", "data_processed", "metadata_processed")
-FORMATS = ("csv", "json")
 DEFAULT_FACETS = ("features", "default.theme", "default.keyword")
 
 
@@ -60,7 +57,9 @@ class Catalog:
             version = self.state.version
             if self._table is None or self._table[0] != version:
                 datasets = self.state.datasets()
-                self._table = (version, catalog_table(self.state.store, datasets))
+                identifier = "datasetid" if self.state.quirks.dialect else "dataset_id"
+                table = catalog_table(self.state.store, datasets, identifier)
+                self._table = (version, table)
             return self._table[1]
 
     def _compiled(self, request: Request) -> tuple[CatalogTable, Query]:
@@ -102,7 +101,7 @@ class Catalog:
 
     def export(self, request: Request, name: str) -> Reply:
         """GET /catalog/exports/{format}."""
-        if name not in FORMATS:
+        if name not in self._formats():
             raise unknown_uri()
         given = {key for key, _ in request.pairs}
         if name == "json" and not given & {*CLAUSES, "limit", "offset"} and _in_utc(request):
@@ -112,9 +111,15 @@ class Catalog:
         if name == "json":
             body = json.dumps(self._results(request, table, query)).encode()
             return file_reply("datasets.json", JSON, [body])
-        return file_reply(
-            "datasets.csv", "text/csv; charset=utf-8", self._csv(request, table, query)
-        )
+        query = with_rows_missing(request, self.state, query)
+        chosen = replace(query, columns=(table.position,))
+        rows = json_rows(self.state.store, chosen, "UTC")
+        datasets = [table.datasets[row["\0position"]] for row in rows]
+        return catalog_exports.reply(request, datasets, name)
+
+    @staticmethod
+    def _formats() -> list[str]:
+        return sorted(["json", *catalog_exports.formats()])
 
     def _whole(self, request: Request) -> Reply:
         """The whole catalog, compressed once per version."""
@@ -133,17 +138,11 @@ class Catalog:
             return Reply(200, [compressed], JSON, headers, compressible=False)
         return file_reply("datasets.json", JSON, [zlib.decompress(compressed, 31)])
 
-    def _csv(self, request: Request, table: CatalogTable, query: Query) -> Iterator[bytes]:
-        chosen = replace(query, columns=(table.position,))
-        rows = json_rows(self.state.store, chosen, "UTC")
-        datasets = [table.datasets[row["\0position"]] for row in rows]
-        return catalog_csv(datasets, CsvOptions.of(request))
-
     def exports(self, request: Request) -> Reply:
         """GET /catalog/exports."""
         home = f"{request.root}/catalog/exports"
         links = [{"rel": "self", "href": home}]
-        links += [{"rel": name, "href": f"{home}/{name}"} for name in FORMATS]
+        links += [{"rel": name, "href": f"{home}/{name}"} for name in self._formats()]
         return json_reply({"links": links})
 
     def facets(self, request: Request) -> Reply:
@@ -192,26 +191,6 @@ def _links(request: Request, dataset: Dataset) -> list[dict[str, str]]:
     links = [{"rel": "self", "href": own}, {"rel": "datasets", "href": home}]
     parts = ("records", "exports", "facets", "attachments")
     return links + [{"rel": part, "href": f"{own}/{part}"} for part in parts]
-
-
-def catalog_csv(datasets: Sequence[Dataset], dialect: CsvOptions) -> Iterator[bytes]:
-    """The catalog as CSV: metadata under dotted names, ``datasetid`` last."""
-    names = metadata_names(datasets)
-    plain = replace(dialect, with_bom=False)
-    yield csv_header([*(f"{t}.{n}" for t, n in names), "datasetid"], dialect)
-    for dataset in datasets:
-        values = [_cell(dataset.metas.get(t, {}).get(n), dialect) for t, n in names]
-        yield csv_header([*values, dataset.dataset_id], plain)
-
-
-def _cell(value: Any, dialect: CsvOptions) -> str:
-    if value is None:
-        return ""
-    if isinstance(value, list):
-        return dialect.list_separator.join(map(str, value))
-    if isinstance(value, dict):
-        return json.dumps(value.get("geometry", value))
-    return str(value)
 
 
 def dataset_attachments(request: Request, _: State, dataset: Dataset) -> Reply:

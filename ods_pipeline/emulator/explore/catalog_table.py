@@ -44,10 +44,12 @@ def metadata_names(datasets: Sequence[Dataset]) -> list[tuple[str, str]]:
     return sorted(seen, key=lambda key: templates.index(key[0]))
 
 
-def catalog_table(store: Store, datasets: Sequence[Dataset]) -> CatalogTable:
-    """Fill a new relation with one row per dataset."""
+def catalog_table(
+    store: Store, datasets: Sequence[Dataset], identifier: str = "dataset_id"
+) -> CatalogTable:
+    """Fill a new relation with one row per dataset; v2.0 names its identifier differently."""
     top: list[tuple[Field, list[Any]]] = [
-        (Field("dataset_id", "text", "dataset_id"), [d.dataset_id for d in datasets]),
+        (Field(identifier, "text", identifier), [d.dataset_id for d in datasets]),
         (Field("dataset_uid", "text", "dataset_uid"), [d.dataset_uid for d in datasets]),
         (Field("has_records", "boolean", "has_records"), [d.has_records for d in datasets]),
         (Field("features", "text", "", None, MULTIVALUED), [list(d.features) for d in datasets]),

@@ -1,6 +1,6 @@
-"""Portals without v2.1, as recorded: API v2.0, API v1, and other software in their place.
+"""Portals without v2, as recorded: API v1, and other software in their place.
 
-What all portals with v2.1 answer does not belong here.
+What portals with a version of v2 answer does not belong here.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from ods_pipeline.emulator.http.request import PREFIX, Request
 
 PLAIN_TEXT = "text/plain; charset=utf-8"
 V1_PATH = "/api/datasets/1.0/search/"
-V2_0_PREFIXES = ("/api/explore/v2.0", "/api/v2")
 UNKNOWN_API = "Cette API n'existe pas."
 NO_OFFSET = "offset parameter is not supported for exports"
 TIME_ZONE = re.compile(rb"(\d\d:\d\d:\d\d)(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)")
@@ -29,40 +28,8 @@ FORMATS = ("csv", "xlsx", "parquet", "json", "jsonl", "geojson")
 
 
 def answer(request: Request, state: State) -> Reply:
-    """The reply of a portal without v2.1."""
+    """The reply of a portal without v2."""
     return APIS[state.quirks.dialect](request, state)
-
-
-def v2_0(request: Request, state: State) -> Reply:
-    """Explore API v2.0: datasets in pages, and each by itself, wrapped with links."""
-    prefix = next(
-        (p for p in V2_0_PREFIXES if request.path.startswith(p + "/catalog/datasets")), None
-    )
-    if prefix is None:
-        raise unknown_uri()
-    home = f"{request.base}{prefix}/catalog/datasets"
-    rest = unquote(request.path[len(prefix + "/catalog/datasets") :].strip("/"))
-    if rest:
-        return json_reply(_v2_0_dataset(state.dataset(rest), home))
-    limit, offset = request.integer("limit", 10, -1, 100), request.integer("offset", 0, 0)
-    found = state.datasets()
-    page = found[offset : offset + (100 if limit < 0 else limit)]
-    links = [{"rel": rel, "href": home} for rel in ("self", "first", "last")]
-    wrapped = [_v2_0_dataset(dataset, home) for dataset in page]
-    return json_reply({"total_count": len(found), "links": links, "datasets": wrapped})
-
-
-def _v2_0_dataset(dataset: Dataset, home: str) -> dict[str, Any]:
-    own = f"{home}/{dataset.dataset_id}"
-    parts = ("records", "exports", "aggregates", "facets")
-    links = [{"rel": "self", "href": own}, {"rel": "datasets", "href": home}]
-    links += [{"rel": part, "href": f"{own}/{part}"} for part in parts]
-    document = dataset.document()
-    for declared in document["fields"]:
-        # Annotations were lists then, empty where only their presence counts.
-        values = declared["annotations"].items()
-        declared["annotations"] = {k: [] if v is True else [v] for k, v in values}
-    return {"links": links, "dataset": document}
 
 
 def v1(request: Request, state: State) -> Reply:
@@ -128,7 +95,6 @@ def _rewritten(reply: Reply) -> Iterator[Piece]:
 
 
 APIS: dict[str, Callable[[Request, State], Reply]] = {
-    "v2.0": v2_0,
     "v1": v1,
     "look-alike": look_alike,
 }

@@ -207,7 +207,8 @@ def _without_last_datasets(fault: Fault, reply: Reply) -> Iterator[Piece]:
     found = json.loads(b"".join(reply.body))
     missing = int(fault.number)
     if isinstance(found, dict):
-        found["results"] = found["results"][: len(found["results"]) - missing]
+        several = "results" if "results" in found else "datasets"
+        found[several] = found[several][: len(found[several]) - missing]
         found["total_count"] -= missing if fault.flag else 0
     else:
         found = found[: max(0, len(found) - missing)]
@@ -222,8 +223,12 @@ def _without_count(reply: Reply) -> Iterator[Piece]:
 
 def _with_older_dates(fault: Fault, reply: Reply) -> Iterator[Piece]:
     found = json.loads(b"".join(reply.body))
-    for dataset in found["results"] if isinstance(found, dict) else found:
-        default = dataset["metas"]["default"]
+    if isinstance(found, dict):
+        listed = found["results"] if "results" in found else found["datasets"]
+    else:
+        listed = found
+    for dataset in listed:
+        default = dataset.get("dataset", dataset)["metas"]["default"]
         if default["data_processed"]:
             moment = datetime.fromisoformat(default["data_processed"])
             default["data_processed"] = (moment - timedelta(seconds=fault.number)).isoformat()

@@ -21,6 +21,7 @@ class Request:
     """A request, and the fault that its reply shall have.
 
     ``rows_before`` is the relation of the dataset's rows before the verbs of a fault were done.
+    ``prefix`` is the path of the API's version that links lead to.
     """
 
     path: str
@@ -32,11 +33,12 @@ class Request:
     method: str = "GET"
     body: bytes = b""
     query: str = ""
+    prefix: str = PREFIX
 
     @property
     def root(self) -> str:
         """The address of the API."""
-        return self.base + PREFIX
+        return self.base + self.prefix
 
     def one(self, name: str) -> str | None:
         """The last value given to a parameter."""

@@ -11,7 +11,7 @@ from urllib.parse import unquote
 import duckdb
 
 from ods_pipeline.emulator.datasets.state import State
-from ods_pipeline.emulator.explore import exports, facets, files, other_apis, records
+from ods_pipeline.emulator.explore import exports, facets, files, older_api, other_apis, records
 from ods_pipeline.emulator.explore.catalog import Catalog, dataset_attachments
 from ods_pipeline.emulator.http.errors import odsql_error, unknown_uri
 from ods_pipeline.emulator.http.reply import Reply
@@ -32,7 +32,7 @@ def answer(request: Request, catalog: Catalog) -> Reply:
     state = catalog.state
     if request.path == WFS_PATH:
         return service.reply(request, state)
-    if state.quirks.dialect:
+    if state.quirks.dialect in other_apis.APIS:
         return other_apis.answer(request, state)
     reply = _explore_reply(request, catalog)
     warning = state.quirks.deprecation
@@ -41,10 +41,12 @@ def answer(request: Request, catalog: Catalog) -> Reply:
 
 
 def _explore_reply(request: Request, catalog: Catalog) -> Reply:
-    if not request.path.startswith(PREFIX + "/"):
-        raise unknown_uri()
-    parts = [unquote(p) for p in request.path[len(PREFIX) :].strip("/").split("/")]
     try:
+        if catalog.state.quirks.dialect:
+            return older_api.answer(request, catalog)
+        if not request.path.startswith(PREFIX + "/"):
+            raise unknown_uri()
+        parts = [unquote(p) for p in request.path[len(PREFIX) :].strip("/").split("/")]
         return _catalog_reply(request, catalog, parts)
     except duckdb.InterruptException:
         raise

@@ -5,7 +5,7 @@ Nothing is answered here.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from xml.etree.ElementTree import Element, ParseError, fromstring
 
@@ -81,10 +81,10 @@ def requested_version(operation: str, given: Mapping[str, str]) -> str:
     return version
 
 
-def first_supported(accepted: Sequence[str]) -> str:
+def first_supported(accepted: Sequence[str], supported: Collection[str] = VERSIONS) -> str:
     """The first accepted version that is supported."""
     for version in accepted:
-        if version in VERSIONS:
+        if version in supported:
             return version
     text = f"None of the versions {', '.join(accepted)} is supported."
     raise WfsError("VersionNegotiationFailed", "AcceptVersions", text)
@@ -133,7 +133,8 @@ def from_body(request: Request, forced_version: str = "") -> OperationRequest:
     version = root.get("version", V1_1.number)
     operation = _local_name(root).lower()
     if operation == "getcapabilities":
-        version = first_supported(_texts_of(root, "Version") or (V1_1.number,))
+        # POST is there in one version alone, so that is the first one that can be given.
+        version = first_supported(_texts_of(root, "Version") or (V1_1.number,), {V1_1.number})
     if version != V1_1.number:
         raise invalid_parameter("version", "POST is only supported with version 1.1.0.")
     return OperationRequest(
@@ -142,8 +143,16 @@ def from_body(request: Request, forced_version: str = "") -> OperationRequest:
         types=tuple(_types_of_body(root)),
         sections=_texts_of(root, "Section"),
         limit=whole_number(root.get("maxFeatures"), "maxFeatures"),
+        ids=tuple(_ids_of_body(root)),
         hits=is_hits(root.get("resultType")),
     )
+
+
+def _ids_of_body(root: Element) -> Iterator[str]:
+    """Identifiers in filters, in both forms of OGC. UNCERTAIN: portals document no filter."""
+    for item in root.iter():
+        if _local_name(item) in {"FeatureId", "GmlObjectId"}:
+            yield from item.attrib.values()
 
 
 def _parsed_body(request: Request) -> Element:

@@ -51,7 +51,8 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
 
 def _exported(client: Client, where: str | None) -> list[Dataset]:
     try:
-        body = client.json("/catalog/exports/json", {"where": where})
+        # Its pages are asked next, and tell whether there is an older version.
+        body = client.json("/catalog/exports/json", {"where": where}, look=False)
     except (NotAPortal, RequestRefused) as refusal:
         return _paged(client, where, refusal)
     datasets = _read(client, body) if _complete(body) else None
@@ -121,6 +122,7 @@ def _without_gc() -> Iterator[None]:
 
 def _paged(client: Client, where: str | None, refusal: Exception | None) -> list[Dataset]:
     found: list[Any] = []
+    api = client.api
     while True:
         query = {"where": where, "limit": _PAGE, "offset": len(found), "order_by": "dataset_id"}
         try:
@@ -129,6 +131,9 @@ def _paged(client: Client, where: str | None, refusal: Exception | None) -> list
             if refusal is None:
                 raise
             raise refusal from error
+        if client.api is not api:
+            # An older version, found by this very request: its export has all in one piece.
+            return _exported(client, where)
         page, total = _entries(body), _total(body)
         if page is None or total is None:
             raise _no_catalog(client)

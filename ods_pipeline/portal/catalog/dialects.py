@@ -1,13 +1,13 @@
-"""Portals that speak another API than Explore v2.1: which one, in one sentence.
+"""Portals that speak none of the APIs that are read: which one they speak, in one sentence.
 
-Asked only after the v2.1 catalog has failed, with at most three requests, and one more for an
+Asked only after the catalog has failed, with at most three requests, and one more for an
 imitation. No data are read through these APIs.
 """
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from ods_pipeline.dataset import plain
@@ -15,6 +15,7 @@ from ods_pipeline.errors import NotAPortal, OdsPipelineError
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
+from ods_pipeline.portal.http.versions import NEWEST, OLDER, is_page_of_older
 
 _MOST = 1 << 20
 _DEPRECATION = "ODS-Explore-API-Deprecation"
@@ -24,41 +25,35 @@ class OtherDialect(NotAPortal):
     """A portal answers, but with an API that is not supported; the message says which."""
 
 
-def _pages(body: Any) -> bool:
-    """Datasets each wrapped with their links, as v2.0 gives them."""
-    listed = body.get("datasets") if isinstance(body, dict) else None
-    if not isinstance(listed, list) or "total_count" not in body:
-        return False
-    return all(isinstance(item, dict) and "dataset" in item for item in listed)
-
-
 def _search(body: Any) -> bool:
     """The first API's search: hits, the parameters as understood, and `datasetid`."""
     return isinstance(body, dict) and "nhits" in body and isinstance(body.get("datasets"), list)
 
 
-_OLDER: tuple[tuple[str, str, Callable[[Any], bool]], ...] = (
-    ("Explore API v2.0", "/api/explore/v2.0/catalog/datasets?limit=1", _pages),
-    ("Explore API v2.0", "/api/v2/catalog/datasets?limit=1", _pages),
-    ("first API (v1)", "/api/datasets/1.0/search/?rows=1", _search),
-)
+_V1 = "/api/datasets/1.0/search/"
 
 
 def recognised(client: Client) -> OtherDialect | None:
-    """The API of a portal that has no catalog of v2.1; None if it is unknown.
+    """The API of a portal that has no catalog of those that are read; None if it is unknown.
 
     Args:
         client: The client of the portal.
     """
     base = client.address.base
-    for name, path, speaks in _OLDER:
-        if speaks(_document(client, base + path)):
-            address = path.partition("?")[0]
+    for version in () if client.looked_for_older else OLDER:
+        if is_page_of_older(_document(client, f"{base}{version.catalog}?limit=1")):
             return OtherDialect(
-                f"{base} speaks the {name} of Opendatasoft alone, at {address}, and only v2.1 is "
-                "read; ask those who run the portal to update it",
+                f"{base} speaks the Explore API {version.name} of Opendatasoft at "
+                f"{version.catalog}, but answers {NEWEST.name} with something else than that it "
+                "has none; try later, or ask those who run the portal",
                 portal=client.slug,
             )
+    if _search(_document(client, f"{base}{_V1}?rows=1")):
+        return OtherDialect(
+            f"{base} speaks the first API (v1) of Opendatasoft alone, at {_V1}, and only v2 is "
+            "read; ask those who run the portal to update it",
+            portal=client.slug,
+        )
     return None
 
 

@@ -116,6 +116,11 @@ class Collection:
         return self._reader.declared
 
     @property
+    def features(self) -> int:
+        """Number of features in the document so far, those of other types included."""
+        return self._reader.features
+
+    @property
     def axis_notes(self) -> tuple[str, ...]:
         """Decisions about ambiguous orders of axes, one sentence each."""
         return tuple(self._resolver.notes)

@@ -14,6 +14,8 @@ from ods_pipeline.portal.gml.names import NameEscaper
 from ods_pipeline.redaction import excerpt
 
 MEMBERS = frozenset({"featureMember", "featureMembers", "member", "members"})
+#: More types than any layer has; they are not all kept.
+_MOST_TYPES = 100
 #: Elements that describe a collection.
 DESCRIPTIVE = frozenset(
     {"metaDataProperty", "name", "description", "descriptionReference", "identifier", "location"}
@@ -156,24 +158,33 @@ class FeatureTypeFilter:
         self._others: set[str] = set()
 
     def accepts(self, name: str) -> bool:
-        """Whether features of this name are read; refuses a second type if none was requested."""
+        """Whether features of this name are read: of those that are not, the name is kept."""
         if name == self.selected:
             return True
         local_name = self._escaper.original(local(name))
-        if self._requested and local_name != self._requested:
+        wanted = local_name == self._requested if self._requested else not self.selected
+        if not wanted:
             self._others.add(local_name)
+            if len(self._others) > _MOST_TYPES:
+                self.require_match()
             return False
-        if self.selected:
-            first = self._escaper.original(local(self.selected))
-            raise GmlRefused(
-                f"the document holds features of more than one type, {first!r} and {local_name!r}: "
-                "name one with feature_type="
-            )
         self.selected = name
         return True
 
     def require_match(self) -> None:
-        """Refuse a document that had features of other types than the requested one only."""
+        """Refuse a document of several types of which none was requested, or none of that name.
+
+        The types are all listed, so that one can be chosen: the document was read to its end.
+
+        Raises:
+            GmlRefused: There are other types alone, or others although none was requested.
+        """
+        types = ", ".join(map(repr, sorted(self._others)[:_MOST_TYPES]))
+        if self._others and not self._requested:
+            first = self._escaper.original(local(self.selected))
+            raise GmlRefused(
+                f"the document holds features of more than one type, {first!r}, {types}: "
+                "name one with feature_type="
+            )
         if self._others and not self.selected:
-            types = ", ".join(sorted(self._others))
             raise GmlRefused(f"the document holds no {self._requested!r}, but {types}")

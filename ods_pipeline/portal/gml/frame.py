@@ -208,7 +208,7 @@ class _Document:
         batches = list(collection)
         # Where the document says how many features it holds, these were counted already.
         if not self._partial or collection.declared.returned is None:
-            _require_whole(collection.declared, collection.rows)
+            _require_whole(collection.declared, collection.features)
         return batches
 
 

@@ -22,6 +22,8 @@ import requests
 from ods_pipeline.errors import (
     AccessDenied,
     Garbled,
+    NoEndpoint,
+    OdsPipelineError,
     PortalError,
     PortalFailure,
     PortalUnreachable,
@@ -36,9 +38,16 @@ from ods_pipeline.portal.http.limits import BOUNDS, bounded
 from ods_pipeline.portal.http.sender import Quota, Sender, closed_on_failure
 from ods_pipeline.portal.http.signing import Anonymous, Credentials
 from ods_pipeline.portal.http.trickle import Slowest, TooSlow
+from ods_pipeline.portal.http.versions import (
+    CATALOG,
+    NEWEST,
+    OLDER,
+    ApiVersion,
+    is_page_of_older,
+)
 from ods_pipeline.portal.quota.budget import Budget
 
-_API = "/api/explore/v2.1"
+_PAGE = 1 << 20
 _SLOWEST = Slowest()
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
 _T = TypeVar("_T")
@@ -98,6 +107,10 @@ class Client:
         self._patience, self._slowest = max_wait, slowest
         self.signer = credentials.at(self.address) if credentials else Anonymous()
         self._proven = False
+        #: The version of the API that is asked; an older one where the portal has none else.
+        self.api: ApiVersion = NEWEST
+        self.looked_for_older = False
+        self._looking = threading.Lock()
         self.cancelled = threading.Event()
         self._budget = Budget(
             self.slug,
@@ -157,17 +170,29 @@ class Client:
 
     def url(self, path: str, parameters: Parameters | None = None) -> str:
         """The whole address of an API path; credentials are never part of it."""
-        query = query_of({**self._common, **(parameters or {})})
-        return f"{self.address.base}{_API}{path}?{query}"
+        query = query_of({**self._common, **self.api.parameters(path, parameters or {})})
+        return f"{self.address.base}{self.api.path}{path}?{query}"
 
-    def json(self, path: str, parameters: Parameters | None = None) -> Any:
-        """Ask for a JSON document and read it whole.
+    def json(self, path: str, parameters: Parameters | None = None, *, look: bool = True) -> Any:
+        """Ask for a JSON document and read it whole, in the shape of v2.1 whichever is spoken.
+
+        Args:
+            path: Path of the API.
+            parameters: What is asked there.
+            look: Whether to look for an older version of the API where the portal has nothing.
 
         Raises:
             PortalError: Any of its kinds; see `errors`.
         """
-        url = self.url(path, parameters)
 
+        def ask() -> Any:
+            return self._json(self.url(path, parameters))
+
+        found = self._in_a_spoken_version(path, ask) if look else ask()
+        self._proven = True
+        return self.api.newest(found)
+
+    def _json(self, url: str) -> Any:
         def once() -> Any:
             response, chunks = self._open(url)
             with response:
@@ -182,15 +207,50 @@ class Client:
                     )
                 raise Garbled(message, portal=self.slug, url=url) from error
 
-        found = self._repeated(once, url)
-        self._proven = True
-        return found
+        return self._repeated(once, url)
 
-    def stream(
-        self, path: str, parameters: Parameters | None = None
-    ) -> AbstractContextManager[Iterator[bytes]]:
+    @contextlib.contextmanager
+    def stream(self, path: str, parameters: Parameters | None = None) -> Iterator[Iterator[bytes]]:
         """Ask for an export and hand its bytes over as they come; see `exchange`."""
-        return self.exchange(self.url(path, parameters))
+        with contextlib.ExitStack() as stack:
+            yield self._in_a_spoken_version(
+                path, lambda: stack.enter_context(self.exchange(self.url(path, parameters)))
+            )
+
+    def _in_a_spoken_version(self, path: str, ask: Callable[[], _T]) -> _T:
+        """Ask, and once more in an older version if the portal has nothing of v2.1 at all."""
+        asked = self.api
+        try:
+            return ask()
+        except NoEndpoint:
+            with self._looking:
+                unsettled = self.api is asked and not (self._proven or self.looked_for_older)
+                if unsettled:
+                    self.api = self._spoken(path)
+                    self.looked_for_older = True
+            if self.api is asked:
+                raise
+            return ask()
+
+    def _spoken(self, missing: str) -> ApiVersion:
+        """An older version, if there is no catalog of v2.1 but one of that; else v2.1.
+
+        A page in place of v2.1's catalog is no reason: it may be of a proxy, or of the moment, and
+        the older version may name datasets differently.
+        """
+        if missing != CATALOG:
+            try:
+                self.whole(self.url(CATALOG, {"limit": 0}), replies.opening, None, _PAGE)
+                return NEWEST
+            except NoEndpoint:
+                pass
+        for version in OLDER:
+            url = f"{self.address.base}{version.catalog}?limit=1"
+            with contextlib.suppress(OdsPipelineError, ValueError, RecursionError):
+                body = self.whole(url, replies.opening, None, _PAGE)
+                if is_page_of_older(replies.document(body)):
+                    return version
+        return NEWEST
 
     @contextlib.contextmanager
     def exchange(

@@ -40,6 +40,9 @@ class Capabilities:
     """A capabilities document.
 
     Attributes:
+        provider: Name of the organization that offers the service; empty if that section was not
+            sent, like all others.
+        versions: Versions that the service says it has.
         operations: Names of the operations; empty if that section was not sent.
         feature_types: The layers; empty if that section was not sent.
         most: Maximum number of features in an answer, if the request has none; None if not
@@ -48,6 +51,8 @@ class Capabilities:
 
     version: str
     title: str = ""
+    provider: str = ""
+    versions: tuple[str, ...] = ()
     operations: tuple[str, ...] = ()
     feature_types: tuple[FeatureType, ...] = ()
     most: int | None = None
@@ -70,10 +75,13 @@ def capabilities_in(body: bytes) -> Capabilities:
     if root.tag != "WFS_Capabilities":
         raise Unreadable(f"its root element is {root.tag}")
     service = root.find("ServiceIdentification")
+    provider = root.find("ServiceProvider")
     layers = root.find("FeatureTypeList")
     return Capabilities(
         version=root.get("version", ""),
         title="" if service is None else text_of(service, "Title"),
+        provider="" if provider is None else text_of(provider, "ProviderName"),
+        versions=() if service is None else tuple(all_texts(service, "ServiceTypeVersion")),
         operations=tuple(item.get("name", "") for item in root.iterfind(".//Operation[@name]")),
         feature_types=tuple(
             _feature_type(item)

@@ -23,7 +23,14 @@ from ods_pipeline.portal.wfs.description import (
     stored_queries_in,
 )
 from ods_pipeline.portal.wfs.documents import Root, Unreadable, root_of, tree_of
-from ods_pipeline.portal.wfs.operations import VERSIONS, Bounds, GetFeature, Method, Version
+from ods_pipeline.portal.wfs.operations import (
+    VERSIONS,
+    Bounds,
+    GetFeature,
+    Method,
+    Properties,
+    Version,
+)
 from ods_pipeline.portal.wfs.replies import opening
 
 _DOCUMENT = 64 << 20
@@ -62,19 +69,25 @@ class Wfs:
         """Address, version and method, never a credential."""
         return f"Wfs({self.client.address.base!r}, {self.version!r}, method={self.method!r})"
 
-    def capabilities(self, sections: Sequence[str] = ()) -> Capabilities:
+    def capabilities(
+        self, sections: Sequence[str] = (), *, accept_versions: Sequence[Version] = ()
+    ) -> Capabilities:
         """What the service offers; the whole document can be large.
 
         Args:
             sections: Names of the sections to request, such as `FeatureTypeList`; all without it.
+            accept_versions: Versions that are welcome, the best first; that of this object
+                without it. `Capabilities.version` says which one came.
 
         Raises:
             PortalError: The request failed, or the reply has another version.
         """
-        parameters = operations.get_capabilities(self.version, sections)
-        body = operations.capabilities_body(self.version, sections)
+        accepted = tuple(accept_versions) or (self.version,)
+        parameters = operations.get_capabilities(accepted, sections)
+        body = operations.capabilities_body(accepted, sections)
         read = self._document("GetCapabilities", parameters, body, capabilities_in)
-        self._require_version(read.version)
+        if read.version not in accepted:
+            self._require_version(read.version)
         return read
 
     def describe(self, *type_names: str) -> Mapping[str, tuple[Property, ...]]:
@@ -92,13 +105,25 @@ class Wfs:
         """The stored queries with their parameters."""
         return self._stored("DescribeStoredQueries")
 
-    def hits(self, type_name: str, *, bbox: Bounds | None = None) -> int | None:
-        """Number of features; None if the server does not say.
+    def hits(
+        self,
+        type_name: str | Sequence[str],
+        *,
+        feature_id: Sequence[str] = (),
+        bbox: Bounds | None = None,
+    ) -> int | None:
+        """Number of features, of all types together; None if the server does not say.
+
+        Args:
+            type_name: A dataset's identifier, a feature type with its prefix, or several of them.
+            feature_id: Identifiers of single features.
+            bbox: West, south, east and north in degrees; only in 2.0.0.
 
         Raises:
             PortalError: The request failed.
         """
-        query = GetFeature(operations.type_name(type_name), bbox=bbox, hits=True)
+        types = operations.types_of(type_name)
+        query = GetFeature(types, feature_id=feature_id, bbox=bbox, hits=True)
         url, body = self._feature_request(query)
         reply = self.client.whole(url, opening, body, _COUNT)
         root = self._root(reply)
@@ -107,20 +132,21 @@ class Wfs:
     @contextlib.contextmanager
     def features(
         self,
-        type_name: str,
+        type_name: str | Sequence[str],
         *,
-        properties: Sequence[str] = (),
+        properties: Properties = (),
         max_features: int | None = None,
         feature_id: Sequence[str] = (),
         bbox: Bounds | None = None,
     ) -> Iterator[Iterator[bytes]]:
-        """Features as GML.
+        """Features as GML; of several types, `read_gml` reads one by its `feature_type`.
 
         Args:
-            type_name: A dataset's identifier, or a feature type with its prefix.
-            properties: Fields to return; all without it.
+            type_name: A dataset's identifier, a feature type with its prefix, or several of them.
+            properties: Fields to return, of several types by their names; all without it.
             max_features: Maximum number; all without it.
-            feature_id: Identifiers of single features.
+            feature_id: Identifiers of single features. By POST they are a filter, which portals
+                do not document: one that ignores it gives all features.
             bbox: West, south, east and north in degrees; only in 2.0.0.
 
         Yields:
@@ -130,8 +156,8 @@ class Wfs:
             ConfigurationError: The version does not have a parameter.
             PortalError: The request failed, or the reply has another version.
         """
-        name = operations.type_name(type_name)
-        query = GetFeature(name, properties, max_features, feature_id, bbox)
+        types = operations.types_of(type_name, properties)
+        query = GetFeature(types, max_features, feature_id, bbox)
         yield from self._streamed(*self._feature_request(query))
 
     @contextlib.contextmanager
@@ -146,7 +172,7 @@ class Wfs:
 
     def url(self, type_name: str, properties: Sequence[str] = ()) -> str:
         """The address of a feature type's features."""
-        query = GetFeature(operations.type_name(type_name), properties)
+        query = GetFeature(operations.types_of(type_name, properties))
         return self._get("GetFeature", operations.get_feature(self.version, query))
 
     def _get(self, request: str, parameters: dict[str, str]) -> str:

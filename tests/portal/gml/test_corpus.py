@@ -130,7 +130,7 @@ REAL: dict[str, Read | Refused] = {
     "ol_gml_more-geoms": Read(
         1, {"center": ["POINT (2 1)"]}, texts={"zoning": ["I-L"], "finord": [""]}
     ),
-    "ol_gml_multiple-typenames-ns": TYPES,
+    "ol_gml_multiple-typenames-ns": FEWER,
     "ol_gml_multiple-typenames": TYPES,
     "ol_gml_ogr": Read(
         1,
@@ -273,8 +273,11 @@ def test_a_layer_of_several_types_is_read_type_by_type() -> None:
         assert list(read_gml(path, feature_type=f"ms:{name}").to_wkt()["msGeometry"]) == [wkt]
     (polygon,) = read_gml(path, feature_type="polygon").geometry
     assert len(polygon.interiors) == 1
-    with pytest.raises(GmlRefused, match=r"holds no 'trees', but linestring, .*polygon"):
+    with pytest.raises(GmlRefused, match=r"holds no 'trees', but 'linestring', .*'polygon'"):
         read_gml(path, feature_type="trees")
+    several = r"more than one type, 'point', 'linestring', 'multilinestring', .*, 'polygon': name"
+    with pytest.raises(GmlRefused, match=several):
+        read_gml(path)
 
 
 @pytest.mark.parametrize(

@@ -93,6 +93,16 @@ def test_posted_limits_are_attributes_as_the_schema_has_them() -> None:
     assert b' version="1.1.0" resultType="hits" ' in request.body
 
 
+def test_several_types_and_identifiers_are_queries_and_filters_of_a_body() -> None:
+    request, _ = posted(
+        "features", ["a", "b"], properties={"b": ["n"]}, feature_id=["a.1", 'b."2'], max_features=4
+    )
+    assert request.body.count(b"<wfs:Query ") == 2
+    assert request.body.count(b"<wfs:PropertyName>n</wfs:PropertyName>") == 1
+    chosen = b'<ogc:Filter><ogc:FeatureId fid="a.1"/><ogc:FeatureId fid=\'b."2\'/></ogc:Filter>'
+    assert request.body.count(chosen) == 2
+
+
 def test_what_is_named_in_a_body_cannot_break_out_of_it() -> None:
     request, _ = posted("features", 'x:a"><b', properties=["c<d&e"])
     assert b"typeName='x:a\"&gt;&lt;b'>" in request.body
@@ -148,8 +158,37 @@ def test_every_request_by_get_names_service_and_version_and_nothing_of_the_explo
                 "bbox": "48.0,2.0,49.0,3.5,urn:ogc:def:crs:EPSG::4326",
             },
         ),
-        ("1.1.0", "features", ["a"], {"feature_id": ["a.1", "a.2"]}, {"featureId": "a.1,a.2"}),
+        (
+            "1.1.0",
+            "features",
+            ["a"],
+            {"feature_id": ["a.1", "a.2"]},
+            {"typeName": "ods:a", "featureId": "a.1,a.2"},
+        ),
         ("1.1.0", "hits", ["a"], {}, {"typeName": "ods:a", "resultType": "hits"}),
+        ("2.0.0", "hits", [["a", "b"]], {}, {"typeNames": "ods:a,ods:b", "resultType": "hits"}),
+        (
+            "1.1.0",
+            "capabilities",
+            [],
+            {"accept_versions": ["2.0.0", "1.1.0"]},
+            {"AcceptVersions": "2.0.0,1.1.0"},
+        ),
+        ("1.1.0", "features", [["a", "x:b"]], {}, {"typeName": "ods:a,x:b"}),
+        (
+            "1.1.0",
+            "features",
+            [["a", "b"]],
+            {"properties": {"a": ["n", "m"]}},
+            {"typeName": "ods:a,ods:b", "propertyName": "(ods:a/n,ods:a/m)(*)"},
+        ),
+        (
+            "2.0.0",
+            "features",
+            ["a"],
+            {"feature_id": ["a.1"]},
+            {"typeNames": "ods:a", "featureId": "a.1", "resourceId": "a.1"},
+        ),
         ("2.0.0", "stored_queries", [], {}, {}),
     ],
 )
@@ -162,7 +201,7 @@ def test_parameters_are_those_that_the_version_documents(
 ) -> None:
     request = asked_by(version, use, *args, **options)
     sent = {k: v for k, v in request.query.items() if k not in {"service", "version", "request"}}
-    assert sent == {**({"typeName": "ods:a"} if "featureId" in expected else {}), **expected}
+    assert sent == expected
 
 
 def test_a_federated_or_accented_name_survives_the_url() -> None:
@@ -181,8 +220,17 @@ def test_a_federated_or_accented_name_survives_the_url() -> None:
         (lambda c: Wfs(c).stored_queries(), "1.1.0 has no stored queries"),
         (lambda c: Wfs(c).describe_stored_queries(), "needs WFS 2.0.0"),
         (
-            lambda c: Wfs(c, method="POST").features("a", feature_id=["a.1"]).__enter__(),
-            "parameters of GET",
+            lambda c: Wfs(c, method="POST").features("a", bbox=(0, 0, 1, 1)).__enter__(),
+            "use version 2.0.0",
+        ),
+        (lambda c: Wfs(c).features([]).__enter__(), "name at least one feature type"),
+        (
+            lambda c: Wfs(c).features(["a", "b"], properties=["x"]).__enter__(),
+            r"give properties by type, such as \{'ods:a': \['x'\]\}",
+        ),
+        (
+            lambda c: Wfs(c).features("a", properties={"b": ["x"]}).__enter__(),
+            "named of 'ods:b', which is not asked",
         ),
     ],
 )
