@@ -134,14 +134,12 @@ class Everywhere(click.Command):
 
     def format_options(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """List the command's own options, and these below them."""
-        lines = [
-            (record, place >= self._own and param.name != "help")
-            for place, param in enumerate(self.get_params(context))
-            if (record := param.get_help_record(context))
-        ]
-        for heading, shared in (("Options", False), ("Options of every command", True)):
-            with formatter.section(heading):
-                formatter.write_dl([record for record, is_shared in lines if is_shared == shared])
+        own, shared = self.params[: self._own], self.get_params(context)[self._own :]
+        for heading, params in (("Options", own), ("Options of every command", shared)):
+            records = [record for param in params if (record := param.get_help_record(context))]
+            if records:
+                with formatter.section(heading):
+                    formatter.write_dl(records)
 
 
 def command(function: Callable[..., Any]) -> Everywhere:
