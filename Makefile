@@ -90,7 +90,7 @@ $(STAMP): pyproject.toml constraints.txt
 # Each program and the Debian package that has it; the map servers are not on every PATH, those of
 # PostgreSQL on none.
 NEEDED := chromium:chromium chromedriver:chromium-driver mapserv:cgi-mapserver \
-  qgis_mapserv.fcgi:qgis-server initdb:postgresql
+  qgis_mapserv.fcgi:qgis-server initdb:postgresql systemd-analyze:systemd
 
 programs:
 	@set -e; \

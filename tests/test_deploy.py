@@ -47,8 +47,8 @@ def test_the_unit_does_what_it_says_and_a_spent_quota_is_no_failure(tmp_path: Pa
 def test_the_line_for_cron_is_a_command_that_there_is(tmp_path: Path) -> None:
     page = (DOCS / "terminal.md").read_text(encoding="utf-8")
     (line,) = re.findall(r"^30 3 \* \* \* (.*)$", page, re.MULTILINE)
-    changed = line.replace("/srv/ods", str(tmp_path))
-    changed = changed.replace("/srv/ods-pipeline/venv/bin/ods-pipeline", str(person.COMMAND))
+    changed = line.replace("/srv/ods-pipeline/venv/bin/ods-pipeline", str(person.COMMAND))
+    changed = changed.replace("/srv/ods", str(tmp_path))
     with Emulator() as portal:
         changed = changed.replace("data.economie.gouv.fr", portal.url)
         done = subprocess.run(
