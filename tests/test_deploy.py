@@ -62,6 +62,17 @@ def test_the_line_for_cron_is_a_command_that_there_is(tmp_path: Path) -> None:
     assert (tmp_path / "data" / "warehouse.duckdb").exists()
 
 
+def test_every_command_of_the_page_works(tmp_path: Path) -> None:
+    page = (DOCS / "terminal.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^\$ ods-pipeline (.+)$", page, re.MULTILINE)
+    assert len(commands) > 3
+    with Emulator() as portal:
+        for command in commands:
+            words = [portal.url if word == "sample" else word for word in shlex.split(command)]
+            done = person.typed(tmp_path, *words)
+            assert done.returncode == 0, (command, done.stderr)
+
+
 @pytest.mark.servers
 def test_systemd_takes_the_units() -> None:
     files = [str(file) for file in sorted((DEPLOY / "systemd").iterdir())]

@@ -45,7 +45,7 @@ class Kept:
             if item.action not in _UNTOLD
         }
         files = _new_first(folder)
-        shown = list(_pictures(folder, files))
+        shown = "\n\n".join(_pictures(folder, files))
         page = {"portal_page": dg.MetadataValue.url(self.page)} if self.page else {}
         there = folder.folder.is_dir()
         return {
@@ -57,7 +57,7 @@ class Kept:
             "left_out": counted["left out"],
             "changed": bullets(changed),
             "preview": dg.MetadataValue.md("\n".join(_table(files)) if files else "*no files*"),
-            **({"thumbnails": dg.MetadataValue.md("\n\n".join(shown))} if shown else {}),
+            **({"thumbnails": dg.MetadataValue.md(shown)} if shown else {}),
             "requests": folder.requests,
             "seconds": round(folder.seconds, 3),
             **page,
@@ -82,9 +82,13 @@ def _table(files: list[KeptFile]) -> Iterator[str]:
 
 
 def _pictures(folder: KeptFolder, files: list[KeptFile]) -> Iterator[str]:
+    from ods_pipeline.lake.map_image import NOT_DRAWABLE, drawable
     from ods_pipeline.lake.thumbnails import data_uri
 
     images = [item for item in files if item.media_type.startswith("image/")]
+    if images and not drawable():
+        yield literal(NOT_DRAWABLE)
+        return
     shown = 0
     for item in images[:_TRIED]:
         picture = data_uri(folder.folder / item.name) if shown < _PICTURES else ""

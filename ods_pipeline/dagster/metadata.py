@@ -137,6 +137,8 @@ def of_map(path: Path) -> dict[str, Any]:
         return {}
     from ods_pipeline.lake import map_image
 
+    if not map_image.drawable():
+        return {"map": map_image.NOT_DRAWABLE}
     image = map_image.markdown(path)
     return {"map": dg.MetadataValue.md(image)} if image else {}
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Iterator
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,15 @@ _INK = "#1f6f8b"
 _DARK = 150  # of 255 in red: the outlines, not the areas
 _BRAILLE = 0x2800
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
+
+
+#: What is said where there would be a picture.
+NOT_DRAWABLE = 'there would be a picture: run `pip install "ods-pipeline[map]"`'
+
+
+def drawable() -> bool:
+    """Whether the libraries are there that draw maps and shrink pictures."""
+    return all(find_spec(name) for name in ("matplotlib", "PIL"))
 
 
 def markdown(path: Path) -> str:
