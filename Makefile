@@ -18,16 +18,9 @@ help: ## Say what can be made
 demo: $(STAMP) ## Load the sample portal into DuckDB, twice, without a network
 	@$(BIN)/python -m ods_pipeline.cli.demo
 
-# Background jobs of a shell ignore Ctrl-C, so the emulator is ended by the trap, after Dagster.
-# An emulator that somebody started in another terminal is used, and left alone.
 dev: $(STAMP) ## Open Dagster's UI, with the sample portal beside it unless ODS_PORTAL is set
-	@serves='import socket; socket.create_connection(("127.0.0.1", 8765), 2).close()'; \
-	if [ -z "$$ODS_PORTAL" ] && ! $(BIN)/python -c "$$serves" 2>/dev/null; then \
-	  $(BIN)/ods-pipeline emulator --port 8765 & emulator=$$!; \
-	  trap 'kill $$emulator 2>/dev/null' EXIT; trap 'exit 130' INT; trap 'exit 143' TERM; \
-	fi; \
-	VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" \
-	  DAGSTER_HOME="$(CURDIR)" $(BIN)/dg dev
+	@VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" \
+	  $(BIN)/python -m ods_pipeline.cli.dev
 
 test: $(STAMP) ## Run the tests, except those that need a browser or a server
 	@$(BIN)/python -m pytest -m "not servers and not example" -n $(WORKERS) --maxprocesses 4 --dist worksteal
