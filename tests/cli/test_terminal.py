@@ -34,13 +34,13 @@ class Town:
 def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
     with Emulator() as portal:
         found = Town(portal, tmp_path_factory.mktemp("town"))
-        portal.fail("public-art/exports", Fault.short_rows(3), None)
+        # Remembered, where a count that does not match is looked at again and again.
+        portal.claim("public-art", "neighbourhood", type="int")
         assert found.types(120, "sync", "--features")[0] == 1
         portal.state.clock.tick("2026-11-30T12:00:00+00:00")
         portal.publish(LIVE, records=[])
         # What is refused and what is held is remembered, so that each screen is the same again.
-        for _ in range(2):
-            assert found.types(120, "sync")[0] == 1
+        assert found.types(120, "sync")[0] == 1
         yield found
 
 
