@@ -5,6 +5,8 @@ The tests' own environment cannot be it: dbt asks for other versions than `const
 
 from __future__ import annotations
 
+import re
+import shlex
 import subprocess
 import sys
 import tomllib
@@ -15,21 +17,31 @@ EXAMPLE = ROOT / "examples" / "city"
 
 
 def installed(folder: Path) -> Path:
-    """Build the wheel and install it as users do; a minute, most of it for unpacking.
+    """Build the wheel and install it as the README says; a minute, most of it for unpacking.
 
     Returns:
         The folder of the environment's programs.
     """
-    pip = [sys.executable, "-m", "pip", "--quiet"]
-    _run(*pip, "wheel", "--no-deps", "--wheel-dir", folder / "dist", ROOT)
-    (wheel,) = (folder / "dist").glob("*.whl")
+    build, install, _ = in_readme(folder)
+    _run(sys.executable, "-m", *build)
     _run(sys.executable, "-m", "venv", "--without-pip", folder / "venv")
     told = tomllib.loads((EXAMPLE / "pyproject.toml").read_text(encoding="utf-8"))
     needed = [name for name in told["project"]["dependencies"] if name != "ods-pipeline"]
+    pip, *words = install
     # Compiled when imported: most modules never are.
-    options = ("--python", folder / "venv" / "bin" / "python", "install", "--no-compile")
-    _run(*pip, *options, wheel, *needed, "create-dagster")
+    options = ("--quiet", "--python", folder / "venv" / "bin" / "python", *words, "--no-compile")
+    _run(sys.executable, "-m", pip, *options, *needed, "create-dagster")
     return folder / "venv" / "bin"
+
+
+def in_readme(folder: Path) -> list[list[str]]:
+    """The README's three commands of installing, for a wheel that goes into a folder."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    ((block,),) = [re.findall(r"```sh\n(pip wheel .*?)```", page, re.DOTALL)]
+    changed = block.replace("$PWD/dist", "dist").replace("dist/", f"{folder}/dist/")
+    lines = [shlex.split(line, comments=True) for line in changed.splitlines()]
+    places = {"dist": str(folder / "dist"), ".": str(ROOT)}
+    return [[places.get(word, word) for word in line] for line in lines]
 
 
 def _run(*words: str | Path) -> None:

@@ -4,6 +4,7 @@ import re
 import shlex
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,7 +17,7 @@ import requests
 from ods_pipeline.emulator import Emulator, Fault
 from tests.dagster.world import RECORDS, publish
 from tests.servers.dev import README, Dev, copied, developed, environment
-from tests.servers.installed import EXAMPLE, installed
+from tests.servers.installed import EXAMPLE, in_readme, installed
 from tests.servers.pages import Pages, chromium
 
 # The first test builds the environment, a minute on an idle machine of two cores.
@@ -29,6 +30,22 @@ LIVE = "paris/velib-disponibilite-en-temps-reel"
 @pytest.fixture(scope="module")
 def bin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return installed(tmp_path_factory.mktemp("installed"))
+
+
+def test_the_wheel_is_tried_without_being_installed(bin: Path, tmp_path: Path) -> None:
+    pip = [sys.executable, "-m", "pip", "--quiet", "--python", bin / "python"]
+    subprocess.run([*pip, "install", "uv"], check=True)
+    *_, (uvx, *words) = in_readme(bin.parents[1])
+    done = subprocess.run(
+        [bin / uvx, *words],
+        cwd=tmp_path,
+        env={**environment(tmp_path, bin), "UV_CACHE_DIR": str(tmp_path / "cache")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "sync would fetch 12 of 14 datasets" in done.stdout
 
 
 def hurried(folder: Path) -> None:
