@@ -16,7 +16,6 @@ from typing import Any, Literal, get_args
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.query import Query
-from ods_pipeline.tables.schema import TYPES
 from ods_pipeline.warehouse.protocol import Contract
 
 BadValues = Literal["refuse", "null"]
@@ -58,6 +57,8 @@ class TableRules:
             ConfigurationError: There is no such type or decision, or the number is out of range.
         """
         for name, kind in self.types.items():
+            from ods_pipeline.tables.schema import TYPES  # Arrow, which `--help` need not wait for.
+
             if kind not in TYPES:
                 raise ConfigurationError(
                     f"{kind!r} is no type for the field {name!r}: choose one of {', '.join(TYPES)}"

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -139,3 +140,10 @@ def test_shells_complete_commands_and_options(shell: str) -> None:
     word = "--ver" if shell == "fish" else "2"
     words = {"COMP_WORDS": "ods-pipeline sync --ver", "COMP_CWORD": word}
     assert "--verify" in asked(**words, _ODS_PIPELINE_COMPLETE=f"{shell}_complete")
+
+
+def test_help_waits_for_none_of_the_large_libraries() -> None:
+    code = "import sys, ods_pipeline.cli.main; print(*sorted(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = set(done.stdout.split())
+    assert not loaded & {"pyarrow", "numpy", "pandas", "dagster", "duckdb", "pydantic", "requests"}
