@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from ods_pipeline.cli import everywhere, log
-from ods_pipeline.cli.options import rule_options, selection_options, was_given
+from ods_pipeline.cli.options import Number, rule_options, selection_options, was_given
 from ods_pipeline.cli.target import Target, Targets
 from ods_pipeline.errors import OdsPipelineError
 
@@ -122,7 +122,7 @@ _axis_order = click.option(
 @rule_options
 @click.option(
     "--wait",
-    type=click.FloatRange(min=0),
+    type=Number(min=0),
     default=60,
     show_default=True,
     metavar="SECONDS",

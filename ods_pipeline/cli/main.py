@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from ods_pipeline.cli import account, commands, everywhere, exports, log
+from ods_pipeline.cli import account, attachments, commands, everywhere, exports, log
 from ods_pipeline.cli.process import prepare
 from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, OdsPipelineError, out_of_files
 
@@ -58,7 +58,7 @@ for _command in (
     commands.plan,
     exports.catalog,
     exports.export,
-    exports.attachments,
+    attachments.attachments,
     commands.verify,
     account.login,
     account.logout,

@@ -6,6 +6,7 @@ Only their values are read here; what follows from them is decided in `sync`.
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -15,6 +16,17 @@ from click.core import ParameterSource
 
 from ods_pipeline.sync.rules import DEFAULT, Rules
 from ods_pipeline.sync.selection import Selection
+
+
+class Number(click.FloatRange):
+    """A number in a range; what is none, such as `nan`, is in no range."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Refuse what only looks like a number."""
+        found = super().convert(value, param, ctx)
+        if not math.isfinite(found):
+            self.fail(f"{value} is no number.", param, ctx)
+        return found
 
 
 def selection_options(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -71,7 +83,7 @@ def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--max-shrink",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         default=DEFAULT.shrink,
         show_default=True,
         metavar="PERCENT",
@@ -79,7 +91,7 @@ def rule_options(command: Callable[..., Any]) -> Callable[..., Any]:
     )
     @click.option(
         "--drift",
-        type=click.FloatRange(0, 100),
+        type=Number(0, 100),
         default=DEFAULT.drift,
         show_default=True,
         metavar="PERCENT",

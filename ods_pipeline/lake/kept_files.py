@@ -7,6 +7,7 @@ files does not belong here.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -76,6 +77,7 @@ class KeptFiles:
         self._entries = {entry.key: entry for entry in _read(folder)}
         self._names = {entry.name.casefold(): entry.key for entry in self._entries.values()}
         self._numbers: dict[str, int] = {}
+        self._torn = _is_torn(folder / JOURNAL)
 
     def __iter__(self) -> Iterator[KeptFile]:
         """All entries."""
@@ -135,9 +137,12 @@ class KeptFiles:
         """Note a file that is there now."""
         with self._lock, disk_errors(self.folder / JOURNAL):
             with (self.folder / JOURNAL).open("a", encoding="utf-8") as journal:
-                journal.write(json.dumps(asdict(entry), ensure_ascii=False) + "\n")
+                # A killed run leaves half a line, which the next must not go on with.
+                lead = "\n" if self._torn else ""
+                journal.write(f"{lead}{json.dumps(asdict(entry), ensure_ascii=False)}\n")
                 journal.flush()
                 os.fsync(journal.fileno())
+            self._torn = False
             self._entries[entry.key] = entry
 
     def part(self, key: str) -> Path:
@@ -234,14 +239,29 @@ def _read(folder: Path) -> Iterator[KeptFile]:
         except (ValueError, TypeError):
             return  # Damaged: the files are compared by their digests as they come again.
         try:
-            lines = (folder / JOURNAL).read_text("utf-8").splitlines()
+            lines = (folder / JOURNAL).read_bytes().split(b"\n")
         except FileNotFoundError:
             return
     for line in lines:
         try:
             yield entry(json.loads(line))
         except (ValueError, TypeError):
-            return  # The last line of a run that was killed.
+            continue  # The last line of a run that was killed.
+
+
+def _is_torn(journal: Path) -> bool:
+    """Whether the last line of a journal has no end."""
+    with disk_errors(journal):
+        try:
+            with journal.open("rb") as file:
+                file.seek(-1, os.SEEK_END)
+                return file.read(1) != b"\n"
+        except FileNotFoundError:
+            return False
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # There is no byte before the first.
+                raise
+            return False
 
 
 def safe_name(wanted: str) -> str:

@@ -16,7 +16,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from ods_pipeline.errors import (
     LakeError,
@@ -31,12 +31,14 @@ from ods_pipeline.lake.kept_files import KeptFile, KeptFiles, digest, opened
 from ods_pipeline.lake.lake import disk_errors
 from ods_pipeline.portal.files.download import NONE, Download, Validators, download
 from ods_pipeline.portal.files.remote_file import Kind, RemoteFile
+from ods_pipeline.portal.http.address import host_of
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.redaction import redacted
 
 _AT_ONCE, _ATTEMPTS = 4, 3
 # Python's own table: that of the system differs from machine to machine.
 _TYPES = mimetypes.MimeTypes()
+_VAGUE = "application/octet-stream"
 #: The kinds of what `Portal.attachments` lists, and of what records point to.
 DOCUMENTS: tuple[Kind, ...] = ("attachment", "alternative_export")
 OF_RECORDS: tuple[Kind, ...] = ("file",)
@@ -121,21 +123,53 @@ def keep_files(
     if not items and not folder.exists():
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    with opened(folder) as files, ThreadPoolExecutor(_AT_ONCE, "files") as pool:
+    with opened(folder) as files:
         # Portals promise no order, and names shall not depend on one: a run may have been killed.
         places = [(items[key], files.path(key, _name(items[key]))) for key in sorted(items)]
+        pool, spent = ThreadPoolExecutor(_AT_ONCE, "files"), _Spent()
         begun = (
-            partial(pool.submit, _kept, portal, files, item, path, limits, on_bytes)
+            partial(pool.submit, spent.guarded, _kept, portal, files, item, path, limits, on_bytes)
             for item, path in places
         )
         try:
             yield from _ended(begun)
-        except BaseException:  # Ctrl-C as well: what has not begun shall not begin.
-            pool.shutdown(cancel_futures=True)
+        except (KeyboardInterrupt, SystemExit):
+            # They end the process, which waits for no download.
+            portal.client.cancelled.set()
+            pool.shutdown(wait=False, cancel_futures=True)
             raise
+        finally:
+            # What has not begun shall not begin, and nothing may write once the folder is free.
+            if not portal.client.cancelled.is_set():
+                pool.shutdown(cancel_futures=True)
         for entry in files.finish(items, kinds, now):
             text = "the portal lists it no more; the file stays"
             yield FileOutcome(entry.key, entry.name, "withdrawn", text, entry.size)
+
+
+class _Spent:
+    """Remembers whose quota is spent: thousands of files would each ask for it again."""
+
+    def __init__(self) -> None:
+        self._errors: dict[str, QuotaExhausted] = {}
+
+    def guarded(
+        self,
+        keep: Callable[..., FileOutcome],
+        portal: Portal,
+        files: KeptFiles,
+        item: RemoteFile,
+        *how: Any,
+    ) -> FileOutcome:
+        """Keep a file, unless the quota of its host is spent."""
+        host = host_of(item.url)
+        if host not in self._errors:
+            try:
+                return keep(portal, files, item, *how)
+            except QuotaExhausted as error:
+                self._errors[host] = error
+        entry = files.get(item.key)
+        return FileOutcome.deferred(item.key, entry.name if entry else "", self._errors[host])
 
 
 def _ended(begun: Iterable[Callable[[], Future[FileOutcome]]]) -> Iterator[FileOutcome]:
@@ -152,13 +186,36 @@ def _ended(begun: Iterable[Callable[[], Future[FileOutcome]]]) -> Iterator[FileO
 def _name(item: RemoteFile) -> str:
     """What a file is called: its title where that looks like a file's name, else its identifier."""
     title = item.title.strip()
-    return title if os.path.splitext(title)[1] else item.id or title
+    return title if _is_extension(os.path.splitext(title)[1]) else item.id or title
+
+
+def bare(media_type: str) -> str:
+    """A media type without its parameters, in small letters."""
+    return media_type.partition(";")[0].strip().lower()
+
+
+def left_out(limits: FileLimits, *media_types: str) -> str:
+    """The media type for which a file is left out; empty where it is kept.
+
+    Args:
+        limits: Which files are kept.
+        media_types: As the portal declares it and as the server sends it; empty ones say nothing,
+            and neither does `application/octet-stream` beside another.
+    """
+    told = [found for found in map(bare, media_types) if found]
+    telling = [found for found in told if found != _VAGUE] or told
+    return next((t for t in telling if not fnmatch.fnmatchcase(t, bare(limits.media_type))), "")
 
 
 def _extension(media_type: str) -> str:
     """What the names of files of a media type end with; empty where that says nothing."""
-    vague = media_type == "application/octet-stream"
-    return "" if vague else _TYPES.guess_extension(media_type) or ""
+    found = bare(media_type)
+    return "" if found == _VAGUE else _TYPES.guess_extension(found) or ""
+
+
+def _is_extension(suffix: str) -> bool:
+    """Whether this is how names of files end: `.pdf` is, the `.2` of a version is not."""
+    return any(suffix.lower() in table for table in (*_TYPES.types_map, _TYPES.encodings_map))
 
 
 def _kept(
@@ -169,8 +226,8 @@ def _kept(
     limits: FileLimits,
     on_bytes: Callable[[int], object],
 ) -> FileOutcome:
-    if item.mime_type and not fnmatch.fnmatch(item.mime_type, limits.media_type):
-        return FileOutcome(item.key, "", "left out", f"it is {item.mime_type}")
+    if other := left_out(limits, item.mime_type):
+        return FileOutcome(item.key, "", "left out", f"it is {other}")
     entry = files.get(item.key)
     name, size = (entry.name, entry.size) if entry else ("", 0)
     if not item.url:
@@ -192,15 +249,15 @@ def _kept(
                 if sent.state == "unchanged" and entry:
                     return FileOutcome(item.key, name, "unchanged", size=size)
                 media_type = item.mime_type or sent.media_type
-                if not fnmatch.fnmatch(media_type, limits.media_type):
-                    return FileOutcome(item.key, "", "left out", f"it is {media_type}")
+                if other := left_out(limits, item.mime_type, sent.media_type):
+                    return FileOutcome(item.key, "", "left out", f"it is {other}")
                 if sent.state == "rest" and sent.validators.etag not in {"", of.etag}:
                     raise Unproven("the file changed while the rest of it was asked for")
                 with disk_errors(path):
                     _take(sent, part, on_bytes)
             return _published(files, item, entry, path, part, sent.validators, media_type)
-        except QuotaExhausted as error:
-            return FileOutcome.deferred(item.key, name, error)
+        except QuotaExhausted:
+            raise
         except (PortalFailure, PortalUnreachable, Unproven) as error:
             problem: OdsPipelineError = error
             if isinstance(error, Unproven):
@@ -261,7 +318,7 @@ def _published(
     validators: Validators,
     media_type: str,
 ) -> FileOutcome:
-    if entry is None and not path.suffix:
+    if entry is None and not _is_extension(path.suffix):
         path = files.path(item.key, f"{path.name}{_extension(media_type)}")
     with disk_errors(path):
         size, sha256 = part.stat().st_size, digest(part)

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
+from urllib.parse import quote
 
 from ods_pipeline.errors import DatasetNotFound, NoEndpoint, NotAPortal
 from ods_pipeline.portal.files.remote_file import RemoteFile
-from ods_pipeline.portal.http.address import dataset_path
+from ods_pipeline.portal.http.address import dataset_path, leads_away
 from ods_pipeline.portal.http.client import Client
 
 
@@ -60,7 +61,8 @@ def _of_page(
         url = str(entry.get("url") or "")
         if not url.startswith(("https://", "http://")):
             # `odsfile://…` is how older portals name files to themselves.
-            url = client.url(f"{path}/{tail}/{entry['id']}").partition("?")[0]
+            place = f"{path}/{tail}/{quote(str(entry['id']), safe='')}"
+            url = "" if leads_away(str(entry["id"])) else client.url(place).partition("?")[0]
         yield RemoteFile(
             str(entry["id"]),
             str(entry.get("title") or ""),

@@ -24,6 +24,7 @@ _WHOLE, _PART, _UNCHANGED, _PAST_THE_END = 200, 206, 304, 416
 _MOST_HOSTS = 3
 # What is no text of any kind, so that a web page in its place is told by its first bytes.
 _NO_TEXT = re.compile(r"image/(?!svg)|audio/|video/|font/|application/(pdf|zip|vnd\.|msword|gzip)")
+_RANGE = re.compile(r"bytes (?P<first>\d{1,18})-(?P<last>\d{1,18})/(?P<all>\d{1,18}|\*)")
 _PAGE = re.compile(rb"\s*(<!doctype html|<html[\s>])", re.IGNORECASE)
 
 
@@ -104,7 +105,8 @@ def download(
         PortalError: It is not given.
     """
     headers = {"Accept-Encoding": "identity", **known.conditions()}
-    if start and of.strong:
+    asked_for = _Asked(bool(known.conditions()), start if start and of.strong else 0)
+    if asked_for.start:
         headers |= {"Range": f"bytes={start}-", "If-Range": of.strong}
     with contextlib.ExitStack() as stack:
         for _ in range(_MOST_HOSTS):
@@ -117,7 +119,7 @@ def download(
                 url = elsewhere.target.open()
         else:
             raise NotAPortal(f"{host_of(url)} passes requests on and on", portal=client.slug)
-        sent = reply.download(body, start, most)
+        sent = reply.download(body, asked_for, most)
         if sent.state == "whole" and _NO_TEXT.match((media_type or sent.media_type).lower()):
             where = {"portal": client.slug, "url": url}
             sent = replace(sent, chunks=_no_page(sent.chunks, where))
@@ -139,6 +141,14 @@ def _stranger(url: str) -> Client:
 def _client_of(host: str) -> Client:
     """One conversation with a host: a thousand photographs may lie there."""
     return Client(host)
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """What a request left out: a version that is there, and the bytes of a file before a place."""
+
+    known: bool
+    start: int
 
 
 class _Reply:
@@ -166,29 +176,50 @@ class _Reply:
             raise replies.page(**where)
         return b""
 
-    def download(self, body: Iterator[bytes], start: int, most: int) -> Download:
-        """The reply with its body bounded and counted."""
+    def download(self, body: Iterator[bytes], asked: _Asked, most: int) -> Download:
+        """The reply with its body bounded and counted.
+
+        Raises:
+            Unproven: It is no reply to what was asked.
+            TooLarge: The file has too many bytes.
+        """
         validators = Validators(self.headers.get("ETag", ""), self.headers.get("Last-Modified", ""))
         media_type = self.headers.get("Content-Type", "").partition(";")[0].strip()
+        start = asked.start
         if self.status == _UNCHANGED:
+            if not asked.known:
+                raise Unproven("the server says that it has not changed, and none of it is there")
             return Download("unchanged", validators, None, media_type, iter(()))
         if self.status == _PAST_THE_END:
-            if self.headers.get("Content-Range") != f"bytes */{start}":
+            if not start or self.headers.get("Content-Range") != f"bytes */{start}":
                 raise Unproven(f"{start:,} bytes are there, and the server has no rest of them")
             return Download("rest", validators, start, media_type, iter(()))
         part = self.status == _PART
-        length = self._length(start if part else 0)
+        length = self._part(start) if part else self._length()
         if length is not None and length > most:
             raise TooLarge(f"it has {length:,} bytes, and {most:,} are the most that are kept")
-        already = start if part else 0
-        chunks = _whole(body, already, length, most)
+        chunks = _whole(body, start if part else 0, length, most)
         return Download("rest" if part else "whole", validators, length, media_type, chunks)
 
-    def _length(self, start: int) -> int | None:
+    def _part(self, start: int) -> int | None:
+        """Bytes of the whole file by the reply of a part, which must be the one asked for."""
+        told = self.headers.get("Content-Range", "")
+        found = _RANGE.fullmatch(told)
+        if not start or not found or int(found["first"]) != start:
+            raise Unproven(f"bytes from {start:,} on were asked for, and {shown(told)} came")
+        if found["all"] == "*":
+            length = self._length()
+            return None if length is None else start + length
+        if int(found["last"]) + 1 != int(found["all"]):
+            raise Unproven(f"the rest of it was asked for, and {shown(told)} came")
+        return int(found["all"])
+
+    def _length(self) -> int | None:
+        """Bytes of the body; None where the reply does not say, or where it is packed."""
         if self.headers.get("Content-Encoding", "identity") != "identity":
             return None
         try:
-            return start + int(self.headers["Content-Length"])
+            return int(self.headers["Content-Length"])
         except (KeyError, ValueError):
             return None
 
