@@ -121,11 +121,15 @@ class FileQuirks:
 
     ``validators``: ``etag``, ``date`` (Last-Modified), both with ``etag date``, or neither.
     ``lengths``: whether they carry their length. ``ranges``: whether a part can be asked for.
+    ``begins``: bytes by which a part begins before the place that was asked for.
+    ``unchanged``: whether every request is told that nothing has changed.
     """
 
     validators: str = "etag date"
     lengths: bool = True
     ranges: bool = True
+    begins: int = 0
+    unchanged: bool = False
 
 
 @dataclass(frozen=True)

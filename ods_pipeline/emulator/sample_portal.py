@@ -70,8 +70,26 @@ def _publish_recorded(state: State) -> None:
         columns = len(document["fields"])
         relation = state.store.view_of_file(file, columns) if file.exists() else ""
         relation = relation or state.store.create_view("SELECT 1 WHERE false")
+        document["attachments"] = [_here(path, entry) for entry in document["attachments"]]
         dataset = dataset_from_document(document, relation)
-        state.put(replace(dataset, files=_made_up_pictures(file, document)))
+        files = _made_up_pictures(file, document) | _made_up_documents(document)
+        state.put(replace(dataset, files=files))
+
+
+def _here(path: Path, attachment: Mapping[str, Any]) -> dict[str, Any]:
+    """An attachment that this portal serves; recorded was an address of the portal of origin."""
+    return {**attachment, "url": f"odsfile://{path.parent.name}/{attachment['id']}"}
+
+
+def _made_up_documents(document: Mapping[str, Any]) -> dict[str, StoredFile]:
+    """A workbook for each attachment: what was recorded of these is where they were."""
+    entries = document["attachments"]
+    content = (sample_folder() / "document.xlsx").read_bytes() if entries else b""
+    moment = datetime.fromisoformat(PUBLISHED)
+    return {
+        f"attachments/{entry['id']}": StoredFile(content, moment, entry["mimetype"])
+        for entry in entries
+    }
 
 
 def _made_up_pictures(records: Path, document: Mapping[str, Any]) -> dict[str, StoredFile]:

@@ -10,6 +10,7 @@ import fnmatch
 import json
 import mimetypes
 import os
+import re
 from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, as_completed, wait
 from dataclasses import dataclass, replace
@@ -38,6 +39,18 @@ from ods_pipeline.redaction import redacted
 _AT_ONCE, _ATTEMPTS = 4, 3
 # Python's own table: that of the system differs from machine to machine.
 _TYPES = mimetypes.MimeTypes()
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+for _media_type, _suffix in (
+    (f"{_OFFICE}.spreadsheetml.sheet", ".xlsx"),
+    (f"{_OFFICE}.wordprocessingml.document", ".docx"),
+    (f"{_OFFICE}.presentationml.presentation", ".pptx"),
+    ("application/vnd.oasis.opendocument.spreadsheet", ".ods"),
+    ("application/vnd.oasis.opendocument.text", ".odt"),
+    ("application/geo+json", ".geojson"),
+):
+    _TYPES.add_type(_media_type, _suffix)
+# What names of files end with; the `.2` of `Guide v1.2` is a version.
+_EXTENSION = re.compile(r"\.(?=\w*[a-z])\w{1,10}", re.ASCII | re.IGNORECASE)
 _VAGUE = "application/octet-stream"
 #: The kinds of what `Portal.attachments` lists, and of what records point to.
 DOCUMENTS: tuple[Kind, ...] = ("attachment", "alternative_export")
@@ -186,7 +199,7 @@ def _ended(begun: Iterable[Callable[[], Future[FileOutcome]]]) -> Iterator[FileO
 def _name(item: RemoteFile) -> str:
     """What a file is called: its title where that looks like a file's name, else its identifier."""
     title = item.title.strip()
-    return title if _is_extension(os.path.splitext(title)[1]) else item.id or title
+    return title if _EXTENSION.fullmatch(os.path.splitext(title)[1]) else item.id or title
 
 
 def bare(media_type: str) -> str:
@@ -211,11 +224,6 @@ def _extension(media_type: str) -> str:
     """What the names of files of a media type end with; empty where that says nothing."""
     found = bare(media_type)
     return "" if found == _VAGUE else _TYPES.guess_extension(found) or ""
-
-
-def _is_extension(suffix: str) -> bool:
-    """Whether this is how names of files end: `.pdf` is, the `.2` of a version is not."""
-    return any(suffix.lower() in table for table in (*_TYPES.types_map, _TYPES.encodings_map))
 
 
 def _kept(
@@ -318,7 +326,7 @@ def _published(
     validators: Validators,
     media_type: str,
 ) -> FileOutcome:
-    if entry is None and not _is_extension(path.suffix):
+    if entry is None and not _EXTENSION.fullmatch(path.suffix):
         path = files.path(item.key, f"{path.name}{_extension(media_type)}")
     with disk_errors(path):
         size, sha256 = part.stat().st_size, digest(part)

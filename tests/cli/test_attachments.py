@@ -1,6 +1,9 @@
 """`attachments`: a folder of a dataset's documents, as it is typed."""
 
 import json
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -112,3 +115,53 @@ def test_types_and_sizes_that_are_configured_hold_until_others_are_typed(
     assert sorted(kept().values()) == ["failed", "fetched", "left out"]
     found = kept("--type", "*", "--max-size", "1")
     assert sorted(found.values()) == ["fetched", "fetched", "unchanged"]
+
+
+@pytest.mark.parametrize("words", [["--max-size", "nan"], ["--max-size", "inf"], ["-o", ""]])
+def test_what_is_no_size_and_no_folder_is_refused(
+    portal: Emulator, tmp_path: Path, words: list[str]
+) -> None:
+    status, told, said = typed(tmp_path, portal, "plans", *words)
+    assert (status, told) == (2, "")
+    assert words[0] in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_list_is_of_what_would_be_fetched(portal: Emulator, tmp_path: Path) -> None:
+    told = typed(tmp_path, portal, "plans", "--list", "--type", "TEXT/*", "--json")[1]
+    assert [item["id"] for item in json.loads(told)] == ["note"]
+
+
+def test_a_log_has_a_line_for_each_file(portal: Emulator, tmp_path: Path) -> None:
+    portal.fail("attachments/note", Fault.status(500), None)
+    status, _, said = typed(tmp_path, portal, "plans", "--log-format", "json")
+    lines = {line["key"]: line for line in map(json.loads, said.splitlines())}
+    assert status == 1
+    levels = {key: (line["level"], line["action"]) for key, line in lines.items()}
+    assert levels == {
+        "attachment/plan_pdf": ("info", "fetched"),
+        "attachment/note": ("warning", "failed"),
+    }
+
+
+def test_ctrl_c_waits_for_no_download(portal: Emulator, tmp_path: Path) -> None:
+    portal.attach("plans", "film", b"x" * 2_000_000, "film.mp4", "video/mp4")
+    portal.fail("attachments/film", Fault.slow(20_000), None)
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", person.COMMAND, "attachments", "plans"],
+        cwd=tmp_path,
+        env=person.environment(ODS_PORTAL=portal.url),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as running:
+        while not list(tmp_path.glob("plans/.attachment~*.part")):
+            assert running.poll() is None
+            time.sleep(0.05)
+        running.send_signal(signal.SIGINT)
+        began = time.monotonic()
+        _, said = running.communicate()
+    assert running.returncode == 130
+    assert "interrupted" in said
+    # The rest of it would take a minute and a half.
+    assert time.monotonic() - began < 45

@@ -52,7 +52,7 @@ def file(request: Request, state: State, dataset: Dataset, place: str) -> Reply:
     if "date" in quirks.validators:
         validators["last-modified"] = format_datetime(stored.stored_at, usegmt=True)
     sent = (*COMMON_HEADERS, *validators.items())
-    if _is_known(headers, validators, stored):
+    if quirks.unchanged or _is_known(headers, validators, stored):
         return Reply(304, [], stored.media_type, sent, whole=True, compressible=False)
     asked = _RANGE.match(headers.get("range", ""))
     if asked and quirks.ranges and headers.get("if-range", "") in ("", *validators.values()):
@@ -60,6 +60,7 @@ def file(request: Request, state: State, dataset: Dataset, place: str) -> Reply:
         if start >= size:
             more = (*sent, ("content-range", f"bytes */{size}"))
             return Reply(416, [], stored.media_type, more, whole=True, compressible=False)
+        start = max(0, start - quirks.begins)
         more = (*sent, ("content-range", f"bytes {start}-{size - 1}/{size}"))
         return _body(206, stored.content[start:], stored.media_type, more, quirks.lengths)
     return _body(200, stored.content, stored.media_type, sent, quirks.lengths)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any, Literal
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from ods_pipeline.errors import DatasetNotFound, NoEndpoint, NotAPortal
 from ods_pipeline.portal.files.remote_file import RemoteFile
@@ -59,7 +59,9 @@ def _of_page(
     tail = "attachments" if kind == "attachment" else "alternative_exports"
     for entry in entries:
         url = str(entry.get("url") or "")
-        if not url.startswith(("https://", "http://")):
+        if _strays(url):
+            url = ""
+        elif not url.startswith(("https://", "http://")):
             # `odsfile://…` is how older portals name files to themselves.
             place = f"{path}/{tail}/{quote(str(entry['id']), safe='')}"
             url = "" if leads_away(str(entry["id"])) else client.url(place).partition("?")[0]
@@ -81,9 +83,15 @@ def _of_endpoint(client: Client, dataset_id: str) -> Iterable[RemoteFile]:
         return
     for entry in body["attachments"]:
         url, metas = str(entry["href"]), entry.get("metas") or {}
+        place = str(metas.get("url") or url)
         yield RemoteFile(
             str(metas.get("id") or url.rstrip("/").rpartition("/")[2]),
             str(metas.get("title") or ""),
             str(metas.get("mime-type") or ""),
-            str(metas.get("url") or url),
+            "" if _strays(place) else place,
         )
+
+
+def _strays(url: str) -> bool:
+    """Whether an address would become another one on its way, such as another of the portal's."""
+    return leads_away(unquote(url.partition("?")[0]))
