@@ -120,9 +120,10 @@ def test_what_the_portal_withdraws_stays_and_is_said_once(keeper: Keeper) -> Non
     assert not keeper.listed["attachment/photo"]["withdrawn"]
 
 
+# Of a third of it three attempts would make the whole.
 LIES = [
-    Fault.cut(300_000),
-    Fault.reset(300_000),
+    Fault.cut(200_000),
+    Fault.reset(200_000),
     Fault.status(503),
     Fault.html(),
 ]
