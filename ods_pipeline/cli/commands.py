@@ -17,7 +17,7 @@ import click
 from ods_pipeline.cli import everywhere, log
 from ods_pipeline.cli.options import Number, rule_options, selection_options, was_given
 from ods_pipeline.cli.target import Target, Targets
-from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.errors import NoEndpoint, OdsPipelineError
 
 if TYPE_CHECKING:
     from ods_pipeline.cli import report
@@ -69,7 +69,14 @@ def open_session(target: Target) -> Iterator[Session]:
             )
             address, credentials = Address.parse(serving), None
         portal = Portal(address.base, credentials)
-        yield Session(portal, credentials, Lake.of(target.data_dir, portal.slug), target)
+        session = Session(portal, credentials, Lake.of(target.data_dir, portal.slug), target)
+        try:
+            yield session
+        except NoEndpoint as error:
+            from ods_pipeline.portal.catalog.dialects import recognised
+
+            # A portal of another API has nothing of what any command asks for.
+            raise (recognised(portal.client) or error) from error
 
 
 def _open_waiting(warehouse: str, names: TableNames, seconds: float) -> Warehouse:

@@ -11,6 +11,7 @@ import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.emulator.datasets.file_values import picture
+from ods_pipeline.emulator.quirks import Quirks
 from tests import person
 from tests.desk import FIELDS, rows
 
@@ -125,6 +126,16 @@ def test_what_is_no_size_and_no_folder_is_refused(
     assert (status, told) == (2, "")
     assert words[0] in said
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [["attachments", "d"], ["export", "d", "--as", "csv"]])
+def test_a_portal_of_the_first_api_is_named_as_in_a_sync(tmp_path: Path, words: list[str]) -> None:
+    with Emulator(sample=False, quirks=Quirks(dialect="v1")) as old:
+        old.publish("d", FIELDS, rows(1))
+        done = person.typed(tmp_path, *words, ODS_PORTAL=old.url)
+    assert done.returncode == 2
+    assert "speaks the first API (v1) of Opendatasoft alone" in done.stderr
+    assert done.stderr.count("\n") == 1
 
 
 def test_a_list_is_of_what_would_be_fetched(portal: Emulator, tmp_path: Path) -> None:
