@@ -47,6 +47,7 @@ def shown(
     width: int,
     *words: str,
     then: Callable[[int, str], object] = lambda person, text: None,
+    program: str | Path = COMMAND,
 ) -> tuple[int, str]:
     """Type a command, and read the screen until it ends.
 
@@ -56,6 +57,7 @@ def shown(
         width: Columns of the terminal.
         words: The command's.
         then: Called with the person's side and all that was shown so far, after each piece.
+        program: What is run; the command line without it.
 
     Returns:
         Its exit status, and what was shown, with codes for colours and movements.
@@ -65,7 +67,7 @@ def shown(
     with terminal(width) as (person, command):
         running = subprocess.Popen(
             # The terminal is the command's own, so that Ctrl-C reaches it.
-            ["setsid", "--ctty", "--wait", COMMAND, *words],
+            ["setsid", "--ctty", "--wait", program, *words],
             cwd=folder,
             env={**ours, "TERM": "xterm-256color", **settings},
             stdin=command,
