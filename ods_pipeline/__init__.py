@@ -18,11 +18,13 @@ if TYPE_CHECKING:
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.gml import read_gml
     from ods_pipeline.portal.portal import Portal
+    from ods_pipeline.warehouse.lake_reader import Lake
 
 _HOMES = {
     "ApiKey": "ods_pipeline.portal.auth",
     "Dataset": "ods_pipeline.dataset",
     "Field": "ods_pipeline.dataset",
+    "Lake": "ods_pipeline.warehouse.lake_reader",
     "OAuth2": "ods_pipeline.portal.auth",
     "OpendatasoftPortal": "ods_pipeline.dagster.component",
     "Portal": "ods_pipeline.portal.portal",
@@ -35,6 +37,7 @@ __all__ = [
     "ApiKey",
     "Dataset",
     "Field",
+    "Lake",
     "OAuth2",
     "OpendatasoftPortal",
     "Portal",

@@ -11,10 +11,17 @@ from typing import Any
 import pytest
 
 import ods_pipeline
-from ods_pipeline import errors, portal
+from ods_pipeline import errors, lake, portal
 
 #: Made by our methods, not by users: how they are constructed is nobody's business.
-GIVEN = [portal.Wfs, portal.RecordStream, portal.RemoteFile, portal.Datasets]
+GIVEN = [
+    portal.Wfs,
+    portal.RecordStream,
+    portal.RemoteFile,
+    portal.Datasets,
+    lake.LandedDataset,
+    lake.LandedDatasets,
+]
 PUBLIC = [
     getattr(ods_pipeline, name) for name in ods_pipeline.__all__ if name != "OpendatasoftPortal"
 ]
@@ -47,7 +54,7 @@ def mentioned(thing: Any) -> Iterator[tuple[str, str]]:
 
 @pytest.mark.parametrize("thing", [*PUBLIC, *GIVEN], ids=lambda thing: thing.__name__)
 def test_every_type_of_a_public_signature_has_a_public_place(thing: Any) -> None:
-    places = {*ods_pipeline.__all__, *portal.__all__}
+    places = {*ods_pipeline.__all__, *portal.__all__, *lake.__all__}
     homeless = {
         (where, word)
         for where, word in mentioned(thing)
@@ -56,9 +63,12 @@ def test_every_type_of_a_public_signature_has_a_public_place(thing: Any) -> None
     assert not homeless
 
 
-@pytest.mark.parametrize("name", portal.__all__)
-def test_a_type_of_the_portals_signatures_can_be_imported(name: str) -> None:
-    assert getattr(portal, name)
+@pytest.mark.parametrize("place", [portal, lake])
+def test_a_type_of_public_signatures_can_be_imported(place: Any) -> None:
+    assert all(getattr(place, name) for name in place.__all__)
+    assert set(place.__all__) <= set(dir(place))
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        _ = place.nothing
 
 
 @pytest.mark.parametrize("thing", [*PUBLIC, *GIVEN], ids=lambda thing: thing.__name__)

@@ -30,6 +30,8 @@ _DARK = 150  # of 255 in red: the outlines, not the areas
 _BRAILLE = 0x2800
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _COLOURS = 32
+# A map reads the whole column of geometries: of more records it would take seconds.
+_MAPPED = 1_000_000
 # Characters of a title in an inch.
 _PER_INCH = 17
 
@@ -67,6 +69,13 @@ class Caption:
             f"{rows:,} {noun if rows != 1 else noun[:-1]}{some}",
             map_scale.extent(bounds) if bounds else "",
         )
+
+
+def is_drawn(path: Path) -> bool:
+    """Whether a landed partition has geometries, and not so many that a map takes long."""
+    with pq.ParquetFile(path) as file:
+        geographic = bool(geometry_columns(file.schema_arrow))
+        return geographic and 0 < file.metadata.num_rows <= _MAPPED
 
 
 def markdown(path: Path) -> str:
