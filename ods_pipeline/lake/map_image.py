@@ -30,6 +30,8 @@ _DARK = 150  # of 255 in red: the outlines, not the areas
 _BRAILLE = 0x2800
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]])
 _COLOURS = 32
+# Rows of dots that are left above and below what is drawn; and what counts as white.
+_EDGE, _WHITE = 6, 255
 # A map reads the whole column of geometries: of more records it would take seconds.
 _MAPPED = 1_000_000
 # Characters of a title in an inch.
@@ -89,7 +91,7 @@ def png(path: Path, inches: tuple[float, float] = _INCHES) -> bytes:
 
     Args:
         path: A landed partition.
-        inches: Width and height, at 100 dots each.
+        inches: Width and the most height, at 100 dots each.
 
     Returns:
         A picture in longitude and latitude of at most 2,000 features, evenly taken from all.
@@ -110,7 +112,11 @@ def _packed(figure: Any) -> bytes:
     from PIL import Image
 
     figure.canvas.draw()
-    drawn = Image.fromarray(np.asarray(figure.canvas.buffer_rgba())).convert("RGB")
+    dots = np.asarray(figure.canvas.buffer_rgba())[..., :3]
+    # Of a wide layer's picture most would be empty.
+    used = np.flatnonzero((dots < _WHITE).any(axis=(1, 2)))
+    first, last = max(used[0] - _EDGE, 0), used[-1] + _EDGE + 1
+    drawn = Image.fromarray(np.ascontiguousarray(dots[first:last]))
     picture = io.BytesIO()
     drawn.quantize(_COLOURS).save(picture, format="png", optimize=True)
     return picture.getvalue()

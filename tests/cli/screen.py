@@ -22,6 +22,7 @@ _LINES = 50
 _CHANCE = (
     (re.compile(r"(127\.0\.0\.1[:_])\d{5}\b"), r"\g<1>#####"),
     (re.compile(r"\d+\.\d (?=s\b)"), "#.# "),
+    (re.compile(r"(fetched +)\d{4}-\d\d-\d\d \d\d:\d\d"), r"\g<1>####-##-## ##:##"),
     (re.compile(r"(until|since) \d{4}-\d\d-\d\d"), r"\1 ####-##-##"),
     (re.compile(r"\d{5} of 15000 requests"), "##### of 15000 requests"),
     (re.compile(r"\d+\.\d GB free"), "##.# GB free"),
