@@ -1,4 +1,4 @@
-"""What the signatures of public names mention can be imported from a public place."""
+"""What the signatures of public names mention can be imported from a public place, by the page."""
 
 import builtins
 import inspect
@@ -6,6 +6,7 @@ import re
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -13,6 +14,7 @@ import pytest
 import ods_pipeline
 from ods_pipeline import errors, lake, portal
 
+PAGE = (Path(__file__).parents[1] / "docs" / "python.md").read_text(encoding="utf-8")
 #: Made by our methods, not by users: how they are constructed is nobody's business.
 GIVEN = [
     portal.Wfs,
@@ -90,3 +92,18 @@ def test_a_public_name_brings_no_more_along_than_it_needs() -> None:
         [sys.executable, "-c", source], capture_output=True, text=True, check=True
     )
     assert done.stdout.strip() == "set()"
+
+
+def test_every_public_name_of_signatures_is_on_the_page_of_python() -> None:
+    page = PAGE.partition("## Types of signatures")[2]
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| (.+) \|$", page, re.MULTILINE))
+    for module in (ods_pipeline, portal, lake):
+        named = re.findall(r"`(\w+)`", rows.pop(module.__name__))
+        assert set(named) == set(module.__all__)
+    assert list(rows) == ["ods_pipeline.errors"]
+
+
+def test_the_page_on_python_has_every_form_of_what_landed() -> None:
+    methods = {name for name in vars(ods_pipeline.Lake) if not name.startswith("_")}
+    named = set(re.findall(r"`(\w+)\((?:id)?\)`", PAGE))
+    assert named == methods

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -77,10 +78,12 @@ def shown(
         )
         os.close(command)
         pieces = ""
+        # A character may come in two pieces.
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         # A terminal ends with an error.
         with contextlib.suppress(OSError):
             while piece := os.read(person, 100_000):
-                pieces += piece.decode(errors="replace")
+                pieces += decoder.decode(piece)
                 then(person, pieces)
         return running.wait(60), pieces
 
