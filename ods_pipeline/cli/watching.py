@@ -33,8 +33,8 @@ def watched(label: str, patience: float = _PATIENCE) -> Iterator[Callable[[int],
         What takes the size of each piece.
     """
     # A notebook knows neither a terminal's movements nor, as a rule, rich's own widget.
-    notebook = Console(stderr=True).is_jupyter
-    if not notebook and not sys.stderr.isatty():
+    notebook = bool(sys.stderr) and Console(stderr=True).is_jupyter
+    if not notebook and not (sys.stderr and sys.stderr.isatty()):
         yield lambda size: None
         return
     began, waiting = time.monotonic(), 0

@@ -2,6 +2,8 @@
 
 import io
 
+import pytest
+
 from ods_pipeline.cli import watching
 
 
@@ -25,6 +27,11 @@ def test_a_notebook_is_not_sent_a_line_for_every_piece() -> None:
     assert stream.getvalue().count("trees") == 1
 
 
-def test_nothing_is_shown_where_nobody_watches() -> None:
+@pytest.mark.parametrize("stderr", [io.StringIO(), None])
+def test_nothing_is_shown_where_nobody_watches(
+    monkeypatch: pytest.MonkeyPatch, stderr: io.StringIO | None
+) -> None:
+    monkeypatch.setattr("sys.stderr", stderr)
     with watching.watched("trees", patience=0) as received:
         assert received(10) is None
+    assert stderr is None or stderr.getvalue() == ""
