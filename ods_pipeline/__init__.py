@@ -9,17 +9,22 @@ from importlib import import_module, metadata
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+
     from ods_pipeline.dagster.automation import refresh_on_change
     from ods_pipeline.dagster.component import OpendatasoftPortal
     from ods_pipeline.dataset import Dataset, Field
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.gml import read_gml
     from ods_pipeline.portal.portal import Portal
+    from ods_pipeline.warehouse.lake_reader import Lake
 
 _HOMES = {
     "ApiKey": "ods_pipeline.portal.auth",
     "Dataset": "ods_pipeline.dataset",
     "Field": "ods_pipeline.dataset",
+    "Lake": "ods_pipeline.warehouse.lake_reader",
     "OAuth2": "ods_pipeline.portal.auth",
     "OpendatasoftPortal": "ods_pipeline.dagster.component",
     "Portal": "ods_pipeline.portal.portal",
@@ -32,6 +37,7 @@ __all__ = [
     "ApiKey",
     "Dataset",
     "Field",
+    "Lake",
     "OAuth2",
     "OpendatasoftPortal",
     "Portal",
@@ -43,7 +49,18 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if name == "Portal":
+        # Who takes it from here sits at a terminal or a notebook; our own runs do not.
+        from ods_pipeline.portal import progress
+
+        progress.show_with(_watched)
     return getattr(import_module(_HOMES[name]), name)
+
+
+def _watched(label: str) -> AbstractContextManager[Callable[[int], object]]:
+    from ods_pipeline.cli.watching import watched
+
+    return watched(label)
 
 
 def __dir__() -> list[str]:

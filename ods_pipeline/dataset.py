@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
+
+from ods_pipeline.markup import HIDDEN, LONGEST, card, facts, plain, table
 
 GEOGRAPHIC = frozenset({"geo_point_2d", "geo_shape"})
 
@@ -29,16 +30,8 @@ _DESCRIPTION = [
     "modified",
 ]
 
-# Characters that move a terminal's cursor or reverse text, and halves of characters.
-_HIDDEN = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]+")
-_LONGEST_TITLE = 1_000
-
-
-def plain(text: str, most: int = _LONGEST_TITLE) -> str:
-    """A text for people in one line: without control characters, and cut where it is too long."""
-    text = _HIDDEN.sub(" ", text[: most + 1]).strip()
-    return text if len(text) <= most else f"{text[:most]}…"
-
+# Characters of a title in a representation of one line.
+_SHOWN = 60
 
 # Annotations that have properties of their own.
 _PROPERTIES = frozenset({"multivalued", "unit", "timeserie_precision"})
@@ -52,13 +45,19 @@ def _text(value: object) -> str:
     return "" if value is None else str(value)
 
 
+def _texts(value: object) -> tuple[str, ...]:
+    """The texts of a list, or the only one."""
+    found = value if isinstance(value, list) else [value]
+    return tuple(text for item in found if (text := plain(_text(item))))
+
+
 def _canonical(value: object) -> str:
     return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
 
 
 def _uid(value: object) -> str:
     """An identity; empty where the value is not a short text."""
-    return value if isinstance(value, str) and len(value) <= _LONGEST_TITLE else ""
+    return value if isinstance(value, str) and len(value) <= LONGEST else ""
 
 
 def _digest(value: object) -> str:
@@ -86,7 +85,7 @@ def same_moment(one: str, other: str) -> bool:
     return one == other or (instant(one) is not None and instant(one) == instant(other))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Field:
     """One field of a dataset.
 
@@ -118,7 +117,7 @@ class Field:
         # The exact type first: `isinstance` with Mapping is far slower.
         mapping = type(declared) is dict or isinstance(declared, Mapping)
         name = declared.get("name") if mapping else None
-        if not isinstance(name, str) or not name or _HIDDEN.search(name):
+        if not isinstance(name, str) or not name or HIDDEN.search(name):
             raise ValueError(f"it declares a field without a name, or of an unusable one: {name!r}")
         return cls(
             name=name,
@@ -127,6 +126,14 @@ class Field:
             description=_text(declared.get("description")),
             annotations=dict(declared.get("annotations") or {}),
         )
+
+    def __repr__(self) -> str:
+        """Name, type and label."""
+        label = f", {plain(self.label, _SHOWN)!r}" if self.label else ""
+        return f"Field({self.name!r}, {self.type!r}{label})"
+
+    def _repr_html_(self) -> str:
+        return card(self.name, _table_of_fields([self]))
 
     def _annotation(self, key: str) -> Any:
         value = self.annotations.get(key)
@@ -161,7 +168,7 @@ class Field:
         return value if self.type == "date" and value in {"year", "month"} else ""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Dataset:
     """One dataset as the catalog describes it.
 
@@ -186,9 +193,9 @@ class Dataset:
     features: tuple[str, ...] = ()
     has_records: bool = True
     data_visible: bool = True
-    metas: Mapping[str, Any] = field(default_factory=dict, repr=False)
+    metas: Mapping[str, Any] = field(default_factory=dict)
     refused: str = ""
-    documents: str | None = field(default=None, compare=False, repr=False)
+    documents: str | None = field(default=None, compare=False)
 
     @classmethod
     def from_api(cls, portal: str, body: Mapping[str, Any]) -> Dataset:
@@ -223,6 +230,30 @@ class Dataset:
             documents=_documents(body),
         )
 
+    def __repr__(self) -> str:
+        """Identifier and title, and how much it holds."""
+        count = "?" if self.records_count is None else f"{self.records_count:,}"
+        names = f"{plain(self.dataset_id, _SHOWN)!r}, {plain(self.title, _SHOWN)!r}"
+        return f"Dataset({names}, {count} records, {len(self.fields)} fields)"
+
+    def _repr_html_(self) -> str:
+        count = self.records_count
+        about = {
+            "dataset": self.dataset_id,
+            "portal": self.portal,
+            "refused": self.refused,
+            "publisher": self.publisher,
+            "themes": ", ".join(self.themes),
+            "keywords": ", ".join(self.keywords),
+            "languages": ", ".join(self.languages),
+            "licence": self.license,
+            "updated": self.frequency,
+            "data as of": self.data_processed[:16],
+            "records": "" if count is None else f"{count:,}",
+            "records visible": "" if self.data_visible else "no, they are restricted",
+        }
+        return card(self.title, facts(about), _table_of_fields(self.fields) if self.fields else "")
+
     def meta(self, name: str) -> str:
         """One entry of the default metadata template as text; lists are joined, null is empty."""
         return _text(self._default.get(name))
@@ -238,6 +269,33 @@ class Dataset:
         dcat = self.metas.get("dcat")
         other = dcat.get("accrualperiodicity") if isinstance(dcat, Mapping) else None
         return plain(self.meta("update_frequency") or _text(other))
+
+    @property
+    def publisher(self) -> str:
+        """Who publishes it, in one line; empty if the portal does not say."""
+        return plain(self.meta("publisher"))
+
+    @property
+    def license(self) -> str:
+        """The licence's name, in one line; empty if the portal does not say."""
+        return plain(self.meta("license"))
+
+    @property
+    def themes(self) -> tuple[str, ...]:
+        """What it is about, in the portal's categories."""
+        return _texts(self._default.get("theme"))
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """What the publisher would have it found by."""
+        return _texts(self._default.get("keyword"))
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """Codes of the languages of the data; where none is named, of the metadata."""
+        return _texts(self._default.get("language")) or _texts(
+            self._default.get("metadata_languages")
+        )
 
     @property
     def title(self) -> str:
@@ -293,6 +351,12 @@ class Dataset:
             (f.name, f.label, f.description, f.unit, f.precision, f.noted) for f in self.fields
         ]
         return _digest([self.dataset_id, description, labels])
+
+
+def _table_of_fields(fields: Iterable[Field]) -> str:
+    heads = ("field", "type", "label", "description", "unit")
+    kinds = ((f, f"{f.type} (several)" if f.multivalued else f.type) for f in fields)
+    return table(heads, ((f.name, kind, f.label, f.description, f.unit) for f, kind in kinds))
 
 
 def _documents(body: Mapping[str, Any]) -> str | None:

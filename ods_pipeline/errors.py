@@ -47,7 +47,7 @@ from errno import EMFILE, ENFILE
 from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
-from ods_pipeline.dataset import plain
+from ods_pipeline.markup import plain
 from ods_pipeline.redaction import excerpt, redacted
 
 #: What to say where no more files may be opened: it lies neither at the portal nor at a folder.

@@ -23,7 +23,7 @@ MODULES = sorted(PACKAGE.rglob("*.py"))
 #: From top to bottom: a room imports itself and what is below it, never what is above.
 ROOMS = ("cli", "dagster", "sync", "warehouse", "portal", "lake", "tables", "ground")
 #: What lies at the root beside the rooms; every room stands on it.
-GROUND = {"errors", "redaction", "dataset"}
+GROUND = {"errors", "redaction", "dataset", "markup"}
 #: The folders of the portal's room, and the few files beside them.
 PORTAL = {
     "http",
@@ -37,7 +37,7 @@ PORTAL = {
     "queries",
     "files",
 }
-PORTAL_FILES = {"__init__", "portal", "query", "proof"}
+PORTAL_FILES = {"__init__", "portal", "query", "proof", "progress"}
 #: The command line serves it, and nothing else of the package knows it.
 MAY_START_THE_EMULATOR = {"cli.commands", "cli.demo", "cli.sample_portal"}
 MAX_LINES = 400

@@ -25,7 +25,7 @@ from tests.test_architecture import GROUND, PORTAL, ROOMS
 ROOT = Path(__file__).parent.parent
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("features", "trust", "troubleshooting")),
+    *(ROOT / "docs" / f"{name}.md" for name in ("features", "trust", "python", "troubleshooting")),
 ]
 README = "".join(page.read_text() for page in PAGES)
 EXAMPLES = ROOT / "examples"
@@ -92,8 +92,12 @@ def test_the_query_of_the_readme_lists_the_tables(synced: Path) -> None:
 
 
 def test_the_python_of_the_readme_runs(
-    portal: Emulator, capsys: pytest.CaptureFixture[str]
+    portal: Emulator,
+    synced: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.chdir(synced)
     for source in blocks("python"):
         exec(compile(at_the_emulator(source, portal), "README.md", "exec"), {})
     assert "14 datasets" in capsys.readouterr().out

@@ -81,6 +81,18 @@ def test_commands_work_without_any_extra(tmp_path: Path, words: list[str]) -> No
     assert told
 
 
+def test_show_says_which_extra_draws_its_map(tmp_path: Path) -> None:
+    place = ("--data-dir", "data")
+    with Emulator() as portal:
+        without_extras(
+            COMMAND, tmp_path, "sync", "weather-stations", "--portal", portal.url, *place
+        )
+    told = without_extras(COMMAND, tmp_path, "show", "weather-stations", *place)
+    assert 'pip install "ods-pipeline[map]"' in told
+    without_extras(COMMAND, tmp_path, "show", "weather-stations", "--html", "page.html", *place)
+    assert "weather-stations" in (tmp_path / "page.html").read_text()
+
+
 def test_assets_say_which_extra_draws_the_pictures_that_they_lack(tmp_path: Path) -> None:
     with Emulator() as portal:
         told = json.loads(

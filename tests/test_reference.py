@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from ods_pipeline.dagster import checks
-from ods_pipeline.dagster.annotations import Form
 from ods_pipeline.dagster.events import summary_failure
 from ods_pipeline.dagster.file_metadata import Kept
 from ods_pipeline.dagster.resources import failure
@@ -33,6 +32,7 @@ from ods_pipeline.sync.landing_request import LandingResult
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.update import UpdateResult
 from ods_pipeline.sync.verdict import Kind, Verdict
+from ods_pipeline.tables.forms import Form
 from ods_pipeline.tables.schema import arrow_field
 from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse.protocol import Load

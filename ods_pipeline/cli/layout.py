@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
@@ -88,7 +88,7 @@ class Listing:
         for column in columns:
             if column.least <= console.width:
                 self._table.add_column(
-                    column.name,
+                    _CELLS["title"](column.name) if column.kind == "title" else column.name,
                     justify="right" if column.kind == "number" else "left",
                     no_wrap=column.kind in {"number", "word"},
                     min_width=_LEAST if column.kind in {"title", "text"} else None,
@@ -163,6 +163,16 @@ def print_below(console: Console, name: str, word: str, *lines: str) -> None:
     console.print(Text.assemble((name, "bold"), ": " if word else "", (word, colour)))
     for line in told:
         console.print(Padding(Text(line), (0, 0, 0, 4), expand=False))
+
+
+def print_facts(console: Console, facts: Mapping[str, str]) -> None:
+    """Print names, each with a text beside it that is wrapped where there is no room."""
+    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, style="bold")
+    table.add_column()
+    for name, text in facts.items():
+        table.add_row(name, Text(text, overflow="fold"))
+    console.print(table)
 
 
 def endless(console: Console) -> bool:

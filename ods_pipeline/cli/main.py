@@ -15,7 +15,7 @@ from typing import NoReturn
 
 import click
 
-from ods_pipeline.cli import account, attachments, commands, everywhere, exports, log
+from ods_pipeline.cli import account, attachments, commands, everywhere, exports, log, show
 from ods_pipeline.cli.process import prepare
 from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, OdsPipelineError, out_of_files
 
@@ -59,6 +59,7 @@ for _command in (
     exports.catalog,
     exports.export,
     attachments.attachments,
+    show.show,
     commands.verify,
     account.login,
     account.logout,

@@ -4,23 +4,10 @@ Told by the module and the name of the annotation, so that no library is importe
 """
 
 from collections.abc import Mapping
-from enum import Enum
 from typing import Any, get_args, get_origin
 
 from ods_pipeline.errors import ConfigurationError
-
-
-class Form(Enum):
-    """A form of rows, by the name that users write it with."""
-
-    TABLE = "pyarrow.Table"
-    READER = "pyarrow.RecordBatchReader"
-    PANDAS = "pandas.DataFrame"
-    GEOPANDAS = "geopandas.GeoDataFrame"
-    POLARS = "polars.DataFrame"
-    LAZY = "polars.LazyFrame"
-    RELATION = "duckdb.DuckDBPyRelation"
-
+from ods_pipeline.tables.forms import Form
 
 _FORMS = {form.value: form for form in Form}
 

@@ -13,8 +13,8 @@ from typing import Any
 import dagster as dg
 
 from ods_pipeline.dagster.markdown import bullets, literal
-from ods_pipeline.dataset import plain
 from ods_pipeline.lake.kept_files import KeptFile
+from ods_pipeline.markup import plain
 from ods_pipeline.sync.kept_folders import KeptFolder
 
 _ROWS, _CHARACTERS = 20, 60

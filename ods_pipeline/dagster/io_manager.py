@@ -1,7 +1,7 @@
 """Gives downstream assets what is landed or loaded, in the form that their annotation names.
 
 Nothing is written here: all data in the lake come from the portal, proven. The forms are in
-`annotations` and `frames`.
+`annotations` and `tables`; bringing rows into one belongs to `warehouse`.
 """
 
 from abc import abstractmethod
@@ -12,10 +12,11 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from ods_pipeline.dagster.annotations import Form, wanted
-from ods_pipeline.dagster.frames import from_files, from_tables
+from ods_pipeline.dagster.annotations import wanted
 from ods_pipeline.dagster.resources import LakeResource, WarehouseResource, errors_as_failures
 from ods_pipeline.errors import LakeError, OdsPipelineError, WarehouseError
+from ods_pipeline.tables.forms import Form
+from ods_pipeline.warehouse.frames import from_files, from_tables
 from ods_pipeline.warehouse.names import Style, TableNames
 
 _SHOWN = 10

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +17,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.dagster.markdown import literal, prose
+from ods_pipeline.lake.overview import cell, first_rows
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.schema_diff import metadata_text
 from ods_pipeline.warehouse.protocol import Load
 
 _ROWS, _COLUMNS, _CHARACTERS = 5, 8, 40
 _COLUMNS_TOLD = 500
-# A map reads the whole column of geometries: of more records it would take seconds.
-_MAPPED = 1_000_000
 
 
 def column_type(field: pa.Field) -> str:
@@ -130,13 +129,10 @@ def dataset_page(base: str, dataset_id: str) -> str:
 
 def of_map(path: Path) -> dict[str, Any]:
     """A small map of a landed partition; nothing where there is nothing to draw, or too much."""
-    with pq.ParquetFile(path) as file:
-        geographic = any(column_type(field) == "geometry" for field in file.schema_arrow)
-        rows = file.metadata.num_rows
-    if not geographic or rows > _MAPPED:
-        return {}
     from ods_pipeline.lake import map_image
 
+    if not map_image.is_drawn(path):
+        return {}
     if not map_image.drawable():
         return {"map": map_image.NOT_DRAWABLE}
     image = map_image.markdown(path)
@@ -160,17 +156,13 @@ def of_load(load: Load) -> dict[str, Any]:
 
 def preview(path: Path) -> str:
     """The first rows and columns as a Markdown table."""
-    with pq.ParquetFile(path) as file:
-        fields = [f for f in file.schema_arrow if column_type(f) != "geometry"][:_COLUMNS]
-        names = [field.name for field in fields]
-        batches = file.iter_batches(_ROWS, columns=names, use_threads=False)
-        rows = next(batches, None)
-    if rows is None or not rows.num_rows or not names:
+    names, rows = first_rows(path, _ROWS, _COLUMNS)
+    if not rows:
         return "*no rows*"
-    return "\n".join(_markdown(names, rows.to_pylist()))
+    return "\n".join(_markdown(names, rows))
 
 
-def _markdown(names: list[str], rows: list[dict[str, Any]]) -> Iterator[str]:
+def _markdown(names: Sequence[str], rows: list[dict[str, Any]]) -> Iterator[str]:
     yield f"| {' | '.join(_cell(name) for name in names)} |"
     yield "|" + " --- |" * len(names)
     for row in rows:
@@ -178,6 +170,6 @@ def _markdown(names: list[str], rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _cell(value: Any) -> str:
-    text = "" if value is None else " ".join(str(value).split())
+    text = cell(value)
     short = text if len(text) <= _CHARACTERS else text[: _CHARACTERS - 1] + "…"
     return literal(short)

@@ -117,6 +117,23 @@ def _paths(column: pa.Array, kind: int, head: int) -> tuple[np.ndarray[Any, Any]
     return paths.reshape(-1, 2), column.filter(pc.invert(mask))
 
 
+def extent(schema: pa.Schema) -> tuple[float, float, float, float] | None:
+    """West, south, east and north of a file's primary geometry, as its description says.
+
+    Args:
+        schema: The file's columns, with its metadata.
+
+    Returns:
+        None where it has no geometry, or nothing but empty ones.
+    """
+    try:
+        geo = json.loads((schema.metadata or {}).get(b"geo", b"{}"))
+        west, south, east, north = map(float, geo["columns"][geo["primary_column"]]["bbox"])
+    except (ValueError, TypeError, KeyError):
+        return None
+    return west, south, east, north
+
+
 def geo_metadata(summaries: dict[str, GeoSummary], primary_column: str) -> str:
     """GeoParquet 1.1's `geo` entry.
 

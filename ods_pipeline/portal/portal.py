@@ -12,16 +12,20 @@ import pyarrow as pa
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal, NothingToLand
+from ods_pipeline.markup import card, plain
 from ods_pipeline.portal.catalog import catalog
+from ods_pipeline.portal.catalog.datasets import Datasets
 from ods_pipeline.portal.exports import export as exports
 from ods_pipeline.portal.exports.export import Format
 from ods_pipeline.portal.exports.parameters import CatalogParameters, ExportParameters
+from ods_pipeline.portal.exports.record_stream import RecordStream
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.signing import Credentials
+from ods_pipeline.portal.progress import watched
 from ods_pipeline.portal.proof import prove, prove_by_catalog
 from ods_pipeline.portal.queries.queries import Queries
-from ods_pipeline.portal.query import ALL, Query
+from ods_pipeline.portal.query import Query
 from ods_pipeline.tables.schema import with_geoarrow
 
 if TYPE_CHECKING:
@@ -54,6 +58,7 @@ class Portal(Queries):
         max_wait: float = 60,
         attempts: int = 4,
         pause: float = 1,
+        progress: bool = True,
         now: Callable[[], float] = time.time,
     ) -> None:
         """Prepare to read a portal; nothing is sent yet.
@@ -67,6 +72,7 @@ class Portal(Queries):
             max_wait: Seconds to wait at most for a spent quota to be full again.
             attempts: How often a request is sent at most.
             pause: Seconds to wait before the second attempt, about; twice as many before each next.
+            progress: Whether long reads show how much has come, in a notebook or on a terminal.
             now: The clock for quotas, in seconds since 1970.
 
         Raises:
@@ -83,12 +89,16 @@ class Portal(Queries):
             pause=pause,
             now=now,
         )
+        self.progress = progress
 
     def __repr__(self) -> str:
         """The address, never a credential."""
         return f"Portal({self.client.address.base!r})"
 
-    def datasets(self, where: str | None = None) -> list[Dataset]:
+    def _repr_html_(self) -> str:
+        return card(f"Portal {self.client.address.base}")
+
+    def datasets(self, where: str | None = None) -> Datasets:
         """All datasets of the catalog, in one request.
 
         Args:
@@ -97,7 +107,7 @@ class Portal(Queries):
         Raises:
             PortalError: The portal does not answer as one.
         """
-        return catalog.datasets(self.client, where)
+        return Datasets(catalog.datasets(self.client, where))
 
     def catalog(self, where: str | None = None) -> pa.Table:
         """The catalog, one row per dataset; columns as in `portal.catalog.SCHEMA`."""
@@ -177,33 +187,70 @@ class Portal(Queries):
                 `portal.proof`.
             PortalError: The portal does not give them.
         """
-        query = Query(where, select, order_by, group_by, limit, tuple(refine), tuple(exclude))
-        with self.record_batches(dataset_id, format, query) as reader:
-            return reader.read_all()
+        with self.record_batches(
+            dataset_id,
+            format,
+            where=where,
+            select=select,
+            order_by=order_by,
+            group_by=group_by,
+            limit=limit,
+            refine=refine,
+            exclude=exclude,
+        ) as stream:
+            return stream.read_all()
 
-    @contextmanager
     def record_batches(
         self,
         dataset_id: str,
         format: Format = "parquet",
-        query: Query = ALL,
-    ) -> Iterator[pa.RecordBatchReader]:
+        *,
+        where: str | None = None,
+        select: str | Sequence[str] | None = None,
+        order_by: str | None = None,
+        group_by: str | None = None,
+        limit: int | None = None,
+        refine: Sequence[str] = (),
+        exclude: Sequence[str] = (),
+    ) -> RecordStream:
         """The same as a stream in bounded memory; the proof comes with its end.
 
         Args:
             dataset_id: Identifier of the dataset.
             format: Export that the rows come through.
-            query: Which records.
+            where: ODSQL filter.
+            select: Fields or ODSQL expressions.
+            order_by: ODSQL order.
+            group_by: ODSQL grouping.
+            limit: Number of records; all without it.
+            refine: Facet values to keep, each `facet:value`.
+            exclude: Facet values to leave out, each `facet:value`.
 
-        Yields:
-            A reader, good inside the `with` block; its last read raises if the rows are not all.
+        Returns:
+            An iterator of batches that a `with` block closes. Nothing is requested before it is
+            used, so errors come with the first batch; the last read raises if the rows are not all.
         """
+        query = Query(where, select, order_by, group_by, limit, tuple(refine), tuple(exclude))
+        return RecordStream(dataset_id, lambda: self._opened(dataset_id, format, query))
+
+    @contextmanager
+    def _opened(
+        self, dataset_id: str, format: Format, query: Query
+    ) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
         dataset = self.dataset(dataset_id)
-        with exports.open_export(self.client, dataset, format, query) as export:
+        with (
+            self._watched(dataset) as received,
+            exports.open_export(self.client, dataset, format, query, on_bytes=received) as export,
+        ):
             schema = with_geoarrow(export.schema)
             proven = self._proven(export.batches, dataset, query)
-            marked = (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in proven)
-            yield pa.RecordBatchReader.from_batches(schema, marked)
+            yield (
+                schema,
+                (pa.RecordBatch.from_arrays(batch.columns, schema=schema) for batch in proven),
+            )
+
+    def _watched(self, dataset: Dataset) -> AbstractContextManager[Callable[[int], object]]:
+        return watched(plain(dataset.dataset_id), wanted=self.progress)
 
     def _proven(
         self, batches: Iterator[pa.RecordBatch], dataset: Dataset, query: Query
@@ -246,9 +293,17 @@ class Portal(Queries):
         if not dataset.geographic:
             message = f"{dataset_id} has no geographic field, so WFS has no layer of it"
             raise NothingToLand(message, portal=self.slug, dataset=dataset_id)
-        with features.opened(
-            self.client, dataset, version=version, select=select, axis_order=axis_order
-        ) as export:
+        with (
+            self._watched(dataset) as received,
+            features.opened(
+                self.client,
+                dataset,
+                version=version,
+                select=select,
+                axis_order=axis_order,
+                received=received,
+            ) as export,
+        ):
             table = pa.Table.from_batches(export.batches, export.schema)
         rows = table.num_rows
         proof = features.prove(self.client, dataset, rows, version) or prove_by_catalog(

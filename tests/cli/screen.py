@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import fcntl
 import os
@@ -22,6 +23,7 @@ _LINES = 50
 _CHANCE = (
     (re.compile(r"(127\.0\.0\.1[:_])\d{5}\b"), r"\g<1>#####"),
     (re.compile(r"\d+\.\d (?=s\b)"), "#.# "),
+    (re.compile(r"(fetched +)\d{4}-\d\d-\d\d \d\d:\d\d"), r"\g<1>####-##-## ##:##"),
     (re.compile(r"(until|since) \d{4}-\d\d-\d\d"), r"\1 ####-##-##"),
     (re.compile(r"\d{5}(?=\s+of\s+15000)"), "#####"),
     (re.compile(r"\d+\.\d GB free"), "##.# GB free"),
@@ -47,6 +49,7 @@ def shown(
     width: int,
     *words: str,
     then: Callable[[int, str], object] = lambda person, text: None,
+    program: str | Path = COMMAND,
 ) -> tuple[int, str]:
     """Type a command, and read the screen until it ends.
 
@@ -56,6 +59,7 @@ def shown(
         width: Columns of the terminal.
         words: The command's.
         then: Called with the person's side and all that was shown so far, after each piece.
+        program: What is run; the command line without it.
 
     Returns:
         Its exit status, and what was shown, with codes for colours and movements.
@@ -65,7 +69,7 @@ def shown(
     with terminal(width) as (person, command):
         running = subprocess.Popen(
             # The terminal is the command's own, so that Ctrl-C reaches it.
-            ["setsid", "--ctty", "--wait", COMMAND, *words],
+            ["setsid", "--ctty", "--wait", program, *words],
             cwd=folder,
             env={**ours, "TERM": "xterm-256color", **settings},
             stdin=command,
@@ -74,10 +78,12 @@ def shown(
         )
         os.close(command)
         pieces = ""
+        # A character may come in two pieces.
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
         # A terminal ends with an error.
         with contextlib.suppress(OSError):
             while piece := os.read(person, 100_000):
-                pieces += piece.decode(errors="replace")
+                pieces += decoder.decode(piece)
                 then(person, pieces)
         return running.wait(60), pieces
 

@@ -55,6 +55,10 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
         ("sync-again", ["sync"], 1),
         ("sync-quiet", ["sync", "--quiet"], 1),
         ("verify", ["verify"], 0),
+        ("show", ["show"], 0),
+        ("show-dataset", ["show", "weather-stations"], 0),
+        ("show-layer", ["show", "ukpn-live-faults", "--features", "--rows", "1"], 0),
+        ("show-held", ["show", LIVE, "--rows", "0"], 0),
     ],
 )
 def test_a_screen_is_as_it_was_looked_at(

@@ -97,7 +97,7 @@ def test_a_column_of_one_name_and_two_types_is_refused(there: World, wanted: typ
     _, result = given(there, wanted)
     said = reason(result)
     assert said.startswith("the datasets cannot be put into one frame: the column 'code' is ")
-    assert said.endswith("annotate the parameter as dict[str, …]")
+    assert said.endswith("take them one by one, as dict[str, …]")
 
 
 @pytest.mark.parametrize("wanted", [pd.DataFrame, gpd.GeoDataFrame])

@@ -17,14 +17,14 @@ from ods_pipeline.lake.writer import PartitionWriter
 SHAPE = pa.field("shape", pa.binary(), metadata={"ods_type": "geo_shape"})
 
 
-def landed(folder: Path, *shapes: shapely.Geometry | None) -> Path:
+def landed(folder: Path, *shapes: shapely.Geometry | None, title: str = "") -> Path:
     lake = Lake.of(folder, "p")
     target = lake.partition("features", "layer")
     schema = pa.schema([SHAPE])
     with PartitionWriter(lake, target, schema, "shape") as writer:
         wkb = [None if shape is None else shape.wkb for shape in shapes]
         writer.write(pa.record_batch([pa.array(wkb, pa.binary())], schema=schema))
-        writer.publish(Receipt("p", "features", "layer"))
+        writer.publish(Receipt("p", "features", "layer", title=title))
     return target
 
 
@@ -73,4 +73,31 @@ def test_a_large_layer_is_drawn_from_all_of_it_and_stays_small(tmp_path: Path) -
     drawn = map_image.sample(path)
     assert len(drawn) == 2000
     assert shapely.total_bounds(drawn)[2] > 19.9
-    assert len(map_image.markdown(path)) < 40_000
+    assert len(map_image.markdown(path)) < 20_000
+
+
+def test_a_map_says_what_it_shows_and_how_large_that_is(tmp_path: Path) -> None:
+    corners = shapely.Point(2.2, 48.8), shapely.Point(2.5, 48.9)
+    head, *_, foot = map_image.braille(landed(tmp_path, *corners, title="Trees")).splitlines()
+    assert head == "Trees: 2 features"
+    assert foot.endswith("┤ 5 km  2.20–2.50° E, 48.80–48.90° N")
+    # A bar of 5 km is as long as 5 km are on the map of 22.
+    assert 72 * 5 / 23 - 2 < foot.index("┤") + 1 < 72 * 5 / 22 + 2
+
+
+def test_the_lines_of_a_map_fit_the_terminal(tmp_path: Path) -> None:
+    path = landed(tmp_path, SQUARE, title="A title that goes on and on " * 9)
+    lines = map_image.braille(path, 40).splitlines()
+    assert max(map(len, lines)) <= 40
+    assert lines[0].endswith("…: 1 feature")
+
+
+@pytest.mark.parametrize("title", ["a $5 tree, $x^{", "樹木", "\\alpha", "a\nb", "🌳", ""])
+def test_any_title_can_be_on_a_map(tmp_path: Path, title: str) -> None:
+    path = landed(tmp_path, SQUARE, title=title)
+    assert map_image.png(path).startswith(b"\x89PNG")
+
+
+def test_a_sample_is_called_one(tmp_path: Path) -> None:
+    path = landed(tmp_path, *[shapely.Point(x / 1000, 0) for x in range(5_000)])
+    assert map_image.Caption.of(path).count == "5,000 features, 1,667 of them drawn"

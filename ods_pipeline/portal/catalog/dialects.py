@@ -10,8 +10,8 @@ import contextlib
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from ods_pipeline.dataset import plain
 from ods_pipeline.errors import NotAPortal, OdsPipelineError
+from ods_pipeline.markup import plain
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client

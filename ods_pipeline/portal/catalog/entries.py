@@ -12,7 +12,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
-from ods_pipeline.dataset import Dataset, plain
+from ods_pipeline.dataset import Dataset
+from ods_pipeline.markup import plain
 from ods_pipeline.portal.http.address import leads_away
 from ods_pipeline.portal.http.limits import BOUNDS, require_number
 

@@ -14,6 +14,7 @@ import pyarrow as pa
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal
 from ods_pipeline.portal.catalog import entries
+from ods_pipeline.portal.catalog.datasets import Datasets
 from ods_pipeline.portal.exports.export import dialect
 from ods_pipeline.portal.http.address import dataset_path
 from ods_pipeline.portal.http.client import Client
@@ -102,7 +103,7 @@ class Queries:
         offset: int = 0,
         lang: str | None = None,
         timezone: str | None = None,
-    ) -> list[Dataset]:
+    ) -> Datasets:
         """The datasets that words or filters find, the best match first.
 
         Args:
@@ -131,7 +132,7 @@ class Queries:
         rows = pages.rows_of(
             self.client, _DATASETS, query, pages.Page(limit, offset), where=self._of()
         )
-        return entries.read(self.slug, rows) or []
+        return Datasets(entries.read(self.slug, rows) or [])
 
     def query_catalog(
         self,

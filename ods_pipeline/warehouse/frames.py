@@ -1,7 +1,8 @@
 """Turns landed files, or tables of the warehouse, into the form of rows that is wanted.
 
 Several are put one after the other: columns are matched by name and have to be of one type, and
-where a dataset does not have a column its rows have nulls.
+where a dataset does not have a column its rows have nulls. Which files are read, and who asks for
+them, does not belong here.
 """
 
 from __future__ import annotations
@@ -14,9 +15,9 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ods_pipeline.dagster.annotations import Form
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.tables.batches import ROWS_PER_BATCH, read_batches
+from ods_pipeline.tables.forms import Form
 from ods_pipeline.tables.geometry import geometry_columns, packed_points
 from ods_pipeline.tables.schema import pandas_type, with_geoarrow
 
@@ -139,7 +140,7 @@ def _require_one_type(columns: Mapping[str, Mapping[str, object]]) -> None:
             if known != kind:
                 raise ConfigurationError(
                     f"the datasets cannot be put into one frame: the column {column!r} is {known} "
-                    f"in {other} and {kind} in {dataset}; annotate the parameter as dict[str, …]"
+                    f"in {other} and {kind} in {dataset}; take them one by one, as dict[str, …]"
                 )
 
 
@@ -205,8 +206,8 @@ def _polars() -> Any:
         import polars
     except ImportError:
         raise ConfigurationError(
-            "a parameter is annotated as a frame of polars, which is not installed: install it "
-            "with `pip install polars`"
+            "a frame of polars is asked for, and polars is not installed: install it with "
+            "`pip install polars`"
         ) from None
     return polars
 
@@ -220,15 +221,15 @@ def _primary(tables: Mapping[str, pa.Table]) -> str:
     found = {name: first for name, table in tables.items() if (first := _first_geometry(table))}
     if not found:
         raise ConfigurationError(
-            f"{', '.join(list(tables)[:10])}: there is no geographic field; annotate the parameter "
-            "as pandas.DataFrame"
+            f"{', '.join(list(tables)[:10])}: there is no geographic field; take it as "
+            "pandas.DataFrame"
         )
     (one, column), *others = found.items()
     for other, another in others:
         if another != column:
             raise ConfigurationError(
                 f"the datasets cannot be put into one GeoDataFrame: the geometry of {one} is "
-                f"{column!r} and that of {other} is {another!r}; annotate the parameter as "
+                f"{column!r} and that of {other} is {another!r}; take them one by one, as "
                 "dict[str, geopandas.GeoDataFrame]"
             )
     return column
