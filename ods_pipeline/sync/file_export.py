@@ -135,7 +135,7 @@ def _written(
             f"{target} cannot be written: give a file in a folder where you may write"
         )
     with disk_errors(target):
-        sweep(folder)
+        sweep(folder, shared=True)
         with unfinished(folder, target.name) as path:
             with _offered(portal, dataset_id, format, sent) as chunks, path.open("wb") as file:
                 for chunk in bounded(chunks, f"the {format} export", most):
