@@ -28,7 +28,8 @@ from ods_pipeline.portal.http.limits import bounded, export_bytes
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.proof import live_count
 from ods_pipeline.portal.query import Query, quoted_field
-from ods_pipeline.sync.export_counts import count
+from ods_pipeline.sync.export_counts import DELIMITER, count
+from ods_pipeline.sync.export_documents import require_packed
 
 #: Formats that have places alone: a record without one may be missing.
 _PLACES = frozenset({"fgb", "geojson", "gpx", "kml", "shp", "ov2"})
@@ -91,8 +92,10 @@ def export_dataset(
 
     def judged(path: Path) -> tuple[int | None, str]:
         if parameters.get("compressed"):
+            require_packed(path)
             return None, f"unproven: packed {format} is not counted"
-        return _proven(portal, dataset, format, count(path, format), parameters)
+        found = count(path, format, delimiter=parameters.get("delimiter", DELIMITER))
+        return _proven(portal, dataset, format, found, parameters)
 
     sent = portal.export(dataset_id, format, **parameters)
     return _written(portal, dataset_id, format, sent, target, most, judged, on_bytes)
@@ -108,7 +111,7 @@ def export_catalog(
     """Write an export of the catalog to a file; see `export_dataset`."""
 
     def judged(path: Path) -> tuple[int | None, str]:
-        found = count(path, format) if format in {"csv", "json", "xlsx"} else None
+        found = count(path, format, delimiter=parameters.get("delimiter", DELIMITER))
         if found is None:
             return None, _uncounted(format)
         if {"limit", "offset", "group_by"} & set(parameters):
