@@ -147,6 +147,16 @@ def command(function: Callable[..., Any]) -> Everywhere:
     return click.command(cls=Everywhere)(function)
 
 
+def require_filled(option: str, value: str | None) -> None:
+    """Refuse an option that was given without a value, as an empty variable of a shell is.
+
+    Raises:
+        ConfigurationError: It was.
+    """
+    if value is not None and not value.strip():
+        raise ConfigurationError(f"{option} is empty: give it a value, or leave it out")
+
+
 def _targets(found: Mapping[str, tuple[Any, ParameterSource | None]]) -> Targets:
     """What the options and the environment name.
 
@@ -155,10 +165,7 @@ def _targets(found: Mapping[str, tuple[Any, ParameterSource | None]]) -> Targets
     """
     given = {name: value for name, (value, _) in found.items()}
     for name in ("portal", "data_dir", "warehouse", "config"):
-        if not given.get(name, "something").strip():
-            raise ConfigurationError(
-                f"--{name.replace('_', '-')} is empty: give it a value, or leave it out"
-            )
+        require_filled(f"--{name.replace('_', '-')}", given.get(name))
     # click takes an empty variable for one that is not set.
     if os.environ.get("ODS_PORTAL", "unset").strip() == "" and not given.get("portal"):
         raise ConfigurationError("ODS_PORTAL is empty: give it a value, or leave it out")

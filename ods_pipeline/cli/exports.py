@@ -8,14 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from ods_pipeline.cli import everywhere
 from ods_pipeline.cli.commands import open_session
+from ods_pipeline.cli.export_arguments import (
+    as_parameter,
+    every_filter,
+    filled,
+    parameters_of,
+    target_of,
+)
 from ods_pipeline.cli.target import Targets
-from ods_pipeline.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from ods_pipeline.sync.file_export import ExportedFile
@@ -24,14 +30,16 @@ _as = click.option(
     "--as",
     "format",
     metavar="FORMAT",
+    callback=filled,
     help="Write this export to a file, such as csv, json, rdf, dcat_ap_de or xlsx.",
 )
 _output = click.option(
     "-o",
     "--output",
     metavar="FILE",
-    type=click.Path(path_type=Path),
-    help="File or folder to write to (default: a file of the dataset's name in this folder).",
+    callback=filled,
+    help="File or folder to write to (default: a file of the dataset's name in this folder); - for "
+    "stdout.",
 )
 _more = click.option(
     "--set",
@@ -45,8 +53,12 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
 @everywhere.command
-@click.option("--where", metavar="ODSQL", help="Filter, such as \"publisher = 'SNCF'\".")
-@click.option("--search", "words", metavar="WORDS", default="", help="Datasets with these words.")
+@click.option(
+    "--where", metavar="ODSQL", callback=filled, help="Filter, such as \"publisher = 'SNCF'\"."
+)
+@click.option(
+    "--search", "words", metavar="WORDS", callback=filled, help="Datasets with these words."
+)
 @_as
 @_output
 @_more
@@ -55,9 +67,9 @@ _json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 def catalog(
     targets: Targets,
     where: str | None,
-    words: str,
+    words: str | None,
     format: str | None,
-    output: Path | None,
+    output: str | None,
     more: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -73,18 +85,18 @@ def catalog(
         raise click.UsageError("-o and --set are for a file: say which export with --as FORMAT")
     with report.errors_as_json(as_json), open_session(targets.one) as session:
         if not format:
-            found = session.portal.datasets(_found(words, where))
+            found = session.portal.datasets(every_filter(words, where, None))
             report.show_catalog(found, as_json=as_json)
             return
         from ods_pipeline.portal.exports.parameters import CatalogParameters
         from ods_pipeline.sync.file_export import export_catalog
 
-        given = _parameters(more, CatalogParameters.__annotations__)
-        given |= {"where": _found(words, where)} if words or where else {}
-        target = _target(output, "catalog", format)
+        given = parameters_of(more, CatalogParameters.__annotations__)
+        given |= as_parameter(every_filter(words, where, given.get("where")))
+        target = target_of(output, "catalog", format, as_json=as_json)
         with progress.bytes_bar(f"catalog as {format}", quiet=targets.quiet) as on_bytes:
             written = export_catalog(session.portal, format, target, given, on_bytes)
-    _show(written, as_json=as_json, quiet=targets.quiet)
+    _show(written, isinstance(target, Path), as_json=as_json, quiet=targets.quiet)
 
 
 @everywhere.command
@@ -94,11 +106,14 @@ def catalog(
     "format",
     required=True,
     metavar="FORMAT",
+    callback=filled,
     help="Any format of the portal, such as csv, geojson, jsonl, parquet, shp, kml or xlsx.",
 )
 @_output
-@click.option("--rows", default="", metavar="ODSQL", help="Only records that pass this filter.")
-@click.option("--select", default="", metavar="FIELD,...", help="Only these fields.")
+@click.option(
+    "--rows", metavar="ODSQL", callback=filled, help="Only records that pass this filter."
+)
+@click.option("--select", metavar="FIELD,...", callback=filled, help="Only these fields.")
 @_more
 @_json
 @click.pass_obj
@@ -106,9 +121,9 @@ def export(
     targets: Targets,
     dataset: str,
     format: str,
-    output: Path | None,
-    rows: str,
-    select: str,
+    output: str | None,
+    rows: str | None,
+    select: str | None,
     more: Sequence[str],
     as_json: bool,
 ) -> None:
@@ -125,64 +140,28 @@ def export(
     from ods_pipeline.portal.exports.parameters import ExportParameters
     from ods_pipeline.sync.file_export import export_dataset
 
-    given = _parameters(more, ExportParameters.__annotations__)
-    given |= {name: text for name, text in (("where", rows), ("select", select)) if text}
-    target = _target(output, dataset, format, packed=bool(given.get("compressed")))
+    given = parameters_of(more, ExportParameters.__annotations__)
+    if select and "select" in given:
+        raise click.UsageError("--select and --set select=… both choose fields: give one of them")
+    given |= {"select": select} if select else {}
+    given |= as_parameter(every_filter(None, rows, given.get("where")))
+    packed = bool(given.get("compressed"))
+    target = target_of(output, dataset, format, packed=packed, as_json=as_json)
     with (
         report.errors_as_json(as_json),
         open_session(targets.one) as session,
         progress.bytes_bar(f"{dataset} as {format}", quiet=targets.quiet) as on_bytes,
     ):
         written = export_dataset(session.portal, dataset, format, target, given, on_bytes)
-    _show(written, as_json=as_json, quiet=targets.quiet)
+    _show(written, isinstance(target, Path), as_json=as_json, quiet=targets.quiet)
 
 
-def _found(words: str, where: str | None) -> str | None:
-    """The filter for words and a filter together."""
-    from ods_pipeline.portal.queries.queries import searched
-
-    return searched(words, where)
-
-
-def _target(output: Path | None, name: str, format: str, *, packed: bool = False) -> Path:
-    from ods_pipeline.sync.file_export import file_name
-
-    own = file_name(name, format, packed=packed)
-    if output is None:
-        return Path(own)
-    return output / own if output.is_dir() else output
-
-
-def _parameters(given: Sequence[str], known: dict[str, Any]) -> dict[str, Any]:
-    """Parameters as the user typed them.
-
-    Raises:
-        ConfigurationError: One of them is none of the API's.
-    """
-    found: dict[str, Any] = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        if not separator or name not in known:
-            raise ConfigurationError(
-                f"--set {text}: write NAME=VALUE with one of {', '.join(sorted(known))}"
-            )
-        if name in {"refine", "exclude"}:
-            found.setdefault(name, []).append(value)
-        elif name in {"limit", "offset"}:
-            try:
-                found[name] = int(value)
-            except ValueError:
-                raise ConfigurationError(f"--set {text}: {name} is a whole number") from None
-        else:
-            found[name] = {"true": True, "false": False}.get(value, value)
-    return found
-
-
-def _show(written: ExportedFile, *, as_json: bool, quiet: bool) -> None:
+def _show(written: ExportedFile, is_file: bool, *, as_json: bool, quiet: bool) -> None:
     from ods_pipeline.cli.layout import print_json, size_of
 
     if as_json:
         print_json({**asdict(written), "path": str(written.path)})
         return
     if not quiet:
-        click.echo(f"{written.path}: {size_of(written.size)}, {written.proof}")
+        where = written.path if is_file else "stdout"
+        click.echo(f"{where}: {size_of(written.size)}, {written.proof}", err=not is_file)

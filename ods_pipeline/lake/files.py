@@ -23,7 +23,7 @@ REJECTED = ".rejected"
 _HOST = re.sub(r"[^A-Za-z0-9-]", "-", socket.gethostname())
 # Some network file systems cannot flush a folder, or not for every user: no guarantee there.
 _CANNOT_FLUSH = {errno.EINVAL, errno.ENOTSUP, errno.EACCES, errno.EPERM, errno.EBADF}
-_NAME = re.compile(r"(?P<kernel>\w*)~(?P<host>[^~]*)~\d+\.")
+_NAME = re.compile(r"(?P<kernel>[0-9a-f]{8}|)~(?P<host>[A-Za-z0-9-]*)~\d+\.[0-9a-f]{8}\.")
 # A name by `tempfile` where the system has no nameless files; it is removed right after creation.
 _NAMELESS = re.compile(r"export\.\w+")
 _DAY = 86_400
@@ -167,10 +167,15 @@ def discard_unfinished() -> None:
         path.unlink(missing_ok=True)
 
 
-def sweep(folder: Path) -> None:
+def sweep(folder: Path, *, shared: bool = False) -> None:
     """Remove the unfinished files of killed processes, never one that is being written.
 
     On a file system without locks nothing can tell the two apart, so nothing is removed.
+
+    Args:
+        folder: The folder.
+        shared: Whether others keep files there as well. Then a name that `tempfile` could have
+            made says nothing of whose file it is.
     """
     now = folder.stat().st_mtime
     for path in folder.iterdir():
@@ -179,12 +184,9 @@ def sweep(folder: Path) -> None:
             near = found and (found["kernel"] == _KERNEL or found["host"] == _HOST)
             # A lock may not be visible to other machines: their files must be old as well, by the
             # clock of the file system.
-            if near or (_unfinished_name(path.name) and now - path.lstat().st_mtime > _DAY):
+            ours = found or (not shared and _NAMELESS.fullmatch(path.name))
+            if near or (ours and now - path.lstat().st_mtime > _DAY):
                 _remove_unlocked(path)
-
-
-def _unfinished_name(name: str) -> bool:
-    return bool(_NAME.match(name) or _NAMELESS.fullmatch(name))
 
 
 def _made(folder: Path, name: str) -> tuple[Path, int]:

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Unpack
-from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -19,7 +18,7 @@ from ods_pipeline.portal.exports import export as exports
 from ods_pipeline.portal.exports.export import Format
 from ods_pipeline.portal.exports.parameters import CatalogParameters, ExportParameters
 from ods_pipeline.portal.exports.record_stream import RecordStream
-from ods_pipeline.portal.http.address import dataset_path
+from ods_pipeline.portal.http.address import dataset_path, segment
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.signing import Credentials
 from ods_pipeline.portal.progress import watched
@@ -338,7 +337,7 @@ class Portal(Queries):
         Returns:
             A context manager over the body's chunks.
         """
-        path = dataset_path(dataset_id, f"/exports/{quote(format, safe='')}")
+        path = dataset_path(dataset_id, f"/exports/{segment('format', format)}")
         return self.client.stream(path, dict(parameters))
 
     def catalog_export(
@@ -354,5 +353,5 @@ class Portal(Queries):
         Returns:
             A context manager over the body's chunks.
         """
-        path = f"/catalog/exports/{quote(format, safe='')}"
+        path = f"/catalog/exports/{segment('format', format)}"
         return self.client.stream(path, dict(parameters))

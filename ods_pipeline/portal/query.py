@@ -14,6 +14,16 @@ from ods_pipeline.errors import ConfigurationError
 LANGUAGES = ("en", "fr", "nl", "pt", "it", "ar", "de", "es", "ca", "eu", "sv")
 
 
+def require_whole_number(name: str, value: object) -> None:
+    """Refuse what is neither a whole number nor left out.
+
+    Raises:
+        ConfigurationError: It is something else.
+    """
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool)):
+        raise ConfigurationError(f"{name} is {value!r}: give a whole number")
+
+
 @dataclass(frozen=True)
 class Query:
     """Which records, as ODSQL; all of them by default.
@@ -43,6 +53,14 @@ class Query:
     lang: str | None = None
     timezone: str | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse a limit that is no number.
+
+        Raises:
+            ConfigurationError: It is none.
+        """
+        require_whole_number("limit", self.limit)
+
     @property
     def reshapes(self) -> bool:
         """Whether the columns are other than the dataset's fields."""
@@ -69,8 +87,7 @@ class Query:
 
     def narrowed(self, condition: str) -> Query:
         """The same for those of its records that meet a condition as well."""
-        where = f"({self.where}) and ({condition})" if self.where else condition
-        return replace(self, where=where)
+        return replace(self, where=all_of(self.where, condition))
 
     def keeps(self, name: str) -> bool:
         """Whether a column of a declared field's name is that field, and no expression's alias."""
@@ -104,6 +121,12 @@ class Query:
 
 
 ALL = Query()
+
+
+def all_of(*filters: str | None) -> str | None:
+    """One filter for what passes all of these; None where there is none."""
+    given = [text for text in filters if text]
+    return " and ".join(f"({text})" for text in given) if len(given) > 1 else "".join(given) or None
 
 
 def quoted_field(name: str) -> str:

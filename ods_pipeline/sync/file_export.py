@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
@@ -22,13 +22,13 @@ from ods_pipeline.errors import (
     RequestRefused,
     Unproven,
 )
-from ods_pipeline.lake.files import replace_durably, sweep, unfinished
-from ods_pipeline.lake.lake import disk_errors
 from ods_pipeline.portal.http.limits import bounded, export_bytes
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.proof import live_count
 from ods_pipeline.portal.query import Query, quoted_field
-from ods_pipeline.sync.export_counts import count
+from ods_pipeline.sync.export_counts import DELIMITER, count
+from ods_pipeline.sync.export_documents import require_packed
+from ods_pipeline.sync.export_target import ExportTarget
 
 #: Formats that have places alone: a record without one may be missing.
 _PLACES = frozenset({"fgb", "geojson", "gpx", "kml", "shp", "ov2"})
@@ -40,7 +40,7 @@ class ExportedFile:
     """A file that was exported.
 
     Attributes:
-        path: Where it is.
+        path: Where it is; `-` for a stream.
         format: The portal's name of its format.
         size: Its bytes.
         records: Records in it; None where nothing here counts its format.
@@ -65,7 +65,7 @@ def export_dataset(
     portal: Portal,
     dataset_id: str,
     format: str,
-    target: Path,
+    target: Path | BinaryIO,
     parameters: Mapping[str, Any],
     on_bytes: Callable[[int], object] = lambda size: None,
 ) -> ExportedFile:
@@ -75,7 +75,8 @@ def export_dataset(
         portal: The portal.
         dataset_id: The dataset.
         format: Any format that the portal offers.
-        target: The file; what is there stays until the new one is whole.
+        target: The file; what is there stays until the new one is whole. What is no file, such as
+            a device or a stream, is written to once all has come.
         parameters: Of `ExportParameters`.
         on_bytes: Called with the size of each piece that arrives.
 
@@ -91,8 +92,10 @@ def export_dataset(
 
     def judged(path: Path) -> tuple[int | None, str]:
         if parameters.get("compressed"):
+            require_packed(path)
             return None, f"unproven: packed {format} is not counted"
-        return _proven(portal, dataset, format, count(path, format), parameters)
+        found = count(path, format, delimiter=parameters.get("delimiter", DELIMITER))
+        return _proven(portal, dataset, format, found, parameters)
 
     sent = portal.export(dataset_id, format, **parameters)
     return _written(portal, dataset_id, format, sent, target, most, judged, on_bytes)
@@ -101,14 +104,14 @@ def export_dataset(
 def export_catalog(
     portal: Portal,
     format: str,
-    target: Path,
+    target: Path | BinaryIO,
     parameters: Mapping[str, Any],
     on_bytes: Callable[[int], object] = lambda size: None,
 ) -> ExportedFile:
     """Write an export of the catalog to a file; see `export_dataset`."""
 
     def judged(path: Path) -> tuple[int | None, str]:
-        found = count(path, format) if format in {"csv", "json", "xlsx"} else None
+        found = count(path, format, delimiter=parameters.get("delimiter", DELIMITER))
         if found is None:
             return None, _uncounted(format)
         if {"limit", "offset", "group_by"} & set(parameters):
@@ -124,29 +127,22 @@ def _written(
     dataset_id: str,
     format: str,
     sent: AbstractContextManager[Iterator[bytes]],
-    target: Path,
+    target: Path | BinaryIO,
     most: int,
     judged: Callable[[Path], tuple[int | None, str]],
     on_bytes: Callable[[int], object],
 ) -> ExportedFile:
-    folder = target.parent
-    if target.is_dir() or not folder.is_dir() or not os.access(folder, os.W_OK):
-        raise ConfigurationError(
-            f"{target} cannot be written: give a file in a folder where you may write"
-        )
-    with disk_errors(target):
-        sweep(folder)
-        with unfinished(folder, target.name) as path:
-            with _offered(portal, dataset_id, format, sent) as chunks, path.open("wb") as file:
-                for chunk in bounded(chunks, f"the {format} export", most):
-                    file.write(chunk)
-                    on_bytes(len(chunk))
-                file.flush()
-                os.fsync(file.fileno())
-            records, proof = judged(path)
-            size = path.stat().st_size
-            replace_durably(path, target)
-    return ExportedFile(target, format, size, records, proof)
+    place = ExportTarget.of(target)
+    with place.writing() as path:
+        with _offered(portal, dataset_id, format, sent) as chunks, path.open("wb") as file:
+            for chunk in bounded(chunks, f"the {format} export", most):
+                file.write(chunk)
+                on_bytes(len(chunk))
+            file.flush()
+            os.fsync(file.fileno())
+        records, proof = judged(path)
+        size = path.stat().st_size
+    return ExportedFile(place.path, format, size, records, proof)
 
 
 @contextlib.contextmanager

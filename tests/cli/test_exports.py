@@ -123,6 +123,66 @@ WRONG = [
 ]
 
 
+EMPTY = [
+    ["export", "towns", "--as", ""],
+    ["export", "towns", "--as", "csv", "--rows", ""],
+    ["export", "towns", "--as", "csv", "--select", " "],
+    ["export", "towns", "--as", "csv", "-o", ""],
+    ["export", "towns", "--as", "csv", "--set", "where="],
+    ["export", "", "--as", "csv"],
+    ["catalog", "--search", ""],
+    ["catalog", "--where", ""],
+    ["catalog", "--as", ""],
+    ["catalog", "--as", "csv", "-o", " "],
+    ["catalog", "--as", "csv", "--set", "lang="],
+]
+
+
+@pytest.mark.parametrize("words", EMPTY)
+def test_an_empty_value_is_an_error(portal: Emulator, tmp_path: Path, words: list[str]) -> None:
+    portal.requests.clear()
+    status, told, said = typed(tmp_path, portal, *words)
+    assert (status, told) == (2, "")
+    assert any(part in said for part in ("is empty: give it a value", "a value, or leave it out",
+                                         "names no dataset"))  # fmt: skip
+    assert not portal.requests
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("format", ["..", ".", "../records"])
+def test_a_format_leads_to_no_other_page(portal: Emulator, tmp_path: Path, format: str) -> None:
+    for words in (["export", "towns"], ["catalog"]):
+        status, _, said = typed(tmp_path, portal, *words, "--as", format, "-o", "x")
+        assert (status, "names no format" in said) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
+def test_every_filter_that_is_given_holds(portal: Emulator, tmp_path: Path) -> None:
+    filters = ["--set", "where=n >= 15 or n = 0", "--set", "where=n < 18", "--rows", "n > 15"]
+    words = ["export", "towns", "--as", "json", "--set", "order_by=n"]
+    assert typed(tmp_path, portal, *words, *filters)[0] == 0
+    assert [row["n"] for row in json.loads((tmp_path / "towns.json").read_text())] == [16, 17]
+    one, other = "dataset_id = 'towns'", "dataset_id = 'roads'"
+    for given in (["--where", other], ["--search", "roads"]):
+        words = ["catalog", "--as", "json", "--set", f"where={one}", *given]
+        assert "0 datasets = live count 0" in typed(tmp_path, portal, *words)[1]
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        (["--select", "n", "--set", "select=code"], "give one of them"),
+        (["--set", "lang=fr", "--set", "lang=de"], "lang was given before; give it once"),
+    ],
+)
+def test_one_of_two_values_is_never_dropped(
+    portal: Emulator, tmp_path: Path, given: list[str], sentence: str
+) -> None:
+    status, _, said = typed(tmp_path, portal, "export", "towns", "--as", "csv", *given)
+    assert (status, sentence in said) == (2, True)
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(("words", "sentence"), WRONG)
 def test_what_cannot_be_exported_is_one_sentence(
     portal: Emulator, tmp_path: Path, words: list[str], sentence: str

@@ -44,7 +44,7 @@ def writer(folder: Path, host: str = HERE) -> Iterator[tuple[Path, subprocess.Po
 
 
 def leftover(folder: Path, kernel: str, host: str, pid: int = 1, days: float = 0) -> Path:
-    path = folder / f"{kernel}~{host}~{pid}.abcd.d.parquet"
+    path = folder / f"{kernel}~{host}~{pid}.0123abcd.d.parquet"
     path.write_bytes(b"PAR1")
     old = path.stat().st_mtime - days * DAYS
     os.utime(path, (old, old))
@@ -133,6 +133,17 @@ def test_a_spooled_export_that_kept_its_name_is_taken_after_a_day(tmp_path: Path
         os.utime(path, (seen, seen))
     sweep(tmp_path)
     assert [*tmp_path.iterdir()] == [new]
+
+
+def test_in_a_folder_of_others_only_names_that_nobody_else_gives_are_taken(tmp_path: Path) -> None:
+    mine = leftover(tmp_path, BEFORE, ELSEWHERE, days=3)
+    theirs = ["export.csv", "export.xlsx", "export.a1b2c3d4", "notes~2024~1.old.txt", "~~1.a.csv"]
+    for name in theirs:
+        (tmp_path / name).touch()
+        os.utime(tmp_path / name, (0, 0))
+    sweep(tmp_path, shared=True)
+    assert not mine.exists()
+    assert {path.name for path in tmp_path.iterdir()} == {*theirs}
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL])

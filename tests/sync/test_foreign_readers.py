@@ -35,8 +35,8 @@ ROADS: list[dict[str, Any]] = [
 ROAD_FIELDS = [*TOWN_FIELDS[:2], {"name": "line", "type": "geo_shape"}]
 GDAL = {"geojson": "{}", "fgb": "{}", "kml": "{}", "gpx": "{}", "shp": "/vsizip/{{{}}}"}
 RDF = {"rdfxml": "xml", "turtle": "turtle", "n3": "n3", "jsonld": "json-ld"}
-COUNTED = ["csv", "json", "jsonl", "parquet", "geojson", "fgb", "kml", "gpx", "shp", "xlsx"]
-UNCOUNTED = ["ov2", *RDF]
+COUNTED = ["csv", "json", "jsonl", "parquet", "geojson", "fgb", "kml", "gpx", "shp", "xlsx", "ov2"]
+UNCOUNTED = [*RDF]
 DCATS = {"dcat": "xml", "dcat_ap_de": "xml", "rdf": "xml", "ttl": "turtle"}
 
 

@@ -3,13 +3,14 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.emulator.quirks import Quirks
-from ods_pipeline.errors import DatasetNotFound, NotAPortal
+from ods_pipeline.errors import ConfigurationError, DatasetNotFound, NotAPortal
 from ods_pipeline.portal.http.versions import NEWEST, OLDER
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.file_export import export_catalog, export_dataset
@@ -183,3 +184,45 @@ def test_the_recorded_replies_of_a_portal_are_read() -> None:
         records = portal.query("weather-stations", limit=100)
         assert records.num_rows == 100
         assert str(records.schema.field("geolocation").type) == "binary"
+
+
+def test_its_exports_refuse_groups_that_they_would_not_give(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    """In a sentence before the file is touched, from the first request on and after others."""
+    by_code: Any = {"select": "code, count(*) as n", "group_by": "code"}
+    told = r"v2\.0 of the API, whose exports have no group_by .*: ask for groups with Portal\.query"
+    target = tmp_path / "roads.csv"
+    target.write_text("of yesterday")
+    known = Portal(emulator.url, pause=0)
+    assert known.query("roads", **by_code).num_rows == 50
+    for portal in (known, Portal(emulator.url, pause=0)):
+        with pytest.raises(ConfigurationError, match=told):
+            portal.records("roads", **by_code)
+        with pytest.raises(ConfigurationError, match=told):
+            portal.records("roads", "csv", **by_code)
+    with pytest.raises(ConfigurationError, match=told), known.export("roads", "json", **by_code):
+        pass
+    for each in (known, Portal(emulator.url, pause=0)):
+        with pytest.raises(ConfigurationError, match=told):
+            export_dataset(each, "roads", "csv", target, by_code)
+        with pytest.raises(ConfigurationError, match=told):
+            export_catalog(each, "csv", target, {"group_by": "publisher"})
+    assert target.read_text() == "of yesterday"
+
+
+def test_its_catalog_is_asked_in_the_names_of_v2_1(emulator: Emulator) -> None:
+    portal = Portal(emulator.url, pause=0)
+    names = ["every-type", "roads", "towns"]
+    found = portal.query_catalog(select="dataset_id", order_by="dataset_id desc")
+    assert found.to_pydict() == {"dataset_id": names[::-1]}
+    found = portal.query_catalog(select="dataset_id, count(*) as n", group_by="dataset_id")
+    assert sorted(row["dataset_id"] for row in found.to_pylist()) == names
+    found = portal.query_catalog(
+        select=["`dataset_id` as d", "length(dataset_id) as l", "title as dataset_id"],
+        where="dataset_id = 'roads' or title = 'dataset_id'",
+    )
+    assert found.to_pylist() == [{"d": "roads", "l": 5, "dataset_id": "Roads"}]
+    assert portal.metadata("roads", select="dataset_id") == {"dataset_id": "roads"}
+    assert [each.dataset_id for each in portal.datasets("dataset_id = 'roads'")] == ["roads"]
+    assert portal.facets(where="dataset_id = 'roads'").num_rows

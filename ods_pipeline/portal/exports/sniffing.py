@@ -118,6 +118,22 @@ def require_parquet(chunks: Iterable[bytes]) -> Iterator[bytes]:
     return itertools.chain(kept, body)
 
 
+def require_no_page(head: bytes, format: str) -> None:
+    """Refuse what begins like a web page, or is an error of the portal, in place of an export.
+
+    For formats that may themselves begin with a bracket of any kind.
+
+    Raises:
+        Unproven: It does.
+    """
+    start = head.removeprefix(b"\xef\xbb\xbf")[:_LOOKED_AT]
+    markup = _MARKUP.match(start)
+    page = markup and markup[1].decode().lower().startswith(_PAGES)
+    kind = "a web page" if page else _json_error(start) if _JSON.match(start) else ""
+    if kind not in {"", "JSON"}:
+        raise _instead(kind, format)
+
+
 def _first(body: Iterator[bytes]) -> list[bytes]:
     kept: list[bytes] = []
     for chunk in body:
@@ -137,8 +153,12 @@ def _require(head: bytes, format: str, binary: Mapping[bytes, str]) -> None:
     elif _JSON.match(start):
         kind = _json_error(start)
     if kind:
-        advice = "it may pass: run again, or open the dataset's page on the portal to see"
-        raise Unproven(f"{kind} came instead of the {format} export, with status 200; {advice}")
+        raise _instead(kind, format)
+
+
+def _instead(kind: str, format: str) -> Unproven:
+    advice = "it may pass: run again, or open the dataset's page on the portal to see"
+    return Unproven(f"{kind} came instead of the {format} export, with status 200; {advice}")
 
 
 def _json_error(head: bytes) -> str:

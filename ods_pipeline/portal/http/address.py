@@ -113,11 +113,24 @@ def dataset_path(dataset_id: str, tail: str = "") -> str:
     Raises:
         ConfigurationError: It would lead to another path.
     """
-    if leads_away(dataset_id):
+    return f"/catalog/datasets/{segment('dataset', dataset_id)}{tail}"
+
+
+def segment(what: str, name: str) -> str:
+    """A name as one part of a path, encoded whole.
+
+    Args:
+        what: What it is the name of, for people.
+        name: The name.
+
+    Raises:
+        ConfigurationError: It would lead to another path: it is empty, or holds `.` or `..`.
+    """
+    if not name or leads_away(name):
         raise ConfigurationError(
-            f"{dataset_id!r} names no dataset: it would lead to another path of the portal"
+            f"{name!r} names no {what}: it would lead to another path of the portal"
         )
-    return f"/catalog/datasets/{quote(dataset_id, safe='')}{tail}"
+    return quote(name, safe="")
 
 
 def query_of(parameters: Mapping[str, object]) -> str:

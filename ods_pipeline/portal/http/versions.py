@@ -5,12 +5,26 @@ Only what differs for reading is here. APIs that are not read are named in the c
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
+from ods_pipeline.errors import ConfigurationError
+
 CATALOG = "/catalog/datasets"
+#: The catalog, or one dataset's page; not what is beside or below that.
+_OF_METADATA = re.compile(rf"{CATALOG}(/[^/]+)?|/catalog/(exports/[^/]+|facets)")
+#: Parameters that are ODSQL, in which a dataset's identifier may be named.
+_CLAUSES = frozenset({"select", "where", "order_by", "group_by"})
+_COLUMNS = frozenset({"select", "group_by"})
+# What may hold the name and not mean it: texts, a column's new name, parts of other names.
+_WORD = re.compile(
+    r""""(?:\\.|[^"\\])*"|'(?:\\.|[^'\\])*'|\bas\s+`?\w+`?|[()]"""
+    r"""|(?<![\w.])(?P<name>`dataset_id`|dataset_id(?![\w.]))""",
+    re.IGNORECASE | re.DOTALL,
+)
 #: What holds the parts of a page in v2.0, and each of them.
 _PARTS: Mapping[str, str] = MappingProxyType({"datasets": "dataset", "records": "record"})
 
@@ -37,11 +51,40 @@ class ApiVersion:
         return f"{self.path}{CATALOG}"
 
     def parameters(self, path: str, given: Mapping[str, object]) -> Mapping[str, object]:
-        """Parameters as this version takes them: an order of datasets has another name in v2.0."""
-        of_catalog = path == CATALOG or path.startswith("/catalog/exports")
-        if of_catalog and given.get("order_by") == "dataset_id":
-            return {**given, "order_by": self.identifier}
+        """Parameters as this version takes them: v2.0 names the identifier of datasets otherwise.
+
+        Raises:
+            ConfigurationError: It would pass over one of them, and answer something else.
+        """
+        if not self.wrapped:
+            return given
+        if "/exports/" in path and given.get("group_by"):
+            raise ConfigurationError(
+                f"the portal speaks {self.name} of the API, whose exports have no group_by and "
+                "give other rows without a word: ask for groups with Portal.query or query_catalog"
+            )
+        if _OF_METADATA.fullmatch(path):
+            return {name: self._renamed(name, value) for name, value in given.items()}
         return given
+
+    def _renamed(self, name: str, value: object) -> object:
+        """A clause with this version's name of a dataset's identifier."""
+        if name not in _CLAUSES or not isinstance(value, str):
+            return value
+        depth = 0
+
+        def renamed(found: re.Match[str]) -> str:
+            nonlocal depth
+            depth += {"(": 1, ")": -1}.get(found[0], 0)
+            if not found["name"]:
+                return found[0]
+            before, after = value[: found.start()].rstrip(), value[found.end() :].lstrip()
+            whole = not depth and before[-1:] in {"", ","} and after[:1] in {"", ","}
+            # A column keeps the name that was asked for.
+            alias = " as dataset_id" if name in _COLUMNS and whole else ""
+            return f"{self.identifier}{alias}"
+
+        return _WORD.sub(renamed, value)
 
     def newest(self, body: Any) -> Any:
         """A reply in the shape that v2.1 gives it; what is not known stays as it is."""

@@ -13,7 +13,7 @@ from typing import Any
 from ods_pipeline.errors import ConfigurationError, Contradicted, NotAPortal
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.queries.expressions import is_one_row
-from ods_pipeline.portal.query import Query
+from ods_pipeline.portal.query import Query, require_whole_number
 
 #: Documented in the API's OpenAPI; portals say the same when more is asked for.
 PAGE, RECORDS, GROUPS = 100, 10_000, 20_000
@@ -41,9 +41,10 @@ class Page:
         """Refuse what no portal takes.
 
         Raises:
-            ConfigurationError: A number is negative.
+            ConfigurationError: A number is negative, or none.
         """
         for name, value in (("limit", self.limit), ("offset", self.offset)):
+            require_whole_number(name, value)
             if value is not None and value < 0:
                 raise ConfigurationError(f"{name} is {value}: give 0 or more")
 

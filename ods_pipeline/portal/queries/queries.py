@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import Any
-from urllib.parse import quote
 
 import pyarrow as pa
 
@@ -16,19 +15,18 @@ from ods_pipeline.errors import NotAPortal
 from ods_pipeline.portal.catalog import entries
 from ods_pipeline.portal.catalog.datasets import Datasets
 from ods_pipeline.portal.exports.export import dialect
-from ods_pipeline.portal.http.address import dataset_path
+from ods_pipeline.portal.http.address import dataset_path, segment
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.queries import expressions, pages, tabular
 from ods_pipeline.portal.queries.facets import table_of_facets
-from ods_pipeline.portal.query import Query, quoted_text
+from ods_pipeline.portal.query import Query, all_of, quoted_text
 
 _DATASETS = "/catalog/datasets"
 
 
 def searched(words: str, where: str | None) -> str | None:
     """The filter of the catalog for words to search for and another filter; None for neither."""
-    found = f"search({quoted_text(words)})" if words.strip() else ""
-    return " and ".join(f"({part})" for part in (found, where) if part) or None
+    return all_of(f"search({quoted_text(words)})" if words.strip() else None, where)
 
 
 class Queries:
@@ -275,13 +273,14 @@ class Queries:
             A table of one row, typed as by `query`.
 
         Raises:
+            ConfigurationError: An identifier is empty, or would lead to another path.
             DatasetNotFound: There is no such dataset, or no such record.
             PortalError: The portal does not answer.
         """
+        path = dataset_path(dataset_id, f"/records/{segment('record', record_id)}")
         dataset = self.dataset(dataset_id)
         query = Query(select=select, lang=lang, timezone=timezone)
         asked = {name: value for name, value in query.parameters().items() if value is not None}
-        path = dataset_path(dataset_id, f"/records/{quote(record_id, safe='')}")
         body = self.client.json(path, asked)
         known = expressions.columns(query, {field.name: field for field in dataset.fields})
         if not isinstance(body, dict):
