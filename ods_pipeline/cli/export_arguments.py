@@ -56,7 +56,7 @@ def target_of(
     if output == "-" or _is_stdout(place):
         if as_json:
             raise click.UsageError(f"--json and -o {output} both print to stdout: give one of them")
-        return click.get_binary_stream("stdout")
+        return sys.stdout.buffer
     return place / own if place.is_dir() else place
 
 

@@ -56,7 +56,7 @@ def _csv(path: Path, delimiter: str) -> int:
                         f"header has {columns}: it was cut off"
                     )
                 found += 1
-        except (csv.Error, UnicodeDecodeError) as error:
+        except (csv.Error, TypeError, UnicodeDecodeError) as error:
             raise Unproven(f"the CSV export cannot be read to its end: {error}") from error
     if not columns:
         raise Unproven("the CSV export is empty: not even a header came")

@@ -22,8 +22,11 @@ _PIECE = 1 << 20
 #: Enough for a line, and for what tells XML from JSON.
 _END = 4096
 _MARKED = re.compile(rb"\s*<(\?xml|[A-Za-z_][\w.-]*(:[A-Za-z_][\w.-]*)?[\s/>])")
+#: Kinds of points have lower numbers than letters.
+_LETTERS = 0x20
 _GRAPHS = frozenset({"turtle", "ttl", "n3", "nt"})
-_XML = frozenset({"rdfxml", "rdf", "rss", "xml"})
+#: What their names begin with; profiles of DCAT have names of countries.
+_XML = ("rdf", "rss", "xml", "dcat", "dublin")
 
 
 def require_whole(path: Path, format: str) -> None:
@@ -39,10 +42,10 @@ def require_whole(path: Path, format: str) -> None:
     if format in _GRAPHS:
         require_no_page(head, format)
         _require_sentence(path, format)
-    elif "json" in format or (format not in _XML and head.lstrip()[:1] in {b"{", b"["}):
+    elif "json" in format or head.lstrip()[:1] in {b"{", b"["}:
         require_no_page(head, format)
         json_text.parts(path)
-    elif format in _XML or _MARKED.match(head):
+    elif format.startswith(_XML) or _MARKED.match(head):
         require_xml(path)
     else:
         require_no_page(head, format)
@@ -169,6 +172,8 @@ def points_of_ov2(path: Path) -> int | None:
             kind, length = head[0], int.from_bytes(head[1:], "little")
             # 0 is a deleted point, 1 says what area the next ones lie in and has a fixed size.
             length = 21 if kind == 1 else length
+            if kind >= _LETTERS:
+                raise Unproven("the OV2 export is none: it begins, or goes on, as a text")
             if kind > 3:
                 return None
             end = file.tell() - len(head) + length

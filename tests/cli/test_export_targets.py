@@ -5,6 +5,7 @@ A terminal's device is played by a pipe with a name.
 
 import os
 import stat
+import subprocess
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -125,3 +126,22 @@ def test_a_file_may_be_called_like_the_sign_for_stdout(portal: Emulator, tmp_pat
     status, told, _ = typed(tmp_path, portal, "export", "towns", "--as", "json", "-o", "./-")
     assert (status, told.startswith("-: ")) == (0, True)
     assert [path.name for path in tmp_path.iterdir()] == ["-"]
+
+
+def test_who_reads_no_further_is_no_failure_of_the_disk(portal: Emulator, tmp_path: Path) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [person.COMMAND, "export", "towns", "--as", "json", "-o", "-"]
+    settings = person.environment(ODS_PORTAL=portal.url)
+    done = subprocess.run(
+        command,
+        cwd=tmp_path,
+        env=settings,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (1, "")
+    assert not list(tmp_path.iterdir())

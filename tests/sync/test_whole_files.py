@@ -19,6 +19,8 @@ LIES = {
     "nothing": Fault.empty_body(),
     "half": Fault.short_body(250),
     "but its last bytes": Fault.short_body(-3),
+    "a text": Fault.text_instead(),
+    "an error": Fault.error_instead(),
 }
 
 
