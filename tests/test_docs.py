@@ -15,7 +15,6 @@ import pytest
 import yaml
 
 import ods_pipeline
-from ods_pipeline import errors
 from ods_pipeline.cli.account import REDIRECT_URI
 from ods_pipeline.emulator import Emulator
 from ods_pipeline.sync.rules import Rules
@@ -340,11 +339,11 @@ def test_every_command_for_contributors_is_there() -> None:
     targets = {*typed, *re.findall(r"`make ([a-z-]+)", page)} - {"help"}
     assert targets >= {"test", "test-fast", "test-servers", "check", "bench", "soak"}
     assert [target for target in sorted(targets) if f"make {target} " not in listed] == []
-    typed = [re.sub(r"^([A-Z_]+=\S+ )+", "", command) for command in commands(page)]
-    programs = [shlex.split(command) for command in typed if command.startswith(".venv")]
-    for program, *words in programs:
+    words = [re.sub(r"^([A-Z_]+=\S+ )+", "", command) for command in commands(page)]
+    programs = [shlex.split(command) for command in words if command.startswith(".venv")]
+    for program, *given in programs:
         assert (COMMANDS / Path(program).name).exists()
-        assert all((ROOT / word).exists() for word in words if word.endswith(".py"))
+        assert all((ROOT / word).exists() for word in given if word.endswith(".py"))
 
 
 def test_the_fault_that_contributors_are_shown_is_noticed(
@@ -353,54 +352,3 @@ def test_the_fault_that_contributors_are_shown_is_noticed(
     (source,) = blocks("python", pages()["CONTRIBUTING.md"])
     exec(compile(source, "CONTRIBUTING.md", "exec"), {})
     assert "rows" in capsys.readouterr().out
-
-
-def sentences() -> list[str]:
-    """The texts in the product's source, with an ellipsis where a value is filled in."""
-    found = []
-    for module in set(PACKAGE.rglob("*.py")) - set((PACKAGE / "emulator").rglob("*.py")):
-        tree = ast.parse(module.read_text(encoding="utf-8"))
-        found += [written(node) for node in ast.walk(tree) if isinstance(node, TEXTS)]
-    return found
-
-
-TEXTS = ast.Constant | ast.JoinedStr
-PACKAGE = ROOT / "ods_pipeline"
-
-
-def written(node: ast.expr) -> str:
-    if isinstance(node, ast.JoinedStr):
-        return "".join(map(written, node.values))
-    if isinstance(node, ast.Constant):
-        return re.sub(r"\{\w*\}", "…", str(node.value))
-    return "…"
-
-
-def test_every_message_on_the_page_of_troubleshooting_is_one_of_ours() -> None:
-    page = pages()["docs/troubleshooting.md"]
-    known = sentences()
-    first = re.findall(r"^\| `(.+?)` \|", page, re.MULTILINE)
-    shown = [message for message in first if " " in message]
-    assert len(shown) == len(set(shown)) > 60
-    unknown = [
-        message
-        for message in shown
-        if not any(all(part in text for part in parts_of(message)) for text in known)
-    ]
-    assert unknown == []
-
-
-def parts_of(message: str) -> list[str]:
-    return [part.strip() for part in message.split("…") if part.strip()]
-
-
-def test_every_kind_of_error_is_explained_with_its_exit_status() -> None:
-    page = pages()["docs/troubleshooting.md"]
-    kinds = {
-        name: kind.exit_status
-        for name, kind in vars(errors).items()
-        if isinstance(kind, type) and issubclass(kind, errors.OdsPipelineError)
-    }
-    rows = re.findall(r"^\| `([A-Z]\w+)` \| (\d) \|", page, re.MULTILINE)
-    kinds.pop("OdsPipelineError")
-    assert {name: int(status) for name, status in rows} == kinds
