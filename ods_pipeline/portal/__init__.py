@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from ods_pipeline.portal.http.signing import Credentials, Signer
     from ods_pipeline.portal.wfs.capabilities import Capabilities, FeatureType
     from ods_pipeline.portal.wfs.description import Property, StoredQuery
-    from ods_pipeline.portal.wfs.operations import Bounds, Method, Version
+    from ods_pipeline.portal.wfs.operations import Bounds, Method, Properties, Version
     from ods_pipeline.portal.wfs.service import Wfs
 
 _HOMES = {
@@ -44,6 +44,7 @@ _HOMES = {
     "Format": "exports.export",
     "Method": "wfs.operations",
     "Placement": "auth.oauth2",
+    "Properties": "wfs.operations",
     "Property": "wfs.description",
     "RecordStream": "exports.record_stream",
     "RemoteFile": "files.remote_file",
@@ -71,6 +72,7 @@ __all__ = [
     "Format",
     "Method",
     "Placement",
+    "Properties",
     "Property",
     "RecordStream",
     "RemoteFile",
