@@ -138,7 +138,10 @@ def test_its_page_shows_what_the_team_has_decided(page: str, said: str) -> None:
 @pytest.mark.parametrize("name", [STATIONS, f"{BORDERS}__features"])
 def test_a_geographic_dataset_has_a_map(pages: Pages, name: str) -> None:
     pages.asset(name)
-    assert pages.picture("map") == (340, 220)
+    width, height = pages.picture("map")
+    # A wide layer's picture has no empty lines above and below it.
+    assert width == 340
+    assert 100 < height <= 220
 
 
 def test_all_its_checks_are_evaluated_with_the_first_fetch(pages: Pages) -> None:
