@@ -14,6 +14,7 @@ import click
 
 from ods_pipeline.cli import everywhere
 from ods_pipeline.cli.commands import open_session
+from ods_pipeline.cli.export_arguments import filled
 from ods_pipeline.cli.options import Number
 from ods_pipeline.cli.target import Targets
 
@@ -22,25 +23,8 @@ if TYPE_CHECKING:
     from ods_pipeline.sync.file_choices import FileChoice
     from ods_pipeline.sync.file_keeping import FileLimits, FileOutcome
 
-    #: Kinds of files, these files, and what is configured of them.
-    Lot: TypeAlias = tuple[Collection[Kind], Sequence[RemoteFile], FileChoice | None]
-
-# Beyond so many files, those that are as they were are counted instead of listed.
-_LISTED = 40
-
-
-class Folder(click.Path):
-    """A folder; an empty text names none."""
-
-    def __init__(self) -> None:
-        """It may not be there yet."""
-        super().__init__(path_type=Path)
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Refuse an empty text, which a script made of a variable that is not set."""
-        if not str(value).strip():
-            self.fail("it is empty: name a folder, or leave it out.", param, ctx)
-        return super().convert(value, param, ctx)
+    #: Kinds of files, these files, and which of them are kept.
+    Lot: TypeAlias = tuple[Collection[Kind], Sequence[RemoteFile], FileLimits]
 
 
 @everywhere.command
@@ -49,7 +33,8 @@ class Folder(click.Path):
     "-o",
     "--output",
     metavar="FOLDER",
-    type=Folder(),
+    type=click.Path(),
+    callback=filled,
     help="Folder for the files (default: one of the dataset's name in this folder).",
 )
 @click.option(
@@ -76,7 +61,7 @@ class Folder(click.Path):
 def attachments(
     targets: Targets,
     dataset: str,
-    output: Path | None,
+    output: str | None,
     of_records: bool,
     lists: bool,
     max_size: float | None,
@@ -97,33 +82,28 @@ def attachments(
     from ods_pipeline.sync.file_export import file_name
     from ods_pipeline.sync.file_keeping import DOCUMENTS, OF_RECORDS, keep_files, left_out
 
-    folder = output or Path(file_name(dataset, ""))
-
-    def chosen(lots: Sequence[Lot]) -> list[RemoteFile]:
-        """What would be fetched, as far as the portal says what it is."""
-        return [
-            item
-            for _, lot, choice in lots
-            for item in lot
-            if not left_out(_limits(choice, max_size, media_type), item.mime_type)
-        ]
-
+    folder = Path(output or file_name(dataset, ""))
     with report.errors_as_json(as_json), open_session(targets.one) as session:
         said = session.target.configured
-        wanted = session.portal.attachments(dataset)
-        lots: list[Lot] = [(DOCUMENTS, wanted, said.attachments if said else None)]
+        limits = _limits(said.attachments if said else None, max_size, media_type)
+        lots: list[Lot] = [(DOCUMENTS, session.portal.attachments(dataset), limits)]
         if of_records:
-            pointed = session.portal.record_files(dataset)
-            lots.append((OF_RECORDS, pointed, said.files if said else None))
-            wanted = [*wanted, *pointed]
+            limits = _limits(said.files if said else None, max_size, media_type)
+            lots.append((OF_RECORDS, session.portal.record_files(dataset), limits))
         if lists:
-            _list(chosen(lots), as_json=as_json)
+            # As far as the portal says what they are.
+            found = (
+                i for _, files, limits in lots for i in files if not left_out(limits, i.mime_type)
+            )
+            _list([*found], as_json=as_json)
             return
         outcomes: list[FileOutcome] = []
-        with progress.bytes_bar(f"{dataset}: {len(wanted)} files", quiet=targets.quiet) as on_bytes:
-            for kinds, lot, choice in lots:
-                limits = _limits(choice, max_size, media_type)
-                for item in keep_files(session.portal, lot, folder, limits, on_bytes, kinds=kinds):
+        number = sum(len(files) for _, files, _ in lots)
+        with progress.bytes_bar(f"{dataset}: {number} files", quiet=targets.quiet) as on_bytes:
+            for kinds, files, limits in lots:
+                for item in keep_files(
+                    session.portal, files, folder, limits, on_bytes, kinds=kinds
+                ):
                     outcomes.append(item)
                     _log(item, session.portal.client.address.base, dataset)
     if as_json:
@@ -188,9 +168,9 @@ def _list(wanted: Sequence[RemoteFile], *, as_json: bool) -> None:
 def _tell(outcomes: Sequence[FileOutcome], folder: Path, *, quiet: bool) -> None:
     from collections import Counter
 
-    from ods_pipeline.cli.layout import size_of
+    from ods_pipeline.cli.layout import LISTED, size_of
 
-    folded = {"unchanged"} if len(outcomes) > _LISTED else set()
+    folded = {"unchanged"} if len(outcomes) > LISTED else set()
     for item in sorted(outcomes, key=lambda item: item.key):
         if item.action in folded or (quiet and not _status([item])):
             continue

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Literal, TextIO
 
@@ -18,6 +18,9 @@ from rich.measure import Measurement
 from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
+
+#: Beyond so many, what there is nothing to tell of is counted instead of listed.
+LISTED = 40
 
 # Piped into a file or a pager there is no width to fit: each dataset stays on one line.
 _ENDLESS = 1200
@@ -193,11 +196,6 @@ def size_of(number: int) -> str:
 def number_of(number: int, noun: str) -> str:
     """So many of something."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
-
-
-def counts(pairs: Sequence[tuple[str, int]]) -> str:
-    """So many of each, as `3 landed, 1 failed`."""
-    return ", ".join(f"{number:,} {word}" for word, number in pairs)
 
 
 def print_json(value: object) -> None:

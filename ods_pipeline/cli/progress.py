@@ -24,14 +24,11 @@ from rich.progress import (
 )
 
 from ods_pipeline.cli import log
-from ods_pipeline.cli.layout import number_of, shortened, size_of, stderr
+from ods_pipeline.cli.layout import LISTED, number_of, shortened, size_of, stderr
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.sync.outcome import Outcome, display_name, needs_attention
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.run import Watcher
-
-# From so many datasets on, a run says first what it is about to fetch.
-_MANY = 41
 
 
 @contextlib.contextmanager
@@ -42,7 +39,6 @@ def progress(portal: str, *, quiet: bool) -> Iterator[Watcher]:
         portal: Base URL, for the lines.
         quiet: Whether there is to be no bar.
     """
-    console = stderr()
     if log.written():
         yield _Lines(portal)
     elif quiet or not sys.stderr.isatty():
@@ -56,7 +52,7 @@ def progress(portal: str, *, quiet: bool) -> Iterator[Watcher]:
             TimeElapsedColumn(),
             TextColumn("{task.fields[left]}"),
         )
-        with Progress(*columns, console=console, transient=True, expand=True) as bar:
+        with Progress(*columns, console=stderr(), transient=True, expand=True) as bar:
             yield _Bar(bar)
 
 
@@ -129,7 +125,7 @@ class _Bar(Watcher):
             display_name(step.dataset_id, step.extractor.kind): (step.records_to_come or 0) + 1
             for step in steps
         }
-        if len(steps) >= _MANY:
+        if len(steps) > LISTED:  # So many are worth a word before they are fetched.
             self._bar.console.print(
                 f"{_about_to_fetch(steps)}; Ctrl-C keeps what is landed by then", soft_wrap=True
             )

@@ -16,6 +16,7 @@ from rich.text import Text
 
 from ods_pipeline.cli.doctor import Finding
 from ods_pipeline.cli.layout import (
+    LISTED,
     Column,
     Listing,
     endless,
@@ -38,8 +39,6 @@ from ods_pipeline.sync.outcome import (
 )
 from ods_pipeline.sync.plan import Planned
 
-# Beyond this many, datasets of which there is nothing to tell are counted instead of listed.
-_LISTED = 40
 _FOLDED = {"unchanged", "skipped"}
 
 
@@ -113,13 +112,16 @@ def summaries(count: int, *, as_json: bool, quiet: bool) -> Iterator[Shown]:
 def show_sync(summary: Summary, warehouse: str, *, quiet: bool = False) -> None:
     """Print what a run came to; with `quiet` only what somebody has to look at."""
     console = stdout()
-    folded = [o for o in summary.outcomes if o.action in _FOLDED and not o.note]
-    if endless(console) and len(summary.outcomes) <= _LISTED:
-        folded = []
-    listed = [] if quiet else [o for o in summary.outcomes if o not in folded]
-    _outcomes(console, listed)
+    every = endless(console) and len(summary.outcomes) <= LISTED
+    folded: list[Outcome] = []
+    listed: list[Outcome] = []
     for outcome in summary.outcomes:
-        if needs_attention(outcome) or (outcome in listed and (outcome.change or outcome.note)):
+        quietly = outcome.action in _FOLDED and not outcome.note and not every
+        (folded if quietly else listed).append(outcome)
+    if not quiet:
+        _outcomes(console, listed)
+    for outcome in listed:  # What is folded needs nobody, and has nothing more to say.
+        if needs_attention(outcome) or not quiet:
             _say_more(console, outcome, summary.name, whole=quiet or not endless(console))
     if not quiet:
         console.print(Text(_totals(summary, folded)))

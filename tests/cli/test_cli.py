@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from ods_pipeline.cli.report import Summary, show_sync
 from ods_pipeline.emulator import Emulator, Fault
+from ods_pipeline.sync.outcome import Outcome
 from tests import person
 from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, rows
 from tests.person import COMMAND
@@ -368,3 +370,16 @@ def test_an_output_that_takes_nothing_is_one_sentence(
 def test_help_names_every_exit_status(typed: Typed) -> None:
     told = " ".join(typed("--help").stdout.split())
     assert "130 interrupted (Ctrl-C), 143 terminated (SIGTERM)." in told
+
+
+def test_a_summary_of_many_datasets_compares_none_with_another(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def compared(self: Outcome, other: object) -> bool:
+        raise AssertionError("ten thousand of them would be compared fifty million times")
+
+    monkeypatch.setattr(Outcome, "__eq__", compared)
+    actions = ("unchanged", "landed", "failed") * 20
+    outcomes = [Outcome(f"d{n}", "t", action, action, "why") for n, action in enumerate(actions)]
+    show_sync(Summary("http://portal.test", outcomes, 1, 1.0, None), "duckdb:///x")
+    assert "(20 not listed)" in capsys.readouterr().out
