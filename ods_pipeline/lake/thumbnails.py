@@ -1,4 +1,4 @@
-"""Small pictures of kept images, to see what they are; drawn by Pillow, which matplotlib brings.
+"""Small pictures of kept images, to see what they are; drawn by Pillow, of the extra `map`.
 
 An image of a portal is hostile until it was read: only plain formats, and sizes within bounds.
 Showing them does not belong here.
@@ -37,7 +37,7 @@ def jpeg(path: Path) -> bytes:
     try:
         if path.stat().st_size > _BYTES:
             return b""
-        # What is odd about an image is no concern of whoever only wants to see it.
+        # What is odd about an image does not matter to somebody who only wants to see it.
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             with PIL.Image.open(path, formats=_FORMATS) as image:
@@ -48,8 +48,7 @@ def jpeg(path: Path) -> bytes:
                 image.thumbnail((_SIDE, _SIDE))
                 picture = io.BytesIO()
                 _flat(image).save(picture, format="JPEG", quality=_QUALITY)
-    # Decoders raise whatever a damaged file leads them to.
-    except Exception:
+    except Exception:  # Decoders raise whatever a damaged file leads them to.
         return b""
     found = picture.getvalue()
     return found if len(found) <= _SHOWN_BYTES else b""

@@ -85,7 +85,7 @@ class RecordStream(Iterator[pa.RecordBatch]):
             self._ended = True
             self.close()
             raise
-        except BaseException:
+        except BaseException:  # Ctrl-C as well: a download that nobody reads on keeps a connection.
             self.close()
             raise
 
