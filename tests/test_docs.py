@@ -37,6 +37,8 @@ COMMANDS = Path(sys.executable).parent
 
 def at_the_emulator(source: str, portal: Emulator) -> str:
     """The Python of a page, whichever portal it names, run on the sample portal."""
+    schema = re.sub(r"[^a-z0-9]+", "_", portal.url.removeprefix("http://"))
+    source = source.replace("opendata_paris_fr", schema)
     return re.sub(r'(?<=Portal\(")[a-z.]+', portal.url, source)
 
 
@@ -123,6 +125,49 @@ def test_the_yaml_of_the_readme_is_a_component() -> None:
     assert trusted.settings().rules == Rules(contracts=(("*", "evolve"), ("finance-*", "freeze")))
 
 
+@pytest.mark.slow
+def test_the_lines_on_dagster_end_in_a_loaded_table(portal: Emulator, tmp_path: Path) -> None:
+    page = pages()["docs/dagster.md"]
+    dataset = "velib-emplacement-des-stations"
+    definitions = next(block for block in blocks("python", page) if "tables=" in block)
+    (tmp_path / "definitions.py").write_text(definitions.replace("opendata.paris.fr", portal.url))
+    lines = [shlex.split(line, comments=True) for line in "".join(blocks("sh", page)).splitlines()]
+    others = {"pip", "export", "cd"}  # Of the shell; PYTHONPATH stands in for `pip install -e .`.
+    folder, settings = tmp_path, environment(DAGSTER_HOME=str(tmp_path))
+    for program, *words in lines:
+        if program == "cd":
+            folder = folder / words[0]
+            settings |= {"DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(folder / "src")}
+        elif program not in others and words[0] != "dev":
+            typed = [
+                word.replace("data.economie.gouv.fr", portal.url).replace(
+                    "rappelconso-v2-gtin-espaces", dataset
+                )
+                for word in words
+            ]
+            done = subprocess.run(
+                [COMMANDS / program, *typed],
+                cwd=folder,
+                env=settings
+                | {
+                    "DAGSTER_DISABLE_TELEMETRY": "1",
+                    "PATH": f"{COMMANDS}:{settings['PATH']}",
+                    "VIRTUAL_ENV": str(COMMANDS.parent),
+                },
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, (words, done.stdout[-2000:], done.stderr[-2000:])
+    assert folder.name == "city"
+    for place in (tmp_path, folder):
+        with duckdb.connect(place / "data" / "warehouse.duckdb", read_only=True) as warehouse:
+            (tables,) = zip(
+                *warehouse.sql("SELECT table_name FROM duckdb_tables()").fetchall(), strict=True
+            )
+            assert dataset in tables
+
+
 def test_what_the_page_on_downstream_shows_stands_in_the_example() -> None:
     paths = [path for kind in ("py", "yaml", "yml") for path in EXAMPLES.rglob(f"*.{kind}")]
     files = [path.read_text(encoding="utf-8") for path in paths]
@@ -145,7 +190,7 @@ def test_the_file_of_chosen_tables_makes_the_table_that_the_page_names(
     with duckdb.connect(tmp_path / "data" / "warehouse.duckdb", read_only=True) as warehouse:
         murals = warehouse.sql("FROM city.murals")
         kinds = dict(zip(murals.columns, map(str, murals.types), strict=True))
-        assert kinds["yearofinstallation"] == "VARCHAR"
+        assert kinds["registryid"] == "VARCHAR"
         assert set(murals.aggregate("type, count(*)").fetchall()) == {("Mural", 111)}
 
 

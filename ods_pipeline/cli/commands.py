@@ -196,7 +196,7 @@ def _synced(
 
     started = time.monotonic()
     with open_session(target) as session:
-        session.lake.staging_dir()
+        session.lake.require_folder()
         context = RunContext(session.portal, session.lake, options)
         base = session.portal.client.address.base
         with progress.progress(base, quiet=quiet) as watcher:

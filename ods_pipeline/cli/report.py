@@ -170,13 +170,13 @@ def _say_more(console: Console, outcome: Outcome, portal: str, *, whole: bool) -
 
 def _totals(summary: Summary, quiet: Sequence[Outcome]) -> str:
     counts = Counter(outcome.action for outcome in summary.outcomes)
-    unlisted = f" ({len(quiet)} not listed)" if quiet else ""
+    unlisted = f" ({len(quiet)} not shown)" if quiet else ""
     actions = ", ".join(f"{number} {action}" for action, number in counts.most_common())
     quota = summary.quota
     left = f"; {quota.remaining} of {quota.limit} requests left" if quota else ""
     size = size_of(sum(outcome.bytes for outcome in summary.outcomes))
     cost = f"{number_of(summary.requests, 'request')}, {size} in {summary.seconds:.1f} s"
-    return f"{summary.portal}: {actions or 'no datasets'}{unlisted}; {cost}{left}"
+    return f"{summary.name or summary.portal}: {actions or 'no datasets'}{unlisted}; {cost}{left}"
 
 
 def _as_dict(summary: Summary) -> dict[str, object]:
@@ -253,19 +253,20 @@ def _show_plan(plan: ShownPlan) -> None:
         table.add(
             display_name(step.dataset_id, step.extractor.kind),
             step.verdict.kind,
-            "" if records is None else f"{records:,}",
+            "" if records is None else f"{'≤ ' if step.filtered else ''}{records:,}",
             step.verdict.reason,
         )
     table.print()
     fetched = sum(step.verdict.fetches for step in plan.steps)
     total = number_of(sum(step.records_to_come or 0 for step in plan.steps), "record")
+    bound = "up to " if any(step.filtered and step.verdict.fetches for step in plan.steps) else ""
     cost = number_of(sum(step.cost for step in plan.steps), "request")
     lead = f"{plan.name}: " if plan.name else ""
     unlisted = f" ({folded:,} unchanged)" if folded else ""
     console.print(
         Text(
             f"{lead}sync would fetch {fetched} of {number_of(len(plan.steps), 'dataset')}"
-            f"{unlisted}, with {total} in about {cost}; this took "
+            f"{unlisted}, with {bound}{total} in about {cost}; this took "
             f"{number_of(plan.requests, 'request')}"
         )
     )

@@ -382,4 +382,9 @@ def test_a_summary_of_many_datasets_compares_none_with_another(
     actions = ("unchanged", "landed", "failed") * 20
     outcomes = [Outcome(f"d{n}", "t", action, action, "why") for n, action in enumerate(actions)]
     show_sync(Summary("http://portal.test", outcomes, 1, 1.0, None), "duckdb:///x")
-    assert "(20 not listed)" in capsys.readouterr().out
+    assert "(20 not shown)" in capsys.readouterr().out
+
+
+def test_a_mistyped_address_leaves_no_folder_behind(typed: Typed, tmp_path: Path) -> None:
+    assert typed("--portal", "127.0.0.1:1", "sync").returncode == 2
+    assert not list(tmp_path.glob("data/lake/*"))
