@@ -5,6 +5,7 @@ There is no Docker here. What the containers do is done by hand in the tests of 
 
 import itertools
 import json
+import re
 import shlex
 import subprocess
 from fnmatch import fnmatch
@@ -16,6 +17,8 @@ import pytest
 import yaml
 from jsonschema import Draft7Validator
 
+from ods_pipeline.emulator import Emulator
+from tests import person
 from tests.containers import (
     FOLDER,
     ROOT,
@@ -83,7 +86,7 @@ def test_every_line_that_the_build_runs_is_one_that_a_shell_can_read() -> None:
 
 
 def test_the_image_installs_extras_that_there_are() -> None:
-    (line,) = [one.text for one in instructions() if "pip install" in one.text]
+    (line,) = [one.text for one in instructions() if "wheel --no" in one.text]
     extras = line.partition("[")[2].partition("]")[0].split(",")
     told = [one for one in requires("ods-pipeline") or () if "extra ==" in one]
     for extra in extras:
@@ -224,3 +227,77 @@ def test_the_project_has_the_portals_that_its_folders_name() -> None:
     for path in folder.glob("defs/*/defs.yaml"):
         assert yaml.safe_load(path.read_text())["type"] == "ods_pipeline.OpendatasoftPortal"
     assert Path(folder / "definitions.py").is_file()
+
+
+PAGE = (ROOT / "docs" / "containers.md").read_text(encoding="utf-8")
+TYPED = re.findall(r"^\$ (.+)$", PAGE, re.MULTILINE)
+#: What the page types at Compose, and whether names of services follow.
+VERBS = {"up", "down", "ps", "restart", "exec", "run", "cp", "stop", "start", "build"}
+
+
+def test_every_command_of_the_page_is_for_docker_or_for_a_shell_in_the_folder() -> None:
+    for command in TYPED:
+        program, *words = shlex.split(command)
+        if program == "cd":
+            assert (ROOT / words[0]).samefile(FOLDER)
+        elif program == "cp":
+            assert (FOLDER / words[0]).is_file()
+        elif program == "chmod":
+            assert {name + ".example" for name in words[1:]} <= {p.name for p in FOLDER.iterdir()}
+        elif program == "docker":
+            assert words[0] == "compose"
+            assert VERBS & set(words), command
+        else:
+            assert command == "git pull"
+
+
+def test_every_service_of_the_page_is_one_of_the_file() -> None:
+    named = set(re.findall(r"^\| `(\w+)` \|", PAGE, re.MULTILINE))
+    assert named == set(services())
+    for command in TYPED:
+        words = shlex.split(command)
+        if words[0] == "docker" and {"stop", "start", "restart"} & set(words):
+            assert set(words[3:]) <= named, command
+        if profile := re.search(r"--profile (\w+)", command):
+            assert services()[profile[1]]["profiles"] == [profile[1]]
+
+
+def inside() -> list[list[str]]:
+    """What is typed in a container: the words after the service's name."""
+    found = []
+    for command in TYPED:
+        words = shlex.split(command.partition(" > ")[0].partition(" < ")[0])
+        if {"exec", "run"} & set(words):
+            at = next(number for number, word in enumerate(words) if word in services())
+            found.append(words[at:])
+    return found
+
+
+def test_what_is_typed_in_a_container_is_a_program_that_it_has() -> None:
+    programs = {"postgres": {"pg_dump", "pg_restore"}, "code": {"ods-pipeline", "tar"}}
+    assert len(inside()) > 6
+    for service, program, *_ in inside():
+        assert program in programs.get(service, {"dagster"}), (service, program)
+    backup = [words for _, *words in inside() if words[0] == "tar"]
+    folders = {Path(mounted.split(":")[1]).name for mounted in services()["code"]["volumes"][:2]}
+    assert folders == {"data", "state"} == set(backup[0][-2:])
+
+
+def test_the_commands_of_ours_that_are_typed_in_the_container_work(tmp_path: Path) -> None:
+    typed = [words[2:] for words in inside() if words[1] == "ods-pipeline" and "login" not in words]
+    assert len(typed) > 2
+    with Emulator() as portal:
+        settings = {"ODS_PORTAL": portal.url, "ODS_DATA_DIR": str(tmp_path / "data")}
+        for words in (["sync", "public-art"], *typed):
+            done = person.typed(tmp_path, *words, **settings)
+            assert done.returncode == 0, (words, done.stderr)
+
+
+def test_what_the_page_says_of_waiting_is_what_the_files_say() -> None:
+    assert "up to ten minutes" in PAGE
+    assert services()["code"]["stop_grace_period"] == "10m"
+    assert "until four hours\nhave passed" in PAGE
+    assert DAGSTER["run_monitoring"]["max_runtime_seconds"] == 4 * 3600
+    assert services()["postgres"]["image"] == "postgres:17"
+    assert "stays at 17" in PAGE
+    assert re.search(r"^ODS_PORTAL=.*\nODS_API_KEY=", PAGE, re.MULTILINE)
