@@ -72,7 +72,7 @@ def examine(
     yield _finding("quota", lambda: _quota(portal))
     yield _credentials(portal, credentials, catalog)
     yield _finding("lake", lambda: _lake(lake))
-    yield _finding("warehouse", lambda: _warehouse(warehouse))
+    yield _finding("warehouse", lambda: _warehouse(warehouse, lake.root.name))
 
 
 def _attempt(look: Callable[[], _T]) -> _T | OdsPipelineError:
@@ -169,6 +169,6 @@ def _lake(lake: Lake) -> str:
     return f"{lake.root} can be written, {free:.1f} GB free, {landed} landed"
 
 
-def _warehouse(url: str) -> str:
-    with open_warehouse(url):
-        return f"{public_url(url)} can be opened"
+def _warehouse(url: str, portal: str) -> str:
+    with open_warehouse(url) as opened:
+        return f"{public_url(url)} {opened.check(portal)}"
