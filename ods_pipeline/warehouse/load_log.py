@@ -177,8 +177,10 @@ class LoadLog:
         self._there = self._known_to_exist() or self._session.exists(self._schema, LOADS)
         return self._there
 
-    def _make(self) -> None:
-        if not self._known_to_exist():
+    def make(self) -> None:
+        """Make the log if there is none; to be called in a transaction."""
+        there = self._exists() if self._session.shared else self._known_to_exist()
+        if not there:
             columns = ", ".join([_COLUMNS, *self._session.log_columns])
             self._session.run(f"CREATE TABLE IF NOT EXISTS {self._loads} ({columns})")
             whose = literal(f"Loads of {self._portal}")
@@ -195,7 +197,7 @@ class LoadLog:
 
     def record(self, entry: LogEntry) -> None:
         """Add an entry."""
-        self._make()
+        self.make()
         self._session.run(
             f"INSERT INTO {self._loads} ({_NAMES}) VALUES "
             "(now(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -212,7 +214,7 @@ class LoadLog:
 
     def record_once(self, entry: LogEntry) -> None:
         """Add an entry unless the table's newest one has the same action and version."""
-        self._make()
+        self.make()
         last = self._session.run(
             f'SELECT action, version FROM {self._loads} WHERE "table" = ? '
             f"ORDER BY {self._order} DESC LIMIT 1",

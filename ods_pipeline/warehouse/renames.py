@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from ods_pipeline.warehouse.landed import Partition
 from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
-from ods_pipeline.warehouse.names import FEATURES, folded
+from ods_pipeline.warehouse.names import FEATURES, LONGEST, folded, shortened
 from ods_pipeline.warehouse.session import Session
 
 
@@ -80,7 +80,7 @@ def make_room(
     if session.exists(schema, theirs):
         if theirs not in {item.table for item in former}:
             return former
-        between = f"_moving {theirs}"[:63]
+        between = shortened(f"_moving {theirs}", LONGEST)
         former = [
             _move(session, log, schema, item, between, own) if item.table == theirs else item
             for item in former
