@@ -1,7 +1,8 @@
 """Load landed partitions: one table by one rule, and the sessions in which a long run does so.
 
 A DuckDB file has one writer at a time. A run that fetches for an hour opens it for seconds now and
-then, and waits for others that load at that moment. How a table is loaded belongs to `warehouse`.
+then, and waits for others that load at that moment; where several may write, it costs nothing to do
+the same. How a table is loaded belongs to `warehouse`.
 """
 
 from __future__ import annotations
@@ -78,6 +79,28 @@ def is_loaded(tables: Mapping[str, LoadedTable], names: TableNames, planned: Pla
     landed = planned.landed
     table = tables.get(names.table_of(planned.dataset_id, planned.extractor.kind))
     return bool(table and landed and table.version == landed.version)
+
+
+def unloaded(
+    opened: OpenWarehouse, lake: Lake, names: TableNames, steps: Sequence[Planned]
+) -> frozenset[PartitionKey]:
+    """The partitions of a plan that are landed, and not loaded as they are landed.
+
+    Args:
+        opened: Opens the warehouse.
+        lake: Where they are landed.
+        names: What tables are called.
+        steps: The plan.
+
+    Raises:
+        WarehouseError: The warehouse cannot be opened.
+    """
+    landed = [step for step in steps if step.landed]
+    if not landed:
+        return frozenset()
+    with opened() as warehouse:
+        tables = warehouse.loaded(lake.root.name)
+    return frozenset(step.partition for step in landed if not is_loaded(tables, names, step))
 
 
 def landed_steps(lake: Lake, extractor: Extractor, names: Iterable[str]) -> dict[str, Planned]:

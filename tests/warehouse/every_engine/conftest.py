@@ -9,16 +9,10 @@ from pathlib import Path
 import pytest
 
 from ods_pipeline.warehouse import Warehouse
-from tests.servers.postgres.server import Server, running
+from tests.servers.postgres.server import Server
 from tests.warehouse.every_engine.stores import DuckDB, PostgreSQL, Store
 
 _NUMBERS = count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    with running() as server:
-        yield server
 
 
 @pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.servers)])

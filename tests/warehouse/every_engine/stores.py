@@ -27,9 +27,11 @@ class Store(ABC):
         url: Its URL.
         order: Column of the load log that tells which entry came first.
         types: What the engine calls the types of the lake.
+        milliseconds: SQL for a moment or a date as milliseconds since 1970.
     """
 
     order: str
+    milliseconds: str
     types: Mapping[str, str]
 
     def __init__(self, url: str) -> None:
@@ -76,6 +78,7 @@ class DuckDB(Store):
     """A file."""
 
     order = "rowid"
+    milliseconds = "epoch_ms({})"
     types = {  # noqa: RUF012 - the same for all of them
         **{"text": "VARCHAR", "list": "VARCHAR[]", "int": "BIGINT", "double": "DOUBLE"},
         **{"date": "DATE", "datetime": "TIMESTAMP WITH TIME ZONE", "boolean": "BOOLEAN"},
@@ -110,6 +113,7 @@ class PostgreSQL(Store):
     """A database of a server."""
 
     order = "entry"
+    milliseconds = "(extract(epoch FROM {}) * 1000)::bigint"
     types = {  # noqa: RUF012 - the same for all of them
         **{"text": "text", "list": "text[]", "int": "bigint", "double": "double precision"},
         **{"date": "date", "datetime": "timestamp with time zone", "boolean": "boolean"},
