@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Cut by bytes: rows of a layer of coastlines are hundreds of times those of a list of points.
 _BYTES = 8 << 20
+# Else a whole column of a row group is read at once.
+_READ = 1 << 20
 
 
 @dataclass
@@ -89,7 +91,7 @@ def copy(
     # read the table whose place it takes.
     statement = f"COPY {table} FROM STDIN (FORMAT BINARY, FREEZE)"
     with (
-        pq.ParquetFile(partition.path, memory_map=False) as file,
+        pq.ParquetFile(partition.path, pre_buffer=False, buffer_size=_READ) as file,
         closing(map_ahead(partial(_encoded, columns), _pieces(file, extra))) as encoded,
         connection.cursor().copy(statement.encode()) as stream,
     ):
