@@ -39,6 +39,7 @@ from ods_pipeline.sync.outcome import (
     waits_for_a_person,
 )
 from ods_pipeline.sync.plan import Planned
+from ods_pipeline.warehouse.opening import public_url
 
 _FOLDED = {"unchanged", "skipped"}
 
@@ -128,7 +129,7 @@ def show_sync(summary: Summary, warehouse: str, *, quiet: bool = False) -> None:
             _say_more(console, outcome, summary.name, whole=quiet or not endless(console))
     if not quiet:
         console.print(Text(_totals(summary, folded)))
-        console.print(Text(f"warehouse: {warehouse}"))
+        console.print(Text(f"warehouse: {public_url(warehouse)}"))
 
 
 def _outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
