@@ -355,7 +355,13 @@ def doctor(targets: Targets) -> None:
     target = targets.one
     with open_session(target) as session:
         findings = list(
-            examine(session.portal, session.credentials, session.lake, target.warehouse)
+            examine(
+                session.portal,
+                session.credentials,
+                session.lake,
+                target.warehouse,
+                target.options.names,
+            )
         )
     report.show_findings(findings, quiet=targets.quiet)
     raise SystemExit(not all(finding.good for finding in findings))

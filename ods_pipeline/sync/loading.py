@@ -15,7 +15,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from ods_pipeline.errors import HeldBack, OdsPipelineError, WarehouseLocked
+from ods_pipeline.errors import HeldBack, OdsPipelineError, WarehouseError, WarehouseLocked
 from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Extractor
@@ -184,7 +184,7 @@ class Loader:
             self._session(last=False)
 
     def flush(self) -> None:
-        """Load all that waits; where the warehouse stays locked, each fails in one sentence."""
+        """Load all that waits; where the warehouse stays closed, each fails in one sentence."""
         while self._waiting:
             self._session(last=True)
             if self._waiting:
@@ -202,7 +202,7 @@ class Loader:
                 for planned, outcome in batch:
                     self._on_end(planned, self._loaded(warehouse, planned, outcome))
             self._enough = min(2 * self._enough, _WAITING)
-        except WarehouseLocked as error:
+        except WarehouseError as error:  # At its opening: each load tells of its own.
             if not last:
                 self._waiting += batch
                 return

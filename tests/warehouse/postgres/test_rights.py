@@ -10,7 +10,7 @@ import psycopg
 import pytest
 import shapely
 
-from ods_pipeline.errors import OdsPipelineError, WarehouseError
+from ods_pipeline.errors import OdsPipelineError, WarehouseError, WarehouseLocked
 from ods_pipeline.tables.forms import Form
 from ods_pipeline.warehouse import Warehouse, open_warehouse
 from ods_pipeline.warehouse.names import TableNames
@@ -202,3 +202,18 @@ def test_a_server_that_is_gone_is_told_of_when_it_is_needed(store: PostgreSQL) -
         assert connection.info.server_version >= 130_000
     with pytest.raises(WarehouseError, match="cannot be opened"):
         tables_of("postgresql://127.0.0.1:1/nothing", SCHEMA)
+
+
+def test_a_server_without_a_free_connection_is_waited_for(
+    postgres: Server, store: PostgreSQL
+) -> None:
+    database = store.url.rpartition("/")[2]
+    postgres.ask(f"alter database {database} connection limit 1")
+    with psycopg.connect(store.url):
+        with pytest.raises(WarehouseLocked, match="takes no connection now"):
+            open_warehouse(store.url)
+        asked = iter([False, True])
+        with pytest.raises(WarehouseLocked):
+            open_warehouse(store.url, 60, lambda: next(asked))
+    assert next(asked, None) is None
+    open_warehouse(store.url, 60).close()
