@@ -140,7 +140,7 @@ def _pieces(
     file: pq.ParquetFile, extra: Mapping[str, Sequence[str | None]]
 ) -> Iterator[pa.RecordBatch]:
     start = 0
-    for batch in read_batches(file):
+    for batch in read_batches(file, most=_BYTES):
         for name, values in extra.items():
             some = pa.array(values[start : start + len(batch)], pa.string())
             batch = batch.append_column(name, some)  # noqa: PLW2901 - one batch, growing
