@@ -168,6 +168,24 @@ def test_a_server_that_is_restarted_during_a_load_has_the_old_table_and_takes_th
     assert warehouse.loaded(PORTAL)["velos"].rows == 200_000
 
 
+def test_a_full_disk_of_the_server_is_one_sentence_and_the_old_table(
+    postgres: Server, store: PostgreSQL, large: Path
+) -> None:
+    small = land(large.with_name("small.parquet"), OLD)
+    with store.open() as warehouse:
+        warehouse.load(small, verdict="new")
+    with (
+        postgres.full_disk(32 << 20),
+        store.open() as warehouse,
+        pytest.raises(WarehouseError, match=r"is full .*: free some space there") as caught,
+    ):
+        warehouse.load(large, verdict="data")
+    assert "\n" not in caught.value.message
+    assert store.rows("velos", "nom") == [("old",)]
+    with store.open() as warehouse:
+        assert warehouse.load(large, verdict="data").action == "loaded"
+
+
 def test_a_damaged_file_leaves_the_old_table(
     store: PostgreSQL, warehouse: Warehouse, tmp_path: Path
 ) -> None:
