@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.tables.batches import map_ahead, read_batches
 from ods_pipeline.warehouse.landed import Partition, refused
-from ods_pipeline.warehouse.names import short
+from ods_pipeline.warehouse.names import quoted, short
 from ods_pipeline.warehouse.postgres.columns import Target, dimensions
 from ods_pipeline.warehouse.postgres.encoder import (
     SIGNATURE,
@@ -89,7 +89,8 @@ def copy(
     copied, before = Copied(), 0
     # Frozen, they are seen by readers whose snapshot is older than the table: they were about to
     # read the table whose place it takes.
-    statement = f"COPY {table} FROM STDIN (FORMAT BINARY, FREEZE)"
+    names = ", ".join(quoted(column.name) for column in columns)
+    statement = f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY, FREEZE)"
     with (
         pq.ParquetFile(partition.path, pre_buffer=False, buffer_size=_READ) as file,
         closing(map_ahead(partial(_encoded, columns), _pieces(file, extra))) as encoded,

@@ -124,6 +124,20 @@ def test_geometries_are_indexed_and_so_are_columns_that_a_user_has_indexed(
     assert valid == [(True, 2)]
 
 
+def test_what_users_lay_down_for_values_stays_and_is_held_against_new_rows(
+    store: PostgreSQL, warehouse: Warehouse, partition: Path
+) -> None:
+    store.ask(f"ALTER TABLE {TABLE} ALTER COLUMN nom SET NOT NULL, ADD PRIMARY KEY (nom)")
+    store.ask(f"ALTER TABLE {TABLE} ADD CHECK (nombre > 0)")
+    land(partition, NEW_ROWS)
+    assert warehouse.load(partition, verdict="data").action == "loaded"
+    assert store.rows("velos") == [("b", 2), ("c", 3)]
+    land(partition, {"nom": Column(["d"]), "nombre": Column([-1], pa.int64())})
+    with pytest.raises(WarehouseError, match="check constraint"):
+        warehouse.load(partition, verdict="data")
+    assert store.rows("velos") == [("b", 2), ("c", 3)]
+
+
 def test_a_reader_in_an_open_transaction_is_waited_for_and_others_are_not_kept_waiting(
     store: PostgreSQL, warehouse: Warehouse, partition: Path
 ) -> None:
