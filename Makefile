@@ -86,9 +86,10 @@ $(STAMP): pyproject.toml constraints.txt
 	touch "$@"
 
 # Each program and the Debian package that has it; the map servers are not on every PATH, those of
-# PostgreSQL on none.
+# PostgreSQL on none. PostGIS has no program: it is there where its file is.
 NEEDED := chromium:chromium chromedriver:chromium-driver mapserv:cgi-mapserver \
   qgis_mapserv.fcgi:qgis-server initdb:postgresql systemd-analyze:systemd
+POSTGIS := /usr/share/postgresql/*/extension/postgis.control
 
 programs:
 	@set -e; \
@@ -96,6 +97,7 @@ programs:
 	for pair in $(NEEDED); do \
 	  command -v "$${pair%%:*}" >/dev/null || missing="$$missing $${pair#*:}"; \
 	done; \
+	ls $(POSTGIS) >/dev/null 2>&1 || missing="$$missing postgresql-postgis"; \
 	if [ -z "$$missing" ]; then exit 0; fi; \
 	if [ "$$(id -u)" = 0 ]; then root=; else root="sudo -n"; fi; \
 	if ! command -v apt-get >/dev/null || ! $$root true 2>/dev/null; then \

@@ -16,7 +16,7 @@ from ods_pipeline.dagster.annotations import wanted
 from ods_pipeline.dagster.resources import LakeResource, WarehouseResource, errors_as_failures
 from ods_pipeline.errors import LakeError, OdsPipelineError, WarehouseError
 from ods_pipeline.tables.forms import Form
-from ods_pipeline.warehouse.frames import from_files, from_tables
+from ods_pipeline.warehouse.frames import from_files
 from ods_pipeline.warehouse.names import Style, TableNames
 
 _SHOWN = 10
@@ -108,7 +108,7 @@ class LakeIOManager(_ReadOnly):
 class WarehouseIOManager(_ReadOnly):
     """Hands tables of the warehouse to a downstream asset, like `LakeIOManager`.
 
-    While a relation, a reader or a `LazyFrame` of a table is alive, nothing can be loaded.
+    While a relation, a reader or a `LazyFrame` of a DuckDB table is alive, nothing can be loaded.
     """
 
     warehouse: WarehouseResource
@@ -118,21 +118,16 @@ class WarehouseIOManager(_ReadOnly):
 
     def find(self, kind: str, names: Iterable[str]) -> Mapping[str, str]:
         """The tables in the warehouse."""
-        called = TableNames(self.tables_in, self.table_names, self.names)
+        called = self.warehouse.names_in(TableNames(self.tables_in, self.table_names, self.names))
         # An asset of its own says its kind, a partition's asset is named for what it holds.
         kind = _KINDS.get(kind, kind)
         tables = {name: called.table_of(name, kind) for name in names}
-        if not self.warehouse.exists:
-            return {}
-        from ods_pipeline.warehouse.reading import tables_in
-
-        with self.warehouse.open_to_read() as connection:
-            there = tables_in(connection, self.tables_in)
+        there = self.warehouse.tables_of(self.tables_in)
         return {name: table for name, table in tables.items() if table in there}
 
     def read(self, found: Mapping[str, str], form: Form) -> Any:
         """The rows of some tables."""
-        return from_tables(self.warehouse.open_to_read, self.tables_in, found, form)
+        return self.warehouse.rows_of(self.tables_in, found, form)
 
     def nothing(self, kind: str, names: Sequence[str]) -> OdsPipelineError:
         """Say that nothing is loaded."""

@@ -5,7 +5,7 @@ else. Errors are turned into failures that Dagster's users can read.
 """
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,8 +28,10 @@ from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.tables.forms import Form
+from ods_pipeline.warehouse import opening
 from ods_pipeline.warehouse.names import AS_IS, TableNames
-from ods_pipeline.warehouse.opening import default_url, exists, open_to_read, open_warehouse
+from ods_pipeline.warehouse.opening import default_url, open_warehouse
 from ods_pipeline.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
@@ -143,7 +145,8 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     url: str = Field(
         default="",
-        description="`duckdb:///PATH`; $ODS_WAREHOUSE, else warehouse.duckdb in the data folder.",
+        description="`duckdb:///PATH` or `postgresql://…`; $ODS_WAREHOUSE, else warehouse.duckdb "
+        "in the data folder.",
     )
     data_dir: str = Field(default="", description="Root of the data; $ODS_DATA_DIR, else `data`.")
 
@@ -159,17 +162,39 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return open_warehouse(self.address, max_wait=_PATIENCE, names=names)
 
     def open_to_read(self) -> "duckdb.DuckDBPyConnection":
-        """Open the warehouse for reading only; nothing can be loaded until it is closed.
+        """Open a DuckDB file for reading only; nothing can be loaded until it is closed.
+
+        Raises:
+            ConfigurationError: The warehouse is no file of DuckDB's.
+            WarehouseError: It cannot be opened, or another process is loading into it.
+        """
+        return opening.open_to_read(self.address, max_wait=_PATIENCE)
+
+    def tables_of(self, schema: str) -> frozenset[str]:
+        """The names of a schema's tables; none where nothing was ever loaded.
 
         Raises:
             WarehouseError: It cannot be opened, or another process is loading into it.
         """
-        return open_to_read(self.address, max_wait=_PATIENCE)
+        return opening.tables_of(self.address, schema, _PATIENCE)
+
+    def rows_of(self, schema: str, tables: Mapping[str, str], form: Form) -> Any:
+        """The rows of tables, by dataset, in a form.
+
+        Raises:
+            ConfigurationError: They cannot be had in that form.
+            WarehouseError: It cannot be opened, or another process is loading into it.
+        """
+        return opening.rows_of(self.address, schema, tables, form, _PATIENCE)
+
+    def names_in(self, names: TableNames) -> TableNames:
+        """The names of tables as the warehouse's engine has them."""
+        return opening.names_in(self.address, names)
 
     @property
     def exists(self) -> bool:
         """Whether anything was ever loaded."""
-        return exists(self.address)
+        return opening.exists(self.address)
 
     @property
     def address(self) -> str:

@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
-from ods_pipeline.warehouse.connection import Session
 from ods_pipeline.warehouse.names import HELD, TableNames, literal, quoted
+from ods_pipeline.warehouse.session import Session
 from ods_pipeline.warehouse.table_state import TableState
 
 _MARK = re.compile(r"HELD since (?:\d{4}-\d\d-\d\d|an unknown day): .*?\.(?: |$)")
@@ -50,7 +50,7 @@ def read_marks(session: Session, schema: str, names: TableNames) -> dict[str, st
     """The marks of a portal's held tables by table, whether they exist or not."""
     if not session.exists(schema, HELD):
         return {}
-    days = "strftime(epoch_ms(epoch_ms(since)), '%Y-%m-%d')"
+    days = session.utc_day.format("since")
     columns = f"dataset_id, kind, coalesce({days}, ''), coalesce(reason, verdict, '')"
     holds = session.run(f"SELECT {columns} FROM {session.named(schema, HELD)}")
     return {

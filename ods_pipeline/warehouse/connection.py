@@ -8,7 +8,7 @@ from __future__ import annotations
 import fcntl
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from pathlib import Path
 from typing import Any
@@ -128,11 +128,12 @@ def _require_files() -> None:
 
 
 class Session:
-    """An open DuckDB file; no other process can open it until `close`.
+    """An open DuckDB file; no other process can open it until `close`. See `session.Session`."""
 
-    Attributes:
-        rollbacks: How many transactions were rolled back; caches of what they wrote are invalid.
-    """
+    shared = False
+    log_order = "rowid"
+    log_columns: tuple[str, ...] = ()
+    utc_day = "strftime(epoch_ms(epoch_ms({})), '%Y-%m-%d')"
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -213,9 +214,26 @@ class Session:
         found = self._list("tables", "table_name, comment", schema)
         return {table: comment or "" for table, comment in found}
 
-    def indexes(self, schema: str, table: str) -> list[str]:
-        """The indexes on a table, all of them made by users."""
-        return [name for (name,) in self._list("indexes", "index_name", schema, table)]
+    def make_schema(self, schema: str) -> None:
+        """Make a schema if there is none."""
+        self.run(f"CREATE SCHEMA IF NOT EXISTS {self.named(schema)}")
+
+    def add_columns(self, schema: str, table: str, columns: Sequence[str]) -> None:
+        """Add the columns of these definitions that a table lacks, if there is such a table."""
+        for column in columns:
+            added = f"ADD COLUMN IF NOT EXISTS {column}"
+            self.run(f"ALTER TABLE IF EXISTS {self.named(schema, table)} {added}")
+
+    def rename(self, schema: str, table: str, name: str) -> None:
+        """Give a table another name."""
+        # DuckDB refuses where it has indexes; a load drops them as well.
+        for (index,) in self._list("indexes", "index_name", schema, table):
+            self.run(f"DROP INDEX {self.named(schema, index)}")
+        self.run(f"ALTER TABLE {self.named(schema, table)} RENAME TO {quoted(name)}")
+
+    def drop(self, schema: str, table: str) -> None:
+        """Drop a table."""
+        self.run(f"DROP TABLE {self.named(schema, table)}")
 
     def _list(self, kind: str, columns: str, schema: str, table: str = "") -> list[tuple[Any, ...]]:
         """What DuckDB lists of a schema, or of one table in it."""

@@ -12,27 +12,21 @@ table. A view that has the name of a table to load is never replaced.
 
 from __future__ import annotations
 
-import dataclasses
-import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Self
 
-from ods_pipeline.tables.schema_diff import Difference
-from ods_pipeline.warehouse import comments, fill, renames
+from ods_pipeline.warehouse import fill
 from ods_pipeline.warehouse.connection import Session
-from ods_pipeline.warehouse.fill import refused
-from ods_pipeline.warehouse.landed import Partition, read_partition
+from ods_pipeline.warehouse.landed import Partition
 from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
-from ods_pipeline.warehouse.names import AS_IS, HELD, RESERVED, TableNames, short
-from ods_pipeline.warehouse.protocol import Contract, Load, LoadedTable
-from ods_pipeline.warehouse.table_state import TableState, required_action, schema_change
+from ods_pipeline.warehouse.names import AS_IS, TableNames
+from ods_pipeline.warehouse.sql_warehouse import SqlWarehouse
+from ods_pipeline.warehouse.table_state import TableState
 
-_LISTS = {"catalog": "catalog", "held": "list of holds"}
 _LOADS_PER_CHECKPOINT = 200
 
 
-class DuckDBWarehouse:
+class DuckDBWarehouse(SqlWarehouse):
     """A DuckDB file; no other process can open it until `close`.
 
     Args:
@@ -44,201 +38,31 @@ class DuckDBWarehouse:
         WarehouseError: It cannot be opened or made.
     """
 
+    _session: Session
+
     def __init__(self, path: Path, names: TableNames = AS_IS) -> None:
-        self._session, self._names = Session(path), names
+        super().__init__(Session(path), names)
         self._written = 0
-        self._logs: dict[str, LoadLog] = {}
-        self._marks: dict[str, Mapping[str, str]] = {}
 
-    def __enter__(self) -> Self:
-        """The warehouse, open."""
-        return self
+    def check(self, portal: str) -> str:
+        """See `Warehouse.check`: it could be opened, which is all that it needs."""
+        return "can be opened"
 
-    def __exit__(self, *exception: object) -> None:
-        """Close it, whatever happened."""
-        self.close()
+    def _column_types(self, partition: Partition) -> Mapping[str, str]:
+        described = self._session.run(f"DESCRIBE {fill.rows_query(partition)}")
+        return {name: kind for name, kind, *_ in described}
 
-    def close(self) -> None:
-        """Write everything to the one file and let other processes open it."""
-        with self._session.failures():
-            self._session.close()
-
-    def load(self, partition: Path, *, verdict: str, contract: Contract = "evolve") -> Load:
-        """See `Warehouse.load`; a table is renamed in a transaction of its own."""
-        landed = read_partition(partition, self._names)
-        if landed.receipt.kind in _LISTS:
-            kind = _LISTS[landed.receipt.kind]
-            raise refused(landed, f"{partition} is a portal's {kind} and no dataset")
-        return self._load(landed, verdict, contract)
-
-    def load_catalog(self, catalog: Path) -> Load:
-        """See `Warehouse.load_catalog`."""
-        return self._load_list(catalog, "catalog")
-
-    def load_holds(self, holds: Path) -> Load:
-        """See `Warehouse.load_holds`."""
-        portal = holds.parent.name
-        load = self._load_list(holds, "held") if holds.exists() else self._empty_holds(portal)
-        with self._session.failures(portal):
-            self._marks[load.schema] = self._read_marks(load.schema)
-            comments.write_marks(self._session, load.schema, self._marks[load.schema])
-        return load
-
-    def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
-        """See `Warehouse.loaded`."""
-        with self._session.failures(portal):
-            return self._log(portal).loaded()
-
-    def _read_marks(self, schema: str) -> Mapping[str, str]:
-        return comments.read_marks(self._session, schema, self._names)
-
-    def _log(self, portal: str) -> LoadLog:
-        if portal not in self._logs:
-            self._logs[portal] = LoadLog(self._session, self._names.schema_of(portal), portal)
-        return self._logs[portal]
-
-    def _load_list(self, path: Path, kind: str) -> Load:
-        landed = read_partition(path, self._names)
-        if landed.receipt.kind != kind:
-            raise refused(landed, f"{path} is no portal's {_LISTS[kind]}")
-        return self._load(landed, "", "evolve")
-
-    def _empty_holds(self, portal: str) -> Load:
-        started, schema = time.monotonic(), self._names.schema_of(portal)
-        table, action = self._session.named(schema, HELD), "unchanged"
-        with self._session.failures(portal):
-            if self._session.exists(schema, HELD) and self._session.count(schema, HELD):
-                action = "loaded"
-                with self._session.transaction():
-                    self._session.run(f"DELETE FROM {table}")
-                    self._log(portal).record(LogEntry(HELD))
-        return Load(schema, HELD, action, 0, Difference(), time.monotonic() - started, "")
-
-    def _load(self, partition: Partition, verdict: str, contract: Contract) -> Load:
-        started = time.monotonic()
-        receipt = partition.receipt
-        with self._session.failures(receipt.portal, receipt.dataset_id):
-            log = self._log(partition.receipt.portal)
-            former = renames.former_tables(self._session, log, partition)
-            former = renames.make_room(self._session, log, partition, former)
-            self._refuse_clash(partition, former)
-            renamed = renames.rename(self._session, log, partition, former)
-            load = self._update_table(partition, verdict, contract, started)
-            if load.action != "quarantined":
-                left = [entry for entry in former if entry is not renamed]
-                renames.drop_leftovers(self._session, log, partition, left)
-        return dataclasses.replace(
-            load,
-            seconds=time.monotonic() - started,
-            note=partition.note,
-            renamed_from=renamed.table if renamed else "",
-        )
-
-    def _update_table(
-        self, partition: Partition, verdict: str, contract: Contract, started: float
-    ) -> Load:
-        receipt, schema, table = partition.receipt, partition.schema, partition.table
-        current = self._current(partition)
-        wanted = self._wanted(partition, current)
-        action = required_action(current, wanted, contract)
-        if current and action == "commented":
-            comment = self._session.table_comment(schema, table) or ""
-            described = self._session.column_comments(schema, table)
-            current = dataclasses.replace(current, comment=comment, comments=described)
-            action = required_action(current, wanted, contract)
-        load = Load(
-            schema=schema,
-            table=table,
-            action=action,
-            rows=receipt.rows,
-            change=schema_change(current, wanted),
-            seconds=0.0,
-            content_hash=receipt.content_hash,
-        )
-        log, entry = self._log(receipt.portal), _entry(partition, load, verdict)
-        if action == "loaded":
-            fill.fill(self._session, log, partition, wanted, entry, fresh=current is None)
-            self._written += 1
-            if self._written % _LOADS_PER_CHECKPOINT == 0:
-                # Until then each small table takes some 30 kB of memory.
-                self._session.run("CHECKPOINT")
-        elif action == "commented":
-            with self._session.transaction():
-                comments.write_comments(self._session, schema, table, current, wanted)
-                log.record(fill.timed(entry, started))
-        elif current and action == "quarantined":
-            with self._session.transaction():
-                log.record_once(fill.timed(entry, started))
-            rows = self._session.count(schema, table)
-            return dataclasses.replace(load, rows=rows, content_hash=current.content_hash)
-        elif current and current.version != receipt.version:
-            log.note_version(entry)
-        return load
-
-    def _refuse_clash(self, partition: Partition, former: list[LogEntry]) -> None:
-        """Refuse the table of another dataset: DuckDB ignores the case of names."""
-        schema, table, receipt = partition.schema, partition.table, partition.receipt
-        if table.lower() in RESERVED and receipt.kind not in _LISTS:
-            raise refused(partition, f"the table {table} is kept for the warehouse's own use")
-        own = {entry.table for entry in former}
-        for other, entry in self._log(receipt.portal).newest(table).items():
-            same = (other, entry.dataset_id) == (table, receipt.dataset_id) or other in own
-            if not same and self._session.exists(schema, other):
-                raise refused(
-                    partition,
-                    f"the table {schema}.{short(other)} holds the dataset "
-                    f"{short(entry.dataset_id)!r}, and the names clash: drop that table if its "
-                    "dataset is gone, or give one of the two another name with `table`",
-                )
-
-    def _wanted(self, partition: Partition, current: TableState | None) -> TableState:
-        types = {column.name: "" for column in partition.columns}
-        if current:  # Else there is nothing to compare types with, and they cost a query.
-            described = self._session.run(f"DESCRIBE {fill.rows_query(partition)}")
-            types = {name: kind for name, kind, *_ in described} or types
-        if partition.schema not in self._marks:
-            self._marks[partition.schema] = self._read_marks(partition.schema)
-        mark = self._marks[partition.schema].get(partition.table, "")
-        return TableState(
-            types=types,
-            comment=comments.marked(partition.comment, mark),
-            comments={
-                column.name: column.comment for column in partition.columns if column.comment
-            },
-            content_hash=partition.receipt.content_hash,
-            version=partition.receipt.version,
-        )
-
-    def _current(self, partition: Partition) -> TableState | None:
-        """The table as it is, without its comments, which are slow to query."""
-        types = self._session.types(partition.schema, partition.table)
-        if types is None:
-            return None
-        newest = self._log(partition.receipt.portal).newest(partition.table)
-        entry = newest.get(partition.table)
-        if entry is None and partition.receipt.kind not in _LISTS:
-            # Made by a person or by dbt, say: it is not ours to replace.
-            raise refused(
-                partition,
-                f"{partition.schema}.{short(partition.table)} is there already, and was not loaded "
-                "from a portal: move it away, or give the dataset another name with `table`",
-            )
-        entry = entry or LogEntry(partition.table)
-        return TableState(types, "", {}, entry.content_hash, entry.version)
-
-
-def _entry(partition: Partition, load: Load, verdict: str) -> LogEntry:
-    receipt = partition.receipt
-    return LogEntry(
-        table=load.table,
-        dataset_id=receipt.dataset_id,
-        rows=load.rows,
-        verdict=verdict,
-        action=load.action,
-        content_hash=load.content_hash,
-        data_processed=receipt.data_processed,
-        change=str(load.change),
-        version=receipt.version,
-        dataset_uid=receipt.dataset_uid,
-        rejected=int(receipt.rejected or 0),
-    )
+    def _fill(
+        self,
+        log: LoadLog,
+        partition: Partition,
+        current: TableState | None,
+        wanted: TableState,
+        entry: LogEntry,
+    ) -> str:
+        fill.fill(self._session, log, partition, wanted, entry, fresh=current is None)
+        self._written += 1
+        if self._written % _LOADS_PER_CHECKPOINT == 0:
+            # Until then each small table takes some 30 kB of memory.
+            self._session.run("CHECKPOINT")
+        return ""

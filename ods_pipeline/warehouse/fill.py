@@ -5,7 +5,6 @@ Whether a table has to be made is not decided here.
 
 from __future__ import annotations
 
-import dataclasses
 import re
 import time
 from collections.abc import Callable
@@ -13,12 +12,10 @@ from concurrent.futures import ThreadPoolExecutor
 
 import duckdb
 
-from ods_pipeline.errors import WarehouseError
-from ods_pipeline.lake.checksum import intact
 from ods_pipeline.warehouse.comments import write_comments
 from ods_pipeline.warehouse.connection import Session
-from ods_pipeline.warehouse.landed import Column, Partition
-from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
+from ods_pipeline.warehouse.landed import Column, Partition, refused, require_intact
+from ods_pipeline.warehouse.load_log import LoadLog, LogEntry, timed
 from ods_pipeline.warehouse.names import STAGING, literal, quoted
 from ods_pipeline.warehouse.table_state import TableState
 
@@ -44,13 +41,13 @@ def fill(
     small = partition.path.stat().st_size <= _SMALL
     with ThreadPoolExecutor(1, "checksum") as pool:
         # Computed beside DuckDB's work, and known to be right before anything is committed.
-        check = None if small else pool.submit(_require_intact, partition)
-        require_intact = check.result if check else lambda: _require_intact(partition)
+        check = None if small else pool.submit(require_intact, partition)
+        whole = check.result if check else lambda: require_intact(partition)
         for attempt in session.memory_attempts(small=small):
             with attempt, session.transaction():
                 log.make_schema()
                 table = partition.table
-                _create(session, partition, table if fresh else STAGING, require_intact)
+                _create(session, partition, table if fresh else STAGING, whole)
                 if not fresh:
                     session.run(f"DROP TABLE IF EXISTS {session.named(partition.schema, table)}")
                     staging = session.named(partition.schema, STAGING)
@@ -60,25 +57,16 @@ def fill(
                 break
 
 
-def _require_intact(partition: Partition) -> None:
-    """Compare the file with its checksum: DuckDB reads flipped bits as values."""
-    if not partition.receipt.file_sha256:
-        return
-    with partition.path.open("rb") as file:
-        if not intact(file):
-            raise refused(partition, f"{partition.path} is damaged: delete it and sync again")
-
-
 def _create(
-    session: Session, partition: Partition, table: str, require_intact: Callable[[], None]
+    session: Session, partition: Partition, table: str, require_whole: Callable[[], None]
 ) -> None:
     name, expected = session.named(partition.schema, table), partition.receipt.rows
     try:
         ((count,),) = session.run(f"CREATE TABLE {name} AS {rows_query(partition)}")
     except duckdb.Error:
-        require_intact()
+        require_whole()
         raise
-    require_intact()
+    require_whole()
     if count != expected:
         says = f"{count} rows came out of {partition.path}, whose receipt says {expected}"
         raise refused(partition, f"{says}: fetch the dataset again")
@@ -103,14 +91,3 @@ def _value(alias: str, column: Column) -> str:
         return alias
     geometry = f"ST_GeomFromWKB({alias})"
     return f"ST_SetCRS({geometry}, {literal(column.crs)})" if column.crs else geometry
-
-
-def timed(entry: LogEntry, started: float) -> LogEntry:
-    """The entry with the seconds since `started`, by the monotonic clock."""
-    return dataclasses.replace(entry, seconds=time.monotonic() - started)
-
-
-def refused(partition: Partition, message: str) -> WarehouseError:
-    """The failure of a load, with the names of portal and dataset."""
-    receipt = partition.receipt
-    return WarehouseError(message, portal=receipt.portal, dataset=receipt.dataset_id)

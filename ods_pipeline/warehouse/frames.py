@@ -94,6 +94,39 @@ def from_tables(
     return _in_memory(read, form)
 
 
+def from_arrow(readers: Mapping[str, pa.RecordBatchReader], form: Form) -> Any:
+    """The rows of tables that come as Arrow; a reader reads as it goes, the rest is in memory.
+
+    Args:
+        readers: The rows by dataset, at least one.
+        form: As for `from_files`.
+
+    Raises:
+        ConfigurationError: They cannot be had in that form.
+    """
+    schemas = {name: reader.schema for name, reader in readers.items()}
+    _require_one_type(
+        {name: dict(zip(s.names, s.types, strict=True)) for name, s in schemas.items()}
+    )
+    if form is Form.READER:
+        united = _united(list(schemas.values()))
+
+        def batches() -> Iterator[pa.RecordBatch]:
+            for reader in readers.values():
+                for batch in reader:
+                    yield _widened(batch, united)
+
+        return pa.RecordBatchReader.from_batches(united, batches())
+    tables = {name: reader.read_all() for name, reader in readers.items()}
+    if form is Form.LAZY:
+        return _polars().from_arrow(_plain(_joined(list(tables.values())))).lazy()
+    if form is Form.RELATION:
+        import duckdb
+
+        return duckdb.connect().from_arrow(_plain(_joined(list(tables.values()))))
+    return _in_memory(tables, form)
+
+
 def _lasting(
     connection: duckdb.DuckDBPyConnection, rows: duckdb.DuckDBPyRelation, form: Form
 ) -> Any:

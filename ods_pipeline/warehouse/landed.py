@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import GEOGRAPHIC
 from ods_pipeline.errors import OUT_OF_FILES, WarehouseError, out_of_files
+from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.schema_diff import metadata_text
 from ods_pipeline.warehouse.names import AS_IS, TableNames, column_names, short
@@ -127,6 +128,25 @@ def read_partition(path: Path, names: TableNames = AS_IS) -> Partition:
         says = f"{path} holds {rows} rows and its receipt says {receipt.row_count or 'nothing'}"
         raise WarehouseError(f"{says}: fetch the dataset again", dataset=receipt.dataset_id)
     return Partition(path, receipt, _columns(schema), names)
+
+
+def require_intact(partition: Partition) -> None:
+    """Compare a file with its checksum: engines read flipped bits as values.
+
+    Raises:
+        WarehouseError: It is damaged.
+    """
+    if not partition.receipt.file_sha256:
+        return
+    with partition.path.open("rb") as file:
+        if not intact(file):
+            raise refused(partition, f"{partition.path} is damaged: delete it and sync again")
+
+
+def refused(partition: Partition, message: str) -> WarehouseError:
+    """The failure of a load, with the names of portal and dataset."""
+    receipt = partition.receipt
+    return WarehouseError(message, portal=receipt.portal, dataset=receipt.dataset_id)
 
 
 def _columns(schema: pa.Schema) -> tuple[Column, ...]:

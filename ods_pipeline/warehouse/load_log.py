@@ -5,26 +5,23 @@ Entries are only added. When a table is renamed its entries follow. No decisions
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from ods_pipeline.errors import WarehouseError
-from ods_pipeline.warehouse.connection import Session
 from ods_pipeline.warehouse.names import CATALOG, HELD, LOADS, folded, literal
 from ods_pipeline.warehouse.protocol import LoadedTable
+from ods_pipeline.warehouse.session import Session
 
 _COLUMNS = """
     loaded_at TIMESTAMP WITH TIME ZONE, "table" VARCHAR, dataset_id VARCHAR, rows BIGINT,
     verdict VARCHAR, action VARCHAR, content_hash VARCHAR, data_processed VARCHAR,
-    change VARCHAR, seconds DOUBLE, version VARCHAR, dataset_uid VARCHAR, rejected BIGINT
+    change VARCHAR, seconds DOUBLE PRECISION, version VARCHAR, dataset_uid VARCHAR, rejected BIGINT
 """
 _NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(","))
 # A quarantined load leaves the table as it was.
 _CHANGED = "action <> 'quarantined'"
-# Not by loaded_at: a clock can be set back.
-_NEWEST = (
-    f'{_CHANGED} QUALIFY row_number() OVER (PARTITION BY "table" ORDER BY loads.rowid DESC) = 1'
-)
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,11 @@ class LogEntry:
     rejected: int | None = None
 
 
+def timed(entry: LogEntry, started: float) -> LogEntry:
+    """The entry with the seconds since `started`, by the monotonic clock."""
+    return replace(entry, seconds=time.monotonic() - started)
+
+
 class LoadLog:
     """The load log of one portal, cached: a first run would else read all of it for each table."""
 
@@ -68,14 +70,17 @@ class LoadLog:
         """
         self._session = session
         self._schema, self._portal = schema, portal
-        self._loads = session.named(schema, LOADS)
+        self._loads, self._order = session.named(schema, LOADS), session.log_order
+        # Not by loaded_at: a clock can be set back.
+        self._newest = (
+            f"{self._order} IN (SELECT max({self._order}) FROM {self._loads} "
+            f'WHERE {_CHANGED} GROUP BY "table")'
+        )
         self._forget()
         self._require_own()
         self._complete_columns = False
         # For logs of before there was such a column.
-        session.run(
-            f"ALTER TABLE IF EXISTS {self._loads} ADD COLUMN IF NOT EXISTS dataset_uid VARCHAR"
-        )
+        session.add_columns(schema, LOADS, ["dataset_uid VARCHAR"])
 
     def _require_own(self) -> None:
         """Refuse a schema that was filled from another portal: `a.b` and `a-b` are both `a_b`."""
@@ -97,7 +102,7 @@ class LoadLog:
         if self._exists() and name not in self._cache and not self._complete:
             # SQL's `lower` knows more letters than DuckDB does when it compares names.
             entries = self._read(
-                f'WHERE lower("table") = lower(?) AND {_CHANGED} ORDER BY loads.rowid', table
+                f'WHERE lower("table") = lower(?) AND {_CHANGED} ORDER BY {self._order}', table
             )
             self._cache[name] = {e.table: e for e in entries if folded(e.table) == name}
         return self._cache.get(name, {})
@@ -111,7 +116,7 @@ class LoadLog:
             entries = [self._cache[folded(table)][table] for table in tables]
             return [entry for entry in entries if entry.dataset_id == dataset_id]
         own = f'SELECT "table" FROM {self._loads} WHERE dataset_id = ?'
-        entries = self._read(f'WHERE "table" IN ({own}) AND {_NEWEST}', dataset_id)
+        entries = self._read(f'WHERE "table" IN ({own}) AND {self._newest}', dataset_id)
         return [entry for entry in entries if entry.dataset_id == dataset_id]
 
     def loaded(self) -> Mapping[str, LoadedTable]:
@@ -120,7 +125,7 @@ class LoadLog:
         self._complete = True
         if not self._exists():
             return {}
-        entries = self._read(f"WHERE {_NEWEST}")
+        entries = self._read(f"WHERE {self._newest}")
         for entry in entries:
             self._cache.setdefault(folded(entry.table), {})[entry.table] = entry
             self._by_dataset.setdefault(entry.dataset_id, []).append(entry.table)
@@ -135,7 +140,7 @@ class LoadLog:
         found = self._session.run(
             "SELECT \"table\", coalesce(dataset_id, ''), coalesce(content_hash, ''), "
             "coalesce(rows, 0), coalesce(version, ''), coalesce(dataset_uid, '') "
-            f"FROM {self._loads} AS loads {condition}",
+            f"FROM {self._loads} {condition}",
             *values,
         )
         return [
@@ -143,8 +148,10 @@ class LoadLog:
             for name, dataset, content, rows, version, uid in found
         ]
 
-    def _valid(self) -> tuple[int, int]:
-        return LoadLog._written, self._session.rollbacks
+    def _valid(self) -> object:
+        # Where others write as well, nothing stays true: an object is equal to itself alone.
+        shared = self._session.shared
+        return object() if shared else (LoadLog._written, self._session.rollbacks)
 
     def _forget(self) -> None:
         self._cache: dict[str, dict[str, LogEntry]] = {}
@@ -170,25 +177,27 @@ class LoadLog:
         self._there = self._known_to_exist() or self._session.exists(self._schema, LOADS)
         return self._there
 
-    def _make(self) -> None:
-        if not self._known_to_exist():
-            self._session.run(f"CREATE TABLE IF NOT EXISTS {self._loads} ({_COLUMNS})")
+    def make(self) -> None:
+        """Make the log if there is none; to be called in a transaction."""
+        there = self._exists() if self._session.shared else self._known_to_exist()
+        if not there:
+            columns = ", ".join([_COLUMNS, *self._session.log_columns])
+            self._session.run(f"CREATE TABLE IF NOT EXISTS {self._loads} ({columns})")
             whose = literal(f"Loads of {self._portal}")
             self._session.run(f"COMMENT ON TABLE {self._loads} IS {whose}")
         if not self._complete_columns:
             # Only where something is written: a log that is read stays as it is.
-            column = "ADD COLUMN IF NOT EXISTS rejected BIGINT"
-            self._session.run(f"ALTER TABLE {self._loads} {column}")
+            self._session.add_columns(self._schema, LOADS, ["rejected BIGINT"])
             self._complete_columns = True
 
     def make_schema(self) -> None:
         """Make the portal's schema if there is none; to be called in a transaction."""
         if not self._known_to_exist():
-            self._session.run(f"CREATE SCHEMA IF NOT EXISTS {self._session.named(self._schema)}")
+            self._session.make_schema(self._schema)
 
     def record(self, entry: LogEntry) -> None:
         """Add an entry."""
-        self._make()
+        self.make()
         self._session.run(
             f"INSERT INTO {self._loads} ({_NAMES}) VALUES "
             "(now(), ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -205,10 +214,10 @@ class LoadLog:
 
     def record_once(self, entry: LogEntry) -> None:
         """Add an entry unless the table's newest one has the same action and version."""
-        self._make()
+        self.make()
         last = self._session.run(
             f'SELECT action, version FROM {self._loads} WHERE "table" = ? '
-            "ORDER BY rowid DESC LIMIT 1",
+            f"ORDER BY {self._order} DESC LIMIT 1",
             entry.table,
         )
         if last != [(entry.action, entry.version)]:
@@ -216,10 +225,10 @@ class LoadLog:
 
     def note_version(self, entry: LogEntry) -> None:
         """Give a table's newest entry another version, where no table or comment differs by it."""
-        newest = f'SELECT max(rowid) FROM {self._loads} WHERE "table" = ? AND {_CHANGED}'
+        newest = f'SELECT max({self._order}) FROM {self._loads} WHERE "table" = ? AND {_CHANGED}'
         self._session.run(
             f"UPDATE {self._loads} SET version = ?, dataset_uid = coalesce(?, dataset_uid) "
-            f"WHERE rowid = ({newest})",
+            f"WHERE {self._order} = ({newest})",
             *(entry.version, entry.dataset_uid or None, entry.table),
         )
         self._wrote()

@@ -5,8 +5,9 @@ Pure text, the same for every engine: no connection and no statements.
 
 from __future__ import annotations
 
+import hashlib
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
@@ -19,7 +20,9 @@ _LONGEST_IN_MESSAGES = 100
 RESERVED = frozenset({CATALOG, HELD, LOADS, STAGING})
 FEATURES = "__features"
 # PostgreSQL keeps 63 bytes of a name, and a dataset's features need some of them.
-_LONGEST_TABLE = 63 - len(FEATURES)
+LONGEST = 63
+_LONGEST_TABLE = LONGEST - len(FEATURES)
+_DIGITS = 8
 _TABLES = {"records": "{}", "features": f"{{}}{FEATURES}", "catalog": CATALOG, "held": HELD}
 
 #: How tables are named after their datasets: by the identifier as it is, or so that SQL needs no
@@ -51,11 +54,13 @@ class TableNames:
         schema: The schema; empty for the one that is made of the portal's address.
         style: How tables are named after their datasets.
         tables: Names of single tables, by the identifiers of their datasets.
+        longest: Bytes of the longest name that the engine can have; 0 where there is no limit.
     """
 
     schema: str = ""
     style: Style = "as_is"
     tables: Mapping[str, str] = field(default_factory=dict)
+    longest: int = 0
 
     def schema_of(self, portal: str) -> str:
         """The schema of the portal that these names are for."""
@@ -68,9 +73,11 @@ class TableNames:
             ValueError: There is no such kind of partition.
         """
         snake = self.style == "snake"
-        return table_name(
-            self.tables.get(dataset_id) or (_snake(dataset_id) if snake else dataset_id), kind
-        )
+        name = self.tables.get(dataset_id) or (_snake(dataset_id) if snake else dataset_id)
+        table = table_name(name, kind)
+        if not self.longest or len(table.encode()) <= self.longest:
+            return table
+        return table_name(shortened(name, self.longest - len(table_name("", kind))), kind)
 
 
 AS_IS = TableNames()
@@ -147,6 +154,31 @@ def column_names(names: Iterable[str]) -> tuple[str, ...]:
             wanted[index] = next(other for other in candidates if folded(other) not in taken)
         used.add(folded(wanted[index]))
     return tuple(wanted)
+
+
+def shortened(name: str, longest: int) -> str:
+    """A name of so many bytes at most: a longer one is cut, and gets a digest of all of it.
+
+    Names that begin alike stay apart, and the same name always becomes the same.
+    """
+    if len(name.encode()) <= longest:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:_DIGITS]
+    begin = name.encode()[: longest - _DIGITS - 1].decode(errors="ignore")
+    return f"{begin}_{digest}"
+
+
+def fitting(names: Sequence[str], longest: int, taken: Iterable[str] = ()) -> tuple[str, ...]:
+    """Column names that an engine can have: none too long, and none that is the engine's own.
+
+    Args:
+        names: Names that differ, as `column_names` gives them.
+        longest: Bytes of the longest one.
+        taken: Names that the engine keeps for itself.
+    """
+    own = frozenset(taken)
+    free = [f"{name}_1" if name in own else shortened(name, longest) for name in names]
+    return tuple(shortened(name, longest) for name in column_names(free))
 
 
 def folded(name: str) -> str:

@@ -7,19 +7,54 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from urllib.parse import parse_qsl
 
 from ods_pipeline.errors import ConfigurationError, WarehouseLocked
 from ods_pipeline.lake.files import absolute, is_text, readable
-from ods_pipeline.warehouse.names import AS_IS, TableNames
+from ods_pipeline.tables.forms import Form
+from ods_pipeline.warehouse.names import AS_IS, LONGEST, TableNames
 from ods_pipeline.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
     import duckdb
 
 _Opened = TypeVar("_Opened")
+
+#: What a warehouse is, as Dagster draws it.
+Engine = Literal["duckdb", "postgresql"]
+_SCHEMES = {"postgresql", "postgres"}
+# Of libpq, and ours: parameters of a URL that may be shown.
+_PUBLIC = frozenset(
+    (
+        "host",
+        "hostaddr",
+        "port",
+        "dbname",
+        "user",
+        "sslmode",
+        "sslrootcert",
+        "sslcert",
+        "sslkey",
+        "sslcrl",
+        "gssencmode",
+        "options",
+        "application_name",
+        "connect_timeout",
+        "target_session_attrs",
+        "channel_binding",
+        "service",
+        "geometry",
+        "keepalives",
+        "keepalives_idle",
+        "keepalives_interval",
+        "keepalives_count",
+        "passfile",
+    )
+)
 _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 0.2
 
@@ -27,6 +62,16 @@ _LONGEST_WAIT = 0.2
 def default_url(data_dir: Path) -> str:
     """The URL of the warehouse in a data folder, for users who name none."""
     return f"duckdb:///{data_dir / 'warehouse.duckdb'}"
+
+
+def engine_of(url: str) -> Engine:
+    """Which engine a warehouse's URL names."""
+    return "postgresql" if url.partition("://")[0] in _SCHEMES else "duckdb"
+
+
+def needs_one_writer(url: str) -> bool:
+    """Whether one process at a time can load into the warehouse at a URL."""
+    return engine_of(url) == "duckdb"
 
 
 def open_warehouse(
@@ -38,24 +83,84 @@ def open_warehouse(
     """Open the warehouse at a URL, made if it does not exist.
 
     Args:
-        url: `duckdb:///PATH`; a path after three slashes is relative, after four absolute.
-        max_wait: Seconds to wait for another process to close it.
+        url: `duckdb:///PATH`, where a path after three slashes is relative, after four absolute;
+            or `postgresql://…` as libpq reads it.
+        max_wait: Seconds to wait for another process to close it, or for a server that starts.
         stop: Called between two attempts; the wait ends when it returns true.
         names: What the schema and tables of the portal that is loaded are called.
 
     Raises:
         ConfigurationError: The URL names no warehouse that can be opened.
-        WarehouseLocked: Another process still has it open.
+        WarehouseLocked: Another process still has it open, or the server takes nobody yet.
         WarehouseError: It cannot be opened for any other reason.
     """
+    if engine_of(url) == "postgresql":
+        from ods_pipeline.warehouse.postgres.warehouse import PostgresWarehouse
+
+        return _patiently(lambda: PostgresWarehouse(url, names), max_wait, stop)
     path = _path(url)
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 
     return _patiently(lambda: DuckDBWarehouse(path, names), max_wait, stop)
 
 
+def tables_of(url: str, schema: str, max_wait: float = 0.0) -> frozenset[str]:
+    """The names of a schema's tables; none where there is no such schema, or no warehouse yet.
+
+    Args:
+        url: As for `open_warehouse`.
+        schema: The schema.
+        max_wait: Seconds to wait for a process that loads into it.
+
+    Raises:
+        ConfigurationError: The URL names no warehouse that can be opened.
+        WarehouseError: It cannot be opened.
+    """
+    if engine_of(url) == "postgresql":
+        from ods_pipeline.warehouse.postgres import reading as postgres
+
+        return postgres.tables_in(url, schema)
+    if not _path(url).exists():
+        return frozenset()
+    from ods_pipeline.warehouse.reading import tables_in
+
+    with open_to_read(url, max_wait) as connection:
+        return tables_in(connection, schema)
+
+
+def rows_of(
+    url: str, schema: str, tables: Mapping[str, str], form: Form, max_wait: float = 0.0
+) -> Any:
+    """The rows of tables of the warehouse at a URL.
+
+    Args:
+        url: As for `open_warehouse`.
+        schema: Schema of the tables.
+        tables: The tables by dataset, at least one.
+        form: The form of the rows; see `frames`.
+        max_wait: Seconds to wait for a process that loads into it.
+
+    Raises:
+        ConfigurationError: The tables cannot be had in that form.
+        WarehouseError: The warehouse cannot be opened.
+    """
+    from ods_pipeline.warehouse.frames import from_arrow, from_tables
+
+    if engine_of(url) == "postgresql":
+        from ods_pipeline.warehouse.postgres import reading as postgres
+
+        readers = {name: postgres.reader(url, schema, table) for name, table in tables.items()}
+        return from_arrow(readers, form)
+    return from_tables(lambda: open_to_read(url, max_wait), schema, tables, form)
+
+
+def names_in(url: str, names: TableNames) -> TableNames:
+    """The names of tables as the engine at a URL has them, which may have to shorten some."""
+    return replace(names, longest=LONGEST) if engine_of(url) == "postgresql" else names
+
+
 def open_to_read(url: str, max_wait: float = 0.0) -> duckdb.DuckDBPyConnection:
-    """Open the warehouse at a URL for reading only; what reads it is in `reading`.
+    """Open a DuckDB file for reading only; what reads it is in `reading`.
 
     Args:
         url: As for `open_warehouse`.
@@ -73,12 +178,12 @@ def open_to_read(url: str, max_wait: float = 0.0) -> duckdb.DuckDBPyConnection:
 
 
 def exists(url: str) -> bool:
-    """Whether there is a warehouse at a URL.
+    """Whether there is a warehouse at a URL; a server counts as one without being asked.
 
     Raises:
         ConfigurationError: The URL names no warehouse that can be opened.
     """
-    return _path(url).exists()
+    return engine_of(url) == "postgresql" or _path(url).exists()
 
 
 def _patiently(
@@ -100,16 +205,16 @@ def _patiently(
 def _path(url: str) -> Path:
     """The file that a warehouse's URL names."""
     scheme, _, rest = url.partition("://")
-    if scheme.startswith("postgres"):
+    if scheme in _SCHEMES:
         raise ConfigurationError(
-            f"the warehouse {public_url(url)} cannot be used: this version loads into DuckDB "
-            "alone, so set ODS_WAREHOUSE to duckdb:///PATH"
+            f"{public_url(url)} is no file of DuckDB's: read it with a driver of PostgreSQL"
         )
     path = rest.removeprefix("/")
     if scheme != "duckdb" or rest == path or path in ("", ":memory:"):
         raise ConfigurationError(
             f"{public_url(url)!r} names no warehouse: set ODS_WAREHOUSE to duckdb:///PATH, "
-            "with three slashes before a relative path and four before an absolute one"
+            "with three slashes before a relative path and four before an absolute one, or to "
+            "postgresql://HOST/DATABASE"
         )
     _require_openable(path)
     return Path(path)
@@ -133,7 +238,7 @@ def _require_openable(path: str) -> None:
 
 
 def public_url(url: str) -> str:
-    """A warehouse's URL without password and parameters, for messages.
+    """A warehouse's URL without password, and without parameters that may be one, for messages.
 
     Of a URL that cannot be split with certainty only the scheme is left.
     """
@@ -149,4 +254,7 @@ def public_url(url: str) -> str:
         return f"{scheme}://***"
     user, has_user, host = authority.rpartition("@")
     who = user.partition(":")[0] + (":***" if ":" in user else "") + has_user
-    return f"{scheme}://{who}{host}{tail.partition('?')[0].partition('#')[0]}"
+    place, _, query = tail.partition("#")[0].partition("?")
+    names = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
+    shown = f"?{query}" if names and names <= _PUBLIC and scheme in _SCHEMES else ""
+    return f"{scheme}://{who}{host}{place}{shown}"

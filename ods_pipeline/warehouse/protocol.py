@@ -34,6 +34,7 @@ class Load:
         note: Sentences for readers of the table, such as on columns that could not keep their
             names; empty for none.
         renamed_from: Name that the table had until now; empty if it kept its name.
+        views: Views that keep the table from getting other columns, where that is why it stays.
     """
 
     schema: str
@@ -45,12 +46,20 @@ class Load:
     content_hash: str
     note: str = ""
     renamed_from: str = ""
+    views: tuple[str, ...] = ()
 
     @property
     def quarantine(self) -> str:
         """The sentence on a table that stays as it was."""
+        change = f" ({self.change})" if str(self.change) else ""
+        if self.views:
+            return (
+                f"its columns would change{change}, and views use them as they are "
+                f"({', '.join(self.views)}): the data are landed, the table stays as it was until "
+                "these views are dropped"
+            )
         return (
-            f"the publisher changed its fields ({self.change}): the data are landed, the table "
+            f"the publisher changed its fields{change}: the data are landed, the table "
             "stays as it was until a person accepts that"
         )
 
@@ -71,7 +80,11 @@ class LoadedTable:
 
 
 class Warehouse(Protocol):
-    """A database that partitions are loaded into; one process writes at a time."""
+    """A database that partitions are loaded into.
+
+    Whatever happens in the middle of a load, a table is as it was before or as it is after. All
+    that is known of a table is in the warehouse itself, so that it can be filled from a lake alone.
+    """
 
     def load(self, partition: Path, *, verdict: str, contract: Contract = "evolve") -> Load:
         """Make a table of a landed partition, in one transaction or not at all.
@@ -110,7 +123,22 @@ class Warehouse(Protocol):
         """
 
     def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
-        """The loaded tables of a portal by name, without those that users dropped."""
+        """The loaded tables of a portal, without those that users dropped.
+
+        Returns:
+            The tables by the names that `names` give them, also where the engine has to shorten
+            a name.
+        """
+
+    def check(self, portal: str) -> str:
+        """Whether a portal could be loaded, in words that follow the warehouse's URL.
+
+        Args:
+            portal: The portal's name on disk.
+
+        Raises:
+            WarehouseError: It could not, with what to do about it.
+        """
 
     def close(self) -> None:
         """Let other processes open it."""

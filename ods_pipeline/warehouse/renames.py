@@ -10,10 +10,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ods_pipeline.warehouse.connection import Session
 from ods_pipeline.warehouse.landed import Partition
 from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
-from ods_pipeline.warehouse.names import FEATURES, folded, quoted
+from ods_pipeline.warehouse.names import FEATURES, LONGEST, folded, shortened
+from ods_pipeline.warehouse.session import Session
 
 
 def former_tables(session: Session, log: LoadLog, partition: Partition) -> list[LogEntry]:
@@ -80,7 +80,7 @@ def make_room(
     if session.exists(schema, theirs):
         if theirs not in {item.table for item in former}:
             return former
-        between = f"_moving {theirs}"[:63]
+        between = shortened(f"_moving {theirs}", LONGEST)
         former = [
             _move(session, log, schema, item, between, own) if item.table == theirs else item
             for item in former
@@ -94,11 +94,7 @@ def _move(
 ) -> LogEntry:
     """Rename a table, and its entries in the log."""
     with session.transaction():
-        # DuckDB refuses to rename a table that has indexes; a load drops them as well.
-        for index in session.indexes(schema, entry.table):
-            session.run(f"DROP INDEX {session.named(schema, index)}")
-        old = session.named(schema, entry.table)
-        session.run(f"ALTER TABLE {old} RENAME TO {quoted(name)}")
+        session.rename(schema, entry.table, name)
         moved = replace(entry, table=name)
         log.move(entry.table, moved, dataset_id)
     return moved
@@ -113,5 +109,5 @@ def drop_leftovers(
         return
     for entry in former:
         with session.transaction():
-            session.run(f"DROP TABLE {session.named(partition.schema, entry.table)}")
+            session.drop(partition.schema, entry.table)
             log.move(entry.table, current, partition.receipt.dataset_id)

@@ -1,14 +1,12 @@
 """What is held: the table `_held`, and the mark in the comment of every table that is held."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ods_pipeline.errors import WarehouseError
 from ods_pipeline.lake.holds import Hold, update_holds
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.warehouse import Warehouse, open_warehouse
@@ -41,47 +39,6 @@ def _hold(lake: Lake, *holds: Hold) -> Path:
     return lake.holds_file
 
 
-def test_a_table_that_is_held_says_since_when_and_why_until_it_is_not(
-    warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
-) -> None:
-    load = warehouse.load_holds(_hold(lake, WITHDRAWN))
-    assert (load.table, load.action, load.rows) == ("_held", "loaded", 1)
-    assert ask(f"SELECT dataset_id, kind, verdict, reason, since, rows, stamp FROM {HELD}") == [
-        ("velos", "records", "withdrawn", WITHDRAWN.reason, datetime.fromisoformat(SINCE), 1, "s")
-    ]
-    assert ask(COMMENT) == [(LED,)]
-    update_holds(lake, {WITHDRAWN.key: None})
-    assert warehouse.load_holds(lake.holds_file).rows == 0
-    assert ask(COMMENT) == [("Vélos",)]
-
-
-def test_a_new_reason_takes_the_place_of_the_old_one(
-    warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
-) -> None:
-    warehouse.load_holds(_hold(lake, WITHDRAWN))
-    emptied = Hold("velos", "records", "emptied", "It lost its rows. All of them.", SINCE)
-    warehouse.load_holds(_hold(lake, emptied))
-    assert ask(COMMENT) == [("HELD since 2026-11-22: It lost its rows; All of them. Vélos",)]
-
-
-def test_a_missing_list_says_that_nothing_is_held(
-    warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
-) -> None:
-    assert warehouse.load_holds(lake.holds_file).action == "unchanged"
-    assert "_held" not in warehouse.loaded(PORTAL)
-    warehouse.load_holds(_hold(lake, WITHDRAWN))
-    content = lake.holds_file.read_bytes()
-    lake.holds_file.unlink()
-    assert (load := warehouse.load_holds(lake.holds_file)).action == "loaded"
-    assert (load.schema, load.rows) == (SCHEMA, 0)
-    assert ask(COMMENT) == [("Vélos",)]
-    assert ask(f"SELECT * FROM {HELD}") == []
-    assert warehouse.load_holds(lake.holds_file).action == "unchanged"
-    lake.holds_file.write_bytes(content)
-    assert warehouse.load_holds(lake.holds_file).rows == 1
-    assert ask(COMMENT) == [(LED,)]
-
-
 def test_nothing_is_written_when_nothing_changed(
     database: Path, lake: Lake, velos: Path, warehouse: Warehouse
 ) -> None:
@@ -93,57 +50,6 @@ def test_nothing_is_written_when_nothing_changed(
         assert again.load_holds(held).action == "unchanged"
         assert again.load(velos, verdict="").action == "unchanged"
     assert database.stat().st_mtime_ns == before
-
-
-def test_a_load_of_a_held_table_keeps_its_mark(
-    database: Path, warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
-) -> None:
-    warehouse.load_holds(_hold(lake, WITHDRAWN))
-    warehouse.close()
-    columns = {"a": Column(["1"])}
-    with open_warehouse(f"duckdb:///{database}") as again:
-        land(velos, columns, title="Vélos", license="ODbL")
-        assert again.load(velos, verdict="metadata").action == "commented"
-        assert ask(COMMENT) == [(f"{LED} — ODbL",)]
-        land(velos, {"a": Column(["2"])}, title="Vélos")
-        assert again.load(velos, verdict="data").action == "loaded"
-        assert ask(COMMENT) == [(LED,)]
-
-
-def test_records_and_features_are_held_each_for_themselves(
-    warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
-) -> None:
-    features = land(lake.partition("features", "velos"), {"a": Column(["1"])}, kind="features")
-    warehouse.load(features, verdict="new")
-    elsewhere = Hold("not loaded", "records", "withdrawn", "it is gone", SINCE)
-    alone = Hold("velos", "features", "restricted", "it asks for a login", SINCE)
-    warehouse.load_holds(_hold(lake, alone, elsewhere))
-    assert ask("SELECT table_name, comment FROM duckdb_tables() WHERE comment LIKE 'HELD%'") == [
-        ("velos__features", "HELD since 2026-11-22: it asks for a login.")
-    ]
-
-
-def test_marks_that_a_killed_run_left_wrong_are_put_right_by_the_next(
-    warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
-) -> None:
-    held = _hold(lake, WITHDRAWN)
-    warehouse.load_holds(held)
-    ask(f"COMMENT ON TABLE \"{SCHEMA}\".velos IS 'Vélos'")
-    assert warehouse.load_holds(held).action == "unchanged"
-    assert ask(COMMENT) == [(LED,)]
-    ask(f"DROP TABLE {HELD}")
-    lake.holds_file.unlink()
-    warehouse.load_holds(held)
-    assert ask(COMMENT) == [("Vélos",)]
-
-
-def test_what_is_no_list_of_what_is_held_is_refused(
-    warehouse: Warehouse, lake: Lake, velos: Path
-) -> None:
-    with pytest.raises(WarehouseError, match="no portal's list"):
-        warehouse.load_holds(velos)
-    with pytest.raises(WarehouseError, match="list of holds and no dataset"):
-        warehouse.load(_hold(lake, WITHDRAWN), verdict="")
 
 
 @given(st.text(max_size=30) | st.text(". :\n\0", max_size=8), st.text(max_size=30))
@@ -159,11 +65,3 @@ def test_a_mark_is_one_sentence_that_comes_and_goes_and_leaves_the_comment(
 
 def test_a_day_that_is_not_known_is_said_to_be_unknown() -> None:
     assert marked("Vélos", mark("", "")) == "HELD since an unknown day: . Vélos"
-
-
-def test_days_are_those_of_the_clock_in_greenwich(
-    warehouse: Warehouse, lake: Lake, velos: Path, ask: Ask
-) -> None:
-    late = datetime(2026, 11, 22, 0, 1, tzinfo=UTC).isoformat()
-    warehouse.load_holds(_hold(lake, Hold("velos", "records", "emptied", "empty", late)))
-    assert str(ask(COMMENT)[0][0]).startswith("HELD since 2026-11-22: empty. ")

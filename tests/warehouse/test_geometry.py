@@ -1,7 +1,6 @@
 """Geometries in the warehouse: the type, the reference system and the bytes."""
 
 import json
-import struct
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,38 +40,6 @@ def test_both_geometries_of_a_dataset_become_geometry_columns_with_their_crs(
 
 
 @pytest.mark.parametrize(
-    "shape",
-    [
-        POINT,
-        SQUARE,
-        WITH_HOLE,
-        shapely.LineString([(0, 0), (1, 1)]),
-        shapely.MultiPoint([(0, 0), (1, 1)]),
-        shapely.MultiLineString([[(0, 0), (1, 1)], [(2, 2), (3, 3)]]),
-        shapely.MultiPolygon([SQUARE, WITH_HOLE]),
-        shapely.GeometryCollection([POINT, SQUARE]),
-        shapely.Polygon(),
-        shapely.Polygon([(0, 0), (1, 1), (0, 1), (1, 0)]),
-    ],
-    ids=lambda shape: shape.wkt[:24],
-)
-def test_a_geometry_comes_back_to_the_byte(
-    warehouse: Warehouse, tmp_path: Path, ask: Ask, shape: shapely.Geometry
-) -> None:
-    column = {"geo_shape": geometry([shape.wkb])}
-    landed = land(tmp_path / "velos.parquet", column, geo=geoparquet("geo_shape"))
-    warehouse.load(landed, verdict="new")
-    assert ask(f"SELECT ST_AsWKB(geo_shape) FROM {TABLE}") == [(shape.wkb,)]
-
-
-def test_a_third_dimension_is_kept(warehouse: Warehouse, tmp_path: Path, ask: Ask) -> None:
-    point = struct.pack("<BIddd", 1, 1001, 1.0, 2.0, 3.0)
-    land(tmp_path / "velos.parquet", {"geo_shape": geometry([point])})
-    warehouse.load(tmp_path / "velos.parquet", verdict="new")
-    assert ask(f"SELECT ST_AsWKB(geo_shape) FROM {TABLE}") == [(point,)]
-
-
-@pytest.mark.parametrize(
     ("told", "type_"),
     [
         ({}, "GEOMETRY('OGC:CRS84')"),
@@ -88,35 +55,6 @@ def test_the_crs_is_the_one_that_the_file_declares(
     plain = Column([POINT.wkb], pa.binary())
     warehouse.load(land(tmp_path / "velos.parquet", {"g": plain}, geo=geo), verdict="new")
     assert _types(ask) == [type_]
-
-
-@pytest.mark.parametrize("geo", ["", "not json", "[]", '{"columns": {"other": {}}}'])
-def test_a_geographic_field_is_a_geometry_even_if_the_file_fails_to_declare_it(
-    warehouse: Warehouse, tmp_path: Path, ask: Ask, geo: str
-) -> None:
-    columns = {"where": geometry([POINT.wkb], "geo_point_2d"), "raw": Column([b"x"], pa.binary())}
-    warehouse.load(land(tmp_path / "velos.parquet", columns, geo=geo), verdict="new")
-    assert _types(ask) == ["GEOMETRY('OGC:CRS84')", "BLOB"]
-
-
-def test_geometries_without_rows_or_without_values_keep_their_type(
-    warehouse: Warehouse, tmp_path: Path, ask: Ask
-) -> None:
-    for values in ([], [None, None]):
-        landed = land(tmp_path / "velos.parquet", {"geo_shape": geometry(values)})
-        assert warehouse.load(landed, verdict="data").action == "loaded"
-        assert _types(ask) == ["GEOMETRY('OGC:CRS84')"]
-
-
-def test_bytes_that_are_no_geometry_leave_the_old_table(
-    warehouse: Warehouse, tmp_path: Path, ask: Ask
-) -> None:
-    partition = tmp_path / "velos.parquet"
-    warehouse.load(land(partition, {"geo_shape": geometry([POINT.wkb])}), verdict="new")
-    land(partition, {"geo_shape": geometry([SQUARE.wkb, b"\x01\x09"])})
-    with pytest.raises(WarehouseError, match="velos"):
-        warehouse.load(partition, verdict="data")
-    assert ask(f"SELECT ST_AsText(geo_shape) FROM {TABLE}") == [("POINT (2.35 48.85)",)]
 
 
 def test_the_crs_is_still_there_when_the_database_is_opened_again(

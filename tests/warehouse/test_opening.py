@@ -15,8 +15,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ods_pipeline.errors import ConfigurationError, WarehouseError, WarehouseLocked
+from ods_pipeline.errors import (
+    ConfigurationError,
+    OdsPipelineError,
+    WarehouseError,
+    WarehouseLocked,
+)
 from ods_pipeline.warehouse import open_warehouse, public_url
+from tests.search import Secrets, told
 from tests.warehouse.partitions import PORTAL, Column, land
 
 HOLD = """
@@ -58,10 +64,35 @@ def test_what_names_no_warehouse_is_refused_with_the_way_to_write_it(url: str) -
         open_warehouse(url)
 
 
-def test_postgresql_is_refused_in_one_sentence_without_its_password() -> None:
-    with pytest.raises(ConfigurationError, match="DuckDB alone") as caught:
-        open_warehouse("postgresql://me:secret@db.example/ods")
-    assert "secret" not in str(caught.value)
+@pytest.mark.parametrize(
+    "url",
+    [
+        "postgresql://me:secret@db.example:port/ods",
+        "postgresql://me:sec%zzret@db.example/ods",
+        "postgresql://db.example/ods?geometry=text&password=secret",
+    ],
+)
+def test_a_url_that_libpq_cannot_read_is_refused_without_its_password(url: str) -> None:
+    with pytest.raises(OdsPipelineError) as caught:
+        open_warehouse(url)
+    assert not any(secret in told(caught.value) for secret in ("secret", "sec%zzret"))
+
+
+def test_postgresql_without_its_library_is_refused_with_the_extra_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r'pip install "ods-pipeline\[postgres\]"'):
+        open_warehouse("postgresql://db.example/ods")
+
+
+def test_a_server_that_is_not_there_is_told_of_in_one_sentence_without_the_password() -> None:
+    secret = "-".join(["a", "long", "secret"])
+    url = f"postgresql://me:{secret}@127.0.0.1:1/ods"
+    with pytest.raises(WarehouseError, match="cannot be opened") as caught:
+        open_warehouse(url)
+    assert not Secrets([secret]).within(told(caught.value))
+    assert "\n" not in caught.value.message
 
 
 @pytest.mark.parametrize(
@@ -71,6 +102,8 @@ def test_postgresql_is_refused_in_one_sentence_without_its_password() -> None:
         ("postgresql://db.example:5432/ods", "postgresql://db.example:5432/ods"),
         ("postgresql://me@db.example/ods", "postgresql://me@db.example/ods"),
         ("postgresql://me:pw@db.example/ods?sslpassword=pw", "postgresql://me:***@db.example/ods"),
+        ("postgresql:///ods?sslmode=require", "postgresql:///ods?sslmode=require"),
+        ("postgresql:///ods?sslmode=require&password=pw", "postgresql:///ods"),
         ("postgresql://me:p/w@db.example/ods", "postgresql://***"),
         ("postgresql://db.example/ods?password=p@w", "postgresql://***"),
         ("host=db.example password=pw", "***"),

@@ -35,7 +35,7 @@ class Server:
     def __init__(self, folder: Path):
         """Make the cluster; it is not started yet."""
         self.folder, self.port = folder, free_port()
-        self._data = folder / "data"
+        self._data, self._has_template = folder / "data", False
         (folder / "password").write_text("only-for-tests\n")
         self._run(
             *("initdb", "--pgdata", self._data, "--username", _ADMIN, "--encoding", "UTF8"),
@@ -52,11 +52,37 @@ class Server:
         """End it; `immediate` is as if it had crashed."""
         self._run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
 
+    @contextmanager
+    def full_disk(self, size: int) -> Iterator[None]:
+        """Let no file of the server grow beyond a size, for those who connect from now on."""
+        process = (self._data / "postmaster.pid").read_text().split()[0]
+        # Not at the end of a block: what is written of it makes the server say that it is full.
+        self._run("prlimit", f"--fsize={size + 100}:", "--pid", process)
+        try:
+            yield
+        finally:
+            self._run("prlimit", "--fsize=unlimited:", "--pid", process)
+
     def database(self, name: str) -> str:
         """The URL of a new database, in which the user owns the one schema."""
         self.ask(f'create database "{name}"')
         self.ask(f"drop schema public; create schema kept authorization {USER}", name)
         self.ask(f'alter role {USER} in database "{name}" set search_path = kept')
+        return f"postgresql://{USER}:{QUOTED}@127.0.0.1:{self.port}/{name}"
+
+    def warehouse(self, name: str, *, postgis: bool = True) -> str:
+        """The URL of a new database that the user may make schemas in, with PostGIS out of the way.
+
+        PostGIS is in a schema of its own, that is on nobody's path.
+        """
+        template = "with_postgis" if postgis else "template1"
+        if postgis and not self._has_template:
+            self._has_template = True
+            self.ask("create database with_postgis")
+            sql = "create schema gis; create extension postgis schema gis"
+            self.ask(f"{sql}; grant usage on schema gis to public", "with_postgis")
+        self.ask(f'create database "{name}" template {template}')
+        self.ask(f'grant create on database "{name}" to {USER}')
         return f"postgresql://{USER}:{QUOTED}@127.0.0.1:{self.port}/{name}"
 
     def ask(self, sql: str, database: str = "postgres") -> str:

@@ -1,6 +1,5 @@
 """A contract that keeps other columns out: the table stays, and everything else goes on."""
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pyarrow as pa
@@ -9,11 +8,9 @@ import pytest
 from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse import Warehouse
 from ods_pipeline.warehouse.protocol import Contract
-from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
+from tests.warehouse.every_engine.stores import Store
+from tests.warehouse.partitions import PORTAL, Column, land
 
-Ask = Callable[..., list[tuple[object, ...]]]
-TABLE = f'"{SCHEMA}".velos'
-ACTIONS = f'SELECT action FROM "{SCHEMA}"._loads ORDER BY rowid'
 OLD = {"nom": Column(["a"]), "nombre": Column([1], pa.int64())}
 NEW = {"nombre": Column(["1", "2"]), "ville": Column(["b", "c"])}
 
@@ -28,49 +25,49 @@ def loaded(warehouse: Warehouse, tmp_path: Path) -> Path:
 
 @pytest.mark.parametrize("contract", ["quarantine", "freeze"])
 def test_a_table_whose_columns_would_change_stays_and_the_load_says_how_they_would(
-    warehouse: Warehouse, loaded: Path, ask: Ask, contract: Contract
+    warehouse: Warehouse, loaded: Path, store: Store, contract: Contract
 ) -> None:
     before = warehouse.loaded(PORTAL)
     load = warehouse.load(loaded, verdict="schema", contract=contract)
     assert (load.action, load.rows, load.content_hash) == ("quarantined", 1, "old")
-    assert load.change == Difference(("ville",), ("nom",), (("nombre", "BIGINT", "VARCHAR"),))
-    assert ask(f"SELECT * FROM {TABLE}") == [("a", 1)]
+    assert load.change == Difference(
+        ("ville",), ("nom",), (("nombre", store.types["int"], store.types["text"]),)
+    )
+    assert store.rows("velos") == [("a", 1)]
     assert warehouse.loaded(PORTAL) == before
 
 
 def test_a_quarantine_is_recorded_once_for_each_version(
-    warehouse: Warehouse, loaded: Path, ask: Ask
+    warehouse: Warehouse, loaded: Path, store: Store
 ) -> None:
     for _ in range(3):
         load = warehouse.load(loaded, verdict="schema", contract="quarantine")
         assert load.action == "quarantined"
-    assert ask(ACTIONS) == [("loaded",), ("quarantined",)]
-    recorded = f'SELECT verdict, rows, content_hash, change FROM "{SCHEMA}"._loads'
-    assert ask(f"{recorded} WHERE action = 'quarantined'") == [
-        ("schema", 2, "new", str(load.change))
-    ]
+    assert store.history("action") == [("loaded",), ("quarantined",)]
+    recorded = store.history("verdict, rows, content_hash, change")
+    assert recorded[1:] == [("schema", 2, "new", str(load.change))]
     land(loaded, NEW, content_hash="newer", schema_hash="new")
     warehouse.load(loaded, verdict="data", contract="quarantine")
-    assert len(ask(ACTIONS)) == 3
+    assert len(store.history("action")) == 3
 
 
 def test_a_table_is_loaded_once_its_columns_are_back(
-    warehouse: Warehouse, loaded: Path, ask: Ask
+    warehouse: Warehouse, loaded: Path, store: Store
 ) -> None:
     warehouse.load(loaded, verdict="schema", contract="quarantine")
     land(loaded, OLD, content_hash="old")
     assert warehouse.load(loaded, verdict="", contract="quarantine").action == "unchanged"
     land(loaded, {**OLD, "nom": Column(["b"])}, content_hash="newest")
     assert warehouse.load(loaded, verdict="data", contract="quarantine").action == "loaded"
-    assert ask(f"SELECT * FROM {TABLE}") == [("b", 1)]
+    assert store.rows("velos") == [("b", 1)]
 
 
 def test_a_quarantine_ends_when_the_table_may_evolve(
-    warehouse: Warehouse, loaded: Path, ask: Ask
+    warehouse: Warehouse, loaded: Path, store: Store
 ) -> None:
     warehouse.load(loaded, verdict="schema", contract="quarantine")
     assert warehouse.load(loaded, verdict="schema").action == "loaded"
-    assert ask(f"SELECT * FROM {TABLE}") == [("1", "b"), ("2", "c")]
+    assert store.rows("velos") == [("1", "b"), ("2", "c")]
     assert warehouse.loaded(PORTAL)["velos"].content_hash == "new"
     assert warehouse.load(loaded, verdict="", contract="freeze").action == "unchanged"
 
@@ -91,14 +88,14 @@ def test_rows_labels_and_the_order_of_columns_are_free_under_any_contract(
 
 
 def test_a_quarantined_dataset_still_follows_its_new_name(
-    warehouse: Warehouse, tmp_path: Path, ask: Ask
+    warehouse: Warehouse, tmp_path: Path, store: Store
 ) -> None:
     path = tmp_path / "velos.parquet"
     warehouse.load(land(path, OLD, dataset_uid="da_1"), verdict="new")
     land(path, NEW, dataset_id="bikes", dataset_uid="da_1", formerly='["velos"]')
     load = warehouse.load(path, verdict="schema", contract="quarantine")
     assert (load.action, load.renamed_from) == ("quarantined", "velos")
-    assert ask(f'SELECT * FROM "{SCHEMA}".bikes') == [("a", 1)]
-    assert ask(ACTIONS) == [("loaded",), ("renamed",), ("quarantined",)]
+    assert store.rows("bikes") == [("a", 1)]
+    assert store.history("action") == [("loaded",), ("renamed",), ("quarantined",)]
     again = warehouse.load(path, verdict="schema", contract="quarantine")
     assert (again.action, again.renamed_from) == ("quarantined", "")

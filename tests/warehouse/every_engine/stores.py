@@ -1,0 +1,160 @@
+"""Each engine's database as its users read it: in SQL that all of them know, and in a few words.
+
+Nothing of the product is used to read; a store opens the product's warehouse on request.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from typing import Any
+
+import duckdb
+import psycopg
+from psycopg import sql
+
+from ods_pipeline.warehouse import Warehouse, open_warehouse
+from ods_pipeline.warehouse.names import AS_IS, TableNames
+from tests.warehouse.partitions import SCHEMA
+
+Rows = list[tuple[Any, ...]]
+
+
+class Store(ABC):
+    """An empty database.
+
+    Attributes:
+        url: Its URL.
+        order: Column of the load log that tells which entry came first.
+        types: What the engine calls the types of the lake.
+        milliseconds: SQL for a moment or a date as milliseconds since 1970.
+    """
+
+    order: str
+    milliseconds: str
+    types: Mapping[str, str]
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def open(self, names: TableNames = AS_IS) -> Warehouse:
+        """The product's warehouse."""
+        return open_warehouse(self.url, names=names)
+
+    @abstractmethod
+    def ask(self, query: str) -> Rows:
+        """The answer over a connection of one's own."""
+
+    @abstractmethod
+    def tables(self, schema: str = SCHEMA) -> list[str]:
+        """The tables that a person sees in a schema, without those of the warehouse itself."""
+
+    @abstractmethod
+    def comment(self, table: str) -> str | None:
+        """What is said of a table."""
+
+    @abstractmethod
+    def column_comments(self, table: str) -> list[str | None]:
+        """What is said of each column, in order."""
+
+    @abstractmethod
+    def columns(self, table: str, schema: str = SCHEMA) -> dict[str, str]:
+        """Name and type of each column, in order."""
+
+    @abstractmethod
+    def wkb(self, table: str, column: str) -> list[bytes | None]:
+        """The geometries of a column as ISO WKB, as they lie in the table."""
+
+    def rows(self, table: str, columns: str = "*") -> Rows:
+        """The rows of a table."""
+        return self.ask(f'SELECT {columns} FROM "{SCHEMA}"."{table}"')
+
+    def history(self, columns: str) -> Rows:
+        """The load log, the earliest entry first."""
+        return self.ask(f'SELECT {columns} FROM "{SCHEMA}"._loads ORDER BY {self.order}')
+
+
+class DuckDB(Store):
+    """A file."""
+
+    order = "rowid"
+    milliseconds = "epoch_ms({})"
+    types = {  # noqa: RUF012 - the same for all of them
+        **{"text": "VARCHAR", "list": "VARCHAR[]", "int": "BIGINT", "double": "DOUBLE"},
+        **{"date": "DATE", "datetime": "TIMESTAMP WITH TIME ZONE", "boolean": "BOOLEAN"},
+        **{"bytes": "BLOB", "geometry": "GEOMETRY('OGC:CRS84')"},
+    }
+
+    def ask(self, query: str) -> Rows:
+        with duckdb.connect(self.url.removeprefix("duckdb:///")) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.execute(query).fetchall()
+
+    def tables(self, schema: str = SCHEMA) -> list[str]:
+        found = self.ask(f"SELECT table_name FROM duckdb_tables() WHERE schema_name = '{schema}'")
+        return sorted(name for (name,) in found if not name.startswith("_"))
+
+    def comment(self, table: str) -> str | None:
+        query = f"SELECT comment FROM duckdb_tables() WHERE table_name = '{table}'"
+        return self.ask(query)[0][0]
+
+    def column_comments(self, table: str) -> list[str | None]:
+        query = f"SELECT comment FROM duckdb_columns() WHERE table_name = '{table}'"
+        return [text for (text,) in self.ask(query)]
+
+    def columns(self, table: str, schema: str = SCHEMA) -> dict[str, str]:
+        return {name: kind for name, kind, *_ in self.ask(f'DESCRIBE "{schema}"."{table}"')}
+
+    def wkb(self, table: str, column: str) -> list[bytes | None]:
+        return [value for (value,) in self.rows(table, f'ST_AsWKB("{column}")')]
+
+
+class PostgreSQL(Store):
+    """A database of a server."""
+
+    order = "entry"
+    milliseconds = "(extract(epoch FROM {}) * 1000)::bigint"
+    types = {  # noqa: RUF012 - the same for all of them
+        **{"text": "text", "list": "text[]", "int": "bigint", "double": "double precision"},
+        **{"date": "date", "datetime": "timestamp with time zone", "boolean": "boolean"},
+        **{"bytes": "bytea", "geometry": "gis.geometry(Geometry,4326)"},
+    }
+
+    def ask(self, query: str) -> Rows:
+        with psycopg.connect(self.url, autocommit=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            cursor = connection.execute(sql.SQL(query))  # type: ignore[arg-type]
+            return cursor.fetchall() if cursor.description else []
+
+    def tables(self, schema: str = SCHEMA) -> list[str]:
+        found = self.ask(
+            "SELECT relname FROM pg_class WHERE relkind IN ('r', 'p') AND NOT relispartition "
+            f"AND relnamespace = '\"{schema}\"'::regnamespace"
+        )
+        return sorted(name for (name,) in found if not name.startswith("_"))
+
+    def comment(self, table: str) -> str | None:
+        return self.ask(f"SELECT obj_description('{_quoted(table)}'::regclass, 'pg_class')")[0][0]
+
+    def column_comments(self, table: str) -> list[str | None]:
+        found = self.ask(f"SELECT col_description(attrelid, attnum) {_columns(table, SCHEMA)}")
+        return [text for (text,) in found]
+
+    def columns(self, table: str, schema: str = SCHEMA) -> dict[str, str]:
+        kinds = f"SELECT attname, format_type(atttypid, atttypmod) {_columns(table, schema)}"
+        return dict(self.ask(kinds))
+
+    def wkb(self, table: str, column: str) -> list[bytes | None]:
+        found = self.rows(table, f'gis.ST_AsBinary("{column}")')
+        return [None if value is None else bytes(value) for (value,) in found]
+
+
+def _quoted(table: str, schema: str = SCHEMA) -> str:
+    return f'"{schema}"."{table}"'
+
+
+def _columns(table: str, schema: str) -> str:
+    return (
+        f"FROM pg_attribute WHERE attrelid = '{_quoted(table, schema)}'::regclass "
+        "AND attnum > 0 AND NOT attisdropped ORDER BY attnum"
+    )
