@@ -17,7 +17,9 @@ import yaml
 import ods_pipeline
 from ods_pipeline.cli.account import REDIRECT_URI
 from ods_pipeline.emulator import Emulator
+from ods_pipeline.sync.outcome import SOUND
 from ods_pipeline.sync.rules import Rules
+from ods_pipeline.sync.verdict import Kind
 from tests.person import answered, environment, free_port, visited, waiting
 from tests.test_architecture import GROUND, PORTAL, ROOMS
 
@@ -194,6 +196,26 @@ def test_the_file_of_chosen_tables_makes_the_table_that_the_page_names(
         assert set(murals.aggregate("type, count(*)").fetchall()) == {("Mural", 111)}
 
 
+def test_every_filter_of_chosen_tables_lets_some_records_through_and_not_all(
+    portal: Emulator,
+) -> None:
+    page = pages()["docs/chosen-tables.md"].partition("| filter | records |")[2]
+    filters = re.findall(r"^\| `(.+?)` \|", page.partition("\n\n")[0], re.MULTILINE)
+    assert len(filters) == 5
+    asked = ods_pipeline.Portal(portal.url)
+    for where in filters:
+        (count,) = asked.query("public-art", select="count(*) as n", where=where)["n"].to_pylist()
+        assert 0 < count < 665, where
+
+
+def test_the_glossary_has_every_verdict_and_every_outcome() -> None:
+    page = pages()["docs/glossary.md"]
+    for title, words in (("What a dataset needs", Kind), ("What came of it", SOUND)):
+        section = page.partition(f"## {title}\n")[2].partition("\n## ")[0]
+        listed = re.findall(r"^\| (`.+`) \|", section, re.MULTILINE)
+        assert {word for row in listed for word in re.findall(r"`(.+?)`", row)} >= set(words)
+
+
 def test_a_screen_that_a_page_shows_is_one_that_was_seen() -> None:
     screens = [path.read_text() for path in (ROOT / "tests/fixtures/terminal").iterdir()]
     shown = [block for block in blocks("text") if block.startswith("dataset ")]
@@ -211,7 +233,11 @@ def test_make_has_every_target_that_the_readme_names() -> None:
 
 
 def test_the_emulator_is_edited_over_http_as_the_readme_says(portal: Emulator) -> None:
-    calls = [shlex.split(command)[1:] for command in commands() if command.startswith("curl")]
+    calls = [
+        shlex.split(command.partition(" | ")[0])[1:]
+        for command in commands()
+        if command.startswith("curl")
+    ]
     for *options, url in calls:
         method = options[1] if options else "GET"
         address = url.replace("http://127.0.0.1:8765", portal.url)

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar, get_args
 
+from ods_pipeline.cli.layout import number_of
 from ods_pipeline.cli.whoami import Opened, kind, public
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import (
@@ -169,7 +170,9 @@ def _quota(portal: Portal) -> str:
 def _lake(lake: Lake) -> str:
     with lake.incoming("doctor") as path, disk_errors(path):
         path.write_bytes(b"written to see whether it can be")
-    landed = " and ".join(f"{len(lake.receipts(k))} {k}" for k in get_args(PartitionKind))
+    landed = " and ".join(
+        f"{k} of {number_of(len(lake.receipts(k)), 'dataset')}" for k in get_args(PartitionKind)
+    )
     free = shutil.disk_usage(lake.root).free / 1e9
     return f"{lake.root} can be written, {free:.1f} GB free, {landed} landed"
 

@@ -99,6 +99,10 @@ class _Lines(Watcher):
         )
 
 
+#: The part of all records that must be there before the time that is left is told.
+_TELLING = 0.1
+
+
 def _about_to_fetch(steps: Sequence[Planned]) -> str:
     records = number_of(sum(step.records_to_come or 0 for step in steps), "record")
     cost = number_of(sum(step.cost for step in steps), "request")
@@ -156,6 +160,8 @@ class _Bar(Watcher):
     def _left(self, more: int) -> str:
         (task,) = self._bar.tasks
         came = task.completed + more
+        if came < _TELLING * (task.total or came):  # A small dataset tells nothing of a large one.
+            return ""
         seconds = (time.monotonic() - self._began) * ((task.total or came) / came - 1)
         return f"about {timedelta(seconds=round(seconds))} left" if seconds >= 1 else ""
 
