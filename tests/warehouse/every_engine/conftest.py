@@ -11,6 +11,7 @@ import pytest
 from ods_pipeline.warehouse import Warehouse
 from tests.servers.postgres.server import Server, running
 from tests.warehouse.every_engine.stores import DuckDB, PostgreSQL, Store
+from tests.warehouse.iceberg.catalogs import embedded_catalog
 
 _NUMBERS = count(1)
 
@@ -21,9 +22,11 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.servers)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+@pytest.fixture(params=["duckdb", "iceberg", pytest.param("postgresql", marks=pytest.mark.servers)])
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty database of each engine."""
+    if request.param == "iceberg":
+        return embedded_catalog(tmp_path, monkeypatch)
     if request.param == "duckdb":
         return DuckDB(f"duckdb:///{tmp_path / 'warehouse.duckdb'}")
     server: Server = request.getfixturevalue("postgres")
