@@ -18,8 +18,10 @@ if TYPE_CHECKING:
     from pyiceberg.catalog import Catalog
 
 SCHEME = "iceberg:"
-#: The one parameter: days for which rows can still be read after they were replaced, or `all`.
+#: Days for which rows can still be read after they were replaced, or `all`.
 KEEP = "keep_days"
+#: `own_tables=plain` gives our own tables names that begin with a letter.
+OWN = "own_tables"
 _DAYS = 5
 _SECRETS = ("password", "secret", "token", "credential", "key", "sas", "connection-string", "auth")
 
@@ -31,10 +33,12 @@ class Address:
     Attributes:
         name: The catalog's name in pyiceberg's configuration.
         keep_days: Days for which replaced rows can still be read; None for ever.
+        plain: Whether names of tables begin with letters alone, as S3 Tables demands.
     """
 
     name: str
     keep_days: int | None = _DAYS
+    plain: bool = False
 
     @property
     def where(self) -> str:
@@ -51,13 +55,14 @@ def parse(url: str) -> Address:
     name, _, query = url.removeprefix(SCHEME).partition("?")
     given = dict(parse_qsl(query, keep_blank_values=True))
     days = given.pop(KEEP, str(_DAYS))
-    sound = days == "all" or (days.isdecimal() and len(days) < 6)
+    own = given.pop(OWN, "")
+    sound = own in {"", "plain"} and (days == "all" or (days.isdecimal() and len(days) < 6))
     if not name or not name.replace("-", "_").isidentifier() or given or not sound:
         raise ConfigurationError(
             "an Iceberg warehouse is iceberg:NAME, the name of a catalog in pyiceberg's "
-            f"configuration, or iceberg:NAME?{KEEP}=N, where N is a number of days or `all`"
+            f"configuration; ?{KEEP}=N with a number of days or `all`, and {OWN}=plain, may follow"
         )
-    return Address(name, None if days == "all" else int(days))
+    return Address(name, None if days == "all" else int(days), own == "plain")
 
 
 def open_catalog(address: Address) -> Catalog:

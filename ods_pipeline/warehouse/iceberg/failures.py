@@ -30,6 +30,10 @@ _SENTENCES = (
         "is right, and that there is space and a right to write",
     ),
 )
+_NAMES = (
+    "{where} takes no such name of a table ({said}): add ?own_tables=plain to the warehouse's URL, "
+    'and have tables named with table_names = "snake"'
+)
 _REFUSED = "{where} refused or cannot be reached ({said}): check it in pyiceberg's configuration"
 
 
@@ -46,6 +50,9 @@ def failure(error: Exception, where: str, *, portal: str = "", dataset: str = ""
     # Of `requests`, whose errors are those of files as well.
     known = () if "RequestException" in kinds else _SENTENCES
     sentence = next((text for names, text in known if kinds & set(names)), _REFUSED)
+    if "table name" in str(error):
+        # S3 Tables and those like it: letters, digits and `_`, with no `_` first.
+        sentence = _NAMES
     said = excerpt(str(error).strip().partition("\n")[0].strip(". "), _MOST)
     text = sentence.format(where=where, said=said or type(error).__name__)
     return WarehouseError(text, portal=portal, dataset=dataset)

@@ -6,6 +6,7 @@ names it is not decided here.
 
 from __future__ import annotations
 
+import hashlib
 import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,10 +33,11 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.typedef import Record
 from pyiceberg.types import BinaryType, DateType, PrimitiveType, TimestampType, TimestamptzType
 
+from ods_pipeline.lake.checksum import resealed
 from ods_pipeline.warehouse.iceberg import columns, field_ids
 from ods_pipeline.warehouse.landed import Partition, refused, require_intact
 
-_PIECE = 1 << 22
+_PIECE, _ROWS = 1 << 22, 1 << 13
 #: Errors after which it is certain that nothing was committed.
 NOT_COMMITTED = (CommitFailedException, ValidationException)
 
@@ -102,8 +104,9 @@ def _require_whole(partition: Partition) -> None:
     if partition.receipt.file_sha256:
         return
     try:
-        with pq.ParquetFile(partition.path) as file:
-            rows = sum(len(batch) for batch in file.iter_batches())
+        # Not beforehand what is read later, which would take memory.
+        with pq.ParquetFile(partition.path, pre_buffer=False) as file:
+            rows = sum(len(batch) for batch in file.iter_batches(_ROWS))
     except (OSError, pa.ArrowException) as error:
         raise refused(
             partition, f"{partition.path} is damaged: delete it and sync again"
@@ -121,15 +124,17 @@ def _copy(io: FileIO, schema: Schema, partition: Partition, location: str) -> in
         end, footer = field_ids.split(source)
         tail = field_ids.numbered(footer, arrow)
         source.seek(0)
+        digest = hashlib.sha256()
         with io.new_output(location).create() as target:
             left = end
             while left:
                 piece = source.read(min(left, _PIECE))
                 if not piece:
                     raise ValueError("it became shorter")
+                digest.update(piece)
                 target.write(piece)
                 left -= len(piece)
-            target.write(tail)
+            target.write(resealed(digest, tail))
     return end + len(tail)
 
 

@@ -33,7 +33,7 @@ from ods_pipeline.warehouse.iceberg.address import Address, open_catalog
 from ods_pipeline.warehouse.iceberg.columns import types_of
 from ods_pipeline.warehouse.iceberg.failures import failure
 from ods_pipeline.warehouse.iceberg.files import NOT_COMMITTED
-from ods_pipeline.warehouse.names import short
+from ods_pipeline.warehouse.names import RESERVED, short
 
 COMMENT = "comment"
 #: Of a table that is being renamed: the name that it had.
@@ -79,7 +79,7 @@ class IcebergTables:
     shared = True
 
     def __init__(self, address: Address) -> None:
-        self.where = address.where
+        self.where, self._plain = address.where, address.plain
         self._seen: dict[tuple[str, str], Table | None] = {}
         self._names: dict[str, set[str]] = {}
         with self.failures():
@@ -88,6 +88,14 @@ class IcebergTables:
     def __repr__(self) -> str:
         """The place alone."""
         return f"IcebergTables({self.where!r})"
+
+    def key(self, schema: str, table: str) -> tuple[str, str]:
+        """What the catalog calls a table."""
+        return (schema, f"ods{table}" if self._plain and table in RESERVED else table)
+
+    def _ours(self, name: str) -> str:
+        ours = name.removeprefix("ods")
+        return ours if self._plain and ours in RESERVED else name
 
     def forget(self) -> None:
         """Look at all tables again."""
@@ -98,7 +106,7 @@ class IcebergTables:
         key = (schema, table)
         if key not in self._seen:
             try:
-                self._seen[key] = self.catalog.load_table(key)
+                self._seen[key] = self.catalog.load_table(self.key(schema, table))
             except (NoSuchTableError, NoSuchNamespaceError):
                 self._seen[key] = None
         return self._seen[key]
@@ -110,7 +118,7 @@ class IcebergTables:
                 found = self.catalog.list_tables((schema,))
             except NoSuchNamespaceError:
                 found = []
-            self._names[schema] = {name for *_, name in found}
+            self._names[schema] = {self._ours(name) for *_, name in found}
         return frozenset(self._names[schema])
 
     def exists(self, schema: str, table: str) -> bool:
@@ -144,13 +152,13 @@ class IcebergTables:
             raise LostRace(f"the table {short(table)} is gone")
         self.commit(found, Change(properties={MOVING: table}))
         self._seen.clear()
-        self.catalog.rename_table((schema, table), (schema, name))
+        self.catalog.rename_table(self.key(schema, table), self.key(schema, name))
         self._names.get(schema, set()).discard(table)
         self._names.get(schema, set()).add(name)
 
     def drop(self, schema: str, table: str) -> None:
         """Drop a table with its files."""
-        self.catalog.purge_table((schema, table))
+        self.catalog.purge_table(self.key(schema, table))
         self._seen.clear()
         self._names.get(schema, set()).discard(table)
 
@@ -161,14 +169,15 @@ class IcebergTables:
     def creation(self, schema: str, table: str, wanted: Schema) -> Transaction:
         """A transaction that makes a table."""
         self.make_schema(schema)
-        return self.catalog.create_table_transaction((schema, table), wanted, properties=_NEW)
+        key = self.key(schema, table)
+        return self.catalog.create_table_transaction(key, wanted, properties=_NEW)
 
     def create(self, schema: str, table: str, wanted: Schema, comment: str) -> Table:
         """Make a table without rows, unless another process does."""
         self.make_schema(schema)
         properties = {**_NEW, COMMENT: comment}
         made = self.catalog.create_table_if_not_exists(
-            (schema, table), wanted, properties=properties
+            self.key(schema, table), wanted, properties=properties
         )
         self.made(schema, table)
         return made
@@ -184,7 +193,7 @@ class IcebergTables:
         stage(transaction, table, change, file)
         transaction.commit_transaction()
         *_, schema, name = table.name()
-        self.made(schema, name)
+        self.made(schema, self._ours(name))
         return table
 
     @contextmanager

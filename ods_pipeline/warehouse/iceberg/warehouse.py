@@ -244,7 +244,9 @@ class IcebergWarehouse(TableWarehouse):
         if not earlier <= set(marks) or not set(marks) <= earlier:
             # All of them before, and those that still are after: one that is killed can go on.
             self._remember_marked(log, earlier | set(marks))
-        for name in sorted(earlier | set(marks)):
+        # A catalog may refuse to look for a name that no table can have there.
+        there = self._session.names(schema, fresh=True)
+        for name in sorted(there & (earlier | set(marks))):
             table = self._session.table(schema, name)
             before = table.properties.get(COMMENT, "") if table else ""
             wanted = comments.marked(before, marks.get(name, ""))

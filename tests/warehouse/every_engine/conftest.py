@@ -10,8 +10,10 @@ import pytest
 
 from ods_pipeline.warehouse import Warehouse
 from tests.servers.postgres.server import Server, running
+from tests.servers.seaweed.server import Seaweed
+from tests.servers.seaweed.server import running as seaweed_running
 from tests.warehouse.every_engine.stores import DuckDB, PostgreSQL, Store
-from tests.warehouse.iceberg.catalogs import embedded_catalog
+from tests.warehouse.iceberg.catalogs import catalog, embedded
 
 _NUMBERS = count(1)
 
@@ -22,11 +24,25 @@ def postgres() -> Iterator[Server]:
         yield server
 
 
-@pytest.fixture(params=["duckdb", "iceberg", pytest.param("postgresql", marks=pytest.mark.servers)])
+_SERVERS = ("iceberg on a server", "postgresql")
+_ENGINES = ("duckdb", "iceberg", *(pytest.param(e, marks=pytest.mark.servers) for e in _SERVERS))
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    with seaweed_running() as server:
+        yield server
+
+
+@pytest.fixture(params=_ENGINES)
 def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty database of each engine."""
     if request.param == "iceberg":
-        return embedded_catalog(tmp_path, monkeypatch)
+        return catalog(embedded(tmp_path), monkeypatch)
+    if request.param == "iceberg on a server":
+        objects: Seaweed = request.getfixturevalue("seaweed")
+        properties = objects.catalog_in(f"bucket-{next(_NUMBERS)}")
+        return catalog(properties, monkeypatch, "?own_tables=plain")
     if request.param == "duckdb":
         return DuckDB(f"duckdb:///{tmp_path / 'warehouse.duckdb'}")
     server: Server = request.getfixturevalue("postgres")

@@ -30,12 +30,14 @@ class Store(ABC):
         url: Its URL.
         order: Column of the load log that tells which entry came first.
         types: What the engine calls the types of the lake.
+        takes_any_name: Whether tables can have names of other than small letters.
         reads_geometries: Whether it knows what a geometry is, and refuses bytes that are none.
     """
 
     order: str
     types: Mapping[str, str]
     reads_geometries = True
+    takes_any_name = True
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -165,8 +167,9 @@ class Iceberg(Store):
     }
     reads_geometries = False
 
-    def __init__(self, name: str, properties: Mapping[str, str]) -> None:
-        super().__init__(f"iceberg:{name}")
+    def __init__(self, name: str, properties: Mapping[str, str], query: str = "") -> None:
+        super().__init__(f"iceberg:{name}{query}")
+        self.own, self.takes_any_name = ("ods_", False) if query else ("_", True)
         self.catalog: Catalog = load_catalog(name, **properties)
 
     def ask(self, query: str) -> Rows:
@@ -177,7 +180,8 @@ class Iceberg(Store):
                 for key in self.catalog.list_tables(space):
                     copy = self.catalog.load_table(key).scan().to_arrow()
                     connection.register("copy", copy)
-                    connection.execute(f'CREATE TABLE "{key[0]}"."{key[1]}" AS FROM copy')
+                    name = re.sub(f"^{self.own}", "_", key[1])
+                    connection.execute(f'CREATE TABLE "{key[0]}"."{name}" AS FROM copy')
             answer = connection.execute(query).fetchall()
             for schema, table in _named(query) if not query.startswith("SELECT") else []:
                 self._keep(connection, query, schema, table)
@@ -186,7 +190,7 @@ class Iceberg(Store):
     def _keep(
         self, connection: duckdb.DuckDBPyConnection, query: str, schema: str, table: str
     ) -> None:
-        key = (schema, table)
+        key = (schema, re.sub("^_", self.own, table))
         if query.startswith("DROP"):
             self.catalog.drop_table(key)
             return
@@ -201,7 +205,7 @@ class Iceberg(Store):
 
     def tables(self, schema: str = SCHEMA) -> list[str]:
         names = [name for *_, name in self.catalog.list_tables((schema,))]
-        return sorted(name for name in names if not name.startswith("_"))
+        return sorted(name for name in names if not name.startswith(self.own))
 
     def comment(self, table: str) -> str | None:
         return self.catalog.load_table((SCHEMA, table)).properties.get("comment")

@@ -24,8 +24,9 @@ def configured(monkeypatch: pytest.MonkeyPatch, properties: Mapping[str, str]) -
         monkeypatch.setenv(f"PYICEBERG_CATALOG__{NAME.upper()}__{name}", value)
 
 
-def embedded_catalog(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Iceberg:
-    """An empty one, configured."""
-    properties = embedded(folder)
+def catalog(
+    properties: Mapping[str, str], monkeypatch: pytest.MonkeyPatch, query: str = ""
+) -> Iceberg:
+    """A catalog that is configured."""
     configured(monkeypatch, properties)
-    return Iceberg(NAME, properties)
+    return Iceberg(NAME, properties, query)
