@@ -9,7 +9,7 @@ STAMP := $(VENV)/.installed$(addprefix -,$(notdir $(PYTHON)))
 WORKERS := $(shell echo $$(( $$(nproc 2>/dev/null || echo 2) + 1 )))
 
 .DEFAULT_GOAL := help
-.PHONY: help demo dev test test-fast test-servers test-example check bench soak clean programs
+.PHONY: help demo dev docs test test-fast test-servers test-example check bench soak clean programs
 .DELETE_ON_ERROR:
 
 help: ## Say what can be made
@@ -21,6 +21,11 @@ demo: $(STAMP) ## Load the sample portal into DuckDB, twice, without a network
 dev: $(STAMP) ## Open Dagster's UI, with the sample portal beside it unless ODS_PORTAL is set
 	@VIRTUAL_ENV="$(abspath $(VENV))" PATH="$(abspath $(BIN)):$$PATH" \
 	  $(BIN)/python -m ods_pipeline.cli.dev
+
+# Its notice on the successor is for those who choose the generator: see pyproject.toml.
+docs: export NO_MKDOCS_2_WARNING := 1
+docs: $(STAMP) ## Serve the documentation as a site (another port: PORT=8001)
+	@$(BIN)/mkdocs serve --dev-addr 127.0.0.1:$(or $(PORT),8000)
 
 test: $(STAMP) ## Run the tests, except those that need a browser or a server
 	@$(BIN)/python -m pytest -m "not servers and not example" -n $(WORKERS) --maxprocesses 4 --dist worksteal

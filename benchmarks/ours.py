@@ -52,6 +52,14 @@ def load(url: str, folder: Path) -> Path:
     return database
 
 
+def load_postgis(url: str, folder: Path) -> None:
+    """A table of a PostgreSQL server: with proofs, index, statistics and comments."""
+    from ods_pipeline.warehouse.opening import open_warehouse
+
+    with open_warehouse(url) as warehouse:
+        warehouse.load((folder / "given").resolve(), verdict="new")
+
+
 def sync(url: str, folder: Path) -> Path:
     """`ods-pipeline sync` of a portal that is new to it."""
     return _sync(url, folder)

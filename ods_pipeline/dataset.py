@@ -248,7 +248,7 @@ class Dataset:
             "languages": ", ".join(self.languages),
             "licence": self.license,
             "updated": self.frequency,
-            "data as of": self.data_processed[:16],
+            "data as of": self.data_processed[:16].replace("T", " "),
             "records": "" if count is None else f"{count:,}",
             "records visible": "" if self.data_visible else "no, they are restricted",
         }

@@ -39,16 +39,21 @@ def shown(text: str, most: int = LONGEST) -> str:
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
     """A table of texts."""
-    head = "".join(f"<th>{shown(text)}</th>" for text in heads)
-    lines = ("".join(f"<td>{shown(text)}</td>" for text in row) for row in rows)
+    head = "".join(_cell("th", text) for text in heads)
+    lines = ("".join(_cell("td", text) for text in row) for row in rows)
     body = "".join(f"<tr>{line}</tr>" for line in lines)
     return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
 
 
 def facts(named: Mapping[str, str]) -> str:
     """Names, each with a text; those without a text are left out."""
-    rows = (f"<tr><th>{shown(n)}</th><td>{shown(t)}</td></tr>" for n, t in named.items() if t)
+    rows = (f"<tr>{_cell('th', n)}{_cell('td', t)}</tr>" for n, t in named.items() if t)
     return f"<table><tbody>{''.join(rows)}</tbody></table>"
+
+
+def _cell(tag: str, text: str) -> str:
+    # Notebooks set all tables as if they held numbers.
+    return f'<{tag} style="text-align:left">{shown(text)}</{tag}>'
 
 
 def card(title: str, *parts: str) -> str:

@@ -253,9 +253,9 @@ def test_every_module_is_named_for_what_it_does() -> None:
 
 
 @pytest.mark.parametrize("name", ods_pipeline.__all__)
-def test_a_public_name_can_be_imported_and_is_in_the_readme(name: str) -> None:
+def test_a_public_name_can_be_imported_and_is_on_the_page_on_python(name: str) -> None:
     assert hasattr(ods_pipeline, name)
-    assert re.search(rf"\b{name}\b", (ROOT / "README.md").read_text(encoding="utf-8"))
+    assert re.search(rf"\b{name}\b", (ROOT / "docs" / "python.md").read_text(encoding="utf-8"))
 
 
 def test_no_file_names_a_package_registry_or_somebodys_folder() -> None:

@@ -1,6 +1,7 @@
 """The page on configuration says what the model says, and its example can be used."""
 
 import re
+from collections.abc import Collection
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import yaml
 from pydantic import BaseModel
 
 from ods_pipeline.cli.config_file import Application, Configuration, FilePortal, read_config
-from ods_pipeline.dagster.attributes import AssetChoice
+from ods_pipeline.dagster.attributes import AssetChoice, PortalAttributes, Watching
 from ods_pipeline.dagster.component import OpendatasoftPortal
 from ods_pipeline.sync.configuration import DatasetChoice, LayerChoice, TableChoice, Trust
 from ods_pipeline.sync.file_choices import CatalogExportChoice, FileChoice
@@ -24,17 +25,19 @@ TABLES: dict[str, type[BaseModel]] = {
     "`catalog_export`": CatalogExportChoice,
     "`tables.DATASET`": TableChoice,
     "`tables.DATASET.asset` (Dagster)": AssetChoice,
+    "`sensor` (Dagster)": Watching,
     "`trust`": Trust,
     "`oauth2`": Application,
 }
 
 
-def rows(model: type[BaseModel]) -> list[str]:
-    """The rows of a table of a model's keys."""
+def rows(model: type[BaseModel], besides: Collection[str] = ()) -> list[str]:
+    """The rows of a table of a model's keys, but for some."""
     return [
         f"| `{name}` | {default(field.get_default(call_default_factory=True))} "
         f"| {field.description} |"
         for name, field in model.model_fields.items()
+        if name not in besides
     ]
 
 
@@ -48,6 +51,15 @@ def default(value: object) -> str:
 def test_the_page_has_every_key_with_what_the_model_says_of_it(title: str) -> None:
     section = PAGE.split(f"## {title}\n")[1].split("\n## ")[0]
     assert re.findall(r"^\| `.*", section, re.MULTILINE) == rows(TABLES[title])
+
+
+def test_the_page_has_the_keys_that_a_portal_has_in_dagster_alone() -> None:
+    section = PAGE.split("## `attributes` (Dagster)\n")[1].split("\n## ")[0]
+    assert re.findall(r"^\| `.*", section, re.MULTILINE) == rows(
+        # Dagster's own, described by Dagster.
+        PortalAttributes,
+        {*FilePortal.model_fields, "translation"},
+    )
 
 
 def test_the_example_of_the_page_is_a_configuration(tmp_path: Path) -> None:

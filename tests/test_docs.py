@@ -22,9 +22,11 @@ from tests.person import answered, environment, free_port, visited, waiting
 from tests.test_architecture import GROUND, PORTAL, ROOMS
 
 ROOT = Path(__file__).parent.parent
+#: In the order in which somebody new would read them.
+READ = ("start", "whole-portal", "chosen-tables", "features", "trust", "python", "dagster")
 PAGES = [
     ROOT / "README.md",
-    *(ROOT / "docs" / f"{name}.md" for name in ("features", "trust", "python", "troubleshooting")),
+    *(ROOT / "docs" / f"{name}.md" for name in (*READ, "troubleshooting")),
 ]
 README = "".join(page.read_text() for page in PAGES)
 EXAMPLES = ROOT / "examples"
@@ -35,6 +37,8 @@ COMMANDS = Path(sys.executable).parent
 
 def at_the_emulator(source: str, portal: Emulator) -> str:
     """The Python of a page, whichever portal it names, run on the sample portal."""
+    schema = re.sub(r"[^a-z0-9]+", "_", portal.url.removeprefix("http://"))
+    source = source.replace("opendata_paris_fr", schema)
     return re.sub(r'(?<=Portal\(")[a-z.]+', portal.url, source)
 
 
@@ -57,7 +61,7 @@ def synced(portal: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder in which every `ods-pipeline` command of the README has been typed in its order."""
     folder = tmp_path_factory.mktemp("reader")
     for command in dict.fromkeys(commands()):
-        words = shlex.split(command)
+        words = shlex.split(command.replace("http://127.0.0.1:8765", portal.url))
         if words[0] == "ods-pipeline" and words[1] != "emulator":
             done = subprocess.run(
                 [COMMANDS / "ods-pipeline", *words[1:]],
@@ -97,7 +101,8 @@ def test_the_python_of_the_readme_runs(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.chdir(synced)
-    for source in blocks("python"):
+    shown = pages()["docs/downstream.md"].partition("The rest of this page is Dagster's")[0]
+    for source in blocks("python") + blocks("python", shown):
         exec(compile(at_the_emulator(source, portal), "README.md", "exec"), {})
     assert "14 datasets" in capsys.readouterr().out
 
@@ -110,7 +115,8 @@ def test_the_yaml_of_the_readme_is_a_component() -> None:
         made = ods_pipeline.OpendatasoftPortal.from_attributes_dict(attributes=told["attributes"])
         assert made.portal == DOMAIN
         components.append(made)
-    watched, owned, decided, trusted = components
+    short, decided, trusted, watched, owned = components
+    assert short.sensor.running
     assert owned.tables["rappelconso-v2-gtin-espaces"].asset.freshness == 24
     assert watched.sensor.running
     own = decided.settings().rules.table("rappelconso-v2-gtin-espaces")
@@ -119,12 +125,80 @@ def test_the_yaml_of_the_readme_is_a_component() -> None:
     assert trusted.settings().rules == Rules(contracts=(("*", "evolve"), ("finance-*", "freeze")))
 
 
+@pytest.mark.slow
+def test_the_lines_on_dagster_end_in_a_loaded_table(portal: Emulator, tmp_path: Path) -> None:
+    page = pages()["docs/dagster.md"]
+    dataset = "velib-emplacement-des-stations"
+    definitions = next(block for block in blocks("python", page) if "tables=" in block)
+    (tmp_path / "definitions.py").write_text(definitions.replace("opendata.paris.fr", portal.url))
+    lines = [shlex.split(line, comments=True) for line in "".join(blocks("sh", page)).splitlines()]
+    others = {"pip", "export", "cd"}  # Of the shell; PYTHONPATH stands in for `pip install -e .`.
+    folder, settings = tmp_path, environment(DAGSTER_HOME=str(tmp_path))
+    for program, *words in lines:
+        if program == "cd":
+            folder = folder / words[0]
+            settings |= {"DAGSTER_HOME": str(tmp_path), "PYTHONPATH": str(folder / "src")}
+        elif program not in others and words[0] != "dev":
+            typed = [
+                word.replace("data.economie.gouv.fr", portal.url).replace(
+                    "rappelconso-v2-gtin-espaces", dataset
+                )
+                for word in words
+            ]
+            done = subprocess.run(
+                [COMMANDS / program, *typed],
+                cwd=folder,
+                env=settings
+                | {
+                    "DAGSTER_DISABLE_TELEMETRY": "1",
+                    "PATH": f"{COMMANDS}:{settings['PATH']}",
+                    "VIRTUAL_ENV": str(COMMANDS.parent),
+                },
+                capture_output=True,
+                text=True,
+                check=False,
+            )
+            assert done.returncode == 0, (words, done.stdout[-2000:], done.stderr[-2000:])
+    assert folder.name == "city"
+    for place in (tmp_path, folder):
+        with duckdb.connect(place / "data" / "warehouse.duckdb", read_only=True) as warehouse:
+            (tables,) = zip(
+                *warehouse.sql("SELECT table_name FROM duckdb_tables()").fetchall(), strict=True
+            )
+            assert dataset in tables
+
+
 def test_what_the_page_on_downstream_shows_stands_in_the_example() -> None:
     paths = [path for kind in ("py", "yaml", "yml") for path in EXAMPLES.rglob(f"*.{kind}")]
     files = [path.read_text(encoding="utf-8") for path in paths]
-    shown = re.findall(r"```\w+\n(.*?)```", pages()["docs/downstream.md"], re.DOTALL)
+    page = pages()["docs/downstream.md"].partition("The rest of this page is Dagster's")[2]
+    shown = re.findall(r"```\w+\n(.*?)```", page, re.DOTALL)
     assert len(shown) > 5
     assert [part for part in shown if not any(part in file for file in files)] == []
+
+
+def test_the_file_of_chosen_tables_makes_the_table_that_the_page_names(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    (shown,) = blocks("toml")
+    address = 'portal = "opendata.vancouver.ca"'
+    assert address in shown
+    told = shown.replace(address, f'portal = "{portal.url}"')
+    (tmp_path / "ods-pipeline.toml").write_text(told, encoding="utf-8")
+    for command in ("plan", "sync"):
+        subprocess.run([COMMANDS / "ods-pipeline", command], cwd=tmp_path, check=True)
+    with duckdb.connect(tmp_path / "data" / "warehouse.duckdb", read_only=True) as warehouse:
+        murals = warehouse.sql("FROM city.murals")
+        kinds = dict(zip(murals.columns, map(str, murals.types), strict=True))
+        assert kinds["registryid"] == "VARCHAR"
+        assert set(murals.aggregate("type, count(*)").fetchall()) == {("Mural", 111)}
+
+
+def test_a_screen_that_a_page_shows_is_one_that_was_seen() -> None:
+    screens = [path.read_text() for path in (ROOT / "tests/fixtures/terminal").iterdir()]
+    shown = [block for block in blocks("text") if block.startswith("dataset ")]
+    assert shown
+    assert all(any(block in screen for screen in screens) for block in shown)
 
 
 def test_make_has_every_target_that_the_readme_names() -> None:

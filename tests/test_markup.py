@@ -31,7 +31,8 @@ def holds_nothing_else(page: str) -> Read:
     """Read HTML, and refuse what is more than tables of texts."""
     found = read(page)
     assert {tag for tag, _ in found.tags} <= ALLOWED
-    assert all(set(attributes) <= {"class"} for _, attributes in found.tags)
+    assert all(set(attributes) <= {"class", "style"} for _, attributes in found.tags)
+    assert {a["style"] for _, a in found.tags if "style" in a} <= {"text-align:left"}
     return found
 
 

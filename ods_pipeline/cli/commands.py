@@ -21,10 +21,12 @@ from ods_pipeline.errors import NoEndpoint, OdsPipelineError
 
 if TYPE_CHECKING:
     from ods_pipeline.cli import report
+    from ods_pipeline.lake.holds import PartitionKey
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.auth import ApiKey, OAuth2
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.sync.options import Mode, Options
+    from ods_pipeline.sync.plan import Planned
     from ods_pipeline.sync.selection import Selection
     from ods_pipeline.warehouse.names import TableNames
     from ods_pipeline.warehouse.protocol import Warehouse
@@ -196,7 +198,7 @@ def _synced(
 
     started = time.monotonic()
     with open_session(target) as session:
-        session.lake.staging_dir()
+        session.lake.require_folder()
         context = RunContext(session.portal, session.lake, options)
         base = session.portal.client.address.base
         with progress.progress(base, quiet=quiet) as watcher:
@@ -283,7 +285,8 @@ def plan(
             context = RunContext(session.portal, session.lake, options)
             steps = preview(context, selection(target.selection)).steps
             requests = session.portal.client.requests_made
-            return report.ShownPlan(steps, requests, target.name)
+            waiting = _unloaded(target, options, session.lake, steps)
+            return report.ShownPlan(steps, requests, target.name, unloaded=waiting)
 
     statuses = []
     with report.errors_as_json(as_json):
@@ -296,6 +299,28 @@ def plan(
             statuses.append(failure.exit_status if failure else int(bool(unknown)))
         report.show_plans(plans, as_json=as_json)
     raise SystemExit(_status_of_all(statuses))
+
+
+def _unloaded(
+    target: Target, options: Options, lake: Lake, steps: Sequence[Planned]
+) -> frozenset[PartitionKey] | None:
+    """What is landed and not loaded; None where the warehouse does not say so now."""
+    import functools
+
+    from ods_pipeline.errors import WarehouseError, WarehouseLocked
+    from ods_pipeline.sync.loading import unloaded
+    from ods_pipeline.warehouse.opening import exists, open_warehouse
+
+    if not exists(target.warehouse):
+        return frozenset(step.partition for step in steps if step.landed)
+    opened = functools.partial(open_warehouse, target.warehouse, names=options.names)
+    try:
+        return unloaded(opened, lake, options.names, steps)
+    except WarehouseLocked:  # By a run that is loading: a plan is not worth waiting.
+        return None
+    except WarehouseError as error:
+        log.warning(f"{error}; so it is not known what is loaded")
+        return None
 
 
 @everywhere.command
@@ -330,7 +355,13 @@ def doctor(targets: Targets) -> None:
     target = targets.one
     with open_session(target) as session:
         findings = list(
-            examine(session.portal, session.credentials, session.lake, target.warehouse)
+            examine(
+                session.portal,
+                session.credentials,
+                session.lake,
+                target.warehouse,
+                target.options.names,
+            )
         )
     report.show_findings(findings, quiet=targets.quiet)
     raise SystemExit(not all(finding.good for finding in findings))

@@ -115,7 +115,11 @@ class Configuration(Configured):
     data_dir: str = Field(
         default="", description="Root of lake and warehouse; ODS_DATA_DIR's without it."
     )
-    warehouse: str = Field(default="", description="`duckdb:///PATH`; ODS_WAREHOUSE's without it.")
+    warehouse: str = Field(
+        default="",
+        description="`duckdb:///PATH` or `postgresql://…` without a password; ODS_WAREHOUSE's "
+        "without it.",
+    )
     portals: dict[str, FilePortal] = Field(
         default={}, description="The portals, by the names that they have in Dagster."
     )

@@ -72,7 +72,8 @@ def main() -> None:
         "\nNext:\n"
         f"  your own portal           ODS_PORTAL=data.economie.gouv.fr {_command()} plan\n"
         "  assets in Dagster's UI    make dev\n"
-        f"  the tables in any client  duckdb {_FOLDER}/warehouse.duckdb"
+        f"  what has landed           {_command()} show --data-dir {_FOLDER}\n"
+        f"  the tables in SQL         any client of DuckDB 2, on {_FOLDER}/warehouse.duckdb"
     )
 
 

@@ -29,6 +29,7 @@ from ods_pipeline.portal.catalog import dialects
 from ods_pipeline.portal.http.versions import NEWEST
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import VERSIONS, Version
+from ods_pipeline.warehouse.names import AS_IS, TableNames
 from ods_pipeline.warehouse.opening import open_warehouse, public_url
 
 _T = TypeVar("_T")
@@ -55,7 +56,11 @@ class CatalogSize:
 
 
 def examine(
-    portal: Portal, credentials: ApiKey | OAuth2 | None, lake: Lake, warehouse: str
+    portal: Portal,
+    credentials: ApiKey | OAuth2 | None,
+    lake: Lake,
+    warehouse: str,
+    names: TableNames = AS_IS,
 ) -> Iterator[Finding]:
     """Look at portal, WFS, quota, credentials, lake and warehouse, in that order.
 
@@ -72,7 +77,7 @@ def examine(
     yield _finding("quota", lambda: _quota(portal))
     yield _credentials(portal, credentials, catalog)
     yield _finding("lake", lambda: _lake(lake))
-    yield _finding("warehouse", lambda: _warehouse(warehouse, lake.root.name))
+    yield _finding("warehouse", lambda: _warehouse(warehouse, names, lake.root.name))
 
 
 def _attempt(look: Callable[[], _T]) -> _T | OdsPipelineError:
@@ -169,6 +174,6 @@ def _lake(lake: Lake) -> str:
     return f"{lake.root} can be written, {free:.1f} GB free, {landed} landed"
 
 
-def _warehouse(url: str, portal: str) -> str:
-    with open_warehouse(url) as opened:
+def _warehouse(url: str, names: TableNames, portal: str) -> str:
+    with open_warehouse(url, names=names) as opened:
         return f"{public_url(url)} {opened.check(portal)}"

@@ -136,7 +136,8 @@ class Everywhere(click.Command):
         """List the command's own options, and these below them."""
         own, shared = self.params[: self._own], self.get_params(context)[self._own :]
         for heading, params in (("Options", own), ("Options of every command", shared)):
-            records = [record for param in params if (record := param.get_help_record(context))]
+            options = [param for param in params if isinstance(param, click.Option)]
+            records = [record for option in options if (record := option.get_help_record(context))]
             if records:
                 with formatter.section(heading):
                     formatter.write_dl(records)

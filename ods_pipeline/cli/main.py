@@ -28,7 +28,9 @@ Settings can be given as options or in the environment:
   ODS_CONFIG         file of portals and tables (default: ods-pipeline.toml in this
                      folder, if there is one); ODS_PORTAL is a name in it, or an address
   ODS_DATA_DIR       folder of lake, warehouse and logins (default: data)
-  ODS_WAREHOUSE      duckdb:///PATH (default: warehouse.duckdb in the data folder)
+  ODS_WAREHOUSE      duckdb:///PATH, or postgresql://HOST/DATABASE, which libpq's own
+                     variables and .pgpass complete (default: warehouse.duckdb in the
+                     data folder)
   ODS_API_KEY        API key, or instead of it:
   ODS_CLIENT_ID      OAuth2 application; log in once with `ods-pipeline login`
   ODS_CLIENT_SECRET  its secret

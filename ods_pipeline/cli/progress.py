@@ -125,6 +125,9 @@ class _Bar(Watcher):
             display_name(step.dataset_id, step.extractor.kind): (step.records_to_come or 0) + 1
             for step in steps
         }
+        if not steps:
+            self._bar.update(self._task, visible=False)
+            return
         if len(steps) > LISTED:  # So many are worth a word before they are fetched.
             self._bar.console.print(
                 f"{_about_to_fetch(steps)}; Ctrl-C keeps what is landed by then", soft_wrap=True

@@ -8,7 +8,7 @@ from __future__ import annotations
 import contextlib
 import shlex
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 from rich.console import Console
@@ -28,6 +28,7 @@ from ods_pipeline.cli.layout import (
 )
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError
+from ods_pipeline.lake.holds import PartitionKey
 from ods_pipeline.lake.verify import Audit
 from ods_pipeline.portal.http.sender import Quota
 from ods_pipeline.sync.outcome import (
@@ -38,6 +39,7 @@ from ods_pipeline.sync.outcome import (
     waits_for_a_person,
 )
 from ods_pipeline.sync.plan import Planned
+from ods_pipeline.warehouse.opening import public_url
 
 _FOLDED = {"unchanged", "skipped"}
 
@@ -70,12 +72,14 @@ class ShownPlan:
         requests: What it took to make it.
         name: The portal's name in the configuration file; empty where it is not from one.
         problem: Why there is no plan.
+        unloaded: What is landed and not loaded as it is landed; None where that is not known.
     """
 
     steps: Sequence[Planned] = ()
     requests: int = 0
     name: str = ""
     problem: str = ""
+    unloaded: Collection[PartitionKey] | None = ()
 
 
 Shown = Callable[[Summary | None, OdsPipelineError | None, str], None]
@@ -125,7 +129,7 @@ def show_sync(summary: Summary, warehouse: str, *, quiet: bool = False) -> None:
             _say_more(console, outcome, summary.name, whole=quiet or not endless(console))
     if not quiet:
         console.print(Text(_totals(summary, folded)))
-        console.print(Text(f"warehouse: {warehouse}"))
+        console.print(Text(f"warehouse: {public_url(warehouse)}"))
 
 
 def _outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
@@ -170,13 +174,13 @@ def _say_more(console: Console, outcome: Outcome, portal: str, *, whole: bool) -
 
 def _totals(summary: Summary, quiet: Sequence[Outcome]) -> str:
     counts = Counter(outcome.action for outcome in summary.outcomes)
-    unlisted = f" ({len(quiet)} not listed)" if quiet else ""
+    unlisted = f" ({len(quiet)} not shown)" if quiet else ""
     actions = ", ".join(f"{number} {action}" for action, number in counts.most_common())
     quota = summary.quota
     left = f"; {quota.remaining} of {quota.limit} requests left" if quota else ""
     size = size_of(sum(outcome.bytes for outcome in summary.outcomes))
     cost = f"{number_of(summary.requests, 'request')}, {size} in {summary.seconds:.1f} s"
-    return f"{summary.portal}: {actions or 'no datasets'}{unlisted}; {cost}{left}"
+    return f"{summary.name or summary.portal}: {actions or 'no datasets'}{unlisted}; {cost}{left}"
 
 
 def _as_dict(summary: Summary) -> dict[str, object]:
@@ -212,7 +216,7 @@ def accepting(outcome: Outcome, portal: str = "") -> str:
 def show_plans(plans: Sequence[ShownPlan], *, as_json: bool) -> None:
     """Print each dataset's verdict and its reason, with what would come and what it would cost."""
     if as_json:
-        entries = [_planned(step, plan.name) for plan in plans for step in plan.steps]
+        entries = [_planned(step, plan) for plan in plans for step in plan.steps]
         failed = [{"portal": plan.name, "error": plan.problem} for plan in plans if plan.problem]
         print_json([*entries, *failed])
         return
@@ -221,9 +225,11 @@ def show_plans(plans: Sequence[ShownPlan], *, as_json: bool) -> None:
             _show_plan(plan)
 
 
-def _planned(step: Planned, portal: str) -> dict[str, object]:
+def _planned(step: Planned, plan: ShownPlan) -> dict[str, object]:
+    known = plan.unloaded is not None
+    waits = plan.unloaded is not None and step.partition in plan.unloaded
     return {
-        **({"portal": portal} if portal else {}),
+        **({"portal": plan.name} if plan.name else {}),
         "dataset_id": step.dataset_id,
         "kind": step.extractor.kind,
         "title": step.title,
@@ -232,6 +238,7 @@ def _planned(step: Planned, portal: str) -> dict[str, object]:
         "fetches": step.verdict.fetches,
         "records": step.records_to_come,
         "requests": step.cost,
+        "loaded": bool(step.landed) and not waits if known else None,
     }
 
 
@@ -253,22 +260,28 @@ def _show_plan(plan: ShownPlan) -> None:
         table.add(
             display_name(step.dataset_id, step.extractor.kind),
             step.verdict.kind,
-            "" if records is None else f"{records:,}",
+            "" if records is None else f"{'≤ ' if step.filtered else ''}{records:,}",
             step.verdict.reason,
         )
     table.print()
     fetched = sum(step.verdict.fetches for step in plan.steps)
     total = number_of(sum(step.records_to_come or 0 for step in plan.steps), "record")
+    bound = "up to " if any(step.filtered and step.verdict.fetches for step in plan.steps) else ""
     cost = number_of(sum(step.cost for step in plan.steps), "request")
     lead = f"{plan.name}: " if plan.name else ""
     unlisted = f" ({folded:,} unchanged)" if folded else ""
     console.print(
         Text(
             f"{lead}sync would fetch {fetched} of {number_of(len(plan.steps), 'dataset')}"
-            f"{unlisted}, with {total} in about {cost}; this took "
+            f"{unlisted}, with {bound}{total} in about {cost}; this took "
             f"{number_of(plan.requests, 'request')}"
         )
     )
+    unloaded = plan.unloaded or ()
+    waiting = [s for s in plan.steps if s.partition in unloaded and not s.verdict.fetches]
+    if waiting:
+        what = number_of(len(waiting), "table")
+        console.print(Text(f"{lead}{what} of what is landed would be loaded without a fetch"))
 
 
 def show_catalog(datasets: Sequence[Dataset], *, as_json: bool) -> None:

@@ -186,6 +186,7 @@ def _list(found: LandedDatasets, *, as_json: bool) -> None:
     from rich.text import Text
 
     from ods_pipeline.cli.layout import Column, Listing, number_of, print_json, stdout
+    from ods_pipeline.lake import landed
     from ods_pipeline.sync.outcome import display_name
 
     if as_json:
@@ -206,6 +207,7 @@ def _list(found: LandedDatasets, *, as_json: bool) -> None:
         return
     console = stdout()
     several = len({item.portal for item in found}) > 1
+    held = landed.held(found)
     table = Listing(
         console,
         *([Column("portal", "name")] if several else []),
@@ -213,13 +215,16 @@ def _list(found: LandedDatasets, *, as_json: bool) -> None:
         Column("title", "title"),
         Column("rows", "number"),
         Column("data as of", least=72),
+        *([Column("held since")] if held else []),
     )
     for item in found:
         name = display_name(item.dataset_id, item.kind)
-        shown = (item.portal, name, item.title, f"{item.rows:,}", item.as_of)
-        table.add(*shown[not several :])
+        shown = [item.portal, name, item.title, f"{item.rows:,}", item.as_of]
+        since = [held[item.path].since[:10] if item.path in held else ""] if held else []
+        table.add(*shown[not several :], *since)
     table.print()
-    console.print(Text(number_of(len(found), "partition")))
+    some = f", {len(held):,} held" if held else ""
+    console.print(Text(f"{number_of(len(found), 'table')}{some}"))
 
 
 def _as_dict(overview: Overview) -> dict[str, Any]:

@@ -110,7 +110,8 @@ class Target:
 
     portal: str
     data_dir: Path
-    warehouse: str
+    # It may hold a password.
+    warehouse: str = field(repr=False)
     access: Access
     name: str = ""
     configured: PortalConfiguration | None = None

@@ -9,7 +9,7 @@ import contextlib
 import sys
 import time
 from collections.abc import Callable, Iterator
-from typing import TextIO
+from importlib import import_module
 
 from rich.console import Console
 
@@ -23,7 +23,7 @@ _PAUSE = 0.25
 
 @contextlib.contextmanager
 def watched(label: str, patience: float = _PATIENCE) -> Iterator[Callable[[int], object]]:
-    """Show how much has come, once a read takes long, where stderr is a terminal or a notebook's.
+    """Show how much has come, once a read takes long, where somebody is to see it.
 
     Args:
         label: What is read.
@@ -32,9 +32,8 @@ def watched(label: str, patience: float = _PATIENCE) -> Iterator[Callable[[int],
     Yields:
         What takes the size of each piece.
     """
-    # A notebook knows neither a terminal's movements nor, as a rule, rich's own widget.
     notebook = bool(sys.stderr) and Console(stderr=True).is_jupyter
-    if not notebook and not (sys.stderr and sys.stderr.isatty()):
+    if not (_sits_there() if notebook else sys.stderr and sys.stderr.isatty()):
         yield lambda size: None
         return
     began, waiting = time.monotonic(), 0
@@ -45,7 +44,7 @@ def watched(label: str, patience: float = _PATIENCE) -> Iterator[Callable[[int],
             nonlocal waiting, show
             waiting += size
             if show is None and time.monotonic() - began >= patience:
-                show = stack.enter_context(_line(label, sys.stderr) if notebook else _bar(label))
+                show = stack.enter_context(_line(label, _place()) if notebook else _bar(label))
             if show:
                 show(waiting)
                 waiting = 0
@@ -60,23 +59,36 @@ def _bar(label: str) -> contextlib.AbstractContextManager[Callable[[int], object
     return bytes_bar(label, quiet=False)
 
 
+def _sits_there() -> bool:
+    # Programs that run a notebook, such as nbconvert and papermill, keep all that it ever showed.
+    # They are told from people by what the kernel knows of them: they answer no `input()`.
+    kernel = getattr(import_module("IPython").get_ipython(), "kernel", None)
+    return bool(getattr(kernel, "_allow_stdin", True))
+
+
+def _place() -> Callable[[str], object]:
+    """Make a place below a notebook's cell for a text that can be replaced."""
+    # What is written to stderr stays there on red, and rich's own bar needs a widget.
+    display = import_module("IPython.display").display
+    handle = display({"text/plain": ""}, raw=True, display_id=True)
+    return lambda text: handle.update({"text/plain": text}, raw=True)
+
+
 @contextlib.contextmanager
-def _line(label: str, stream: TextIO, pause: float = _PAUSE) -> Iterator[Callable[[int], object]]:
-    """One line that is written over, and is empty at the end."""
-    total, last, widest = 0, float("-inf"), 0
+def _line(
+    label: str, place: Callable[[str], object], pause: float = _PAUSE
+) -> Iterator[Callable[[int], object]]:
+    """One line that is replaced, and is empty at the end."""
+    total, last = 0, float("-inf")
 
     def received(size: int) -> None:
-        nonlocal total, last, widest
+        nonlocal total, last
         total += size
         if time.monotonic() - last >= pause:
             last = time.monotonic()
-            line = f"{label}: {size_of(total)}"
-            widest = max(widest, len(line))
-            stream.write(f"\r{line.ljust(widest)}")
-            stream.flush()
+            place(f"{label}: {size_of(total)}")
 
     try:
         yield received
     finally:
-        stream.write(f"\r{' ' * widest}\r")
-        stream.flush()
+        place("")

@@ -15,7 +15,7 @@ _FORMS = {form.value: form for form in Form}
 def wanted(annotation: Any) -> tuple[Form, bool]:
     """The form that an annotation asks for, and whether it asks for it by dataset.
 
-    Example:
+    Examples:
         >>> import pandas
         >>> wanted(dict[str, pandas.DataFrame])
         (<Form.PANDAS: 'pandas.DataFrame'>, True)

@@ -53,7 +53,9 @@ class AssetChoice(Configured):
         default=[], description="Owners: e-mail addresses, or teams as `team:data`."
     )
     tags: dict[str, str] = Field(default={}, description="Tags of the asset.")
-    kinds: list[str] = Field(default=[], description="Kinds, drawn as icons; else parquet, duckdb.")
+    kinds: list[str] = Field(
+        default=[], description="Kinds, drawn as icons; else parquet, and the warehouse's."
+    )
     description: str = Field(
         default="", description="Description; by default the portal's title and text."
     )
@@ -121,7 +123,8 @@ class PortalAttributes(PortalConfiguration, dg.Resolvable):
     )
     warehouse: str = Field(
         default="",
-        description="`duckdb:///PATH`; without it ODS_WAREHOUSE, else in the data root.",
+        description="`duckdb:///PATH` or `postgresql://…` without a password; without it "
+        "ODS_WAREHOUSE, else in the data root.",
     )
     group_name: str = Field(default="", description="Group of the assets; without it the name.")
     catalog_hours: int = Field(

@@ -38,7 +38,7 @@ def build_defs(settings: Settings, spec_of: GetSpec = _as_it_is) -> dg.Definitio
         settings: The portal's.
         spec_of: How a dataset that is an asset of its own is shown.
 
-    Example:
+    Examples:
         >>> defs = build_defs(OpendatasoftPortal(portal="data.test").settings())  # doctest: +SKIP
     """
     own = [(how, table, spec_of(table)) for how, table in dataset_tables(settings)]

@@ -21,7 +21,7 @@ from ods_pipeline.portal.http.address import Address
 class OAuth2Resource(dg.Config):
     """An OAuth2 application to which a person has given access with `ods-pipeline login`.
 
-    Example:
+    Examples:
         >>> OAuth2Resource(client_id="abc", client_secret=dg.EnvVar("SECRET")).client_secret
         FromEnv(env='SECRET')
     """

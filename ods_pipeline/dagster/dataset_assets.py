@@ -92,7 +92,7 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
     path = lake.partition(extractor.kind, dataset_id)
     landed = receipt(path)
     columns = column_schema(pq.read_schema(path)) if landed else None
-    names = settings.run_options.names
+    names = settings.table_names
     schema = names.schema_of(settings.slug)
     table = names.table_of(dataset_id, extractor.kind)
     title = landed.title if landed else dataset_id
@@ -119,7 +119,7 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
         settings.own_key(dataset_id, extractor),
         deps=[settings.source_key(dataset_id)],
         group_name=settings.group,
-        kinds={"parquet", "duckdb"},
+        kinds={"parquet", settings.warehouse_kind},
         code_version=_code_version(settings, dataset_id),
         description="\n\n".join(filter(None, (literal(title), about))),
         metadata=metadata,

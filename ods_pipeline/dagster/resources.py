@@ -48,7 +48,7 @@ _ACCEPT = "run it with `accept: true` in the launchpad, once you have looked at 
 class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     """A conversation with one portal, by an API key, by an application's login, or by neither.
 
-    Example:
+    Examples:
         >>> PortalResource(address="data.test", api_key=dg.EnvVar("ODS_API_KEY")).api_key
         FromEnv(env='ODS_API_KEY')
     """

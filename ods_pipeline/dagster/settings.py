@@ -1,7 +1,8 @@
 """One portal's settings as Dagster needs them: what things are called, and which datasets to keep.
 
-Nothing here connects to anything. The environment is read for the portal's address alone, which
-decides what the assets are called, and for the credentials that belong to it.
+Nothing here connects to anything. The environment is read for the portal's address, which decides
+what the assets are called, for the credentials that belong to it, and for the warehouse's engine,
+which the assets show.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.options import Mode, Options
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.verdict import verdict
-from ods_pipeline.warehouse.names import schema_name, table_name
-from ods_pipeline.warehouse.opening import public_url
+from ods_pipeline.warehouse.names import TableNames, schema_name, table_name
+from ods_pipeline.warehouse.opening import engine_of, names_in, needs_one_writer, public_url
 
 #: Where `ods-pipeline emulator` and `make dev` serve the sample portal, and its name in Dagster.
 EMULATOR = "http://127.0.0.1:8765"
@@ -146,10 +147,30 @@ class Settings:
         return f"portal/{self.slug}"
 
     @property
-    def warehouse_pool(self) -> str:
-        """Limits what writes to the warehouse; all portals with the default one share it."""
+    def warehouse_url(self) -> str:
+        """The warehouse's URL; empty for the file in the data folder."""
+        return self.attributes.warehouse or os.environ.get("ODS_WAREHOUSE", "")
+
+    @property
+    def warehouse_kind(self) -> str:
+        """The warehouse's engine, as Dagster draws it."""
+        return engine_of(self.warehouse_url)
+
+    @property
+    def warehouse_pool(self) -> str | None:
+        """Limits what writes to the warehouse; all portals with the default one share it.
+
+        None where several processes may load at once.
+        """
+        if not needs_one_writer(self.warehouse_url):
+            return None
         url = self.attributes.warehouse
         return f"warehouse/{schema_name(url) if url else 'default'}"
+
+    @property
+    def table_names(self) -> TableNames:
+        """What schema and tables are called in the warehouse."""
+        return names_in(self.warehouse_url, self.run_options.names)
 
     def selects(self, dataset_id: str) -> bool:
         """Whether a dataset is one to keep."""

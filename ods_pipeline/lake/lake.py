@@ -89,6 +89,20 @@ class Lake:
         """The receipts of all readable partitions, by dataset; a damaged file counts as lost."""
         return receipt_cache.receipts(self.root / kind, self.root / ".incoming", receipt)
 
+    def require_folder(self) -> None:
+        """Have a place to write to; a portal's own folder is made when something of it comes.
+
+        So a mistyped address leaves nothing behind.
+
+        Raises:
+            LakeError: The folder cannot be written.
+        """
+        if self.root.exists():
+            self.staging_dir()
+            return
+        with disk_errors(self.root / "file"):
+            make_durably(self.root.parent)
+
     def staging_dir(self) -> Path:
         """The folder for unfinished files, made if needed; removes those of killed processes.
 

@@ -6,7 +6,7 @@ decision what lands to `sync`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
@@ -15,6 +15,7 @@ from typing import get_args
 
 from ods_pipeline.dataset import instant
 from ods_pipeline.errors import ConfigurationError, LakeError
+from ods_pipeline.lake.holds import Hold, read_holds
 from ods_pipeline.lake.lake import Lake, PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.markup import card, facts, plain, table
@@ -154,6 +155,20 @@ def landed(data_dir: Path, portal: str = "") -> LandedDatasets:
     ]
     found.sort(key=lambda item: (item.portal, item.dataset_id, item.kind != "records"))
     return LandedDatasets(found)
+
+
+def held(found: Sequence[LandedDataset]) -> dict[Path, Hold]:
+    """The holds of what has landed, by the files that stay.
+
+    Raises:
+        LakeError: No more files may be opened.
+    """
+    of_portals = {root: read_holds(Lake(root)) for root in {item.path.parents[1] for item in found}}
+    holds = {
+        item.path: of_portals[item.path.parents[1]].get((item.kind, item.dataset_id))
+        for item in found
+    }
+    return {path: hold for path, hold in holds.items() if hold}
 
 
 def partition(

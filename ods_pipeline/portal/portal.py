@@ -41,7 +41,7 @@ class Portal(Queries):
     Where a portal has no v2.1 but v2.0, that is read. Nothing is asked before a method needs it.
     Every result is proven complete or raised about.
 
-    Example:
+    Examples:
         >>> portal = Portal("data.economie.gouv.fr")  # doctest: +SKIP
         >>> portal.catalog().num_rows  # doctest: +SKIP
     """

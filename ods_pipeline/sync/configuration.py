@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator
 
+from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.query import LANGUAGES
 from ods_pipeline.sync.file_choices import CatalogExportChoice, Configured, FileChoice, named
 from ods_pipeline.sync.options import Options
@@ -145,6 +146,15 @@ class TableChoice(Configured):
             raise ValueError("it is blank: leave it out for all records")
         return where
 
+    @field_validator("types")
+    @classmethod
+    def _types_are_known(cls, types: dict[str, str]) -> dict[str, str]:
+        try:
+            TableRules(types=types)
+        except ConfigurationError as error:
+            raise ValueError(error.message) from None
+        return types
+
     @field_validator("lang")
     @classmethod
     def _lang_is_the_apis(cls, lang: str) -> str:
@@ -169,11 +179,7 @@ class TableChoice(Configured):
         return table
 
     def rules(self) -> TableRules:
-        """The same as the engine has it.
-
-        Raises:
-            ConfigurationError: There is no such type.
-        """
+        """The same as the engine has it."""
         return TableRules(
             self.bad_values,
             self.types,

@@ -1,7 +1,8 @@
 """Load landed partitions: one table by one rule, and the sessions in which a long run does so.
 
 A DuckDB file has one writer at a time. A run that fetches for an hour opens it for seconds now and
-then, and waits for others that load at that moment. How a table is loaded belongs to `warehouse`.
+then, and waits for others that load at that moment; where several may write, it costs nothing to do
+the same. How a table is loaded belongs to `warehouse`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from dataclasses import replace
 
 import pyarrow as pa
 
-from ods_pipeline.errors import HeldBack, OdsPipelineError, WarehouseLocked
+from ods_pipeline.errors import HeldBack, OdsPipelineError, WarehouseError, WarehouseLocked
 from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Extractor
@@ -78,6 +79,28 @@ def is_loaded(tables: Mapping[str, LoadedTable], names: TableNames, planned: Pla
     landed = planned.landed
     table = tables.get(names.table_of(planned.dataset_id, planned.extractor.kind))
     return bool(table and landed and table.version == landed.version)
+
+
+def unloaded(
+    opened: OpenWarehouse, lake: Lake, names: TableNames, steps: Sequence[Planned]
+) -> frozenset[PartitionKey]:
+    """The partitions of a plan that are landed, and not loaded as they are landed.
+
+    Args:
+        opened: Opens the warehouse.
+        lake: Where they are landed.
+        names: What tables are called.
+        steps: The plan.
+
+    Raises:
+        WarehouseError: The warehouse cannot be opened.
+    """
+    landed = [step for step in steps if step.landed]
+    if not landed:
+        return frozenset()
+    with opened() as warehouse:
+        tables = warehouse.loaded(lake.root.name)
+    return frozenset(step.partition for step in landed if not is_loaded(tables, names, step))
 
 
 def landed_steps(lake: Lake, extractor: Extractor, names: Iterable[str]) -> dict[str, Planned]:
@@ -161,7 +184,7 @@ class Loader:
             self._session(last=False)
 
     def flush(self) -> None:
-        """Load all that waits; where the warehouse stays locked, each fails in one sentence."""
+        """Load all that waits; where the warehouse stays closed, each fails in one sentence."""
         while self._waiting:
             self._session(last=True)
             if self._waiting:
@@ -179,7 +202,7 @@ class Loader:
                 for planned, outcome in batch:
                     self._on_end(planned, self._loaded(warehouse, planned, outcome))
             self._enough = min(2 * self._enough, _WAITING)
-        except WarehouseLocked as error:
+        except WarehouseError as error:  # At its opening: each load tells of its own.
             if not last:
                 self._waiting += batch
                 return

@@ -48,6 +48,7 @@ class Planned:
         hold: Why its last good rows stay, where they do.
         missing: The error to report of a dataset that the catalog leaves out by mistake.
         way: What a refusal of its data depends on besides the dataset.
+        filtered: Whether only some of its records are asked for.
     """
 
     extractor: Extractor
@@ -60,6 +61,7 @@ class Planned:
     hold: Hold | None = None
     missing: OdsPipelineError | None = None
     way: str = ""
+    filtered: bool = False
 
     @property
     def present(self) -> Dataset:
@@ -205,7 +207,10 @@ def plan(
             decided = Verdict(Kind.NO_GEOMETRY, _without_geometry(receipt))
         # What is called otherwise now was asked for by name, wherever the name stands.
         asked = name in by_name or (names is not None and name in current and not dataset)
-        steps.append(Planned(extractor, name, dataset, receipt, decided, asked, old, hold, way=way))
+        some = bool(rules.table(name).where)
+        steps.append(
+            Planned(extractor, name, dataset, receipt, decided, asked, old, hold, None, way, some)
+        )
     return steps if by_name or full else _spread(steps, rules)
 
 

@@ -24,18 +24,19 @@ _Result = TypeVar("_Result")
 
 
 def read_batches(
-    file: pq.ParquetFile, columns: Sequence[str] | None = None
+    file: pq.ParquetFile, columns: Sequence[str] | None = None, most: int = BYTES_PER_BATCH
 ) -> Iterator[pa.RecordBatch]:
-    """The rows of a file in batches of about `BYTES_PER_BATCH` and at most `ROWS_PER_BATCH`.
+    """The rows of a file in batches of about so many bytes and at most `ROWS_PER_BATCH`.
 
     Args:
         file: An open file.
         columns: Names of the columns to read; all without it.
+        most: How many bytes.
     """
     for number in range(file.num_row_groups):
         group = file.metadata.row_group(number)
         size = group.total_byte_size // max(group.num_rows, 1) + 1
-        rows = max(1, min(ROWS_PER_BATCH, BYTES_PER_BATCH // size))
+        rows = max(1, min(ROWS_PER_BATCH, most // size))
         yield from file.iter_batches(rows, row_groups=[number], columns=columns, use_threads=False)
 
 

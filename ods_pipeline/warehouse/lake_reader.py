@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 class Lake:
     """A data folder, read without a network.
 
-    Example:
+    Examples:
         >>> lake = Lake("data")  # doctest: +SKIP
         >>> lake.datasets()  # doctest: +SKIP
         >>> lake.geopandas("public-art").plot()  # doctest: +SKIP

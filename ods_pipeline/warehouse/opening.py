@@ -87,23 +87,23 @@ def open_warehouse(
     Args:
         url: `duckdb:///PATH`, where a path after three slashes is relative, after four absolute;
             or `postgresql://…` as libpq reads it, or `iceberg:NAME`, a catalog of pyiceberg's.
-        max_wait: Seconds to wait for another process to close it.
+        max_wait: Seconds to wait for another process to close it, or for a server that starts.
         stop: Called between two attempts; the wait ends when it returns true.
         names: What the schema and tables of the portal that is loaded are called.
 
     Raises:
         ConfigurationError: The URL names no warehouse that can be opened.
-        WarehouseLocked: Another process still has it open.
+        WarehouseLocked: Another process still has it open, or the server takes nobody yet.
         WarehouseError: It cannot be opened for any other reason.
     """
     if engine_of(url) == "postgresql":
         from ods_pipeline.warehouse.postgres.warehouse import PostgresWarehouse
 
-        return PostgresWarehouse(url, names)
+        return _patiently(lambda: PostgresWarehouse(url, names), max_wait, stop)
     if engine_of(url) == "iceberg":
         from ods_pipeline.warehouse.iceberg.warehouse import IcebergWarehouse
 
-        return IcebergWarehouse(url, names)
+        return _patiently(lambda: IcebergWarehouse(url, names), max_wait, stop)
     path = _path(url)
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 

@@ -24,6 +24,7 @@ _CHANCE = (
     (re.compile(r"(127\.0\.0\.1[:_])\d{5}\b"), r"\g<1>#####"),
     (re.compile(r"\d+\.\d (?=s\b)"), "#.# "),
     (re.compile(r"(fetched +)\d{4}-\d\d-\d\d \d\d:\d\d"), r"\g<1>####-##-## ##:##"),
+    (re.compile(r"(\d\d:\d\d +)\d{4}-\d\d-\d\d$", re.MULTILINE), r"\g<1>####-##-##"),
     (re.compile(r"(until|since) \d{4}-\d\d-\d\d"), r"\1 ####-##-##"),
     (re.compile(r"\d{5}(?=\s+of\s+15000)"), "#####"),
     (re.compile(r"\d+\.\d GB free"), "##.# GB free"),

@@ -151,7 +151,7 @@ def test_doctor_has_a_line_for_everything(typed: Typed) -> None:
         (["plan"], {"ODS_PORTAL": "ftp://portal"}, 2, "is no portal address"),
         (["sync", "--wfs-version", "2.0.0"], {}, 2, "add --features"),
         (["sync", "--axis-order", "latlon"], {}, 2, "add --features"),
-        (["sync"], {"ODS_WAREHOUSE": "postgresql://me:secret@host/db"}, 2, "DuckDB alone"),
+        (["sync"], {"ODS_WAREHOUSE": "postgresql://me:secret@127.0.0.1:1/x"}, 1, "be opened"),
         (["sync"], {"ODS_DATA_DIR": "s3://bucket/x"}, 2, "is an object store"),
         (["sync"], {"ODS_DATA_DIR": "~nosuchuser/x"}, 2, "~nosuchuser/x is in the home of a user"),
         (["sync"], {"ODS_DATA_DIR": "/dev/null/x"}, 2, "set ODS_DATA_DIR"),
@@ -382,4 +382,9 @@ def test_a_summary_of_many_datasets_compares_none_with_another(
     actions = ("unchanged", "landed", "failed") * 20
     outcomes = [Outcome(f"d{n}", "t", action, action, "why") for n, action in enumerate(actions)]
     show_sync(Summary("http://portal.test", outcomes, 1, 1.0, None), "duckdb:///x")
-    assert "(20 not listed)" in capsys.readouterr().out
+    assert "(20 not shown)" in capsys.readouterr().out
+
+
+def test_a_mistyped_address_leaves_no_folder_behind(typed: Typed, tmp_path: Path) -> None:
+    assert typed("--portal", "127.0.0.1:1", "sync").returncode == 2
+    assert not list(tmp_path.glob("data/lake/*"))

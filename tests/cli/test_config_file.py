@@ -234,7 +234,7 @@ WRONG = [
     ),
     (
         "[portals.a]\nportal = 'a.test'\n[portals.a.tables.x]\ntypes = { n = 'number' }\n",
-        "portals.a: 'number' is no type for the field 'n'",
+        "portals.a.tables.x.types: 'number' is no type for the field 'n'",
     ),
     ("[portals.a]\nportal = 'http://'\n", "portals.a.portal: "),
     ("[portals.a-b]\nportal = 'a.test'\n", "other characters than letters, digits, _"),

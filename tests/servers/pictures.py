@@ -123,11 +123,11 @@ def dbt() -> None:
     ):
         project.until(lambda: project.runs().keys() >= {"stations", "towns", "coverage"})
         pages = Pages(driver, project.url)
-        pages.driver.set_window_size(1500, 1000)
+        pages.driver.set_window_size(1500, 1060)
         pages.open("/assets/stations?view=lineage&lineageScope=upstream&lineageDepth=4")
         pages.click("Hide navigation")
         pages.box("stations", "Materialized", seconds=_PATIENCE)
-        keep(pages, "lineage-dbt", (0, 0, 1500, 900))
+        keep(pages, "lineage-dbt", (0, 0, 1490, 860))
 
 
 def keep(pages: Pages, name: str, box: tuple[int, int, int, int]) -> None:

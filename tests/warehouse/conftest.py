@@ -8,6 +8,14 @@ import duckdb
 import pytest
 
 from ods_pipeline.warehouse import Warehouse, open_warehouse
+from tests.servers.postgres.server import Server, running
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Server]:
+    """A server for all tests that need one, in a folder of its own."""
+    with running() as server:
+        yield server
 
 
 @pytest.fixture

@@ -78,6 +78,14 @@ def test_a_url_that_libpq_cannot_read_is_refused_without_its_password(url: str) 
     assert not any(secret in told(caught.value) for secret in ("secret", "sec%zzret"))
 
 
+def test_postgresql_without_its_library_is_refused_with_the_extra_that_has_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setitem(sys.modules, "psycopg", None)
+    with pytest.raises(ConfigurationError, match=r'pip install "ods-pipeline\[postgres\]"'):
+        open_warehouse("postgresql://db.example/ods")
+
+
 def test_a_server_that_is_not_there_is_told_of_in_one_sentence_without_the_password() -> None:
     secret = "-".join(["a", "long", "secret"])
     url = f"postgresql://me:{secret}@127.0.0.1:1/ods"

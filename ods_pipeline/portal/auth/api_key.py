@@ -28,7 +28,7 @@ _VISIBLE = re.compile(r"[\x21-\x7e]+")
 class ApiKey(Credentials):
     """An API key, sent as `Authorization: Apikey …`.
 
-    Example:
+    Examples:
         >>> ApiKey("0123456789abcdef")
         ApiKey(…)
     """

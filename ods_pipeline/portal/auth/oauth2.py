@@ -49,7 +49,7 @@ class OAuth2(Credentials):
 
     The login is made once, by `ods-pipeline login` or `consent`, and renews itself from then on.
 
-    Example:
+    Examples:
         >>> OAuth2("my-application", "its secret", "tokens/portal.json")
         OAuth2('my-application', …)
     """

@@ -28,7 +28,7 @@ class Datasets(list[Dataset]):
                 item.title,
                 item.publisher,
                 "?" if item.records_count is None else f"{item.records_count:,}",
-                item.data_processed[:16],
+                item.data_processed[:16].replace("T", " "),
             )
             for item in self[:_LISTED]
         )

@@ -25,8 +25,8 @@ class RecordStream(Iterator[pa.RecordBatch]):
     download. Whatever takes streams of Arrow takes it too, such as `pyarrow.RecordBatchReader.
     from_stream`, DuckDB and polars.
 
-    Example:
-        >>> for batch in portal.record_batches("trees"):  # doctest: +SKIP
+    Examples:
+        >>> for batch in portal.record_batches("public-art"):  # doctest: +SKIP
         ...     print(batch.num_rows)
     """
 

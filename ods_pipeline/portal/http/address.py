@@ -73,7 +73,9 @@ class Address:
                 "the portal's address is empty; give a domain such as data.economie.gouv.fr, or "
                 "`sample` for the sample portal"
             )
-        if parts.scheme not in {"http", "https"} or not _HOST.fullmatch(shown):
+        # `http//data.test`, without its colon, is a path on a host of that name.
+        meant = parts.scheme in _PORTS and host not in _PORTS
+        if not meant or not _HOST.fullmatch(shown):
             raise ConfigurationError(
                 f"{typed!r} is no portal address; give a domain such as data.economie.gouv.fr "
                 "or a URL such as http://127.0.0.1:8765"

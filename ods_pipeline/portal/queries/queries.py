@@ -229,8 +229,8 @@ class Queries:
             TypeMismatch: A value is not of its field's declared type.
             PortalError: The portal does not answer.
 
-        Example:
-            >>> portal.query("trees", select="count(*) as n", group_by="kind")  # doctest: +SKIP
+        Examples:
+            >>> portal.query("public-art", select="count(*)", group_by="type")  # doctest: +SKIP
         """
         query = Query(
             where,

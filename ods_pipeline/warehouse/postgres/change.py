@@ -76,6 +76,7 @@ def obstacles(
 
 
 def key_of(types: Mapping[str, str]) -> str:
-    """The column that a table is divided by, into a single part: any that can be compared."""
-    good = (name for name, kind in types.items() if not kind.startswith(("geometry", "jsonb")))
+    """The column that a table is divided by, into a single part: one of plain values if it can."""
+    rich = ("geometry", "jsonb", "[]")
+    good = (name for name, kind in types.items() if not any(word in kind for word in rich))
     return next(good, next(iter(types)))

@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.tables.batches import map_ahead, read_batches
 from ods_pipeline.warehouse.landed import Partition, refused
-from ods_pipeline.warehouse.names import short
+from ods_pipeline.warehouse.names import quoted, short
 from ods_pipeline.warehouse.postgres.columns import Target, dimensions
 from ods_pipeline.warehouse.postgres.encoder import (
     SIGNATURE,
@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 
 # Cut by bytes: rows of a layer of coastlines are hundreds of times those of a list of points.
 _BYTES = 8 << 20
+# Else a whole column of a row group is read at once.
+_READ = 1 << 20
 
 
 @dataclass
@@ -87,9 +89,10 @@ def copy(
     copied, before = Copied(), 0
     # Frozen, they are seen by readers whose snapshot is older than the table: they were about to
     # read the table whose place it takes.
-    statement = f"COPY {table} FROM STDIN (FORMAT BINARY, FREEZE)"
+    names = ", ".join(quoted(column.name) for column in columns)
+    statement = f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY, FREEZE)"
     with (
-        pq.ParquetFile(partition.path, memory_map=False) as file,
+        pq.ParquetFile(partition.path, pre_buffer=False, buffer_size=_READ) as file,
         closing(map_ahead(partial(_encoded, columns), _pieces(file, extra))) as encoded,
         connection.cursor().copy(statement.encode()) as stream,
     ):
@@ -138,7 +141,7 @@ def _pieces(
     file: pq.ParquetFile, extra: Mapping[str, Sequence[str | None]]
 ) -> Iterator[pa.RecordBatch]:
     start = 0
-    for batch in read_batches(file):
+    for batch in read_batches(file, most=_BYTES):
         for name, values in extra.items():
             some = pa.array(values[start : start + len(batch)], pa.string())
             batch = batch.append_column(name, some)  # noqa: PLW2901 - one batch, growing

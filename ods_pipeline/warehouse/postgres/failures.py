@@ -8,7 +8,12 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from ods_pipeline.errors import ConfigurationError, OdsPipelineError, WarehouseError
+from ods_pipeline.errors import (
+    ConfigurationError,
+    OdsPipelineError,
+    WarehouseError,
+    WarehouseLocked,
+)
 
 if TYPE_CHECKING:
     import psycopg
@@ -37,6 +42,9 @@ _UNREACHED = (
     "the warehouse {where} cannot be opened ({said}): check that it is up and that ODS_WAREHOUSE, "
     "the PG variables and .pgpass are right"
 )
+_NOT_YET = "the warehouse {where} takes no connection now ({said}): run again in a while"
+# In libpq's report of a connection that was never had, the server's code is missing.
+_PASSING = ("is starting up", "is shutting down", "too many", "remaining connection slots")
 
 
 def failure(
@@ -68,6 +76,8 @@ def unopened(error: psycopg.Error, where: str) -> OdsPipelineError:
     sentence = next((t for sign, t in _SENTENCES.items() if state.startswith(sign)), _UNREACHED)
     if not state and ("authentication" in said or "password" in said):
         sentence = _SENTENCES["28"]
+    if any(sign in said for sign in _PASSING):
+        return WarehouseLocked(_NOT_YET.format(where=where, said=said))
     kind = ConfigurationError if "invalid connection option" in said else WarehouseError
     return kind(sentence.format(where=where, said=said))
 

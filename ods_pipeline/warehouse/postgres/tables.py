@@ -7,7 +7,6 @@ and what is to be done is decided elsewhere.
 
 from __future__ import annotations
 
-import hashlib
 import secrets
 from collections.abc import Mapping, Sequence
 
@@ -95,11 +94,28 @@ def is_divided(session: Session, schema: str, table: str) -> bool:
     return session.run(_IS_DIVIDED, session.oid(schema, table)) == [(True,)]
 
 
-def make_part(session: Session, schema: str, table: str, types: Mapping[str, str]) -> str:
-    """Make an empty part for a table, which no reader knows yet, and return its name."""
-    digest = hashlib.sha256(table.encode()).hexdigest()[:8]
-    name = f"{shortened(f'_rows_{table}', LONGEST - 18)}_{digest}_{secrets.token_hex(4)}"
-    session.run(f"CREATE TABLE {session.named(schema, name)} ({_definitions(types)})")
+def unused_name(kind: str, table: str) -> str:
+    """A name that no other table has, nor another load of the same one."""
+    return f"{shortened(f'{kind}_{table}', LONGEST - 9)}_{secrets.token_hex(4)}"
+
+
+def make_part(
+    session: Session, schema: str, table: str, types: Mapping[str, str], like: str = ""
+) -> str:
+    """Make an empty part for a table, which no reader knows yet, and return its name.
+
+    Args:
+        session: In a transaction.
+        schema: The schema of both.
+        table: The table.
+        types: Column name to type.
+        like: The table where its columns stay, with what users have laid down for their values.
+    """
+    name = unused_name("_rows", table)
+    columns = _definitions(types)
+    if like:
+        columns = f"LIKE {session.named(schema, like)} INCLUDING CONSTRAINTS INCLUDING STORAGE"
+    session.run(f"CREATE TABLE {session.named(schema, name)} ({columns})")
     return name
 
 

@@ -199,10 +199,11 @@ class PostgresWarehouse(SqlWarehouse):
         # With the schema that PostGIS is in, which need not be on anybody's path.
         qualified = {name: self._qualified(kind) for name, kind in types.items()}
         with session.transaction():
-            whole = STAGING if way is change.Way.replace else table
+            whole = tables.unused_name(STAGING, table) if way is change.Way.replace else table
             if way in {change.Way.make, change.Way.replace}:
                 tables.make_whole(session, schema, whole, qualified)
-            part = tables.make_part(session, schema, table, qualified)
+            like = table if way is change.Way.keep else ""
+            part = tables.make_part(session, schema, table, qualified, like)
             copied = self._copied(partition, targets, session.named(schema, part))
             tables.index_part(session, schema, part, whole)
             session.run(f"ANALYZE {session.named(schema, part)}")

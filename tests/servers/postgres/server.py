@@ -52,6 +52,17 @@ class Server:
         """End it; `immediate` is as if it had crashed."""
         self._run("pg_ctl", "-D", self._data, "-w", "-m", mode, "stop")
 
+    @contextmanager
+    def full_disk(self, size: int) -> Iterator[None]:
+        """Let no file of the server grow beyond a size, for those who connect from now on."""
+        process = (self._data / "postmaster.pid").read_text().split()[0]
+        # Not at the end of a block: what is written of it makes the server say that it is full.
+        self._run("prlimit", f"--fsize={size + 100}:", "--pid", process)
+        try:
+            yield
+        finally:
+            self._run("prlimit", "--fsize=unlimited:", "--pid", process)
+
     def database(self, name: str) -> str:
         """The URL of a new database, in which the user owns the one schema."""
         self.ask(f'create database "{name}"')

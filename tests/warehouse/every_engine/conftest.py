@@ -9,19 +9,12 @@ from pathlib import Path
 import pytest
 
 from ods_pipeline.warehouse import Warehouse
-from tests.servers.postgres.server import Server, running
-from tests.servers.seaweed.server import Seaweed
-from tests.servers.seaweed.server import running as seaweed_running
+from tests.servers.postgres.server import Server
+from tests.servers.seaweed.server import Seaweed, running
 from tests.warehouse.every_engine.stores import DuckDB, PostgreSQL, Store
 from tests.warehouse.iceberg.catalogs import catalog, embedded
 
 _NUMBERS = count(1)
-
-
-@pytest.fixture(scope="session")
-def postgres() -> Iterator[Server]:
-    with running() as server:
-        yield server
 
 
 _SERVERS = ("iceberg on a server", "postgresql")
@@ -30,7 +23,7 @@ _ENGINES = ("duckdb", "iceberg", *(pytest.param(e, marks=pytest.mark.servers) fo
 
 @pytest.fixture(scope="session")
 def seaweed() -> Iterator[Seaweed]:
-    with seaweed_running() as server:
+    with running() as server:
         yield server
 
 

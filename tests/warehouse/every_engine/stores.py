@@ -32,9 +32,11 @@ class Store(ABC):
         types: What the engine calls the types of the lake.
         takes_any_name: Whether tables can have names of other than small letters.
         reads_geometries: Whether it knows what a geometry is, and refuses bytes that are none.
+        milliseconds: SQL for a moment or a date as milliseconds since 1970.
     """
 
     order: str
+    milliseconds: str
     types: Mapping[str, str]
     reads_geometries = True
     takes_any_name = True
@@ -83,6 +85,7 @@ class DuckDB(Store):
     """A file."""
 
     order = "rowid"
+    milliseconds = "epoch_ms({})"
     types = {  # noqa: RUF012 - the same for all of them
         **{"text": "VARCHAR", "list": "VARCHAR[]", "int": "BIGINT", "double": "DOUBLE"},
         **{"date": "DATE", "datetime": "TIMESTAMP WITH TIME ZONE", "boolean": "BOOLEAN"},
@@ -117,6 +120,7 @@ class PostgreSQL(Store):
     """A database of a server."""
 
     order = "entry"
+    milliseconds = "(extract(epoch FROM {}) * 1000)::bigint"
     types = {  # noqa: RUF012 - the same for all of them
         **{"text": "text", "list": "text[]", "int": "bigint", "double": "double precision"},
         **{"date": "date", "datetime": "timestamp with time zone", "boolean": "boolean"},
