@@ -103,7 +103,7 @@ def open_warehouse(
     if engine_of(url) == "iceberg":
         from ods_pipeline.warehouse.iceberg.warehouse import IcebergWarehouse
 
-        return _patiently(lambda: IcebergWarehouse(url, names), max_wait, stop)
+        return IcebergWarehouse(url, names)
     path = _path(url)
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 

@@ -77,6 +77,7 @@ def open_catalog(address: Address) -> Catalog:
             'here; run `pip install "ods-pipeline[iceberg]"`'
         )
     from pyiceberg.catalog import load_catalog
+    from pyiceberg.exceptions import NotInstalledError
     from pyiceberg.utils.config import Config
 
     # Not as pyiceberg remembers it from the moment of its import.
@@ -95,7 +96,13 @@ def open_catalog(address: Address) -> Catalog:
             f"the catalog {address.name} does not say where its tables' files are to be: give it "
             "`warehouse` in pyiceberg's configuration"
         )
-    return load_catalog(address.name, **plain)
+    try:
+        return load_catalog(address.name, **plain)
+    except (ImportError, NotInstalledError) as error:
+        raise ConfigurationError(
+            f"the catalog {address.name} needs a library that is not installed here "
+            f"({error}): install pyiceberg with the extra for this kind of catalog"
+        ) from None
 
 
 def _secrets(properties: Mapping[str, str]) -> Iterator[str]:
