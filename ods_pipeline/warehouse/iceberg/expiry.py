@@ -18,7 +18,8 @@ from pyiceberg.table import Table
 from pyiceberg.table.locations import load_location_provider
 from pyiceberg.table.snapshots import Snapshot
 
-from ods_pipeline.warehouse.iceberg.files import NOT_COMMITTED, own_name
+from ods_pipeline.redaction import redacted
+from ods_pipeline.warehouse.iceberg.files import own_name
 
 _LOG = logging.getLogger(__name__)
 # A file that no snapshot names may be one that another process is about to commit.
@@ -58,8 +59,10 @@ def tidy(table: Table, keep: timedelta | None, now: datetime) -> None:
         if keep is not None:
             _forget(table, now - keep)
         _remove_abandoned(table, now)
-    except (*NOT_COMMITTED, OSError) as error:
-        _LOG.warning("old snapshots of %s stay until the next load (%s)", table.name()[-1], error)
+    # Whatever it is: the rows are loaded, and this is done again by the next load.
+    except Exception as error:
+        said = redacted(str(error))
+        _LOG.warning("old snapshots of %s stay until the next load (%s)", table.name()[-1], said)
 
 
 def _forget(table: Table, before: datetime) -> None:
@@ -119,4 +122,5 @@ def _delete(io: FileIO, location: str) -> None:
     except FileNotFoundError:
         return
     except OSError as error:
-        _LOG.warning("the file %s could not be removed (%s)", location.rpartition("/")[2], error)
+        name, said = location.rpartition("/")[2], redacted(str(error))
+        _LOG.warning("the file %s could not be removed (%s)", name, said)

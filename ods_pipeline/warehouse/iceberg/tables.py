@@ -164,7 +164,12 @@ class IcebergTables:
 
     def make_schema(self, schema: str) -> None:
         """Make a schema if there is none."""
-        self.catalog.create_namespace_if_not_exists((schema,))
+        try:
+            self.catalog.create_namespace_if_not_exists((schema,))
+        # Catalogs differ in what they raise where another process made it in between.
+        except Exception:
+            if not self.catalog.namespace_exists((schema,)):
+                raise
 
     def creation(self, schema: str, table: str, wanted: Schema) -> Transaction:
         """A transaction that makes a table."""

@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
 # and one that is killed after it. Tables name their files by whole paths: so each begins with a
 # fresh copy in the same place.
 KILLED = """
-import os, shutil, signal, sys, traceback
+import json, os, shutil, signal, sys, traceback
 from pathlib import Path
 import duckdb, pyarrow, sqlalchemy.orm
 from pyiceberg.catalog import load_catalog
@@ -29,6 +29,7 @@ from tests.warehouse.partitions import PORTAL, SCHEMA
 
 folder, backup, partition = map(Path, sys.argv[1:4])
 name, uri, warehouse = sys.argv[4:7]
+before, history = json.loads(sys.argv[7])
 done = deadly = 0
 
 def counted(step):
@@ -54,16 +55,17 @@ def rows_of(table):
 
 def whole_and_repaired():
     catalog = load_catalog(name, uri=uri, warehouse=warehouse)
-    (found,) = [n for _, n in catalog.list_tables((SCHEMA,)) if n != "_loads"]
-    assert rows_of(found)["a"].to_pylist() in (["good"], ["better"]), found
+    there = catalog.namespace_exists((SCHEMA,))
+    found = [n for _, n in catalog.list_tables((SCHEMA,)) if n != "_loads"] if there else []
+    assert len(found) == 1 or not (found or before)
+    for table in found:
+        assert rows_of(table).to_pylist() in (before, [{"a": "better", "b": "new"}]), table
     with open_warehouse(f"iceberg:{name}") as opened:
         opened.load(partition, verdict="data")
         assert set(opened.loaded(PORTAL)) == {"new"}
-    assert rows_of("new")["a"].to_pylist() == ["better"]
+    assert rows_of("new").to_pylist() == [{"a": "better", "b": "new"}]
     lines = rows_of("_loads").sort_by("entry").select(["table", "dataset_id", "action"]).to_pylist()
-    assert [tuple(line.values()) for line in lines] == [
-        ("new", "old", "loaded"), ("new", "new", "renamed"), ("new", "new", "loaded")
-    ], lines
+    assert [list(line.values()) for line in lines] == history, lines
 
 def in_a_child(act):
     child = os.fork()
@@ -89,28 +91,46 @@ print(deadly)
 """
 
 
-def _landed(folder: Path, dataset_id: str, value: str, *former: str) -> Path:
+LOADED, RENAMED = ["new", "new", "loaded"], ["new", "new", "renamed"]
+
+
+def _landed(folder: Path, dataset_id: str, *former: str, **values: str) -> Path:
     return land(
         folder / "partition.parquet",
-        {"a": Column([value])},
+        {name: Column([value]) for name, value in values.items()},
         dataset_id=dataset_id,
         dataset_uid="da_1",
         formerly=json.dumps(former),
     )
 
 
+@pytest.mark.parametrize(
+    ("before", "history"),
+    [
+        ("", [LOADED]),
+        ("new", [LOADED, LOADED]),
+        ("old", [["new", "old", "loaded"], RENAMED, LOADED]),
+    ],
+    ids=["made", "replaced", "renamed and replaced"],
+)
 def test_a_load_that_is_killed_at_any_step_leaves_one_whole_table_and_the_next_repairs_it(
-    warehouse: Warehouse, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
+    warehouse: Warehouse,
+    tmp_path: Path,
+    tmp_path_factory: pytest.TempPathFactory,
+    before: str,
+    history: list[list[str]],
 ) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
-    warehouse.load(_landed(elsewhere, "old", "good"), verdict="new")
+    if before:
+        warehouse.load(_landed(elsewhere, before, a="good"), verdict="new")
     warehouse.close()
     tmp_path.rename(elsewhere / "backup")
     tmp_path.mkdir()
-    partition = _landed(elsewhere, "new", "better", "old")
+    partition = _landed(elsewhere, "new", "old", a="better", b="new")
     words = [str(tmp_path), str(elsewhere / "backup"), str(partition)]
-    described = embedded(tmp_path)
-    command = [sys.executable, "-W", "ignore", "-c", KILLED, *words, NAME, *described.values()]
+    expected = json.dumps([[{"a": "good"}] if before else [], history])
+    described = embedded(tmp_path).values()
+    command = [sys.executable, "-W", "ignore", "-c", KILLED, *words, NAME, *described, expected]
     ended = subprocess.run(command, capture_output=True, text=True, check=False)
     assert ended.returncode == 0, ended.stderr
     assert int(ended.stdout) > 20
