@@ -20,8 +20,10 @@ from pyiceberg.conversions import to_bytes
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import (
+    BUFFER_SIZE,
     MetricModeTypes,
     MetricsMode,
+    PyArrowFileIO,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     parquet_path_to_id_mapping,
@@ -37,7 +39,7 @@ from ods_pipeline.lake.checksum import resealed
 from ods_pipeline.warehouse.iceberg import columns, field_ids
 from ods_pipeline.warehouse.landed import Partition, refused, require_intact
 
-_PIECE, _ROWS = 1 << 22, 1 << 13
+_PIECE, _IN_FLIGHT, _ROWS = 1 << 22, 1 << 25, 1 << 13
 #: Errors after which it is certain that nothing was committed.
 NOT_COMMITTED = (CommitFailedException, ValidationException)
 
@@ -98,6 +100,20 @@ def _copied(io: FileIO, metadata: TableMetadata, partition: Partition, location:
     return _described(metadata, schema, partition, location, size)
 
 
+def _unbuffered(io: FileIO) -> FileIO:
+    """The same store, where nothing stands between a stream and what it has not sent yet."""
+    if type(io) is not PyArrowFileIO:
+        return io
+    return PyArrowFileIO({**io.properties, BUFFER_SIZE: "0"})
+
+
+def _await_writes(target: object) -> None:
+    # A stream to a bucket takes all that it is given, and holds it until it is sent.
+    flush = getattr(target, "flush", None)
+    if flush is not None:
+        flush()
+
+
 def _require_whole(partition: Partition) -> None:
     """Prove that a file is whole, by its checksum or else by reading it: no engine does here."""
     require_intact(partition)
@@ -125,7 +141,7 @@ def _copy(io: FileIO, schema: Schema, partition: Partition, location: str) -> in
         tail = field_ids.numbered(footer, arrow)
         source.seek(0)
         digest = hashlib.sha256()
-        with io.new_output(location).create() as target:
+        with _unbuffered(io).new_output(location).create() as target:
             left = end
             while left:
                 piece = source.read(min(left, _PIECE))
@@ -134,6 +150,8 @@ def _copy(io: FileIO, schema: Schema, partition: Partition, location: str) -> in
                 digest.update(piece)
                 target.write(piece)
                 left -= len(piece)
+                if left // _IN_FLIGHT != (left + len(piece)) // _IN_FLIGHT:
+                    _await_writes(target)
             target.write(resealed(digest, tail))
     return end + len(tail)
 
