@@ -37,12 +37,22 @@ def expired(
         before: The moment.
     """
     moment = int(before.timestamp() * 1000)
-    ordered = sorted(snapshots, key=lambda item: (item.timestamp_ms, item.sequence_number or 0))
+    ordered = sorted(snapshots, key=_order)
     return tuple(
         item.snapshot_id
         for item, following in pairwise(ordered)
         if following.timestamp_ms < moment and item.snapshot_id not in named
     )
+
+
+def superseded(snapshots: Sequence[Snapshot], named: Collection[int], most: int) -> tuple[int, ...]:
+    """The snapshots that can be forgotten where only so many of the newest are kept."""
+    ordered = sorted(snapshots, key=_order)
+    return tuple(s.snapshot_id for s in ordered[:-most] if s.snapshot_id not in named)
+
+
+def _order(snapshot: Snapshot) -> tuple[int, int]:
+    return snapshot.timestamp_ms, snapshot.sequence_number or 0
 
 
 def tidy(table: Table, keep: timedelta | None, now: datetime) -> None:
@@ -57,7 +67,7 @@ def tidy(table: Table, keep: timedelta | None, now: datetime) -> None:
     """
     try:
         if keep is not None:
-            _forget(table, now - keep)
+            _forget(table, expired(table.snapshots(), _named(table), now - keep))
         _remove_abandoned(table, now)
     # Whatever it is: the rows are loaded, and this is done again by the next load.
     except Exception as error:
@@ -65,9 +75,21 @@ def tidy(table: Table, keep: timedelta | None, now: datetime) -> None:
         _LOG.warning("old snapshots of %s stay until the next load (%s)", table.name()[-1], said)
 
 
-def _forget(table: Table, before: datetime) -> None:
-    named = {ref.snapshot_id for ref in table.refs().values()}
-    old = expired(table.metadata.snapshots, named, before)
+def keep_newest(table: Table, most: int) -> None:
+    """Forget all but so many snapshots of a table, and remove their files; see `tidy`."""
+    try:
+        _forget(table, superseded(table.snapshots(), _named(table), most))
+    # As above.
+    except Exception as error:
+        said = redacted(str(error))
+        _LOG.warning("old snapshots of %s stay until the next load (%s)", table.name()[-1], said)
+
+
+def _named(table: Table) -> frozenset[int]:
+    return frozenset(ref.snapshot_id for ref in table.refs().values())
+
+
+def _forget(table: Table, old: tuple[int, ...]) -> None:
     if not old:
         return
     gone = [item for item in table.metadata.snapshots if item.snapshot_id in old]

@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, fields, replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -20,7 +20,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table
 
 from ods_pipeline.warehouse.iceberg.columns import Wanted, evolved, iceberg_type
-from ods_pipeline.warehouse.iceberg.expiry import tidy
+from ods_pipeline.warehouse.iceberg.expiry import keep_newest
 from ods_pipeline.warehouse.iceberg.files import NOT_COMMITTED
 from ods_pipeline.warehouse.iceberg.tables import MOVING, Change, IcebergTables
 from ods_pipeline.warehouse.load_log import LogEntry, require_own
@@ -44,9 +44,10 @@ _ARROW = pa.schema(
         pa.field(_ENTRY, pa.int64()),
     ]
 )
-# Each entry is a small file and a snapshot; so many are made one.
+# Each entry is a small file; so many are made one.
 _MOST_FILES = 64
-_KEEP = timedelta(minutes=10)
+# Each commit writes the list of all snapshots: thousands of loads would take seconds each.
+_MOST_SNAPSHOTS = 20
 _ATTEMPTS = 5
 
 
@@ -216,10 +217,11 @@ class IcebergLog:
     def _write(self, table: Table, before: pa.Table, after: pa.Table, new: pa.Table) -> None:
         whole = pa.concat_tables([after, new])
         base = table.current_snapshot()
-        many = len(table.metadata.snapshots) >= _MOST_FILES
+        known = base.summary.additional_properties if base and base.summary else {}
+        many = int(known.get("total-data-files", 0)) >= _MOST_FILES
         if len(before) and (many or after is not before):
             table.overwrite(whole)
-            tidy(table, _KEEP, datetime.now(UTC))
+            keep_newest(table, _MOST_SNAPSHOTS)
         else:
             table.append(new)
             head = table.current_snapshot()

@@ -171,3 +171,26 @@ def test_bounds_of_values_leave_out_no_file_that_has_them(
     )
     rows = _table(store).scan(condition, selected_fields=("nom",)).to_arrow()
     assert rows["nom"].to_pylist() == found
+
+
+def test_a_url_says_how_long_replaced_rows_are_kept(store: Iceberg, tmp_path: Path) -> None:
+    store.url += "?keep_days=0"
+    with store.open() as opened:
+        for value in "abc":
+            path = land(tmp_path / "lake" / "velos.parquet", {"nom": Column([value])})
+            opened.load(path, verdict="data")
+    table = _table(store)
+    assert (len(table.snapshots()), len(_files(tmp_path, table))) == (1, 1)
+    assert _rows(table) == [{"nom": "c"}]
+
+
+def test_the_log_of_many_loads_stays_one_of_few_files_and_snapshots(
+    warehouse: Warehouse, store: Iceberg, tmp_path: Path
+) -> None:
+    for number in range(70):
+        path = land(tmp_path / "lake" / "velos.parquet", {"nom": Column([str(number)])})
+        warehouse.load(path, verdict="data")
+    assert len(store.history("rows")) == 70
+    log = _table(store, "_loads")
+    assert len(log.snapshots()) < 40
+    assert len(list(log.scan().plan_files())) < 40
