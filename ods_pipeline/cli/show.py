@@ -5,6 +5,7 @@ What there is to see is read by `lake`; no portal is asked.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,7 @@ from ods_pipeline.errors import ConfigurationError
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from ods_pipeline.lake.landed import LandedDatasets
+    from ods_pipeline.lake.landed import LandedDataset, LandedDatasets
     from ods_pipeline.lake.overview import Overview
 
 # Cells of a terminal that a column of rows is given, with the space after it.
@@ -79,13 +80,13 @@ def show(
             _list(landed.landed(folder, name), as_json=as_json)
             return
         found = landed.partition(folder, dataset, "features" if features else "records", portal)
-        overview = Overview.of(found, rows)
+        overview, table = Overview.of(found, rows), _table(targets, found)
         if page_file:
-            _write(page_file, overview)
+            _write(page_file, overview, facts(overview, table))
     if as_json:
-        print_json(_as_dict(overview))
+        print_json(_as_dict(overview, table))
     elif not page_file:
-        _print(stdout(), overview)
+        _print(stdout(), overview, facts(overview, table))
     elif not targets.quiet:
         click.echo(f"{page_file}: {found.title}")
 
@@ -100,8 +101,26 @@ def _portal(targets: Targets) -> str:
     return Address.parse(target.portal).slug
 
 
-def facts(overview: Overview) -> dict[str, str]:
-    """What is to be said of a landed dataset, each with a name; empty where it is not known."""
+def _table(targets: Targets, found: LandedDataset) -> str:
+    """What a landed dataset is called in SQL, by what is configured for its portal."""
+    from ods_pipeline.portal.http.address import Address
+    from ods_pipeline.warehouse.names import AS_IS, quoted
+    from ods_pipeline.warehouse.opening import names_in
+
+    known = [target for target in targets.all if not target.sample]
+    own = [t for t in known if Address.parse(t.portal).slug == found.portal]
+    names = names_in(targets.all[0].warehouse, own[0].options.names if own else AS_IS)
+    schema, table = names.schema_of(found.portal), names.table_of(found.dataset_id, found.kind)
+    return f"{quoted(schema)}.{quoted(table)}"
+
+
+def facts(overview: Overview, table: str) -> dict[str, str]:
+    """What is to be said of a landed dataset, each with a name; empty where it is not known.
+
+    Args:
+        overview: The dataset.
+        table: What it is called in SQL.
+    """
     from ods_pipeline.lake.map_scale import extent
 
     known, receipt, hold = overview.landed, overview.landed.receipt, overview.hold
@@ -121,6 +140,7 @@ def facts(overview: Overview) -> dict[str, str]:
         "updated": receipt.frequency,
         "extent": extent(overview.extent) if overview.extent else "",
         "file": str(known.path),
+        "table": table,
     }
 
 
@@ -132,7 +152,7 @@ def values(overview: Overview) -> list[list[str]]:
     return [[plain(cell(row[n]), _VALUE) for n in overview.names] for row in overview.rows]
 
 
-def _print(console: Console, overview: Overview) -> None:
+def _print(console: Console, overview: Overview, known: Mapping[str, str]) -> None:
     from rich.text import Text
 
     from ods_pipeline.cli.layout import Column, Listing, endless, print_facts
@@ -140,7 +160,7 @@ def _print(console: Console, overview: Overview) -> None:
     from ods_pipeline.markup import plain
 
     console.print(Text(overview.landed.title, style="bold"))
-    print_facts(console, {name: plain(text) for name, text in facts(overview).items() if text})
+    print_facts(console, {name: plain(text) for name, text in known.items() if text})
     console.print()
     told = [
         (
@@ -227,7 +247,7 @@ def _list(found: LandedDatasets, *, as_json: bool) -> None:
     console.print(Text(f"{number_of(len(found), 'table')}{some}"))
 
 
-def _as_dict(overview: Overview) -> dict[str, Any]:
+def _as_dict(overview: Overview, table: str) -> dict[str, Any]:
     known, receipt, hold = overview.landed, overview.landed.receipt, overview.hold
     return {
         "portal": known.portal,
@@ -246,6 +266,7 @@ def _as_dict(overview: Overview) -> dict[str, Any]:
         "attribution": receipt.attribution or None,
         "extent": overview.extent,
         "file": str(known.path),
+        "table": table,
         "fields": [asdict(item) for item in overview.columns],
         "first_rows": [
             {name: _for_json(value) for name, value in row.items()} for row in overview.rows
@@ -259,10 +280,10 @@ def _for_json(value: Any) -> Any:
     return value if plain else str(value)
 
 
-def _write(path: Path, overview: Overview) -> None:
+def _write(path: Path, overview: Overview, known: Mapping[str, str]) -> None:
     from ods_pipeline.cli.page import page
 
-    text = page(overview, facts(overview), values(overview))
+    text = page(overview, known, values(overview))
     try:
         path.write_text(text, encoding="utf-8")
     except OSError as error:

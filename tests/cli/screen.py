@@ -21,7 +21,7 @@ _CODES = re.compile(r"\x1b(?:\[[0-9;?]*[A-Za-z]|\][^\x07]*\x07)")
 _LINES = 50
 #: What is another one in each run, and as wide as that.
 _CHANCE = (
-    (re.compile(r"(127\.0\.0\.1[:_])\d{5}\b"), r"\g<1>#####"),
+    (re.compile(r"((?:127\.0\.0\.1|127_0_0_1)[:_])\d{5}\b"), r"\g<1>#####"),
     (re.compile(r"\d+\.\d (?=s\b)"), "#.# "),
     (re.compile(r"(fetched +)\d{4}-\d\d-\d\d \d\d:\d\d"), r"\g<1>####-##-## ##:##"),
     (re.compile(r"(\d\d:\d\d +)\d{4}-\d\d-\d\d$", re.MULTILINE), r"\g<1>####-##-##"),

@@ -162,7 +162,7 @@ def test_no_text_of_a_portal_is_more_than_text_on_a_page(
         names=(name,),
         rows=({name: value},),
     )
-    found = stands_alone(page(told, facts(told), values(told)))
+    found = stands_alone(page(told, facts(told, "t"), values(told)))
     for text in (title, name, value):
         assert "".join(plain(text).split()) in "".join(found.text.split())
 
