@@ -12,7 +12,9 @@ from ods_pipeline.emulator import Emulator
 from tests.person import environment
 
 # What nobody has who installed the core alone.
-EXTRAS = ("matplotlib", "PIL", "dagster_webserver", "dagster_dg_cli", "psycopg", "polars")
+EXTRAS = (
+    *("matplotlib", "PIL", "dagster_webserver", "dagster_dg_cli", "psycopg", "polars", "pyiceberg"),
+)
 WITHOUT = f"""
 import sys
 from importlib.machinery import PathFinder

@@ -117,8 +117,8 @@ class Configuration(Configured):
     )
     warehouse: str = Field(
         default="",
-        description="`duckdb:///PATH` or `postgresql://…` without a password; ODS_WAREHOUSE's "
-        "without it.",
+        description="`duckdb:///PATH`, `postgresql://…` without a password, or `iceberg:NAME`; "
+        "ODS_WAREHOUSE's without it.",
     )
     portals: dict[str, FilePortal] = Field(
         default={}, description="The portals, by the names that they have in Dagster."

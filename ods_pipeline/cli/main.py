@@ -29,8 +29,8 @@ Settings can be given as options or in the environment:
                      folder, if there is one); ODS_PORTAL is a name in it, or an address
   ODS_DATA_DIR       folder of lake, warehouse and logins (default: data)
   ODS_WAREHOUSE      duckdb:///PATH, or postgresql://HOST/DATABASE, which libpq's own
-                     variables and .pgpass complete (default: warehouse.duckdb in the
-                     data folder)
+                     variables and .pgpass complete, or iceberg:NAME, a catalog of
+                     pyiceberg's (default: warehouse.duckdb in the data folder)
   ODS_API_KEY        API key, or instead of it:
   ODS_CLIENT_ID      OAuth2 application; log in once with `ods-pipeline login`
   ODS_CLIENT_SECRET  its secret

@@ -123,8 +123,8 @@ class PortalAttributes(PortalConfiguration, dg.Resolvable):
     )
     warehouse: str = Field(
         default="",
-        description="`duckdb:///PATH` or `postgresql://…` without a password; without it "
-        "ODS_WAREHOUSE, else in the data root.",
+        description="`duckdb:///PATH`, `postgresql://…` without a password, or `iceberg:NAME`; "
+        "without it ODS_WAREHOUSE, else in the data root.",
     )
     group_name: str = Field(default="", description="Group of the assets; without it the name.")
     catalog_hours: int = Field(

@@ -145,8 +145,8 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     url: str = Field(
         default="",
-        description="`duckdb:///PATH` or `postgresql://…`; $ODS_WAREHOUSE, else warehouse.duckdb "
-        "in the data folder.",
+        description="`duckdb:///PATH`, `postgresql://…` or `iceberg:NAME`; $ODS_WAREHOUSE, else "
+        "warehouse.duckdb in the data folder.",
     )
     data_dir: str = Field(default="", description="Root of the data; $ODS_DATA_DIR, else `data`.")
 

@@ -74,6 +74,22 @@ def intact(file: BinaryIO) -> bool:
     return digits == digest.hexdigest().encode()
 
 
+def resealed(before: hashlib._Hash, end: bytes) -> bytes:
+    """The last bytes of a file that got another footer, with its checksum in place.
+
+    Args:
+        before: The digest of all bytes before them.
+        end: The footer and what follows it.
+    """
+    entry = end.rfind(_ENTRY)
+    if entry < 0:
+        return end
+    place = slice(entry + len(_ENTRY), entry + len(_ENTRY) + len(BLANK))
+    digest = before.copy()
+    digest.update(end[: place.start] + BLANK.encode() + end[place.stop :])
+    return end[: place.start] + digest.hexdigest().encode() + end[place.stop :]
+
+
 def _read_into(digest: hashlib._Hash, file: BinaryIO, left: int) -> None:
     while left and (chunk := file.read(min(left, _CHUNK))):
         digest.update(chunk)

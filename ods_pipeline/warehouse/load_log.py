@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse.names import CATALOG, HELD, LOADS, folded, literal
@@ -56,7 +57,61 @@ def timed(entry: LogEntry, started: float) -> LogEntry:
     return replace(entry, seconds=time.monotonic() - started)
 
 
-class LoadLog:
+class LoadLog(Protocol):
+    """The load log of one portal, as loads use it."""
+
+    def newest(self, table: str) -> dict[str, LogEntry]:
+        """The newest entries of the tables of a name in any case, by their exact names."""
+
+    def of_dataset(self, dataset_id: str) -> list[LogEntry]:
+        """The newest entries of the tables that were last loaded from a dataset."""
+
+    def loaded(self) -> Mapping[str, LoadedTable]:
+        """What the tables that still exist contain."""
+
+    def make(self) -> None:
+        """Make the log if there is none; to be called in a transaction."""
+
+    def make_schema(self) -> None:
+        """Make the portal's schema if there is none; to be called in a transaction."""
+
+    def record(self, entry: LogEntry) -> None:
+        """Add an entry."""
+
+    def record_once(self, entry: LogEntry) -> None:
+        """Add an entry unless the table's newest one has the same action and version."""
+
+    def note_version(self, entry: LogEntry) -> None:
+        """Give a table's newest entry another version, where no table or comment differs by it."""
+
+    def move(self, old: str, current: LogEntry, dataset_id: str) -> None:
+        """Give the entries of a table its new name, and add one that says so."""
+
+
+def require_own(portal: str, schema: str, comments: Mapping[str, str]) -> None:
+    """Refuse a schema that was filled from another portal: `a.b` and `a-b` are both `a_b`.
+
+    Args:
+        portal: The portal to load.
+        schema: Its schema.
+        comments: The comments of that schema's own tables, by table.
+
+    Raises:
+        WarehouseError: The schema is another portal's, whose name is the same in SQL.
+    """
+    # Tables of before the log had a comment say in theirs whose they are.
+    said = (comments.get(table, "").partition(" — ")[0] for table in (LOADS, CATALOG, HELD))
+    owners = {text.rpartition(" of ")[2] for text in said if " of " in text}
+    if owners and portal not in owners:
+        raise WarehouseError(
+            f"the schema {schema} holds the portal {min(owners)}, whose name is the same "
+            "in SQL or in the configuration: give this one another `schema` there, or another "
+            "warehouse (ODS_WAREHOUSE)",
+            portal=portal,
+        )
+
+
+class SqlLoadLog:
     """The load log of one portal, cached: a first run would else read all of it for each table."""
 
     # Entries written by this process, which may have the file open more than once.
@@ -77,24 +132,10 @@ class LoadLog:
             f'WHERE {_CHANGED} GROUP BY "table")'
         )
         self._forget()
-        self._require_own()
+        require_own(portal, schema, session.table_comments(schema))
         self._complete_columns = False
         # For logs of before there was such a column.
         session.add_columns(schema, LOADS, ["dataset_uid VARCHAR"])
-
-    def _require_own(self) -> None:
-        """Refuse a schema that was filled from another portal: `a.b` and `a-b` are both `a_b`."""
-        comments = self._session.table_comments(self._schema)
-        # Tables of before the log had a comment say in theirs whose they are.
-        said = (comments.get(table, "").partition(" — ")[0] for table in (LOADS, CATALOG, HELD))
-        owners = {text.rpartition(" of ")[2] for text in said if " of " in text}
-        if owners and self._portal not in owners:
-            raise WarehouseError(
-                f"the schema {self._schema} holds the portal {min(owners)}, whose name is the same "
-                "in SQL or in the configuration: give this one another `schema` there, or another "
-                "warehouse (ODS_WAREHOUSE)",
-                portal=self._portal,
-            )
 
     def newest(self, table: str) -> dict[str, LogEntry]:
         """The newest entries of the tables of a name in any case, by their exact names."""
@@ -151,7 +192,7 @@ class LoadLog:
     def _valid(self) -> object:
         # Where others write as well, nothing stays true: an object is equal to itself alone.
         shared = self._session.shared
-        return object() if shared else (LoadLog._written, self._session.rollbacks)
+        return object() if shared else (SqlLoadLog._written, self._session.rollbacks)
 
     def _forget(self) -> None:
         self._cache: dict[str, dict[str, LogEntry]] = {}
@@ -164,7 +205,7 @@ class LoadLog:
         """Keep the cache through a change of ours that is also made in the cache."""
         if self._valid() != self._as_of:
             self._forget()
-        LoadLog._written += 1
+        SqlLoadLog._written += 1
         self._as_of = self._valid()
 
     def _known_to_exist(self) -> bool:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _Opened = TypeVar("_Opened")
 
 #: What a warehouse is, as Dagster draws it.
-Engine = Literal["duckdb", "postgresql"]
+Engine = Literal["duckdb", "postgresql", "iceberg"]
 _SCHEMES = {"postgresql", "postgres"}
 # Of libpq, and ours: parameters of a URL that may be shown.
 _PUBLIC = frozenset(
@@ -66,6 +66,8 @@ def default_url(data_dir: Path) -> str:
 
 def engine_of(url: str) -> Engine:
     """Which engine a warehouse's URL names."""
+    if url.startswith("iceberg:"):
+        return "iceberg"
     return "postgresql" if url.partition("://")[0] in _SCHEMES else "duckdb"
 
 
@@ -84,7 +86,7 @@ def open_warehouse(
 
     Args:
         url: `duckdb:///PATH`, where a path after three slashes is relative, after four absolute;
-            or `postgresql://…` as libpq reads it.
+            or `postgresql://…` as libpq reads it, or `iceberg:NAME`, a catalog of pyiceberg's.
         max_wait: Seconds to wait for another process to close it, or for a server that starts.
         stop: Called between two attempts; the wait ends when it returns true.
         names: What the schema and tables of the portal that is loaded are called.
@@ -98,6 +100,10 @@ def open_warehouse(
         from ods_pipeline.warehouse.postgres.warehouse import PostgresWarehouse
 
         return _patiently(lambda: PostgresWarehouse(url, names), max_wait, stop)
+    if engine_of(url) == "iceberg":
+        from ods_pipeline.warehouse.iceberg.warehouse import IcebergWarehouse
+
+        return IcebergWarehouse(url, names)
     path = _path(url)
     from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
 
@@ -120,6 +126,10 @@ def tables_of(url: str, schema: str, max_wait: float = 0.0) -> frozenset[str]:
         from ods_pipeline.warehouse.postgres import reading as postgres
 
         return postgres.tables_in(url, schema)
+    if engine_of(url) == "iceberg":
+        from ods_pipeline.warehouse.iceberg import reading as iceberg
+
+        return iceberg.tables_in(url, schema)
     if not _path(url).exists():
         return frozenset()
     from ods_pipeline.warehouse.reading import tables_in
@@ -150,6 +160,11 @@ def rows_of(
         from ods_pipeline.warehouse.postgres import reading as postgres
 
         readers = {name: postgres.reader(url, schema, table) for name, table in tables.items()}
+        return from_arrow(readers, form)
+    if engine_of(url) == "iceberg":
+        from ods_pipeline.warehouse.iceberg import reading as iceberg
+
+        readers = {name: iceberg.reader(url, schema, table) for name, table in tables.items()}
         return from_arrow(readers, form)
     return from_tables(lambda: open_to_read(url, max_wait), schema, tables, form)
 
@@ -183,7 +198,7 @@ def exists(url: str) -> bool:
     Raises:
         ConfigurationError: The URL names no warehouse that can be opened.
     """
-    return engine_of(url) == "postgresql" or _path(url).exists()
+    return engine_of(url) != "duckdb" or _path(url).exists()
 
 
 def _patiently(
@@ -205,16 +220,15 @@ def _patiently(
 def _path(url: str) -> Path:
     """The file that a warehouse's URL names."""
     scheme, _, rest = url.partition("://")
-    if scheme in _SCHEMES:
-        raise ConfigurationError(
-            f"{public_url(url)} is no file of DuckDB's: read it with a driver of PostgreSQL"
-        )
+    if engine_of(url) != "duckdb":
+        reader = "a driver of PostgreSQL" if scheme in _SCHEMES else "pyiceberg or polars"
+        raise ConfigurationError(f"{public_url(url)} is no file of DuckDB's: read it with {reader}")
     path = rest.removeprefix("/")
     if scheme != "duckdb" or rest == path or path in ("", ":memory:"):
         raise ConfigurationError(
             f"{public_url(url)!r} names no warehouse: set ODS_WAREHOUSE to duckdb:///PATH, "
             "with three slashes before a relative path and four before an absolute one, or to "
-            "postgresql://HOST/DATABASE"
+            "postgresql://HOST/DATABASE or iceberg:NAME"
         )
     _require_openable(path)
     return Path(path)
@@ -242,6 +256,9 @@ def public_url(url: str) -> str:
 
     Of a URL that cannot be split with certainty only the scheme is left.
     """
+    if engine_of(url) == "iceberg":
+        # A name is no secret, nor are days; what has one in it is neither.
+        return "iceberg:***" if set("@:") & set(url.removeprefix("iceberg:")) else url
     scheme, separator, rest = url.partition("://")
     if not separator:
         return "***" if set("=@:") & set(url) else url

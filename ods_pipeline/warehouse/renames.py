@@ -13,10 +13,10 @@ from dataclasses import replace
 from ods_pipeline.warehouse.landed import Partition
 from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
 from ods_pipeline.warehouse.names import FEATURES, LONGEST, folded, shortened
-from ods_pipeline.warehouse.session import Session
+from ods_pipeline.warehouse.session import Tables
 
 
-def former_tables(session: Session, log: LoadLog, partition: Partition) -> list[LogEntry]:
+def former_tables(session: Tables, log: LoadLog, partition: Partition) -> list[LogEntry]:
     """The tables that this dataset had under other names, newest identifier first."""
     receipt = partition.receipt
     entries: list[LogEntry] = []
@@ -42,7 +42,7 @@ def _is_former(partition: Partition, table: str) -> bool:
 
 
 def rename(
-    session: Session, log: LoadLog, partition: Partition, former: list[LogEntry]
+    session: Tables, log: LoadLog, partition: Partition, former: list[LogEntry]
 ) -> LogEntry | None:
     """Rename the table of the newest former name, unless the new name has a table already.
 
@@ -60,7 +60,7 @@ def rename(
 
 
 def make_room(
-    session: Session, log: LoadLog, partition: Partition, former: list[LogEntry]
+    session: Tables, log: LoadLog, partition: Partition, former: list[LogEntry]
 ) -> list[LogEntry]:
     """Move away another dataset's table that has this one's name, where it is called otherwise now.
 
@@ -90,7 +90,7 @@ def make_room(
 
 
 def _move(
-    session: Session, log: LoadLog, schema: str, entry: LogEntry, name: str, dataset_id: str
+    session: Tables, log: LoadLog, schema: str, entry: LogEntry, name: str, dataset_id: str
 ) -> LogEntry:
     """Rename a table, and its entries in the log."""
     with session.transaction():
@@ -101,7 +101,7 @@ def _move(
 
 
 def drop_leftovers(
-    session: Session, log: LoadLog, partition: Partition, former: list[LogEntry]
+    session: Tables, log: LoadLog, partition: Partition, former: list[LogEntry]
 ) -> None:
     """Drop the former tables that were not renamed, after the dataset was loaded into another."""
     current = log.newest(partition.table).get(partition.table) if former else None

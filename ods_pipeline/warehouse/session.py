@@ -1,4 +1,4 @@
-"""What the rules that all SQL warehouses share need of a connection.
+"""What the rules that all warehouses share need of their tables, and those of SQL of a connection.
 
 No engine and no rules: each engine's connection does what is listed here in its own dialect.
 """
@@ -10,29 +10,15 @@ from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
 
-class Session(Protocol):
-    """An open connection. Schemas and tables are given by their plain names.
+class Tables(Protocol):
+    """The tables of an open warehouse. Schemas and tables are given by their plain names.
 
     Attributes:
-        rollbacks: How many transactions were rolled back; caches of what they wrote are invalid.
         shared: Whether other processes write at the same time, so that nothing that was read may
             be taken for true later.
-        log_order: Column of a load log by which its entries are in the order of their making.
-        log_columns: Definitions of the columns that a load log has beside those of its entries.
-        utc_day: SQL for the day of a moment in UTC, as text, with `{}` in the moment's place.
     """
 
-    rollbacks: int
     shared: bool
-    log_order: str
-    log_columns: tuple[str, ...]
-    utc_day: str
-
-    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
-        """Execute a statement, with a `?` for each bound value, and return its rows."""
-
-    def named(self, *names: str) -> str:
-        """The quoted name of a schema, or of a table in it."""
 
     def exists(self, schema: str, table: str) -> bool:
         """Whether there is such a table."""
@@ -46,17 +32,8 @@ class Session(Protocol):
     def table_comment(self, schema: str, table: str) -> str | None:
         """The comment of a table, empty if it has none; None if there is no such table."""
 
-    def table_comments(self, schema: str) -> dict[str, str]:
-        """The comment of every table of a schema, empty for those that have none."""
-
     def column_comments(self, schema: str, table: str) -> dict[str, str]:
         """The comments of a table's columns that have one."""
-
-    def make_schema(self, schema: str) -> None:
-        """Make a schema if there is none; to be called in a transaction."""
-
-    def add_columns(self, schema: str, table: str, columns: Sequence[str]) -> None:
-        """Add the columns of these definitions that a table lacks, if there is such a table."""
 
     def rename(self, schema: str, table: str, name: str) -> None:
         """Give a table another name; to be called in a transaction."""
@@ -72,3 +49,34 @@ class Session(Protocol):
 
     def close(self) -> None:
         """Let others open what this has open."""
+
+
+class Session(Tables, Protocol):
+    """An open connection of a SQL engine.
+
+    Attributes:
+        rollbacks: How many transactions were rolled back; caches of what they wrote are invalid.
+        log_order: Column of a load log by which its entries are in the order of their making.
+        log_columns: Definitions of the columns that a load log has beside those of its entries.
+        utc_day: SQL for the day of a moment in UTC, as text, with `{}` in the moment's place.
+    """
+
+    rollbacks: int
+    log_order: str
+    log_columns: tuple[str, ...]
+    utc_day: str
+
+    def run(self, statement: str, *values: object) -> list[tuple[Any, ...]]:
+        """Execute a statement, with a `?` for each bound value, and return its rows."""
+
+    def named(self, *names: str) -> str:
+        """The quoted name of a schema, or of a table in it."""
+
+    def table_comments(self, schema: str) -> dict[str, str]:
+        """The comment of every table of a schema, empty for those that have none."""
+
+    def make_schema(self, schema: str) -> None:
+        """Make a schema if there is none; to be called in a transaction."""
+
+    def add_columns(self, schema: str, table: str, columns: Sequence[str]) -> None:
+        """Add the columns of these definitions that a table lacks, if there is such a table."""

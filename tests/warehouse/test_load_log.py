@@ -7,7 +7,7 @@ import pytest
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import Warehouse, open_warehouse
 from ods_pipeline.warehouse.duckdb import DuckDBWarehouse
-from ods_pipeline.warehouse.load_log import LoadLog, LogEntry
+from ods_pipeline.warehouse.load_log import LogEntry, SqlLoadLog
 from tests.warehouse.partitions import PORTAL, Column, land
 
 
@@ -16,10 +16,10 @@ def partition(tmp_path: Path) -> Path:
     return tmp_path / "lake" / "velos.parquet"
 
 
-_RECORD = LoadLog.record
+_RECORD = SqlLoadLog.record
 
 
-def _broken_off_after_it(log: LoadLog, entry: LogEntry) -> None:
+def _broken_off_after_it(log: SqlLoadLog, entry: LogEntry) -> None:
     _RECORD(log, entry)
     raise WarehouseError("broken off")
 
@@ -60,7 +60,7 @@ def test_what_was_rolled_back_is_not_taken_for_loaded(
         warehouse.load(land(partition, {"nom": Column(["old"])}), verdict="new")
         land(partition, {"nom": Column(["new"])})
         with monkeypatch.context() as patch:
-            patch.setattr(LoadLog, "record", _broken_off_after_it)
+            patch.setattr(SqlLoadLog, "record", _broken_off_after_it)
             with pytest.raises(WarehouseError):
                 warehouse.load(partition, verdict="data")
         assert warehouse.load(partition, verdict="data").action == "loaded"

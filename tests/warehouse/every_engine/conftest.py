@@ -10,14 +10,32 @@ import pytest
 
 from ods_pipeline.warehouse import Warehouse
 from tests.servers.postgres.server import Server
+from tests.servers.seaweed.server import Seaweed, running
 from tests.warehouse.every_engine.stores import DuckDB, PostgreSQL, Store
+from tests.warehouse.iceberg.catalogs import catalog, embedded
 
 _NUMBERS = count(1)
 
 
-@pytest.fixture(params=["duckdb", pytest.param("postgresql", marks=pytest.mark.servers)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+_SERVERS = ("iceberg on a server", "postgresql")
+_ENGINES = ("duckdb", "iceberg", *(pytest.param(e, marks=pytest.mark.servers) for e in _SERVERS))
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    with running() as server:
+        yield server
+
+
+@pytest.fixture(params=_ENGINES)
+def store(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Store:
     """An empty database of each engine."""
+    if request.param == "iceberg":
+        return catalog(embedded(tmp_path), monkeypatch)
+    if request.param == "iceberg on a server":
+        objects: Seaweed = request.getfixturevalue("seaweed")
+        properties = objects.catalog_in(f"bucket-{next(_NUMBERS)}")
+        return catalog(properties, monkeypatch, "?own_tables=plain")
     if request.param == "duckdb":
         return DuckDB(f"duckdb:///{tmp_path / 'warehouse.duckdb'}")
     server: Server = request.getfixturevalue("postgres")

@@ -5,13 +5,16 @@ Nothing of the product is used to read; a store opens the product's warehouse on
 
 from __future__ import annotations
 
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any
 
 import duckdb
 import psycopg
+import pyarrow as pa
 from psycopg import sql
+from pyiceberg.catalog import Catalog, load_catalog
 
 from ods_pipeline.warehouse import Warehouse, open_warehouse
 from ods_pipeline.warehouse.names import AS_IS, TableNames
@@ -27,12 +30,16 @@ class Store(ABC):
         url: Its URL.
         order: Column of the load log that tells which entry came first.
         types: What the engine calls the types of the lake.
+        takes_any_name: Whether tables can have names of other than small letters.
+        reads_geometries: Whether it knows what a geometry is, and refuses bytes that are none.
         milliseconds: SQL for a moment or a date as milliseconds since 1970.
     """
 
     order: str
     milliseconds: str
     types: Mapping[str, str]
+    reads_geometries = True
+    takes_any_name = True
 
     def __init__(self, url: str) -> None:
         self.url = url
@@ -147,6 +154,82 @@ class PostgreSQL(Store):
     def wkb(self, table: str, column: str) -> list[bytes | None]:
         found = self.rows(table, f'gis.ST_AsBinary("{column}")')
         return [None if value is None else bytes(value) for (value,) in found]
+
+
+class Iceberg(Store):
+    """A catalog, asked in the words of DuckDB over copies of its tables.
+
+    What those statements change goes back into the table, as another engine would write it.
+    """
+
+    order = "entry"
+    milliseconds = "epoch_ms({})"
+    types = {  # noqa: RUF012 - the same for all of them
+        **{"text": "string", "list": "list<string>", "int": "long", "double": "double"},
+        **{"date": "date", "datetime": "timestamptz", "boolean": "boolean"},
+        **{"bytes": "binary", "geometry": "binary"},
+    }
+    reads_geometries = False
+
+    def __init__(self, name: str, properties: Mapping[str, str], query: str = "") -> None:
+        super().__init__(f"iceberg:{name}{query}")
+        self.own, self.takes_any_name = ("ods_", False) if query else ("_", True)
+        self.catalog: Catalog = load_catalog(name, **properties)
+
+    def ask(self, query: str) -> Rows:
+        with duckdb.connect() as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            for space in self.catalog.list_namespaces():
+                connection.execute(f'CREATE SCHEMA "{space[0]}"')
+                for key in self.catalog.list_tables(space):
+                    copy = self.catalog.load_table(key).scan().to_arrow()
+                    connection.register("copy", copy)
+                    name = re.sub(f"^{self.own}", "_", key[1])
+                    connection.execute(f'CREATE TABLE "{key[0]}"."{name}" AS FROM copy')
+            answer = connection.execute(query).fetchall()
+            for schema, table in _named(query) if not query.startswith("SELECT") else []:
+                self._keep(connection, query, schema, table)
+            return answer
+
+    def _keep(
+        self, connection: duckdb.DuckDBPyConnection, query: str, schema: str, table: str
+    ) -> None:
+        key = (schema, re.sub("^_", self.own, table))
+        if query.startswith("DROP"):
+            self.catalog.drop_table(key)
+            return
+        found = self.catalog.load_table(key)
+        if query.startswith("COMMENT"):
+            text = query.partition(" IS ")[2].strip("'")
+            with found.transaction() as change:
+                change.set_properties({"comment": text})
+            return
+        rows = connection.sql(f'FROM "{schema}"."{table}"').to_arrow_table()
+        found.overwrite(rows.cast(found.scan().to_arrow().schema))
+
+    def tables(self, schema: str = SCHEMA) -> list[str]:
+        names = [name for *_, name in self.catalog.list_tables((schema,))]
+        return sorted(name for name in names if not name.startswith(self.own))
+
+    def comment(self, table: str) -> str | None:
+        return self.catalog.load_table((SCHEMA, table)).properties.get("comment")
+
+    def column_comments(self, table: str) -> list[str | None]:
+        return [field.doc for field in self.catalog.load_table((SCHEMA, table)).schema().fields]
+
+    def columns(self, table: str, schema: str = SCHEMA) -> dict[str, str]:
+        fields = self.catalog.load_table((schema, table)).schema().fields
+        return {field.name: re.sub(r"\d+: ", "", str(field.field_type)) for field in fields}
+
+    def wkb(self, table: str, column: str) -> list[bytes | None]:
+        values: pa.ChunkedArray = self.catalog.load_table((SCHEMA, table)).scan().to_arrow()[column]
+        return values.to_pylist()
+
+
+def _named(statement: str) -> list[tuple[str, str]]:
+    """The tables that a statement names."""
+    found = re.findall(r'"([^"]+)"\."?([^" ]+)"?', statement)
+    return [(schema, table) for schema, table in found]
 
 
 def _quoted(table: str, schema: str = SCHEMA) -> str:

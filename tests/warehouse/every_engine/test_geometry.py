@@ -69,6 +69,8 @@ def test_geometries_without_rows_or_without_values_keep_their_type(
 def test_bytes_that_are_no_geometry_leave_the_old_table(
     warehouse: Warehouse, tmp_path: Path, store: Store
 ) -> None:
+    if not store.reads_geometries:
+        pytest.skip("bytes are bytes here: that they are geometries was proven when they landed")
     partition = tmp_path / "velos.parquet"
     warehouse.load(land(partition, {"geo_shape": geometry([POINT.wkb])}), verdict="new")
     land(partition, {"geo_shape": geometry([SQUARE.wkb, b"\x01\x09"])})
