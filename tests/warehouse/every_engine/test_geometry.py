@@ -69,11 +69,13 @@ def test_geometries_without_rows_or_without_values_keep_their_type(
 def test_bytes_that_are_no_geometry_leave_the_old_table(
     warehouse: Warehouse, tmp_path: Path, store: Store
 ) -> None:
-    if not store.reads_geometries:
-        pytest.skip("bytes are bytes here: that they are geometries was proven when they landed")
     partition = tmp_path / "velos.parquet"
     warehouse.load(land(partition, {"geo_shape": geometry([POINT.wkb])}), verdict="new")
     land(partition, {"geo_shape": geometry([SQUARE.wkb, b"\x01\x09"])})
+    if not store.reads_geometries:
+        # Bytes are bytes there: that they are geometries was proven when they landed.
+        assert warehouse.load(partition, verdict="data").action == "loaded"
+        return
     with pytest.raises(WarehouseError, match="velos"):
         warehouse.load(partition, verdict="data")
     assert store.wkb("velos", "geo_shape") == [POINT.wkb]
