@@ -216,6 +216,32 @@ def test_the_glossary_has_every_verdict_and_every_outcome() -> None:
         assert {word for row in listed for word in re.findall(r"`(.+?)`", row)} >= set(words)
 
 
+@pytest.mark.slow
+def test_the_python_on_iceberg_reads_a_layer_from_its_table(
+    portal: Emulator, tmp_path: Path
+) -> None:
+    settings = environment(
+        ODS_PORTAL=portal.url,
+        ODS_WAREHOUSE="iceberg:city",
+        PYICEBERG_CATALOG__CITY__URI=f"sqlite:///{tmp_path / 'catalog.db'}",
+        PYICEBERG_CATALOG__CITY__WAREHOUSE=f"file://{tmp_path / 'tables'}",
+    )
+    sync = [COMMANDS / "ods-pipeline", "sync", "weather-stations"]
+    subprocess.run(sync, cwd=tmp_path, env=settings, check=True)
+    (shown,) = blocks("python", pages()["docs/warehouses.md"])
+    schema = re.sub(r"[^a-z0-9]+", "_", portal.url.removeprefix("http://"))
+    source = shown.replace('("data_example", "trees")', f'("{schema}", "weather-stations")')
+    source = source.replace("geo_point_2d", "geolocation")
+    told = subprocess.run(
+        [sys.executable, "-c", f"{source}\nprint(layer.crs, len(layer), layer.total_bounds)"],
+        env=settings,
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    assert told.startswith("OGC:CRS84 100 [150.8")
+
+
 def test_a_screen_that_a_page_shows_is_one_that_was_seen() -> None:
     screens = [path.read_text() for path in (ROOT / "tests/fixtures/terminal").iterdir()]
     shown = [block for block in blocks("text") if block.startswith("dataset ")]

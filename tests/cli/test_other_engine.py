@@ -1,6 +1,7 @@
 """Commands with a warehouse in PostgreSQL: from an empty database to tables, and back to a file."""
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -12,6 +13,7 @@ from tests.person import typed
 from tests.search import Secrets
 from tests.servers.postgres.server import PASSWORD, QUOTED, Server, running
 
+PAGE = (Path(__file__).parents[2] / "docs" / "warehouses.md").read_text(encoding="utf-8")
 FIELDS = [{"name": "n", "type": "int"}, {"name": "place", "type": "geo_point_2d"}]
 ROWS = [{"n": number, "place": {"lon": 2.0, "lat": 48.0}} for number in range(5)]
 
@@ -52,6 +54,9 @@ def test_a_portal_is_synced_planned_and_looked_at(server: Server, tmp_path: Path
     schema = portal.url.removeprefix("http://").replace(".", "_").replace(":", "_")
     with psycopg.connect(url) as connection:
         counted = connection.execute(f'SELECT count(*) FROM "{schema}".towns').fetchall()  # type: ignore[call-overload]
+        shown = re.findall(r"psql .* -?c? ?'(SELECT .*_loads)'", PAGE)
+        (query,) = [text.replace("127_0_0_1_8765", schema) for text in shown]
+        assert ("towns", 5) in connection.execute(query).fetchall()
     assert counted == [(5,)]
 
 
