@@ -221,6 +221,26 @@ def test_another_duckdb_reads_many_rows_once_each(
     assert other_duckdb.ask(store.url, query) == [[[count, count, 200 * count]]]
 
 
+def test_heights_are_read(
+    warehouse: Warehouse,
+    on_the_path: None,
+    store: PostgreSQL,
+    other_duckdb: OtherDuckDB,
+    tmp_path: Path,
+) -> None:
+    height = shapely.Point(2.3333333333333335, 48.85341000000001, 35.1)
+    shapes = geometry([shapely.to_wkb(height, flavor="iso")])
+    columns = {"n": Column([1], pa.int64()), "geo_shape": shapes}
+    warehouse.load(land(tmp_path / "velos.parquet", columns), verdict="new")
+    frame = _frame(store.url, f"SELECT * FROM {TABLE}")
+    assert [shape.wkb for shape in frame.geometry] == [height.wkb]
+    said = _run("ogrinfo", "-ro", "-al", f"PG:{store.url}", f"{SCHEMA}.velos")
+    assert "POINT Z (2.33333333333333 48.85341 35.1)" in said
+    query = f"SELECT ST_AsWKB(geo_shape) FROM warehouse.{TABLE}"
+    (((found,),),) = other_duckdb.ask(store.url, query)
+    assert shapely.from_wkb(found).wkb == height.wkb
+
+
 def test_qgis_server_gives_each_value_of_the_rows_that_have_a_place(map_server: str) -> None:
     found = []
     for layer, numbers in LAYERS.items():
