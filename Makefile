@@ -88,7 +88,7 @@ $(STAMP): pyproject.toml constraints.txt
 # Each program and the Debian package that has it; the map servers are not on every PATH, those of
 # PostgreSQL on none. PostGIS has no program: it is there where its file is.
 NEEDED := chromium:chromium chromedriver:chromium-driver mapserv:cgi-mapserver \
-  qgis_mapserv.fcgi:qgis-server initdb:postgresql systemd-analyze:systemd
+  qgis_mapserv.fcgi:qgis-server ogrinfo:gdal-bin initdb:postgresql systemd-analyze:systemd
 POSTGIS := /usr/share/postgresql/*/extension/postgis.control
 
 programs:

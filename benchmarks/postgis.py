@@ -1,8 +1,9 @@
 """Loads points and polygons into PostGIS beside other tools: `python -m benchmarks.postgis URL`.
 
-The URL is that of a database with PostGIS that may be written to. Beside `make bench`, since that
-starts no servers. For each program its wall time with interpreter and index, rows a second, and the
-peak memory of the client; and how long a reader waited at most while rows were replaced.
+The URL is that of a database that may be written to, with PostGIS in its schema `public`, where dlt
+looks for it. Beside `make bench`, since that starts no servers. For each program its wall time with
+interpreter and index, rows a second, and the peak memory of the client; and how long a reader
+waited at most while rows were replaced.
 """
 
 from __future__ import annotations
@@ -20,7 +21,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import shapely
 
-from benchmarks.peers.postgis import PART
+from benchmarks import environments
+from benchmarks.figures import Run
+from benchmarks.peers.postgis import DLT_SCHEMA, PART
 from benchmarks.running import run
 from benchmarks.tasks import OURS, Program
 
@@ -30,7 +33,13 @@ _PROGRAMS = (
     Program(OURS, "ours:load_postgis"),
     Program("COPY of CSV", "peers.postgis:copy_csv"),
     Program("ogr2ogr", "peers.postgis:ogr2ogr"),
-    Program(f"GeoPandas to_postgis, 1/{PART}", "peers.postgis:to_postgis", part=PART),
+    Program("dlt, Arrow", "peers.postgis:dlt_arrow", environment="dlt"),
+    Program(
+        f"GeoPandas to_postgis, 1/{PART}",
+        "peers.postgis:to_postgis",
+        environment="geopandas",
+        part=PART,
+    ),
 )
 _GROUPS = {"points": 65_536, "polygons": 16_384}
 
@@ -49,11 +58,24 @@ def main() -> None:
             _partition(folder, kind, rows)
             for program in _PROGRAMS:
                 _drop(given.url)
-                done, _ = run(program, sys.executable, given.url, folder)
-                speed = f"{rows / program.part / done.wall_s:,.0f}"
-                cells = (done.wall_s, speed, done.peak_mb) if not done.problem else (done.problem,)
+                done = _measured(program, given.url, folder)
+                cells: tuple[object, ...] = (done.problem,)
+                if not done.problem:
+                    speed = f"{rows / program.part / done.wall_s:,.0f}"
+                    cells = (done.wall_s, speed, done.peak_mb)
                 print(f"| {rows:,} {kind} | {program.name} | {' | '.join(map(str, cells))} |")
             print(f"\nlongest wait of a reader: {_longest_wait(given.url, folder, kind):.0f} ms\n")
+
+
+def _measured(program: Program, url: str, folder: Path) -> Run:
+    def report(line: str) -> None:
+        sys.stderr.write(f"{line}\n")
+
+    try:
+        interpreter = environments.python(program.environment, report)
+    except environments.Unavailable as missing:
+        return Run(0, 0, 0, problem=str(missing))
+    return run(program, interpreter, url, folder)[0]
 
 
 def _partition(folder: Path, kind: str, rows: int, content: str = "one") -> None:
@@ -84,7 +106,9 @@ def _partition(folder: Path, kind: str, rows: int, content: str = "one") -> None
 
 def _drop(url: str) -> None:
     with psycopg.connect(url, autocommit=True) as connection:
-        connection.execute(f"DROP SCHEMA IF EXISTS {_SCHEMA} CASCADE".encode())
+        for schema in (_SCHEMA, DLT_SCHEMA, f"{DLT_SCHEMA}_staging"):
+            connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE".encode())
+        connection.execute("DROP TABLE IF EXISTS peer")
 
 
 def _longest_wait(url: str, folder: Path, kind: str) -> float:

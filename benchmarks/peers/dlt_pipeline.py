@@ -1,4 +1,4 @@
-"""A dlt pipeline into a DuckDB file, with everything that it keeps in the folder."""
+"""dlt pipelines, with everything that they keep in the folder."""
 
 from __future__ import annotations
 
@@ -7,10 +7,16 @@ from typing import Any
 
 
 def opened(folder: Path) -> tuple[Path, Any]:
-    """The database and the pipeline into it."""
+    """A DuckDB file and the pipeline into it."""
     import dlt
 
     database = folder / "out.duckdb"
-    destination = dlt.destinations.duckdb(str(database))
-    kept = {"pipelines_dir": str(folder / "dlt"), "dataset_name": "bench"}
-    return database, dlt.pipeline("bench", destination=destination, **kept)
+    return database, pipeline(folder, dlt.destinations.duckdb(str(database)), "bench")
+
+
+def pipeline(folder: Path, destination: Any, schema: str) -> Any:
+    """A pipeline into a schema of a destination."""
+    import dlt
+
+    kept = {"pipelines_dir": str(folder / "dlt"), "dataset_name": schema}
+    return dlt.pipeline("bench", destination=destination, **kept)

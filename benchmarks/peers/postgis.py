@@ -6,10 +6,16 @@
 from __future__ import annotations
 
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+
+from benchmarks.peers.dlt_pipeline import pipeline
 
 #: Row by row: it gets a part of the rows, and is held against that part.
 PART = 10
+#: The schema that dlt makes.
+DLT_SCHEMA = "benchmark_dlt"
 _GEOMETRY = "geometry"
 
 
@@ -50,6 +56,28 @@ def to_postgis(url: str, folder: Path) -> None:
     engine = sqlalchemy.create_engine(url.replace("postgresql://", "postgresql+psycopg://"))
     geopandas.GeoDataFrame(frame, geometry=shapes).to_postgis("peer", engine, if_exists="replace")
     engine.dispose()
+
+
+def dlt_arrow(url: str, folder: Path) -> None:
+    """A dlt pipeline that is given Arrow; its adapter takes geometries as hexadecimal digits."""
+    import dlt
+    import psycopg2
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+    from dlt.destinations.adapters import postgres_adapter
+
+    def batches() -> Iterator[Any]:
+        with pq.ParquetFile(folder / "given") as file:
+            at = file.schema_arrow.names.index(_GEOMETRY)
+            for batch in file.iter_batches(20_000):
+                digits = pa.array([value.hex() for value in batch.column(at).to_pylist()])
+                yield pa.Table.from_batches([batch.set_column(at, _GEOMETRY, digits)])
+
+    rows = postgres_adapter(dlt.resource(batches, name="peer"), geometry=[_GEOMETRY], srid=4326)
+    into = pipeline(folder, dlt.destinations.postgres(url), DLT_SCHEMA)
+    into.run(rows, write_disposition="replace", loader_file_format="csv")
+    with psycopg2.connect(url) as connection, connection.cursor() as cursor:
+        cursor.execute(f"CREATE INDEX ON {DLT_SCHEMA}.peer USING gist ({_GEOMETRY})")
 
 
 def ogr2ogr(url: str, folder: Path) -> None:

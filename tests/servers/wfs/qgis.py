@@ -14,7 +14,7 @@ from tests.servers.wfs.fastcgi import served
 from tests.servers.wfs.layers import LAYERS, Layer
 from tests.servers.wfs.programs import found
 
-_PROJECT = """\
+PROJECT = """\
 <!DOCTYPE qgis PUBLIC 'http://mrcc.com/qgis.dtd' 'SYSTEM'>
 <qgis version="3.22.0" projectname="city">
   <projectlayers>
@@ -48,11 +48,26 @@ def qgis(folder: Path, package: Path) -> Iterator[str]:
     Yields:
         The address of the host that it is served from.
     """
-    project, home = folder / "city.qgs", folder / "home"
+    with served_project(folder, _project(LAYERS, package)) as url:
+        yield url
+
+
+@contextmanager
+def served_project(folder: Path, project: str) -> Iterator[str]:
+    """Serve a project with QGIS Server.
+
+    Args:
+        folder: For its files.
+        project: The project, as the text of its file.
+
+    Yields:
+        The address of the host that it is served from.
+    """
+    path, home = folder / "city.qgs", folder / "home"
     home.mkdir(mode=0o700)
-    project.write_text(_project(LAYERS, package))
+    path.write_text(project)
     told = {
-        "QGIS_PROJECT_FILE": str(project),
+        "QGIS_PROJECT_FILE": str(path),
         "QT_QPA_PLATFORM": "offscreen",
         "HOME": str(home),
         "XDG_RUNTIME_DIR": str(home),
@@ -63,7 +78,7 @@ def qgis(folder: Path, package: Path) -> Iterator[str]:
 
 def _project(layers: Sequence[Layer], package: Path) -> str:
     ids = [_id(layer) for layer in layers]
-    return _PROJECT.format(
+    return PROJECT.format(
         layers="".join(
             _LAYER.format(id=id, path=package, name=layer.name, epsg=layer.epsg)
             for id, layer in zip(ids, layers, strict=True)

@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
-import geopandas
 import pyarrow as pa
 import pytest
 import shapely
-import sqlalchemy
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import Warehouse
@@ -261,27 +259,3 @@ def test_curves_are_loaded_as_curves(
     landed = land(tmp_path / "velos.parquet", {"g": geometry([curve])})
     warehouse.load(landed, verdict="new")
     assert store.rows("velos", "gis.ST_AsText(g), gis.ST_SRID(g)") == [(CURVE, 4326)]
-
-
-@pytest.mark.filterwarnings("ignore::sqlalchemy.exc.SAWarning")
-def test_geopandas_reads_a_layer_with_its_reference_system(
-    store: PostgreSQL, warehouse: Warehouse, tmp_path: Path
-) -> None:
-    columns = {
-        "nom": Column(["a", "b"]),
-        "geo_shape": geometry([shapely.box(0, 0, 1, 1).wkb, None]),
-    }
-    warehouse.load(land(tmp_path / "velos.parquet", columns), verdict="new")
-    # GeoPandas looks for the systems of PostGIS on the path.
-    path = "?options=-csearch_path%3Dgis"
-    address = store.url.replace("postgresql://", "postgresql+psycopg://") + path
-    engine = sqlalchemy.create_engine(address)
-    try:
-        frame = geopandas.read_postgis(f"SELECT * FROM {TABLE}", engine, geom_col="geo_shape")
-    finally:
-        engine.dispose()
-    assert frame.crs == "EPSG:4326"
-    assert frame["nom"].tolist() == ["a", "b"]
-    assert frame.geometry.iloc[0].equals(shapely.box(0, 0, 1, 1))
-    listed = store.ask("SELECT f_table_name, srid, type FROM gis.geometry_columns")
-    assert ("velos", 4326, "GEOMETRY") in listed
