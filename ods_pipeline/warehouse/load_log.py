@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from typing import Protocol
 
 from ods_pipeline.errors import WarehouseError
@@ -68,6 +69,9 @@ class LoadLog(Protocol):
 
     def loaded(self) -> Mapping[str, LoadedTable]:
         """What the tables that still exist contain."""
+
+    def loaded_at(self, table: str) -> datetime | None:
+        """When rows were last loaded into a table; None where nobody knows."""
 
     def make(self) -> None:
         """Make the log if there is none; to be called in a transaction."""
@@ -177,16 +181,34 @@ class SqlLoadLog:
             if entry.table in existing
         }
 
+    def loaded_at(self, table: str) -> datetime | None:
+        """When rows were last loaded into a table; None where nobody knows."""
+        ((seconds,),) = self._session.run(
+            "SELECT CAST(extract(epoch FROM max(loaded_at)) AS DOUBLE PRECISION) "
+            f"FROM {self._loads} WHERE \"table\" = ? AND action = 'loaded'",
+            table,
+        )
+        return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
     def _read(self, condition: str, *values: str) -> list[LogEntry]:
         found = self._session.run(
             "SELECT \"table\", coalesce(dataset_id, ''), coalesce(content_hash, ''), "
-            "coalesce(rows, 0), coalesce(version, ''), coalesce(dataset_uid, '') "
+            "coalesce(rows, 0), coalesce(version, ''), coalesce(dataset_uid, ''), "
+            "coalesce(data_processed, '') "
             f"FROM {self._loads} {condition}",
             *values,
         )
         return [
-            LogEntry(name, dataset, rows, content_hash=content, version=version, dataset_uid=uid)
-            for name, dataset, content, rows, version, uid in found
+            LogEntry(
+                name,
+                dataset,
+                rows,
+                content_hash=content,
+                version=version,
+                dataset_uid=uid,
+                data_processed=processed,
+            )
+            for name, dataset, content, rows, version, uid, processed in found
         ]
 
     def _valid(self) -> object:

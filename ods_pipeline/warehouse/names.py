@@ -176,8 +176,13 @@ def fitting(names: Sequence[str], longest: int, taken: Iterable[str] = ()) -> tu
         longest: Bytes of the longest one.
         taken: Names that the engine keeps for itself.
     """
-    own = frozenset(taken)
-    free = [f"{name}_1" if name in own else shortened(name, longest) for name in names]
+    own, kept = frozenset(taken), set(names)
+    free = []
+    for name in names:
+        # Another field may have the name with a number, and keeps it.
+        numbered = (f"{name}_{number}" for number in count(1))
+        fit = next(n for n in numbered if n not in kept) if name in own else name
+        free.append(shortened(fit, longest))
     return tuple(shortened(name, longest) for name in column_names(free))
 
 

@@ -16,6 +16,7 @@ from urllib.parse import parse_qsl
 from ods_pipeline.errors import ConfigurationError, WarehouseLocked
 from ods_pipeline.lake.files import absolute, is_text, readable
 from ods_pipeline.tables.forms import Form
+from ods_pipeline.warehouse.iceberg.address import require_pyiceberg
 from ods_pipeline.warehouse.names import AS_IS, LONGEST, TableNames
 from ods_pipeline.warehouse.protocol import Warehouse
 
@@ -68,7 +69,7 @@ def engine_of(url: str) -> Engine:
     """Which engine a warehouse's URL names."""
     if url.startswith("iceberg:"):
         return "iceberg"
-    return "postgresql" if url.partition("://")[0] in _SCHEMES else "duckdb"
+    return "postgresql" if url.partition("://")[0].lower() in _SCHEMES else "duckdb"
 
 
 def needs_one_writer(url: str) -> bool:
@@ -101,6 +102,7 @@ def open_warehouse(
 
         return _patiently(lambda: PostgresWarehouse(url, names), max_wait, stop)
     if engine_of(url) == "iceberg":
+        require_pyiceberg()
         from ods_pipeline.warehouse.iceberg.warehouse import IcebergWarehouse
 
         return IcebergWarehouse(url, names)
@@ -127,6 +129,7 @@ def tables_of(url: str, schema: str, max_wait: float = 0.0) -> frozenset[str]:
 
         return postgres.tables_in(url, schema)
     if engine_of(url) == "iceberg":
+        require_pyiceberg()
         from ods_pipeline.warehouse.iceberg import reading as iceberg
 
         return iceberg.tables_in(url, schema)
@@ -162,6 +165,7 @@ def rows_of(
         readers = {name: postgres.reader(url, schema, table) for name, table in tables.items()}
         return from_arrow(readers, form)
     if engine_of(url) == "iceberg":
+        require_pyiceberg()
         from ods_pipeline.warehouse.iceberg import reading as iceberg
 
         readers = {name: iceberg.reader(url, schema, table) for name, table in tables.items()}

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
+from ods_pipeline.dataset import instant
 from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse.protocol import Contract
 
@@ -45,6 +47,22 @@ def required_action(
         return "loaded"
     described = (current.comment, current.comments) == (wanted.comment, wanted.comments)
     return "unchanged" if described else "commented"
+
+
+def overtaken(loaded: str, landed: str, loaded_at: datetime | None, fetched_at: str) -> bool:
+    """Whether a table has newer data than a landed file: another lake's, loaded since.
+
+    Args:
+        loaded: The portal's date of the data in the table.
+        landed: The same of the data in the file.
+        loaded_at: When rows were last loaded into the table.
+        fetched_at: When those in the file were fetched, ISO 8601. A portal may go back to older
+            data; what was fetched after the load is what it has now.
+    """
+    newer, older, fetched = instant(loaded), instant(landed), instant(fetched_at)
+    if not (newer and older and fetched and loaded_at):
+        return False
+    return older < newer and fetched < loaded_at
 
 
 def schema_change(current: TableState | None, wanted: TableState) -> Difference:

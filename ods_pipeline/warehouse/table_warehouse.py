@@ -21,7 +21,12 @@ from ods_pipeline.warehouse.load_log import LoadLog, LogEntry, timed
 from ods_pipeline.warehouse.names import AS_IS, HELD, RESERVED, TableNames, short
 from ods_pipeline.warehouse.protocol import Contract, Load, LoadedTable
 from ods_pipeline.warehouse.session import Tables
-from ods_pipeline.warehouse.table_state import TableState, required_action, schema_change
+from ods_pipeline.warehouse.table_state import (
+    TableState,
+    overtaken,
+    required_action,
+    schema_change,
+)
 
 _LISTS = {"catalog": "catalog", "held": "list of holds"}
 
@@ -188,6 +193,13 @@ class TableWarehouse(ABC):
     ) -> Load:
         receipt, schema, table = partition.receipt, partition.schema, partition.table
         current = self._current(partition)
+        if current and (entry := self._newer(partition)):
+            note = (
+                f"{schema}.{short(table)} has data of {entry.data_processed}, which another lake "
+                f"loaded, and stays: what is landed here is of {receipt.data_processed}"
+            )
+            rows, content = entry.rows, entry.content_hash
+            return Load(schema, table, "unchanged", rows, Difference(), 0.0, content, note)
         wanted = self._wanted(partition, current)
         action = required_action(current, wanted, contract)
         if current and action == "commented":
@@ -218,6 +230,16 @@ class TableWarehouse(ABC):
         elif current and current.version != receipt.version:
             log.note_version(entry)
         return load
+
+    def _newer(self, partition: Partition) -> LogEntry | None:
+        """The entry of newer data than the partition's, which another lake has loaded."""
+        receipt, log = partition.receipt, self._log(partition.receipt.portal)
+        entry = log.newest(partition.table).get(partition.table)
+        if entry is None or entry.data_processed in {"", receipt.data_processed}:
+            return None
+        at, fetched = log.loaded_at(entry.table), receipt.fetched_at
+        newer = overtaken(entry.data_processed, receipt.data_processed, at, fetched)
+        return entry if newer else None
 
     def _refuse_clash(self, partition: Partition, former: list[LogEntry]) -> None:
         """Refuse the table of another dataset: names that differ by case alone are the same."""

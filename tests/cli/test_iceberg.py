@@ -70,6 +70,18 @@ def test_a_catalog_that_cannot_be_had_is_said_in_a_sentence_without_its_secrets(
     assert not Secrets([PASSWORD, WRITTEN]).within(told)
 
 
+def test_a_configuration_that_cannot_be_read_is_said_without_its_lines(tmp_path: Path) -> None:
+    (tmp_path / ".pyiceberg.yaml").write_text(f"catalog:\n  lake:\n    token: [{PASSWORD}\n")
+    with Emulator(sample=False) as portal:
+        settings = {"ODS_PORTAL": portal.url, "ODS_WAREHOUSE": f"iceberg:{NAME}"}
+        for command in ("sync", "doctor"):
+            done = typed(tmp_path, command, **settings)
+            told = " ".join((done.stdout + done.stderr).split())
+            assert "pyiceberg cannot read its configuration" in told
+            assert "Traceback" not in told
+            assert not Secrets([PASSWORD]).within(told)
+
+
 @pytest.mark.parametrize(
     "url", ["iceberg:", "iceberg:a b", "iceberg:x?keep_days=-1", "iceberg:x?a=b"]
 )

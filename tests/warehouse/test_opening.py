@@ -70,6 +70,8 @@ def test_what_names_no_warehouse_is_refused_with_the_way_to_write_it(url: str) -
         "postgresql://me:secret@db.example:port/ods",
         "postgresql://me:sec%zzret@db.example/ods",
         "postgresql://db.example/ods?geometry=text&password=secret",
+        "postgresql://me:a/secret@127.0.0.1:1/ods",
+        "postgresql://me:a@secret@127.0.0.1:1/ods",
     ],
 )
 def test_a_url_that_libpq_cannot_read_is_refused_without_its_password(url: str) -> None:

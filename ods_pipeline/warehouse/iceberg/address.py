@@ -65,17 +65,37 @@ def parse(url: str) -> Address:
     return Address(name, None if days == "all" else int(days), own == "plain")
 
 
-def open_catalog(address: Address) -> Catalog:
-    """The catalog, as pyiceberg's configuration describes it at this moment.
+def require_pyiceberg() -> None:
+    """See that pyiceberg can be used, before anything of it is imported.
 
     Raises:
-        ConfigurationError: There is no such catalog there, or pyiceberg is not installed.
+        ConfigurationError: It is not installed, or cannot read its configuration.
     """
     if importlib.util.find_spec("pyiceberg") is None:
         raise ConfigurationError(
             "an Iceberg warehouse is loaded with the help of pyiceberg, which is not installed "
             'here; run `pip install "ods-pipeline[iceberg]"`'
         )
+    try:
+        import pyiceberg.catalog  # noqa: F401 - it reads its configuration when it is imported
+    except ImportError:
+        raise
+    except Exception as error:  # Of the library that reads YAML, or of pyiceberg.
+        # Not as its cause: it quotes the line that it could not read.
+        problem = type(error).__name__
+        raise ConfigurationError(
+            f"pyiceberg cannot read its configuration ({problem}): correct .pyiceberg.yaml and the "
+            "variables PYICEBERG_CATALOG__…; values stand alone on their lines, without brackets"
+        ) from None
+
+
+def open_catalog(address: Address) -> Catalog:
+    """The catalog, as pyiceberg's configuration describes it at this moment.
+
+    Raises:
+        ConfigurationError: There is no such catalog there, or pyiceberg is not installed.
+    """
+    require_pyiceberg()
     from pyiceberg.catalog import load_catalog
     from pyiceberg.exceptions import NotInstalledError
     from pyiceberg.utils.config import Config

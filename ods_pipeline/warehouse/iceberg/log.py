@@ -89,6 +89,11 @@ class IcebergLog:
             if name in existing
         }
 
+    def loaded_at(self, table: str) -> datetime | None:
+        """See `LoadLog.loaded_at`."""
+        loads = [row for row in self._ordered() if row["table"] == table]
+        return max((row[_AT] for row in loads if row["action"] == "loaded"), default=None)
+
     def make(self) -> None:
         """See `LoadLog.make`."""
         self._made()

@@ -31,6 +31,11 @@ _DEFAULTS: Mapping[str, tuple[Any, str]] = {
     "tcp_user_timeout": (20_000, ""),
 }
 
+_UNREADABLE = (
+    "the warehouse is no URL that libpq can read, such as postgresql://USER@HOST/DATABASE; write "
+    "special characters of a password with %, such as %40 for @ and %2F for /"
+)
+
 
 @dataclass(frozen=True)
 class Address:
@@ -55,6 +60,10 @@ def parse(url: str) -> Address:
     """
     driver = psycopg()
     bare, geometry = _without_ours(url)
+    # libpq takes what follows such a sign in a password for host or database, and shows it.
+    place = bare.partition("?")[0].partition("://")[2]
+    if place.count("@") > 1 or "@" in place.partition("/")[2]:
+        raise ConfigurationError(_UNREADABLE)
     if geometry not in {None, _WKB}:
         raise ConfigurationError(
             f"{GEOMETRY}= in the warehouse's URL can be {_WKB} alone, which keeps geometries as "
@@ -66,11 +75,7 @@ def parse(url: str) -> Address:
         given = None
     # Not as its cause or context: libpq quotes what it could not read, and that may be a password.
     if given is None:
-        raise ConfigurationError(
-            "the warehouse is no URL that libpq can read, such as "
-            "postgresql://USER@HOST/DATABASE; write special characters of a password with %, such "
-            "as %40 for @"
-        )
+        raise ConfigurationError(_UNREADABLE)
     keep_secret(*(str(given[name]) for name in _SECRETS if given.get(name)))
     keep_secret(os.environ.get("PGPASSWORD", ""))
     defaults = {

@@ -8,12 +8,15 @@ and what is to be done is decided elsewhere.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse.names import LONGEST, quoted, shortened
 from ods_pipeline.warehouse.postgres.change import Dependent, key_of
 from ods_pipeline.warehouse.postgres.connection import Session
+
+NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 
 _EXTENSION = """
     SELECT n.nspname, e.extversion, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
@@ -52,7 +55,12 @@ _INDEXES = """
     SELECT i.indisunique, substr(pg_catalog.pg_get_indexdef(x.oid),
         length(format('CREATE %sINDEX %I ON ONLY %I.%I ',
             CASE WHEN i.indisunique THEN 'UNIQUE ' ELSE '' END, x.relname, n.nspname, c.relname))
-        + 1)
+        + 1),
+        ARRAY(SELECT a.attname::text FROM pg_catalog.pg_attribute a
+            WHERE a.attrelid = i.indrelid AND (a.attnum = ANY (i.indkey) OR a.attnum IN (
+                SELECT d.refobjsubid FROM pg_catalog.pg_depend d
+                WHERE d.classid = 'pg_catalog.pg_class'::regclass AND d.objid = x.oid
+                    AND d.refobjid = i.indrelid)))
     FROM pg_catalog.pg_index i
     JOIN pg_catalog.pg_class x ON x.oid = i.indexrelid
     JOIN pg_catalog.pg_class c ON c.oid = i.indrelid
@@ -124,19 +132,48 @@ def make_whole(session: Session, schema: str, table: str, types: Mapping[str, st
     name = session.named(schema, table)
     divided = f"PARTITION BY LIST ({quoted(key_of(types))})"
     session.run(f"CREATE TABLE {name} ({_definitions(types)}) {divided}")
+    _index_geometries(session, name, types)
+
+
+def _index_geometries(session: Session, name: str, types: Mapping[str, str]) -> None:
     for column, kind in types.items():
         if "geometry" in kind:
             session.run(f"CREATE INDEX ON {name} USING gist ({quoted(column)})")
 
 
-def index_part(session: Session, schema: str, part: str, table: str) -> None:
-    """Make the indexes of a table on a part of it, which it adopts when the part is attached."""
+def index_part(
+    session: Session,
+    schema: str,
+    part: str,
+    table: str,
+    gone: Collection[str] = (),
+    new: Mapping[str, str] = NO_COLUMNS,
+) -> None:
+    """Make the indexes of a table on a part of it, which it adopts when the part is attached.
+
+    Args:
+        session: In a transaction.
+        schema: The schema of both.
+        part: The part.
+        table: The table.
+        gone: Columns that the table is about to lose, and with them the indexes that use them.
+        new: Columns that it is about to get, with their types.
+    """
     name = session.named(schema, part)
-    for unique, definition in session.run(_INDEXES, session.oid(schema, table)):
-        session.run(f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {name} {definition}")
+    for unique, definition, used in session.run(_INDEXES, session.oid(schema, table)):
+        if not set(used) & set(gone):
+            session.run(f"CREATE {'UNIQUE ' if unique else ''}INDEX ON {name} {definition}")
+    _index_geometries(session, name, new)
 
 
-def exchange(session: Session, schema: str, table: str, part: str, changes: Sequence[str]) -> None:
+def exchange(
+    session: Session,
+    schema: str,
+    table: str,
+    part: str,
+    changes: Sequence[str],
+    new: Mapping[str, str] = NO_COLUMNS,
+) -> None:
     """Replace all parts of a table by another one.
 
     Args:
@@ -145,6 +182,7 @@ def exchange(session: Session, schema: str, table: str, part: str, changes: Sequ
         table: The table.
         part: The new part.
         changes: What `ALTER TABLE` does to the columns of the table in between.
+        new: The columns that it gets by that, with their types.
     """
     name = session.named(schema, table)
     old = [found for (found,) in session.run(_PARTS, session.oid(schema, table))]
@@ -154,6 +192,7 @@ def exchange(session: Session, schema: str, table: str, part: str, changes: Sequ
             session.run(f"ALTER TABLE {name} DETACH PARTITION {session.named(schema, one)}")
         if changes:
             session.run(f"ALTER TABLE {name} {', '.join(changes)}")
+            _index_geometries(session, name, new)
         session.run(f"ALTER TABLE {name} ATTACH PARTITION {session.named(schema, part)} DEFAULT")
         for one in old:
             session.run(f"DROP TABLE {session.named(schema, one)}")
@@ -175,21 +214,16 @@ def take_place(session: Session, schema: str, new: str, table: str) -> None:
     session.patiently(swap, table)
 
 
-def alterations(
-    current: Mapping[str, str], wanted: Mapping[str, str], written: Mapping[str, str]
-) -> list[str]:
-    """What `ALTER TABLE` has to do to an empty table that has some columns, to have others.
+def alterations(gone: Collection[str], new: Mapping[str, str]) -> list[str]:
+    """What `ALTER TABLE` has to do to an empty table that loses some columns and gets others.
 
     Args:
-        current: Column name to type, as they are.
-        wanted: The same, as they should be.
-        written: The wanted types as statements name them.
+        gone: The columns that it loses; one that changes its type is lost and new.
+        new: The columns that it gets, with their types as statements name them.
     """
-    gone = [name for name, kind in current.items() if wanted.get(name) != kind]
-    new = [name for name, kind in wanted.items() if current.get(name) != kind]
     return [
         *(f"DROP COLUMN {quoted(name)}" for name in gone),
-        *(f"ADD COLUMN {quoted(name)} {written[name]}" for name in new),
+        *(f"ADD COLUMN {quoted(name)} {kind}" for name, kind in new.items()),
     ]
 
 

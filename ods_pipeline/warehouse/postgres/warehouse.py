@@ -198,6 +198,9 @@ class PostgresWarehouse(SqlWarehouse):
             self._require_free(partition, change.obstacles(before, types, views, key))
         # With the schema that PostGIS is in, which need not be on anybody's path.
         qualified = {name: self._qualified(kind) for name, kind in types.items()}
+        altered = before if way is change.Way.alter and before else {}
+        gone = [name for name, kind in altered.items() if types.get(name) != kind]
+        new = {n: kind for n, kind in qualified.items() if altered and altered.get(n) != types[n]}
         with session.transaction():
             whole = tables.unused_name(STAGING, table) if way is change.Way.replace else table
             if way in {change.Way.make, change.Way.replace}:
@@ -205,12 +208,10 @@ class PostgresWarehouse(SqlWarehouse):
             like = table if way is change.Way.keep else ""
             part = tables.make_part(session, schema, table, qualified, like)
             copied = self._copied(partition, targets, session.named(schema, part))
-            tables.index_part(session, schema, part, whole)
+            tables.index_part(session, schema, part, whole, gone, new)
             session.run(f"ANALYZE {session.named(schema, part)}")
             log.record(timed(entry, started))
-            altered = before if way is change.Way.alter else None
-            changes = tables.alterations(altered, types, qualified) if altered else []
-            tables.exchange(session, schema, whole, part, changes)
+            tables.exchange(session, schema, whole, part, tables.alterations(gone, new), new)
             kept = way in {change.Way.keep, change.Way.alter}
             write_comments(session, schema, whole, current if kept else None, wanted)
             if way is change.Way.replace:

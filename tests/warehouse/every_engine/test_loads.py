@@ -199,3 +199,25 @@ def test_a_catalog_is_no_dataset_and_a_dataset_no_catalog(
         warehouse.load_catalog(land(partition, {"nom": NAMES}))
     with pytest.raises(WarehouseError, match="catalog and no dataset"):
         warehouse.load(land(partition, {"nom": NAMES}, kind="catalog"), verdict="new")
+
+
+def test_an_older_lake_leaves_newer_rows_and_what_is_fetched_later_is_taken(
+    warehouse: Warehouse, partition: Path, store: Store
+) -> None:
+    before, later = "2026-01-01T00:00:00+00:00", "2999-01-01T00:00:00+00:00"
+    new = {"data_processed": "2026-03-01T00:00:00+00:00", "fetched_at": before}
+    warehouse.load(land(partition, {"nom": Column(["new"])}, **new), verdict="new")
+    old = land(
+        partition,
+        {"nom": Column(["old"])},
+        data_processed="2026-02-01T00:00:00+00:00",
+        fetched_at=before,
+    )
+    load = warehouse.load(old, verdict="data")
+    assert (load.action, load.rows) == ("unchanged", 1)
+    assert "another lake loaded" in load.note
+    assert store.rows("velos") == [("new",)]
+    # A portal went back to older data: they were fetched after the load.
+    back = {"data_processed": "2026-02-01T00:00:00+00:00", "fetched_at": later}
+    assert warehouse.load(land(partition, {"nom": Column(["old"])}, **back), verdict="data").rows
+    assert store.rows("velos") == [("old",)]

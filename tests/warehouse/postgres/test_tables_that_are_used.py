@@ -100,6 +100,30 @@ def test_columns_that_no_view_uses_come_and_go_beneath_it(
     assert store.rows("velos", "nom, ville") == [("c", "x")]
 
 
+def test_indexed_columns_come_and_go_beneath_a_view_with_their_indexes(
+    store: PostgreSQL, warehouse: Warehouse, tmp_path: Path
+) -> None:
+    path = tmp_path / "velos.parquet"
+    rows = {"nom": Column(["a"]), "ville": Column(["x"]), "g": geometry([POINT])}
+    warehouse.load(land(path, rows), verdict="new")
+    store.ask("CREATE SCHEMA mine")
+    store.ask(f"CREATE VIEW mine.v AS SELECT nom FROM {TABLE}")
+    store.ask(f"CREATE INDEX ON {TABLE} (lower(ville))")
+    others = {"nom": Column(["b"]), "ville": Column([1], pa.int64()), "h": geometry([POINT])}
+    assert warehouse.load(land(path, others), verdict="schema").action == "loaded"
+    assert store.ask("SELECT * FROM mine.v") == [("b",)]
+    indexes = (
+        "SELECT pg_get_indexdef(indexrelid), indisvalid FROM pg_index "
+        f"WHERE indrelid = '{TABLE}'::regclass"
+    )
+    ((definition, valid),) = store.ask(indexes)
+    assert (definition.endswith("USING gist (h)"), valid) == (True, True)
+    texts = {"nom": Column(["c"]), "h": Column(["no geometry"])}
+    assert warehouse.load(land(path, texts), verdict="schema").action == "loaded"
+    assert store.ask("SELECT * FROM mine.v") == [("c",)]
+    assert store.ask(indexes) == []
+
+
 def test_geometries_are_indexed_and_so_are_columns_that_a_user_has_indexed(
     store: PostgreSQL, warehouse: Warehouse, tmp_path: Path
 ) -> None:
