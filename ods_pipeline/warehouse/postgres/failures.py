@@ -36,6 +36,10 @@ _SENTENCES = {
     "2BP01": "other things in {where} depend on the table ({said}): drop or change these first",
     "54": "{where} cannot have such a table ({said}): choose fewer columns with `select`",
 }
+_NOT_OWNED = (
+    "{where} does not allow it ({said}): have its owner run ALTER TABLE … OWNER TO with the user "
+    "of ODS_WAREHOUSE, or load as the owner"
+)
 _REFUSED = "{where} refused ({said})"
 _BROKEN = "the connection to {where} broke off ({said}): the next run loads what is missing"
 _UNREACHED = (
@@ -65,6 +69,8 @@ def failure(
         (text for sign, text in _SENTENCES.items() if state.startswith(sign)),
         _REFUSED if connected else _BROKEN,
     )
+    if state == "42501" and "must be owner" in said:
+        sentence = _NOT_OWNED
     at = _place(error)
     text = sentence.format(where=where, said=f"{said}{at}")
     return WarehouseError(text, portal=portal, dataset=dataset)

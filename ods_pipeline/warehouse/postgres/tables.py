@@ -234,7 +234,9 @@ def require_schema(session: Session, schema: str) -> None:
         WarehouseError: They cannot.
     """
     found = session.run(
-        "SELECT pg_catalog.has_schema_privilege(oid, 'CREATE, USAGE'), current_user "
+        # A list of both would ask for any of them.
+        "SELECT pg_catalog.has_schema_privilege(oid, 'CREATE') "
+        "AND pg_catalog.has_schema_privilege(oid, 'USAGE'), current_user "
         "FROM pg_catalog.pg_namespace WHERE nspname = ?",
         schema,
     )

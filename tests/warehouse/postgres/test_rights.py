@@ -68,6 +68,28 @@ def test_a_schema_that_others_own_is_named_with_the_grant_that_is_missing(
         assert warehouse.load(landed, verdict="new").action == "loaded"
 
 
+def test_a_schema_that_may_only_be_read_is_told_of_before_a_load(
+    postgres: Server, store: PostgreSQL
+) -> None:
+    database = store.url.rpartition("/")[2]
+    postgres.ask(f'create schema "{SCHEMA}"; grant usage on schema "{SCHEMA}" to {USER}', database)
+    with store.open() as warehouse, pytest.raises(WarehouseError, match="GRANT USAGE, CREATE"):
+        warehouse.check(PORTAL)
+
+
+def test_a_table_that_somebody_else_owns_now_is_told_with_what_gives_it_back(
+    postgres: Server, store: PostgreSQL, tmp_path: Path
+) -> None:
+    database, path = store.url.rpartition("/")[2], tmp_path / "velos.parquet"
+    with store.open() as warehouse:
+        warehouse.load(land(path, {"a": Column(["1"])}), verdict="new")
+        postgres.ask(f'alter table "{SCHEMA}".velos owner to current_user', database)
+        postgres.ask(f'grant select on "{SCHEMA}".velos to {USER}', database)
+        with pytest.raises(WarehouseError, match=r"run ALTER TABLE … OWNER TO"):
+            warehouse.load(land(path, {"a": Column(["2"])}), verdict="data")
+    assert store.rows("velos") == [("1",)]
+
+
 def test_a_schema_of_the_users_own_choice_takes_the_tables(
     store: PostgreSQL, tmp_path: Path
 ) -> None:
