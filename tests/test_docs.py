@@ -52,6 +52,10 @@ def commands(page: str = README) -> list[str]:
     return re.findall(r"^\$ (.+)$", "".join(blocks("console", page)), re.MULTILINE)
 
 
+#: Each is a process of its own, and some fifty of them take minutes on a busy machine.
+of_many_commands = pytest.mark.timeout(900)
+
+
 @pytest.fixture(scope="module")
 def portal() -> Iterator[Emulator]:
     with Emulator() as emulator:
@@ -78,6 +82,7 @@ def synced(portal: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@of_many_commands
 def test_every_command_of_the_readme_works_in_its_order(synced: Path) -> None:
     assert (synced / "data" / "warehouse.duckdb").is_file()
     assert list((synced / "data" / "lake").glob("*/records/public-art.parquet"))
@@ -88,6 +93,7 @@ def test_every_command_of_the_readme_is_one_that_these_tests_run() -> None:
     assert {shlex.split(command)[0] for command in commands()} == known
 
 
+@of_many_commands
 def test_the_query_of_the_readme_lists_the_tables(synced: Path) -> None:
     (query,) = blocks("sql")
     with duckdb.connect(synced / "data" / "warehouse.duckdb", read_only=True) as warehouse:
@@ -96,6 +102,7 @@ def test_the_query_of_the_readme_lists_the_tables(synced: Path) -> None:
     assert tables["public-art"].startswith("Public art")
 
 
+@of_many_commands
 def test_the_python_of_the_readme_runs(
     portal: Emulator,
     synced: Path,

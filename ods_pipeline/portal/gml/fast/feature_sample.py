@@ -150,7 +150,7 @@ class FeatureSample:
         if len(texts) != plan.texts:
             raise UnsupportedMarkup
         markup.plans[kind] = plan
-        content = f"{SPACE}(?:<(?!/{re.escape(markup.name)}>){_TEXT})++"
+        content = f"{SPACE}(?:<(?!/{re.escape(markup.name)}>){_TEXT})+"
         markup.patterns[f"{start}({content}){end}"] = True
 
 

@@ -65,7 +65,8 @@ class Template:
             groups = range(group, group + sum(markup.patterns.values()))
             group = groups.stop
             self.properties.append(GroupMap(markup, markup.geometric, groups))
-            parts.append(f"(?:{SPACE}(?:{'|'.join(markup.patterns)}))?+")
+            # Not `?+`: before 3.11.5 Python matches wrongly what is possessive and has alternatives.
+            parts.append(f"(?:{SPACE}(?:{'|'.join(markup.patterns)}))?")
         self._match = re.compile("".join(parts) + self._tail).fullmatch
 
     @property
