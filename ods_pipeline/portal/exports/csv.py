@@ -117,16 +117,27 @@ class _Splitter:
             block = _BOM + block
         if self._kinds != self._texts:
             try:
-                return _split(block, self._kinds)
+                batch = _split(block, self._kinds)
+                if not _infinite(batch):
+                    return batch
             except pa.ArrowInvalid:
-                # If one block has such texts others have them: do not try twice for each block.
-                self._kinds = self._texts
+                pass
+            # If one block has such texts others have them: do not try twice for each block.
+            self._kinds = self._texts
         try:
             return _split(block, self._texts)
         except pa.ArrowInvalid as error:
             # Without the error of Arrow behind it, which may show a whole row with a secret in it.
             reason = excerpt(str(error).splitlines()[0], 200)
             raise Unproven(f"the CSV export breaks its own structure: {reason}") from None
+
+
+def _infinite(batch: pa.RecordBatch) -> bool:
+    """Whether Arrow made an infinite number, which it does of 1e400 too: its text has to tell."""
+    return any(
+        pa.types.is_floating(column.type) and pc.any(pc.is_inf(column)).as_py()
+        for column in batch.columns
+    )
 
 
 def _split(block: bytes, schema: pa.Schema) -> pa.RecordBatch:

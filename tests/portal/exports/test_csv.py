@@ -160,6 +160,7 @@ MOMENTS = st.datetimes().map(lambda moment: f"{moment.isoformat()}+00:00") | st.
 )
 
 
+@example([("1e400", "2000-01-01", "")], csv.QUOTE_MINIMAL, 20)
 @settings(deadline=None, max_examples=200)
 @given(
     st.lists(st.tuples(NUMBERS, DAYS, MOMENTS), min_size=1, max_size=6),

@@ -65,7 +65,7 @@ class Template:
             groups = range(group, group + sum(markup.patterns.values()))
             group = groups.stop
             self.properties.append(GroupMap(markup, markup.geometric, groups))
-            # Not `?+`: before 3.11.5 Python matches wrongly what is possessive and has alternatives.
+            # Not `?+`: before 3.11.5 Python matches wrongly what is possessive and can go back.
             parts.append(f"(?:{SPACE}(?:{'|'.join(markup.patterns)}))?")
         self._match = re.compile("".join(parts) + self._tail).fullmatch
 
