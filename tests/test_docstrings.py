@@ -1,7 +1,6 @@
 """What docstrings show is run: with the outcome that they show, or against the sample portal."""
 
 import doctest
-import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -13,6 +12,7 @@ import pytest
 import ods_pipeline
 from ods_pipeline.emulator import Emulator
 from tests.person import environment
+from tests.test_docs import at_the_emulator
 
 ROOT = Path(__file__).parents[1]
 SHOWN = sorted(
@@ -57,5 +57,5 @@ def test_what_a_docstring_shows_works(
     for example in (example for examples in seen for example in examples):
         # What depends on a portal is run without comparing.
         if doctest.SKIP in example.options:
-            source = re.sub(r'(?<=Portal\(")[a-z.]+', portal.url, example.source)
+            source = at_the_emulator(example.source, portal)
             exec(compile(source, name, "exec"), ours)

@@ -226,8 +226,9 @@ def show_plans(plans: Sequence[ShownPlan], *, as_json: bool) -> None:
 
 
 def _planned(step: Planned, plan: ShownPlan) -> dict[str, object]:
-    known = plan.unloaded is not None
-    waits = plan.unloaded is not None and step.partition in plan.unloaded
+    loaded = None
+    if plan.unloaded is not None:
+        loaded = bool(step.landed) and step.partition not in plan.unloaded
     return {
         **({"portal": plan.name} if plan.name else {}),
         "dataset_id": step.dataset_id,
@@ -238,7 +239,7 @@ def _planned(step: Planned, plan: ShownPlan) -> dict[str, object]:
         "fetches": step.verdict.fetches,
         "records": step.records_to_come,
         "requests": step.cost,
-        "loaded": bool(step.landed) and not waits if known else None,
+        "loaded": loaded,
     }
 
 

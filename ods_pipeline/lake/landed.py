@@ -163,10 +163,11 @@ def held(found: Sequence[LandedDataset]) -> dict[Path, Hold]:
     Raises:
         LakeError: No more files may be opened.
     """
-    of_portals = {root: read_holds(Lake(root)) for root in {item.path.parents[1] for item in found}}
+    # The folder of the portal is two above the file.
+    roots = {item.path: item.path.parents[1] for item in found}
+    of_portals = {root: read_holds(Lake(root)) for root in set(roots.values())}
     holds = {
-        item.path: of_portals[item.path.parents[1]].get((item.kind, item.dataset_id))
-        for item in found
+        item.path: of_portals[roots[item.path]].get((item.kind, item.dataset_id)) for item in found
     }
     return {path: hold for path, hold in holds.items() if hold}
 

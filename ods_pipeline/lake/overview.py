@@ -16,9 +16,8 @@ import pyarrow.parquet as pq
 from ods_pipeline.errors import LakeError
 from ods_pipeline.lake.files import require_files
 from ods_pipeline.lake.geoparquet import extent
-from ods_pipeline.lake.holds import Hold, read_holds
-from ods_pipeline.lake.lake import Lake
-from ods_pipeline.lake.landed import LandedDataset
+from ods_pipeline.lake.holds import Hold
+from ods_pipeline.lake.landed import LandedDataset, held
 from ods_pipeline.tables.geometry import geometry_columns
 from ods_pipeline.tables.schema_diff import metadata_text, type_of
 
@@ -76,15 +75,13 @@ class Overview:
             require_files(error)
             advice = f"delete it and sync {landed.dataset_id} again"
             raise LakeError(f"{landed.path} cannot be read ({error}); {advice}") from error
-        # The folder of the portal is two above the file.
-        holds = read_holds(Lake(landed.path.parents[1]))
         return cls(
             landed,
             tuple(map(_column, schema)),
             tuple(names),
             tuple(found),
             extent(schema),
-            holds.get((landed.kind, landed.dataset_id)),
+            held([landed]).get(landed.path),
         )
 
 

@@ -207,10 +207,9 @@ def plan(
             decided = Verdict(Kind.NO_GEOMETRY, _without_geometry(receipt))
         # What is called otherwise now was asked for by name, wherever the name stands.
         asked = name in by_name or (names is not None and name in current and not dataset)
-        some = bool(rules.table(name).where)
-        steps.append(
-            Planned(extractor, name, dataset, receipt, decided, asked, old, hold, None, way, some)
-        )
+        filtered = bool(rules.table(name).where)
+        known = (extractor, name, dataset, receipt, decided, asked, old, hold)
+        steps.append(Planned(*known, way=way, filtered=filtered))
     return steps if by_name or full else _spread(steps, rules)
 
 

@@ -78,15 +78,25 @@ def _type_name(kind: pa.DataType) -> str:
     return str(kind).replace("<element: ", "<item: ")
 
 
+def geoarrow(crs: str) -> dict[str, str]:
+    """The metadata of a column of WKB in the terms of GeoArrow.
+
+    Args:
+        crs: Authority and code of its reference system; empty where it is unknown.
+    """
+    about = {"crs": crs, "crs_type": "authority_code"} if crs else {}
+    return {
+        "ARROW:extension:name": "geoarrow.wkb",
+        "ARROW:extension:metadata": json.dumps(about),
+    }
+
+
 def with_geoarrow(schema: pa.Schema) -> pa.Schema:
     """The same columns, in which geometries say that they are, and in which reference system.
 
     In the terms of GeoArrow: GeoPandas, DuckDB's spatial and others find them by that.
     """
-    extension = {
-        "ARROW:extension:name": "geoarrow.wkb",
-        "ARROW:extension:metadata": json.dumps({"crs": "OGC:CRS84", "crs_type": "authority_code"}),
-    }
+    extension = geoarrow("OGC:CRS84")
     return pa.schema(
         [
             item.with_metadata({**(item.metadata or {}), **extension})

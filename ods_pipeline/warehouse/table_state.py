@@ -24,6 +24,7 @@ class TableState:
         comments: Column name to comment, of the columns that have one.
         content_hash: Identity of the rows; empty when it is not known.
         version: Identity of rows, columns and descriptions, as the load log has it.
+        data_processed: The portal's date of the data in it, as the load log has it.
     """
 
     types: Mapping[str, str]
@@ -31,6 +32,7 @@ class TableState:
     comments: Mapping[str, str]
     content_hash: str
     version: str = ""
+    data_processed: str = ""
 
 
 def required_action(

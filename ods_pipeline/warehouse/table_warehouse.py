@@ -193,12 +193,12 @@ class TableWarehouse(ABC):
     ) -> Load:
         receipt, schema, table = partition.receipt, partition.schema, partition.table
         current = self._current(partition)
-        if current and (entry := self._newer(partition)):
+        if current and self._is_newer(current, partition):
             note = (
-                f"{schema}.{short(table)} has data of {entry.data_processed}, which another lake "
+                f"{schema}.{short(table)} has data of {current.data_processed}, which another lake "
                 f"loaded, and stays: what is landed here is of {receipt.data_processed}"
             )
-            rows, content = entry.rows, entry.content_hash
+            rows, content = self._session.count(schema, table), current.content_hash
             return Load(schema, table, "unchanged", rows, Difference(), 0.0, content, note)
         wanted = self._wanted(partition, current)
         action = required_action(current, wanted, contract)
@@ -231,15 +231,13 @@ class TableWarehouse(ABC):
             log.note_version(entry)
         return load
 
-    def _newer(self, partition: Partition) -> LogEntry | None:
-        """The entry of newer data than the partition's, which another lake has loaded."""
-        receipt, log = partition.receipt, self._log(partition.receipt.portal)
-        entry = log.newest(partition.table).get(partition.table)
-        if entry is None or entry.data_processed in {"", receipt.data_processed}:
-            return None
-        at, fetched = log.loaded_at(entry.table), receipt.fetched_at
-        newer = overtaken(entry.data_processed, receipt.data_processed, at, fetched)
-        return entry if newer else None
+    def _is_newer(self, current: TableState, partition: Partition) -> bool:
+        """Whether the table has newer data than the partition, which another lake has loaded."""
+        receipt = partition.receipt
+        if current.data_processed in {"", receipt.data_processed}:
+            return False
+        at = self._log(receipt.portal).loaded_at(partition.table)
+        return overtaken(current.data_processed, receipt.data_processed, at, receipt.fetched_at)
 
     def _refuse_clash(self, partition: Partition, former: list[LogEntry]) -> None:
         """Refuse the table of another dataset: names that differ by case alone are the same."""
@@ -297,7 +295,7 @@ class TableWarehouse(ABC):
                 "from a portal: move it away, or give the dataset another name with `table`",
             )
         entry = entry or LogEntry(partition.table)
-        return TableState(types, "", {}, entry.content_hash, entry.version)
+        return TableState(types, "", {}, entry.content_hash, entry.version, entry.data_processed)
 
 
 def _entry(partition: Partition, load: Load, verdict: str) -> LogEntry:

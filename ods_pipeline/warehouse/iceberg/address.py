@@ -93,9 +93,8 @@ def open_catalog(address: Address) -> Catalog:
     """The catalog, as pyiceberg's configuration describes it at this moment.
 
     Raises:
-        ConfigurationError: There is no such catalog there, or pyiceberg is not installed.
+        ConfigurationError: There is no such catalog there, or it needs a library that is missing.
     """
-    require_pyiceberg()
     from pyiceberg.catalog import load_catalog
     from pyiceberg.exceptions import NotInstalledError
     from pyiceberg.utils.config import Config

@@ -14,6 +14,7 @@ from pyiceberg.io.pyarrow import schema_to_pyarrow
 from pyiceberg.table import Table
 
 from ods_pipeline.errors import WarehouseError
+from ods_pipeline.tables.schema import geoarrow
 from ods_pipeline.warehouse.iceberg.address import parse
 from ods_pipeline.warehouse.iceberg.tables import IcebergTables
 from ods_pipeline.warehouse.iceberg.warehouse import GEOMETRIES
@@ -53,13 +54,7 @@ def landed_schema(table: Table) -> pa.Schema:
 def _field(field: pa.Field, crs: dict[str, str]) -> pa.Field:
     if field.name not in crs:
         return pa.field(field.name, _landed_type(field.type))
-    known = crs[field.name]
-    about = {"crs": known, "crs_type": "authority_code"} if known else {}
-    extension = {
-        "ARROW:extension:name": "geoarrow.wkb",
-        "ARROW:extension:metadata": json.dumps(about),
-    }
-    return pa.field(field.name, pa.binary(), metadata=extension)
+    return pa.field(field.name, pa.binary(), metadata=geoarrow(crs[field.name]))
 
 
 def _landed_type(kind: pa.DataType) -> pa.DataType:

@@ -5,7 +5,6 @@ Nothing is written. The form in which a reader wants them is not known here.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -14,6 +13,7 @@ import pyarrow as pa
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.tables.batches import ROWS_PER_BATCH
+from ods_pipeline.tables.schema import geoarrow
 from ods_pipeline.warehouse.landed import CRS84
 from ods_pipeline.warehouse.names import quoted
 from ods_pipeline.warehouse.postgres.address import parse
@@ -96,12 +96,7 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
 
 def _field(name: str, kind: str) -> pa.Field:
     if kind.startswith("geometry"):
-        about = {"crs": CRS84, "crs_type": "authority_code"} if "4326" in kind else {}
-        extension = {
-            "ARROW:extension:name": "geoarrow.wkb",
-            "ARROW:extension:metadata": json.dumps(about),
-        }
-        return pa.field(name, pa.binary(), metadata=extension)
+        return pa.field(name, pa.binary(), metadata=geoarrow(CRS84 if "4326" in kind else ""))
     if kind.endswith("[]"):
         return pa.field(name, pa.list_(_ARROW.get(kind[:-2], pa.string())))
     return pa.field(name, _ARROW.get(kind, pa.string()))

@@ -8,15 +8,12 @@ and what is to be done is decided elsewhere.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Collection, Mapping, Sequence
-from types import MappingProxyType
+from collections.abc import Collection, Mapping
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse.names import LONGEST, quoted, shortened
 from ods_pipeline.warehouse.postgres.change import Dependent, key_of
 from ods_pipeline.warehouse.postgres.connection import Session
-
-NO_COLUMNS: Mapping[str, str] = MappingProxyType({})
 
 _EXTENSION = """
     SELECT n.nspname, e.extversion, pg_catalog.has_schema_privilege(n.oid, 'USAGE')
@@ -146,8 +143,8 @@ def index_part(
     schema: str,
     part: str,
     table: str,
-    gone: Collection[str] = (),
-    new: Mapping[str, str] = NO_COLUMNS,
+    gone: Collection[str],
+    new: Mapping[str, str],
 ) -> None:
     """Make the indexes of a table on a part of it, which it adopts when the part is attached.
 
@@ -171,8 +168,8 @@ def exchange(
     schema: str,
     table: str,
     part: str,
-    changes: Sequence[str],
-    new: Mapping[str, str] = NO_COLUMNS,
+    gone: Collection[str],
+    new: Mapping[str, str],
 ) -> None:
     """Replace all parts of a table by another one.
 
@@ -181,11 +178,15 @@ def exchange(
         schema: The schema of both.
         table: The table.
         part: The new part.
-        changes: What `ALTER TABLE` does to the columns of the table in between.
-        new: The columns that it gets by that, with their types.
+        gone: Columns that the table loses in between; one that changes its type is lost and new.
+        new: Columns that it gets there, with their types as statements name them.
     """
     name = session.named(schema, table)
     old = [found for (found,) in session.run(_PARTS, session.oid(schema, table))]
+    changes = [
+        *(f"DROP COLUMN {quoted(column)}" for column in gone),
+        *(f"ADD COLUMN {quoted(column)} {kind}" for column, kind in new.items()),
+    ]
 
     def swap() -> None:
         for one in old:
@@ -212,19 +213,6 @@ def take_place(session: Session, schema: str, new: str, table: str) -> None:
         session.run(f"ALTER TABLE {name} RENAME TO {session.named(table)}")
 
     session.patiently(swap, table)
-
-
-def alterations(gone: Collection[str], new: Mapping[str, str]) -> list[str]:
-    """What `ALTER TABLE` has to do to an empty table that loses some columns and gets others.
-
-    Args:
-        gone: The columns that it loses; one that changes its type is lost and new.
-        new: The columns that it gets, with their types as statements name them.
-    """
-    return [
-        *(f"DROP COLUMN {quoted(name)}" for name in gone),
-        *(f"ADD COLUMN {quoted(name)} {kind}" for name, kind in new.items()),
-    ]
 
 
 def require_schema(session: Session, schema: str) -> None:

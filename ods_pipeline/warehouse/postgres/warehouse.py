@@ -211,7 +211,7 @@ class PostgresWarehouse(SqlWarehouse):
             tables.index_part(session, schema, part, whole, gone, new)
             session.run(f"ANALYZE {session.named(schema, part)}")
             log.record(timed(entry, started))
-            tables.exchange(session, schema, whole, part, tables.alterations(gone, new), new)
+            tables.exchange(session, schema, whole, part, gone, new)
             kept = way in {change.Way.keep, change.Way.alter}
             write_comments(session, schema, whole, current if kept else None, wanted)
             if way is change.Way.replace:
