@@ -7,8 +7,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from ods_pipeline.warehouse import Warehouse, open_warehouse
+from ods_pipeline.lake.lake import Lake
+from ods_pipeline.warehouse import Load, Warehouse, open_warehouse
 from tests.servers.postgres.server import Server, running
+from tests.warehouse.partitions import PORTAL, Column, land, land_named
 
 
 @pytest.fixture(scope="session")
@@ -38,3 +40,22 @@ def ask(database: Path) -> Callable[..., list[tuple[Any, ...]]]:
             return connection.execute(query, list(values)).fetchall()
 
     return answer
+
+
+@pytest.fixture
+def load(warehouse: Warehouse, tmp_path: Path) -> Callable[..., Load]:
+    """Land a dataset with one value and load it."""
+
+    def landed_and_loaded(dataset_id: str, value: str = "1", *former: str, **told: str) -> Load:
+        partition = land_named(tmp_path / "lake", dataset_id, value, *former, **told)
+        return warehouse.load(partition, verdict="data")
+
+    return landed_and_loaded
+
+
+@pytest.fixture
+def velos(warehouse: Warehouse, tmp_path: Path) -> Path:
+    """A partition of a lake that is loaded."""
+    path = Lake.of(tmp_path, PORTAL).partition("records", "velos")
+    warehouse.load(land(path, {"a": Column(["1"])}, title="Vélos"), verdict="new")
+    return path

@@ -60,3 +60,17 @@ def land(
     path.parent.mkdir(parents=True, exist_ok=True)
     pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
     return path
+
+
+def land_named(
+    lake: Path, dataset_id: str, value: str, *former: str, uid: str = "da_1", **told: str
+) -> Path:
+    """Write a partition with one value, of a dataset that had other identifiers before."""
+    return land(
+        lake / "partition.parquet",
+        {"a": Column([value])},
+        dataset_id=dataset_id,
+        dataset_uid=uid,
+        formerly=json.dumps(former) if former else "",
+        **told,
+    )

@@ -7,18 +7,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ods_pipeline.lake.holds import Hold, update_holds
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.warehouse import Warehouse, open_warehouse
 from ods_pipeline.warehouse.comments import mark, marked
-from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
+from tests.warehouse.holds import WITHDRAWN, held_list
+from tests.warehouse.partitions import PORTAL, SCHEMA
 
 Ask = Callable[..., list[tuple[object, ...]]]
 HELD = f'"{SCHEMA}"._held'
 COMMENT = "SELECT comment FROM duckdb_tables() WHERE table_name = 'velos'"
-SINCE = "2026-11-22T23:59:00+00:00"
-LED = "HELD since 2026-11-22: the portal no longer lists it. Vélos"
-WITHDRAWN = Hold("velos", "records", "withdrawn", "the portal no longer lists it", SINCE, 1, "s")
 
 
 @pytest.fixture
@@ -26,23 +23,10 @@ def lake(tmp_path: Path) -> Lake:
     return Lake.of(tmp_path, PORTAL)
 
 
-@pytest.fixture
-def velos(warehouse: Warehouse, lake: Lake) -> Path:
-    """A partition that is loaded."""
-    path = lake.partition("records", "velos")
-    warehouse.load(land(path, {"a": Column(["1"])}, title="Vélos"), verdict="new")
-    return path
-
-
-def _hold(lake: Lake, *holds: Hold) -> Path:
-    update_holds(lake, {hold.key: hold for hold in holds})
-    return lake.holds_file
-
-
 def test_nothing_is_written_when_nothing_changed(
     database: Path, lake: Lake, velos: Path, warehouse: Warehouse
 ) -> None:
-    held = _hold(lake, WITHDRAWN)
+    held = held_list(lake, WITHDRAWN)
     warehouse.load_holds(held)
     warehouse.close()
     before = database.stat().st_mtime_ns

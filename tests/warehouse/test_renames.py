@@ -1,15 +1,14 @@
 """A publisher renames a dataset: its table and the table's history follow, and nothing else."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from ods_pipeline.warehouse import Load, Warehouse, open_warehouse
+from ods_pipeline.warehouse import Load, open_warehouse
 from ods_pipeline.warehouse.landed import read_partition
-from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
+from tests.warehouse.partitions import PORTAL, SCHEMA, land_named
 
 Ask = Callable[..., list[tuple[object, ...]]]
 LOADS = f'"{SCHEMA}"._loads'
@@ -21,37 +20,13 @@ def lake(tmp_path: Path) -> Path:
     return tmp_path / "lake"
 
 
-@pytest.fixture
-def load(warehouse: Warehouse, lake: Path) -> Callable[..., Load]:
-    """Land a dataset with one value and load it."""
-
-    def landed_and_loaded(dataset_id: str, value: str = "1", *former: str, **told: str) -> Load:
-        partition = _landed(lake, dataset_id, value, *former, **told)
-        return warehouse.load(partition, verdict="data")
-
-    return landed_and_loaded
-
-
-def _landed(
-    lake: Path, dataset_id: str, value: str, *former: str, uid: str = "da_1", **told: str
-) -> Path:
-    return land(
-        lake / "partition.parquet",
-        {"a": Column([value])},
-        dataset_id=dataset_id,
-        dataset_uid=uid,
-        formerly=json.dumps(former) if former else "",
-        **told,
-    )
-
-
 def _tables(ask: Ask) -> list[str]:
     tables = ask("SELECT table_name FROM duckdb_tables() WHERE NOT starts_with(table_name, '_')")
     return sorted(str(name) for (name,) in tables)
 
 
 def test_former_names_are_tried_newest_first_and_the_present_one_is_none(lake: Path) -> None:
-    partition = read_partition(_landed(lake, "now", "1", "a", "now", "b", "a"))
+    partition = read_partition(land_named(lake, "now", "1", "a", "now", "b", "a"))
     assert partition.former_names == ("a", "b")
 
 
@@ -74,10 +49,10 @@ def test_an_index_of_the_users_does_not_keep_a_table_from_its_new_name(
     database: Path, lake: Path, ask: Ask
 ) -> None:
     with open_warehouse(f"duckdb:///{database}") as warehouse:
-        warehouse.load(_landed(lake, "old", "1"), verdict="new")
+        warehouse.load(land_named(lake, "old", "1"), verdict="new")
     ask(f'CREATE INDEX mine ON "{SCHEMA}".old(a)')
     with open_warehouse(f"duckdb:///{database}") as warehouse:
-        assert warehouse.load(_landed(lake, "new", "1", "old"), verdict="").renamed_from == "old"
+        assert warehouse.load(land_named(lake, "new", "1", "old"), verdict="").renamed_from == "old"
     assert ask(f'SELECT a FROM "{SCHEMA}".new') == [("1",)]
 
 
@@ -85,9 +60,9 @@ def test_a_record_of_loads_without_identities_gets_them_as_its_tables_are_looked
     database: Path, lake: Path, ask: Ask
 ) -> None:
     with open_warehouse(f"duckdb:///{database}") as warehouse:
-        warehouse.load(_landed(lake, "old", "1"), verdict="new")
+        warehouse.load(land_named(lake, "old", "1"), verdict="new")
     ask(f"ALTER TABLE {LOADS} DROP COLUMN dataset_uid")
     with open_warehouse(f"duckdb:///{database}") as warehouse:
         assert set(warehouse.loaded(PORTAL)) == {"old"}
-        warehouse.load(_landed(lake, "old", "1", metadata_hash="another"), verdict="metadata")
-        assert warehouse.load(_landed(lake, "new", "1", "old"), verdict="").renamed_from == "old"
+        warehouse.load(land_named(lake, "old", "1", metadata_hash="another"), verdict="metadata")
+        assert warehouse.load(land_named(lake, "new", "1", "old"), verdict="").renamed_from == "old"

@@ -10,11 +10,8 @@ from ods_pipeline.lake.holds import Hold, update_holds
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.warehouse import Warehouse
 from tests.warehouse.every_engine.stores import Store
+from tests.warehouse.holds import LED, SINCE, WITHDRAWN, held_list
 from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
-
-SINCE = "2026-11-22T23:59:00+00:00"
-LED = "HELD since 2026-11-22: the portal no longer lists it. Vélos"
-WITHDRAWN = Hold("velos", "records", "withdrawn", "the portal no longer lists it", SINCE, 1, "s")
 
 
 @pytest.fixture
@@ -22,23 +19,10 @@ def lake(tmp_path: Path) -> Lake:
     return Lake.of(tmp_path, PORTAL)
 
 
-@pytest.fixture
-def velos(warehouse: Warehouse, lake: Lake) -> Path:
-    """A partition that is loaded."""
-    path = lake.partition("records", "velos")
-    warehouse.load(land(path, {"a": Column(["1"])}, title="Vélos"), verdict="new")
-    return path
-
-
-def _hold(lake: Lake, *holds: Hold) -> Path:
-    update_holds(lake, {hold.key: hold for hold in holds})
-    return lake.holds_file
-
-
 def test_a_table_that_is_held_says_since_when_and_why_until_it_is_not(
     warehouse: Warehouse, lake: Lake, velos: Path, store: Store
 ) -> None:
-    load = warehouse.load_holds(_hold(lake, WITHDRAWN))
+    load = warehouse.load_holds(held_list(lake, WITHDRAWN))
     assert (load.table, load.action, load.rows) == ("_held", "loaded", 1)
     assert store.rows("_held", "dataset_id, kind, verdict, reason, since, rows, stamp") == [
         ("velos", "records", "withdrawn", WITHDRAWN.reason, datetime.fromisoformat(SINCE), 1, "s")
@@ -52,9 +36,9 @@ def test_a_table_that_is_held_says_since_when_and_why_until_it_is_not(
 def test_a_new_reason_takes_the_place_of_the_old_one(
     warehouse: Warehouse, lake: Lake, velos: Path, store: Store
 ) -> None:
-    warehouse.load_holds(_hold(lake, WITHDRAWN))
+    warehouse.load_holds(held_list(lake, WITHDRAWN))
     emptied = Hold("velos", "records", "emptied", "It lost its rows. All of them.", SINCE)
-    warehouse.load_holds(_hold(lake, emptied))
+    warehouse.load_holds(held_list(lake, emptied))
     assert store.comment("velos") == "HELD since 2026-11-22: It lost its rows; All of them. Vélos"
 
 
@@ -63,7 +47,7 @@ def test_a_missing_list_says_that_nothing_is_held(
 ) -> None:
     assert warehouse.load_holds(lake.holds_file).action == "unchanged"
     assert "_held" not in warehouse.loaded(PORTAL)
-    warehouse.load_holds(_hold(lake, WITHDRAWN))
+    warehouse.load_holds(held_list(lake, WITHDRAWN))
     content = lake.holds_file.read_bytes()
     lake.holds_file.unlink()
     assert (load := warehouse.load_holds(lake.holds_file)).action == "loaded"
@@ -79,7 +63,7 @@ def test_a_missing_list_says_that_nothing_is_held(
 def test_a_load_of_a_held_table_keeps_its_mark(
     warehouse: Warehouse, lake: Lake, velos: Path, store: Store
 ) -> None:
-    warehouse.load_holds(_hold(lake, WITHDRAWN))
+    warehouse.load_holds(held_list(lake, WITHDRAWN))
     warehouse.close()
     columns = {"a": Column(["1"])}
     with store.open() as again:
@@ -98,7 +82,7 @@ def test_records_and_features_are_held_each_for_themselves(
     warehouse.load(features, verdict="new")
     elsewhere = Hold("not loaded", "records", "withdrawn", "it is gone", SINCE)
     alone = Hold("velos", "features", "restricted", "it asks for a login", SINCE)
-    warehouse.load_holds(_hold(lake, alone, elsewhere))
+    warehouse.load_holds(held_list(lake, alone, elsewhere))
     assert store.comment("velos__features") == "HELD since 2026-11-22: it asks for a login."
     assert store.comment("velos") == "Vélos"
 
@@ -106,7 +90,7 @@ def test_records_and_features_are_held_each_for_themselves(
 def test_marks_that_a_killed_run_left_wrong_are_put_right_by_the_next(
     warehouse: Warehouse, lake: Lake, velos: Path, store: Store
 ) -> None:
-    held = _hold(lake, WITHDRAWN)
+    held = held_list(lake, WITHDRAWN)
     warehouse.load_holds(held)
     store.ask(f"COMMENT ON TABLE \"{SCHEMA}\".velos IS 'Vélos'")
     assert warehouse.load_holds(held).action == "unchanged"
@@ -123,12 +107,12 @@ def test_what_is_no_list_of_what_is_held_is_refused(
     with pytest.raises(WarehouseError, match="no portal's list"):
         warehouse.load_holds(velos)
     with pytest.raises(WarehouseError, match="list of holds and no dataset"):
-        warehouse.load(_hold(lake, WITHDRAWN), verdict="")
+        warehouse.load(held_list(lake, WITHDRAWN), verdict="")
 
 
 def test_days_are_those_of_the_clock_in_greenwich(
     warehouse: Warehouse, lake: Lake, velos: Path, store: Store
 ) -> None:
     late = datetime(2026, 11, 22, 0, 1, tzinfo=UTC).isoformat()
-    warehouse.load_holds(_hold(lake, Hold("velos", "records", "emptied", "empty", late)))
+    warehouse.load_holds(held_list(lake, Hold("velos", "records", "emptied", "empty", late)))
     assert str(store.comment("velos")).startswith("HELD since 2026-11-22: empty. ")

@@ -1,6 +1,5 @@
 """A publisher renames a dataset: its table and the table's history follow, and nothing else."""
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import Load, Warehouse
 from tests.warehouse.every_engine.stores import Store
-from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
+from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land, land_named
 
 HISTORY = '"table", dataset_id, action'
 
@@ -17,30 +16,6 @@ HISTORY = '"table", dataset_id, action'
 @pytest.fixture
 def lake(tmp_path: Path) -> Path:
     return tmp_path / "lake"
-
-
-@pytest.fixture
-def load(warehouse: Warehouse, lake: Path) -> Callable[..., Load]:
-    """Land a dataset with one value and load it."""
-
-    def landed_and_loaded(dataset_id: str, value: str = "1", *former: str, **told: str) -> Load:
-        partition = _landed(lake, dataset_id, value, *former, **told)
-        return warehouse.load(partition, verdict="data")
-
-    return landed_and_loaded
-
-
-def _landed(
-    lake: Path, dataset_id: str, value: str, *former: str, uid: str = "da_1", **told: str
-) -> Path:
-    return land(
-        lake / "partition.parquet",
-        {"a": Column([value])},
-        dataset_id=dataset_id,
-        dataset_uid=uid,
-        formerly=json.dumps(former) if former else "",
-        **told,
-    )
 
 
 def test_a_renamed_dataset_keeps_its_table_and_its_history_under_the_new_name(
@@ -188,7 +163,7 @@ def test_a_leftover_is_dropped_only_when_the_new_table_is_whole(
 ) -> None:
     load("old", "good")
     load("new", "of another dataset", uid="da_2")
-    damaged = _landed(lake, "new", "x" * 1000, "old")
+    damaged = land_named(lake, "new", "x" * 1000, "old")
     content = bytearray(damaged.read_bytes())
     content[4:60] = b"\xff" * 56
     damaged.write_bytes(content)
