@@ -1,6 +1,7 @@
 """`python -m benchmarks`: ods_pipeline beside other tools, on one portal, in one run.
 
-The exit status is 1 if a bound that the project promises was exceeded.
+The exit status is 1 if a bound that the project promises was exceeded, or with `--compare` if
+anything got slower.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import click
 
-from benchmarks import tables
+from benchmarks import gate, tables
 from benchmarks.figures import Measured
 from benchmarks.json_report import json_report
 from benchmarks.measure import bench
@@ -33,6 +34,7 @@ _SIZES = Sizes()
 @click.option("--datasets", type=int, multiple=True, help="Datasets of a portal synced again.")
 @click.option("--first", type=int, help="Datasets of a portal synced for the first time.")
 @click.option("--launched", type=int, help="Datasets of a portal that Dagster syncs.")
+@click.option("--partitions", type=int, help="Datasets that are partitions in Dagster.")
 @click.option("--location", type=int, help="Datasets of a code location of Dagster.")
 @click.option("--slope", type=int, multiple=True, help="Rows of our own slopes.")
 @click.option("--rounds", type=int, help="Runs of each short one; medians are shown.  [default: 3]")
@@ -41,6 +43,8 @@ _SIZES = Sizes()
 @click.option("--no-install", is_flag=True, help="Do without peers that are not installed.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 @click.option("--markdown", is_flag=True, help="Print the tables as docs/performance.md has them.")
+@click.option("--compare", is_flag=True, help="Fail where a kept ratio got 1.5 times worse.")
+@click.option("--keep", is_flag=True, help="Keep the ratios, for `--compare`.")
 @click.option("--save", metavar="NAME", default="latest", help="Keep results/NAME.json and .svg.")
 def main(quick: bool, only: tuple[str, ...], **options: Any) -> None:
     """Measure wall time, CPU time and peak memory of ods_pipeline and its peers.
@@ -48,7 +52,8 @@ def main(quick: bool, only: tuple[str, ...], **options: Any) -> None:
     Tasks: parquet, csv (exports to a proven partition), slow (parquet at 5 MB/s),
     points, polygons (WFS), table (into DuckDB), again (unchanged sync),
     first (sync at 200 ms latency), start (of a process), slope (cost against size),
-    launch, launch-again, list (Dagster's commands), location (many datasets in Dagster)
+    launch, launch-again, list (Dagster's commands), location (many datasets in Dagster),
+    dagster-first, dagster-again, dagster-change (partitions, with sensors), dagster-run (its start)
     """
     chosen = {name: options[name] for name in vars(_SIZES) if options.get(name) not in (None, ())}
     sizes = replace(QUICK if quick else _SIZES, **chosen)
@@ -68,7 +73,22 @@ def main(quick: bool, only: tuple[str, ...], **options: Any) -> None:
         _keep(options["save"], text, done)
     for broken in found["broken"]:
         click.secho(f"promise broken: {broken}", err=True, fg="red")
-    raise SystemExit(bool(found["broken"]))
+    now = gate.ratios(done)
+    if options["keep"]:
+        gate.KEPT.write_text(json.dumps(now, indent=2) + "\n")
+    slower = _slower(now) if options["compare"] else []
+    raise SystemExit(bool(found["broken"] or slower))
+
+
+def _slower(now: gate.Ratios) -> list[str]:
+    """Report how our ratios to peers moved, and return those that got too bad."""
+    before = gate.kept()
+    for line in gate.report(before, now):
+        click.echo(line)
+    found = list(gate.slower(before, now))
+    for sentence in found:
+        click.secho(f"slower: {sentence}", err=True, fg="red")
+    return found
 
 
 def _chosen(known: list[Task], only: tuple[str, ...]) -> Iterator[Task]:
@@ -92,7 +112,8 @@ def _done(todo: list[Task], rounds: int, options: dict[str, Any]) -> list[Measur
         for measured in one.measure(todo):
             done.append(measured)
             if plain and measured.task.name != SLOPES:
-                tables.console().print(tables.table(tables.grid(measured)), "")
+                for grid in (tables.grid(measured), *tables.parts(measured)):
+                    tables.console().print(tables.table(grid), "")
     return done
 
 

@@ -24,14 +24,14 @@ root_module = "proj"
 code_location_target_module = "proj.definitions"
 """
 _QUIET = "telemetry: {enabled: false}\n"
-_OURS = """\
+OURS = """\
 import dagster as dg
 
 from ods_pipeline import OpendatasoftPortal
 
 defs = dg.build_defs_for_component(OpendatasoftPortal(portal=%r, name="bench"))
 """
-_NOTHING = """\
+NOTHING = """\
 import dagster as dg
 
 
@@ -48,27 +48,27 @@ _OWN = 11
 
 def launch(url: str, folder: Path) -> None:
     """`dg launch` of the job that syncs everything, for the first time."""
-    _dg(_OURS % url, folder, folder, "launch", "--job", "bench_sync")
+    _dg(OURS % url, folder, folder, "launch", "--job", "bench_sync")
 
 
 def launch_again(url: str, folder: Path) -> None:
     """The same where nothing changed since the last."""
-    _dg(_OURS % url, folder, (folder / "given").resolve(), "launch", "--job", "bench_sync")
+    _dg(OURS % url, folder, (folder / "given").resolve(), "launch", "--job", "bench_sync")
 
 
 def launch_nothing(url: str, folder: Path) -> None:
     """`dg launch` of a job with one asset that does nothing."""
-    _dg(_NOTHING, folder, folder, "launch", "--job", "bench_sync")
+    _dg(NOTHING, folder, folder, "launch", "--job", "bench_sync")
 
 
 def list_defs(url: str, folder: Path) -> None:
     """`dg list defs` of a portal."""
-    _dg(_OURS % url, folder, folder, "list", "defs")
+    _dg(OURS % url, folder, folder, "list", "defs")
 
 
 def list_nothing(url: str, folder: Path) -> None:
     """`dg list defs` of one asset."""
-    _dg(_NOTHING, folder, folder, "list", "defs")
+    _dg(NOTHING, folder, folder, "list", "defs")
 
 
 def _dg(definitions: str, folder: Path, data: Path, *command: str) -> None:
@@ -98,6 +98,18 @@ def _dg(definitions: str, folder: Path, data: Path, *command: str) -> None:
     )
     if done.returncode:
         raise RuntimeError(f"dg {command[0]}: {' '.join(done.stdout.split())[-300:]}")
+
+
+def definitions_of(code: str, folder: Path) -> None:
+    """Load the definitions of a module, as the processes of Dagster do that are given one."""
+    from dagster._core.code_pointer import FileCodePointer
+    from dagster._core.definitions.reconstruct import ReconstructableRepository
+
+    file = folder / "definitions.py"
+    file.write_text(code)
+    pointer = FileCodePointer(str(file), "defs", str(folder))
+    os.environ["ODS_DATA_DIR"] = str(folder)
+    ReconstructableRepository(pointer).get_definition().get_implicit_global_asset_job_def()
 
 
 def prepared(url: str, folder: Path) -> Path:

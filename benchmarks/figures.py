@@ -9,6 +9,7 @@ import statistics
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from benchmarks.parts import WORK
 from benchmarks.tasks import Task
 
 
@@ -32,6 +33,7 @@ class Run:
     Attributes:
         peak_mb: 0 where it is not known.
         made: None where nothing was made that can be checked.
+        parts: What the program says that parts of it cost, see `parts`.
     """
 
     wall_s: float = 0
@@ -40,6 +42,13 @@ class Run:
     requests: int = 0
     made: CheckedData | None = None
     problem: str = ""
+    parts: Mapping[str, float] = field(default_factory=dict)
+
+    def figure(self, name: str) -> float:
+        """One of the figures; the wall time for the part `WORK` of a program that has no parts."""
+        if name == WORK:
+            return self.parts.get(WORK, self.wall_s)
+        return float(getattr(self, name))
 
 
 @dataclass(frozen=True)
@@ -70,7 +79,16 @@ class Result:
 
     def median(self, figure: str) -> float:
         """The median of one of the figures of a run."""
-        return float(statistics.median(getattr(run, figure) for run in self.runs))
+        return float(statistics.median(run.figure(figure) for run in self.runs))
+
+    def parts(self) -> dict[str, float]:
+        """The medians of the parts, in their order."""
+        runs = [run.parts for run in self.runs if run.parts]
+        names = dict.fromkeys(name for parts in runs for name in parts)
+        return {
+            name: statistics.median(parts[name] for parts in runs if name in parts)
+            for name in names
+        }
 
 
 @dataclass(frozen=True)

@@ -60,16 +60,20 @@ class Bench:
         folder = self.root / "task"
         served.configure(profile="loopback")
         given, unprepared = self._prepared(task, served, folder / "given")
+        own = self._prepared_apart(task, served, folder)
+        if task.changes:
+            served.change()
         served.configure(profile=self.profile or task.profile)
         runs: dict[Program, list[Run]] = {program: [] for program in task.programs}
         rounds = 1 if task.once else self.rounds
         for number in range(1, rounds + 1):
             for program in task.programs:
                 self.report(f"{task.title_with_size} {number}/{rounds}: {program.name}")
-                if unprepared:
-                    runs[program] = [Run(problem=unprepared)]
+                start, problem = own.get(program, (given, unprepared))
+                if problem:
+                    runs[program] = [Run(problem=problem)]
                 elif not runs[program] or not runs[program][-1].problem:
-                    runs[program].append(self._run(task, program, served, folder / "own", given))
+                    runs[program].append(self._run(task, program, served, folder / "own", start))
         found = [self._result(task, program, some) for program, some in runs.items()]
         shutil.rmtree(folder)
         if task.cut:
@@ -82,8 +86,30 @@ class Bench:
         if not task.prepare:
             return "", ""
         self.report(f"{task.title_with_size}: preparing")
-        interpreter = environments.python("", self.report)
-        done, made = run(Program("", task.prepare), interpreter, served.url, folder)
+        return self._made(Program("", task.prepare), served, folder)
+
+    def _prepared_apart(
+        self, task: Task, served: Portal, folder: Path
+    ) -> dict[Program, tuple[str, str]]:
+        """The same of each program that starts from something else."""
+        found = {}
+        for number, program in enumerate(task.programs):
+            if program.prepare:
+                self.report(f"{task.title_with_size}: preparing for {program.name}")
+                own = folder / f"given-{number}"
+                own.mkdir()
+                found[program] = self._made(replace(program, function=program.prepare), served, own)
+        return found
+
+    def _made(self, program: Program, served: Portal, folder: Path) -> tuple[str, str]:
+        """What a program has made, and the problem if it has made nothing."""
+        try:
+            interpreter = environments.python(
+                program.environment, self.report, install=self.install
+            )
+        except Unavailable as error:
+            return "", str(error)
+        done, made = run(program, interpreter, served.url, folder)
         return made, f"not prepared: {done.problem}" if done.problem else ""
 
     def _run(
@@ -104,7 +130,9 @@ class Bench:
         for _ in range(1 + repeats):
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir()
-            if task.prepare:
+            if given and task.takes:
+                shutil.copytree(given, folder / "given")
+            elif given:
                 (folder / "given").symlink_to(given)
             served.configure()
             cost, made = run(program, interpreter, served.url, folder)

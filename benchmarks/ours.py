@@ -60,6 +60,18 @@ def load_postgis(url: str, folder: Path) -> None:
         warehouse.load((folder / "given").resolve(), verdict="new")
 
 
+def publish(url: str, folder: Path) -> None:
+    """A finished file into a bucket: sent, over the version that is known and no other."""
+    from ods_pipeline.lake.bucket import ObjectPath
+    from ods_pipeline.lake.data_folder import data_folder
+
+    root = data_folder(url)
+    assert isinstance(root, ObjectPath)
+    target, copy = root / "ours.parquet", folder / "copy"
+    copy.hardlink_to(folder / "given")
+    target.replace_with(copy, target.version())
+
+
 def sync(url: str, folder: Path) -> Path:
     """`ods-pipeline sync` of a portal that is new to it."""
     return _sync(url, folder)

@@ -27,6 +27,8 @@ FEATURES = f"/api/wfs?service=WFS&version=1.1.0&request=GetFeature&typeName=ods%
 # Geometries of a row, by the kind of portal.
 GEOMETRIES = {"points": 1, "polygons": 2, "big": 1}
 _VERTICES = 20
+#: Rows of a dataset of a portal of many, and the dataset that `Portal.change` gives one more.
+ROWS, CHANGING = 10, "made-up-00000"
 # No program is to be slowed down by a spent quota.
 _QUOTA = 100_000_000
 
@@ -42,17 +44,29 @@ class RequestCounts:
 class Portal:
     """A running portal on loopback."""
 
-    def __init__(self, replay: subprocess.Popen[str], url: str) -> None:
-        self._replay = replay
+    def __init__(
+        self, upstream: subprocess.Popen[str], replay: subprocess.Popen[str], url: str
+    ) -> None:
+        self._upstream, self._replay = upstream, replay
         self.url = url
+
+    def change(self) -> None:
+        """Give the first of many datasets a row more, and forget what was said of it before."""
+        _asked(self._upstream, "change")
+        self.configure(forget=True)
 
     def configure(self, **settings: object) -> RequestCounts:
         """Change how it serves, see `Replay.configure`; count the requests since the last call."""
-        assert self._replay.stdin
-        assert self._replay.stdout
-        self._replay.stdin.write(json.dumps(settings) + "\n")
-        self._replay.stdin.flush()
-        return RequestCounts(**json.loads(self._replay.stdout.readline()))
+        return RequestCounts(**json.loads(_asked(self._replay, json.dumps(settings))))
+
+
+def _asked(process: subprocess.Popen[str], line: str) -> str:
+    """What a process answers to a line."""
+    assert process.stdin
+    assert process.stdout
+    process.stdin.write(line + "\n")
+    process.stdin.flush()
+    return process.stdout.readline()
 
 
 @contextmanager
@@ -70,13 +84,13 @@ def opened(kind: str, size: int, folder: Path) -> Iterator[Portal]:
     """
     folder.mkdir(parents=True, exist_ok=True)
     with (
-        _serving("benchmarks.portal", kind, str(size)) as (_, upstream),
-        _serving("benchmarks.replay", upstream.removeprefix("http://"), str(folder)) as (
+        _serving("benchmarks.portal", kind, str(size)) as (upstream, address),
+        _serving("benchmarks.replay", address.removeprefix("http://"), str(folder)) as (
             replay,
             url,
         ),
     ):
-        yield Portal(replay, url)
+        yield Portal(upstream, replay, url)
 
 
 @contextmanager
@@ -93,18 +107,21 @@ def _serving(module: str, *arguments: str) -> Iterator[tuple[subprocess.Popen[st
 
 
 def main() -> None:
-    """Emulate a portal until the other end of the pipe is closed."""
+    """Emulate a portal until the pipe is closed; with each line on it a dataset changes."""
     from ods_pipeline.emulator import Emulator
+    from ods_pipeline.emulator.datasets.generated import small_dataset
 
     kind, size = sys.argv[1], int(sys.argv[2])
     with Emulator(sample=False, quota=_QUOTA) as portal:
         if kind == "many":
-            portal.make_up(size)
+            portal.make_up(size, ROWS)
         else:
             vertices = _VERTICES if kind == "polygons" else 0
             portal.make_big(DATASET, rows=size, vertices=vertices)
         print(portal.url, flush=True)
-        sys.stdin.read()
+        for more, _ in enumerate(sys.stdin, start=1):
+            portal.state.put(small_dataset(0, ROWS + more, portal.state.clock.tick()))
+            print("changed", flush=True)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from benchmarks.figures import Run
 from benchmarks.peers.postgis import DLT_SCHEMA, PART
 from benchmarks.running import run
 from benchmarks.tasks import OURS, Program
+from ods_pipeline.lake.checksum import BLANK, SealedFile
 
 _PORTAL, _SCHEMA = "benchmark.test", "benchmark_test"
 _SEED = 20_261_129
@@ -95,13 +96,23 @@ def _partition(folder: Path, kind: str, rows: int, content: str = "one") -> None
     ]
     schema = pa.schema(fields, metadata={**about, "row_count": str(rows)})
     table = pa.Table.from_arrays(list(columns.values()), schema=schema)
-    pq.write_table(table, folder / "given", row_group_size=_GROUPS[kind])
+    _write(table, folder / "given", _GROUPS[kind])
     import geopandas
 
     frame = geopandas.GeoDataFrame(
         table.drop_columns("geometry").to_pandas(), geometry=shapes, crs="EPSG:4326"
     )
     frame.to_file(folder / "given.gpkg", engine="pyogrio")
+
+
+def _write(table: pa.Table, path: Path, group: int) -> None:
+    """A file with its checksum, as those of the lake have it."""
+    path.write_bytes(b"")
+    file = SealedFile(path)
+    with pq.ParquetWriter(file, table.schema) as writer:
+        writer.write_table(table, row_group_size=group)
+        writer.add_key_value_metadata({"file_sha256": BLANK})
+    file.seal()
 
 
 def _drop(url: str) -> None:
@@ -117,7 +128,8 @@ def _longest_wait(url: str, folder: Path, kind: str) -> float:
     run(_PROGRAMS[0], sys.executable, url, folder)
     table = pq.read_table(folder / "given")
     about = {**(table.schema.metadata or {}), b"content_hash": b"other"}
-    pq.write_table(table.replace_schema_metadata(about), folder / "given")
+    about.pop(b"file_sha256", None)
+    _write(table.replace_schema_metadata(about), folder / "given", _GROUPS[kind])
     waits, over = [0.0], threading.Event()
 
     def read() -> None:

@@ -6,6 +6,7 @@ of the first; a sync at the end adds the rest, such as the catalog. No time is m
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -20,9 +21,15 @@ if TYPE_CHECKING:
     from ods_pipeline.dataset import Dataset
     from ods_pipeline.lake.lake import Lake
 
+# A warehouse that was changed a moment ago counts as one that is being changed.
+_SETTLED_S = 2.5
+
 
 def all_datasets(url: str, folder: Path) -> Path:
-    """Land and load every dataset of the portal, all with the rows of the first."""
+    """Land and load every dataset of the portal, all with the rows of the first.
+
+    Twice, for the first run after a change opens the warehouse, and those that follow do not.
+    """
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.warehouse.opening import open_warehouse
@@ -34,6 +41,8 @@ def all_datasets(url: str, folder: Path) -> Path:
     with open_warehouse(f"duckdb:////{folder}/warehouse.duckdb") as warehouse:
         for dataset in datasets:
             warehouse.load(_land(dataset, rows, lake), verdict="new")
+    ours.sync(url, folder)
+    time.sleep(_SETTLED_S)
     ours.sync(url, folder)
     return folder
 

@@ -102,6 +102,11 @@ class Recorder:
                 self._replies[name] = self._record(request, self._folder / name, cut=cut)
             return self._replies[name]
 
+    def forget(self) -> None:
+        """Ask the portal for everything again."""
+        with self._lock:
+            self._replies.clear()
+
     def _record(self, request: RecordedRequest, file: Path, *, cut: bool) -> RecordedReply:
         with self._lock:
             self.recorded += 1

@@ -73,8 +73,16 @@ class Replay(ThreadingHTTPServer):
         Thread(target=self.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
-    def configure(self, profile: str = "", cut: bool | None = None) -> dict[str, int]:
-        """Change how it serves; count the requests and the recorded replies since the last call."""
+    def configure(
+        self, profile: str = "", cut: bool | None = None, *, forget: bool = False
+    ) -> dict[str, int]:
+        """Change how it serves, or forget all replies, since the portal gives others.
+
+        Returns:
+            How many requests came and replies were recorded since the last call.
+        """
+        if forget:
+            self.recorder.forget()
         self.profile = PROFILES[profile] if profile else self.profile
         self.cut = self.cut if cut is None else cut
         counts = {"requests": next(self.requests), "recorded": self.recorder.recorded}

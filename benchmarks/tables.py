@@ -117,7 +117,21 @@ def summary(done: Sequence[Measured]) -> list[Grid]:
 
 def grids(done: Sequence[Measured]) -> list[Grid]:
     """Every table: the tasks, the slopes, the targets."""
-    return [*(grid(m) for m in done if m.task.name != SLOPES), *summary(done)]
+    shown = (m for m in done if m.task.name != SLOPES)
+    return [*(one for m in shown for one in (grid(m), *parts(m))), *summary(done)]
+
+
+def parts(measured: Measured) -> list[Grid]:
+    """A table of what the programs of a task tell of their parts; none where none does."""
+    told = {result.program: result.parts() for result in measured.results if not result.problem}
+    names = list(dict.fromkeys(name for found in told.values() for name in found))
+    programs = [name for name, found in told.items() if found]
+    rows = tuple(
+        (name, *(f"{told[one][name]:.2f}" if name in told[one] else "–" for one in programs))
+        for name in names
+    )
+    title = f"Parts of `{measured.task.name}`, {measured.task.size:,}"
+    return [Grid(title, ("of", *programs), rows)] if rows else []
 
 
 def table(grid: Grid) -> Table:

@@ -25,6 +25,7 @@ class Program:
         environment: Which of `requirements` it runs in; empty for ours.
         command: A command to run instead of the function, found beside this interpreter.
         part: It gets one of so many parts of the rows, and is compared for that part.
+        prepare: What makes what it starts from, in its own environment, in place of the task's.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Program:
     environment: str = ""
     command: tuple[str, ...] = ()
     part: int = 1
+    prepare: str = ""
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,8 @@ class Task:
         prepare: A function like a program's, whose result each program finds as `given`.
         cut: Whether each program also gets replies that end half-way.
         series: The series of sizes that it is a point of, see `slopes`.
+        takes: Whether each program gets a copy of what was prepared, since it writes into it.
+        changes: Whether one of the portal's datasets changes after that.
     """
 
     name: str
@@ -71,6 +75,8 @@ class Task:
     prepare: str = ""
     cut: bool = False
     series: str = ""
+    takes: bool = False
+    changes: bool = False
 
     @property
     def title_with_size(self) -> str:
@@ -97,6 +103,7 @@ class Sizes:
         slope: Rows of our own slopes.
         launched: Datasets of the portal that Dagster syncs.
         location: Datasets of a code location, of which one in eleven is an asset of its own.
+        partitions: Datasets that are partitions in Dagster, with sensors.
     """
 
     rows: int = 1_000_000
@@ -108,9 +115,10 @@ class Sizes:
     slope: tuple[int, ...] = (10_000, 100_000, 1_000_000, 10_000_000)
     launched: int = 14
     location: int = 5_500
+    partitions: int = 300
 
 
-QUICK = Sizes(50_000, 0, 10_000, 3_000, (10, 100), 24, (10_000, 100_000), 5, 55)
+QUICK = Sizes(50_000, 0, 10_000, 3_000, (10, 100), 24, (10_000, 100_000), 5, 55, 10)
 _EXPORT, _GML, _LOAD = Bound(memory_mb=250), Bound(memory_mb=300), Bound(memory_mb=400)
 _GDAL, _REQUESTS = ("pyogrio", "GDAL"), ("requests",)
 _CURL = Program("curl", "peers.download:curl_parquet", ("curl",))
@@ -189,9 +197,33 @@ LOCATION = (
     Program("definitions, and a look at the catalog", "dagster_projects:look"),
     Program("definitions, and a tick of the automation", "dagster_projects:tick"),
 )
+DLT = "dagster-dlt"
+_DLT = Program(DLT, "peers.in_dagster:first", ("dagster-dlt", "dlt"), "dagster_dlt")
+SYNCED = (
+    Program(OURS, "dagster_portal:first", ("dagster",)),
+    Program(COMMAND_LINE, "ours:sync"),
+    _DLT,
+)
+_DLT_AFTER = replace(_DLT, prepare="peers.in_dagster:prepared")
+UNCHANGED = (
+    Program(OURS, "dagster_portal:again", ("dagster",)),
+    Program(COMMAND_LINE, "ours:sync_again"),
+    replace(_DLT_AFTER, function="peers.in_dagster:again"),
+)
+CHANGED = (
+    Program(OURS, "dagster_portal:change", ("dagster",)),
+    Program(COMMAND_LINE, "ours:sync_again"),
+    replace(_DLT_AFTER, function="peers.in_dagster:change"),
+)
+RUN = (
+    Program(OURS, "dagster_portal:start", ("dagster",)),
+    Program(FLOOR, "dagster_portal:start_nothing", ("dagster",)),
+    replace(_DLT, function="peers.in_dagster:start"),
+)
 NAMES = (
     "parquet", "slow", "csv", "points", "polygons", "table", "again", "first", "start",
     "launch", "launch-again", "list", "location",
+    "dagster-first", "dagster-again", "dagster-change", "dagster-run",
 )  # fmt: skip
 SLOPES = "slope"
 
@@ -280,3 +312,24 @@ def _in_dagster(sizes: Sizes) -> Iterator[Task]:
     yield Task(
         "location", own, "many", sizes.location, LOCATION, prepare="dagster_projects:prepared"
     )
+    yield from _partitioned(sizes.partitions)
+
+
+def _partitioned(size: int) -> Iterator[Task]:
+    """A portal whose datasets are partitions, as most have it."""
+    slow, settled = "at 5 MB/s and 200 ms", "dagster_portal:settled"
+    yield Task(
+        "dagster-run", "Dagster: before the first line of a run, {size} datasets", "many", size, RUN
+    )
+    yield Task(
+        "dagster-first", f"Dagster: first load of {{size}} datasets, {slow}", "many", size, SYNCED,
+        once=True, profile="portal",
+    )  # fmt: skip
+    yield Task(
+        "dagster-again", f"Dagster: {{size}} datasets, unchanged, {slow}", "many", size, UNCHANGED,
+        Bound(requests=1), once=True, profile="portal", prepare=settled, takes=True,
+    )  # fmt: skip
+    yield Task(
+        "dagster-change", f"Dagster: one of {{size}} datasets changed, {slow}", "many", size,
+        CHANGED, once=True, profile="portal", prepare=settled, takes=True, changes=True,
+    )  # fmt: skip
