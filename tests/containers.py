@@ -54,6 +54,12 @@ def copied(stage: int) -> list[tuple[str, str]]:
     return found
 
 
+def arguments() -> dict[str, str]:
+    """What can be said to the build, and what it takes where nothing is."""
+    told = [one.text for one in instructions() if one.name == "ARG"]
+    return dict(text.split("=", 1) for text in told)
+
+
 def variables() -> dict[str, str]:
     """What the image sets for every program in it."""
     told = [shlex.split(one.text) for one in instructions() if one.name == "ENV"]
@@ -96,3 +102,12 @@ def named_in(file: str) -> dict[str, str]:
     """The variables of an example of a file of variables."""
     lines = (FOLDER / file).read_text(encoding="utf-8").splitlines()
     return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def env_of(value: Any) -> set[str]:
+    """The variables that a block of Dagster's configuration names."""
+    if not isinstance(value, dict):
+        return set()
+    if set(value) == {"env"}:
+        return {value["env"]}
+    return set().union(*map(env_of, value.values())) if value else set()

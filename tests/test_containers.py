@@ -11,7 +11,6 @@ import subprocess
 from fnmatch import fnmatch
 from importlib.metadata import entry_points, requires
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -22,9 +21,11 @@ from tests import person
 from tests.containers import (
     FOLDER,
     ROOT,
+    arguments,
     asked_for,
     compose,
     copied,
+    env_of,
     filled,
     instructions,
     named_in,
@@ -36,15 +37,6 @@ DAGSTER = yaml.safe_load((FOLDER / "dagster.yaml").read_text(encoding="utf-8"))
 #: Those that are not of an image that others make.
 OURS = {name: one for name, one in services().items() if "build" in one}
 PROGRAMS = {entry.name for entry in entry_points(group="console_scripts")}
-
-
-def env_of(value: Any) -> set[str]:
-    """The variables that a block of Dagster's configuration names."""
-    if not isinstance(value, dict):
-        return set()
-    if set(value) == {"env"}:
-        return {value["env"]}
-    return set().union(*map(env_of, value.values())) if value else set()
 
 
 def test_compose_would_take_its_file() -> None:
@@ -87,7 +79,8 @@ def test_every_line_that_the_build_runs_is_one_that_a_shell_can_read() -> None:
 
 def test_the_image_installs_extras_that_there_are() -> None:
     (line,) = [one.text for one in instructions() if "wheel --no" in one.text]
-    extras = line.partition("[")[2].partition("]")[0].split(",")
+    assert "[$EXTRAS]" in line
+    extras = arguments()["EXTRAS"].split(",")
     told = [one for one in requires("ods-pipeline") or () if "extra ==" in one]
     for extra in extras:
         assert any(f"extra == '{extra}'" in one for one in told), extra
@@ -215,6 +208,13 @@ def test_dagster_queues_retries_and_forgets_as_in_the_checkout() -> None:
     assert DAGSTER["run_monitoring"]["enabled"]
     assert DAGSTER["run_monitoring"]["max_runtime_seconds"] > 0
     assert set(DAGSTER) == set(checkout)
+
+
+def test_the_pool_of_a_killed_run_is_given_back() -> None:
+    for folder in (ROOT, FOLDER):
+        told = yaml.safe_load((folder / "dagster.yaml").read_text(encoding="utf-8"))
+        assert told["run_monitoring"]["enabled"]
+        assert told["run_monitoring"]["free_slots_after_run_end_seconds"] > 0
 
 
 def test_an_image_that_is_built_from_the_same_checkout_is_of_one_python() -> None:

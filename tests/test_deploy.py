@@ -76,6 +76,7 @@ def test_every_command_of_the_page_works(tmp_path: Path) -> None:
 @pytest.mark.servers
 def test_systemd_takes_the_units() -> None:
     files = [str(file) for file in sorted((DEPLOY / "systemd").iterdir())]
+    files += [str(file) for file in sorted((DEPLOY / "celery").glob("*.service"))]
     done = subprocess.run(
         ["systemd-analyze", "verify", *files], capture_output=True, text=True, check=False
     )

@@ -90,6 +90,16 @@ def resealed(before: hashlib._Hash, end: bytes) -> bytes:
     return end[: place.start] + digest.hexdigest().encode() + end[place.stop :]
 
 
+def is_sealed(before: hashlib._Hash, end: bytes) -> bool:
+    """Whether the bytes of a file match its checksum, as `intact` has it, once they are hashed.
+
+    Args:
+        before: The digest of all bytes before its end.
+        end: The footer and what follows it.
+    """
+    return _ENTRY in end and resealed(before, end) == end
+
+
 def _read_into(digest: hashlib._Hash, file: BinaryIO, left: int) -> None:
     while left and (chunk := file.read(min(left, _CHUNK))):
         digest.update(chunk)

@@ -7,12 +7,11 @@ changes, it does not resist forgery. Labels and types are not part of it.
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.lake.row_hash import mixed, row_hashes
 from ods_pipeline.tables.batches import read_batches
 
@@ -51,7 +50,7 @@ def is_current(digest: str) -> bool:
     return digest.partition(":")[0] == ALGORITHM
 
 
-def content_of(path: Path) -> str:
+def content_of(path: LakePath) -> str:
     """The digest of the rows of a landed file.
 
     Raises:

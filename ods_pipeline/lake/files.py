@@ -1,4 +1,4 @@
-"""The data folder, folders and renames that survive a power cut, and unfinished files.
+"""Folders and renames that survive a power cut, and unfinished files.
 
 A process locks the files that it writes. The system releases these locks when the process ends, so
 an unlocked unfinished file was left behind and can be removed. File contents do not belong here.
@@ -15,7 +15,8 @@ import socket
 from collections.abc import Iterator
 from pathlib import Path
 
-from ods_pipeline.errors import OUT_OF_FILES, ConfigurationError, LakeError, out_of_files
+from ods_pipeline.errors import OUT_OF_FILES, LakeError, LakeUnwritable, out_of_files
+from ods_pipeline.state.locks import NoLocks
 
 #: What the name of a partition ends with that holds another one's rejected values.
 REJECTED = ".rejected"
@@ -38,43 +39,6 @@ def _kernel() -> str:
 
 
 _KERNEL = _kernel()
-
-
-def data_folder(given: str | None) -> Path:
-    """The root of lake and warehouse.
-
-    Args:
-        given: A folder; `data` without it.
-
-    Raises:
-        ConfigurationError: It is the address of an object store, in the home of an unknown user, or
-            no text.
-    """
-    folder = given or "data"
-    _require_text(folder)
-    if "://" in folder:
-        raise ConfigurationError(
-            f"{folder} is an object store, which this version cannot land into; "
-            "set ODS_DATA_DIR to a folder"
-        )
-    try:
-        found = Path(folder).expanduser()
-    except RuntimeError:
-        raise ConfigurationError(
-            f"{folder} is in the home of a user that this machine does not know; "
-            "set ODS_DATA_DIR to another folder"
-        ) from None
-    # With the home, or with the folder that this process is in.
-    _require_text(absolute(found))
-    return found
-
-
-def _require_text(folder: str) -> None:
-    if not is_text(folder):
-        raise ConfigurationError(
-            f"the data folder {readable(folder)} has a name that is not UTF-8, or a NUL in it; "
-            "set ODS_DATA_DIR to another folder"
-        )
 
 
 def absolute(path: str | Path) -> str:
@@ -106,6 +70,35 @@ def require_files(error: Exception) -> None:
     """
     if out_of_files(error):
         raise LakeError(OUT_OF_FILES) from error
+
+
+def disk_error(error: OSError | NoLocks, folder: Path, setting: str) -> LakeError:
+    """An error of the operating system as one sentence.
+
+    Args:
+        error: What it said.
+        folder: Where.
+        setting: The variable that names another folder.
+    """
+    if isinstance(error, NoLocks):
+        return LakeUnwritable(
+            f"the file system of {folder} has no locks, so two runs could overwrite each other's "
+            f"files; set {setting} to a folder elsewhere, or ODS_STATE to a PostgreSQL database"
+        )
+    if out_of_files(error):
+        return LakeError(OUT_OF_FILES)
+    if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+        return LakeError(
+            f"the disk of {folder} is full; free some space: what was landed is complete"
+        )
+    if error.errno == errno.EFBIG:
+        advice = "raise it (`ulimit -f`); what was landed is complete"
+        return LakeError(f"a file in {folder} has reached the limit on the size of files: {advice}")
+    if error.errno in {errno.EACCES, errno.EPERM, errno.EROFS}:
+        advice = f"correct its permissions or set {setting} to another folder"
+        return LakeUnwritable(f"{folder} cannot be written; {advice}")
+    reason = error.strerror or error
+    return LakeUnwritable(f"{folder} cannot be used ({reason}); set {setting} to a folder")
 
 
 def make_durably(folder: Path) -> None:

@@ -6,32 +6,19 @@ a partition is made in `sync`.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Any
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from ods_pipeline.dataset import instant
 from ods_pipeline.lake.files import require_files
 from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.lake.writer import PartitionWriter
 
-SCHEMA = pa.schema(
-    {
-        "dataset_id": pa.string(),
-        "kind": pa.string(),
-        "verdict": pa.string(),
-        "reason": pa.string(),
-        "since": pa.timestamp("ms", "UTC"),
-        "rows": pa.int64(),
-        "stamp": pa.string(),
-        "by": pa.string(),
-        "looked": pa.timestamp("ms", "UTC"),
-    }
-)
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 #: Which partition of a lake: its kind and its dataset.
 PartitionKey = tuple[PartitionKind, str]
@@ -79,6 +66,11 @@ def read_holds(lake: Lake) -> dict[PartitionKey, Hold]:
     Raises:
         LakeError: No more files may be opened, so the holds are not known.
     """
+    if isinstance(lake.holds_file, Path) and not os.path.exists(lake.holds_file):
+        return {}
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
     try:
         # Not `read_table`, which imports Arrow's whole machinery for folders of files.
         with pq.ParquetFile(lake.holds_file) as file:
@@ -118,13 +110,39 @@ def _moments(row: Mapping[str, Any]) -> dict[str, str]:
     return {"since": row["since"].isoformat(), "looked": looked.isoformat() if looked else ""}
 
 
+def _schema() -> pa.Schema:
+    import pyarrow as pa
+
+    return pa.schema(
+        {
+            "dataset_id": pa.string(),
+            "kind": pa.string(),
+            "verdict": pa.string(),
+            "reason": pa.string(),
+            "since": pa.timestamp("ms", "UTC"),
+            "rows": pa.int64(),
+            "stamp": pa.string(),
+            "by": pa.string(),
+            "looked": pa.timestamp("ms", "UTC"),
+        }
+    )
+
+
 def _publish(lake: Lake, entries: list[Hold]) -> None:
+    import pyarrow as pa
+
+    from ods_pipeline.lake.writer import PartitionWriter
+
     rows = [
         {**asdict(entry), "since": instant(entry.since), "looked": instant(entry.looked)}
         for entry in entries
     ]
     known = Receipt(lake.root.name, "held", title=f"What is held of {lake.root.name}")
-    with disk_errors(lake.holds_file), PartitionWriter(lake, lake.holds_file, SCHEMA) as writer:
-        for batch in pa.Table.from_pylist(rows, SCHEMA).to_batches():
+    table = pa.Table.from_pylist(rows, _schema())
+    with (
+        disk_errors(lake.holds_file),
+        PartitionWriter(lake, lake.holds_file, table.schema) as writer,
+    ):
+        for batch in table.to_batches():
             writer.write(batch)
         writer.publish(known)

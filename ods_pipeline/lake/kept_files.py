@@ -15,17 +15,18 @@ import re
 import threading
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, fields, replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.lake.files import make_durably, replace_durably
 from ods_pipeline.lake.lake import disk_errors
+from ods_pipeline.state.advisory import DatabaseLocks
+from ods_pipeline.state.database import Database
+from ods_pipeline.state.locks import FileLocks, Locks, Stopped, require_held
 
 LIST, JOURNAL, LOCK = "files.json", "files.jsonl", ".files.lock"
 _LONGEST = 200
@@ -137,8 +138,9 @@ class KeptFiles:
         """Note a file that is there now."""
         with self._lock, disk_errors(self.folder / JOURNAL):
             with (self.folder / JOURNAL).open("a", encoding="utf-8") as journal:
-                # A killed run leaves half a line, which the next must not go on with.
+                # A killed run and a full disk leave half a line, which none must go on with.
                 lead = "\n" if self._torn else ""
+                self._torn = True
                 journal.write(f"{lead}{json.dumps(asdict(entry), ensure_ascii=False)}\n")
                 journal.flush()
                 os.fsync(journal.fileno())
@@ -160,6 +162,10 @@ class KeptFiles:
 
         Returns:
             The entries that were withdrawn just now.
+
+        Raises:
+            LakeError: The disk refuses it.
+            StateError: The lock on the folder was lost; the list is as it was.
         """
         gone = []
         for key, entry in self._entries.items():
@@ -179,6 +185,7 @@ class KeptFiles:
                     file.write(text)
                     file.flush()
                     os.fsync(file.fileno())
+                require_held()
                 replace_durably(part, target)
             journal.unlink(missing_ok=True)
             self._sweep(listed, kinds)
@@ -194,26 +201,31 @@ class KeptFiles:
 
 
 @contextmanager
-def opened(folder: Path) -> Iterator[KeptFiles]:
+def opened(folder: Path, state: Database | None = None) -> Iterator[KeptFiles]:
     """A folder for files, made if it does not exist, and locked.
+
+    Args:
+        folder: The folder.
+        state: Where the processes of several hosts lock it; without it in the folder.
 
     Raises:
         ConfigurationError: Another process writes to it.
         LakeError: It cannot be made or written.
+        StateError: The database of the locks cannot be reached.
     """
-    with disk_errors(folder / LIST):
-        make_durably(folder)
-        lock = FileLock(folder / LOCK, timeout=0)
-        try:
-            lock.acquire()
-        except Timeout:
-            raise ConfigurationError(
-                f"another process writes files to {folder}: wait until it ends"
-            ) from None
-    try:
+    locks: Locks = DatabaseLocks(state, "files") if state else FileLocks(folder / LOCK)
+    with ExitStack() as stack:
+        with disk_errors(folder / LIST):
+            make_durably(folder)
+            # Portal, kind and dataset: hosts may have mounted what is above in different places.
+            name = "/".join(folder.absolute().parts[-3:])
+            try:
+                stack.enter_context(locks.lock(name, lambda: True))
+            except Stopped:
+                raise ConfigurationError(
+                    f"another process writes files to {folder}: wait until it ends"
+                ) from None
         yield KeptFiles(folder)
-    finally:
-        lock.release()
 
 
 def kept(folder: Path) -> list[KeptFile]:

@@ -10,11 +10,11 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from difflib import get_close_matches
-from pathlib import Path
 from typing import get_args
 
 from ods_pipeline.dataset import instant
 from ods_pipeline.errors import ConfigurationError, LakeError
+from ods_pipeline.lake.bucket import LakePath, ObjectPath
 from ods_pipeline.lake.holds import Hold, read_holds
 from ods_pipeline.lake.lake import Lake, PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
@@ -46,7 +46,7 @@ class LandedDataset:
     title: str
     rows: int
     data_as_of: datetime | None
-    path: Path
+    path: LakePath
     receipt: Receipt = field(compare=False)
 
     @classmethod
@@ -106,8 +106,10 @@ class LandedDatasets(list[LandedDataset]):
         return card(f"{len(self):,} landed", table(heads[not several :], rows))
 
 
-def portals(data_dir: Path) -> list[str]:
+def portals(data_dir: LakePath) -> list[str]:
     """The portals of which something has landed below a data folder, by their names on disk."""
+    if isinstance(data_dir, ObjectPath):
+        return [name for name in (data_dir / "lake").folders() if not name.startswith(".")]
     # By name: beside them are hidden folders, and perhaps somebody's own files.
     kinds = ("catalog", *(f"{kind}/*" for kind in get_args(PartitionKind)))
     found = {path for kind in kinds for path in (data_dir / "lake").glob(f"*/{kind}.parquet")}
@@ -115,7 +117,7 @@ def portals(data_dir: Path) -> list[str]:
     return sorted({path.parts[depth] for path in found})
 
 
-def chosen(data_dir: Path, portal: str = "") -> str:
+def chosen(data_dir: LakePath, portal: str = "") -> str:
     """The portal that is meant.
 
     Args:
@@ -144,7 +146,7 @@ def chosen(data_dir: Path, portal: str = "") -> str:
     return found[0]
 
 
-def landed(data_dir: Path, portal: str = "") -> LandedDatasets:
+def landed(data_dir: LakePath, portal: str = "") -> LandedDatasets:
     """What has landed of a portal, or of all portals, in the order of names."""
     found = [
         LandedDataset.of(lake, kind, known)
@@ -157,7 +159,7 @@ def landed(data_dir: Path, portal: str = "") -> LandedDatasets:
     return LandedDatasets(found)
 
 
-def held(found: Sequence[LandedDataset]) -> dict[Path, Hold]:
+def held(found: Sequence[LandedDataset]) -> dict[LakePath, Hold]:
     """The holds of what has landed, by the files that stay.
 
     Raises:
@@ -173,7 +175,7 @@ def held(found: Sequence[LandedDataset]) -> dict[Path, Hold]:
 
 
 def partition(
-    data_dir: Path, dataset_id: str, kind: PartitionKind = "records", portal: str = ""
+    data_dir: LakePath, dataset_id: str, kind: PartitionKind = "records", portal: str = ""
 ) -> LandedDataset:
     """A dataset that has landed.
 

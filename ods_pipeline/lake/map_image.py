@@ -10,7 +10,6 @@ import io
 from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 import shapely
 
 from ods_pipeline.lake import map_scale
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.lake.geoparquet import extent
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.markup import plain
@@ -56,7 +56,7 @@ class Caption:
     extent: str
 
     @classmethod
-    def of(cls, path: Path) -> Caption:
+    def of(cls, path: LakePath) -> Caption:
         """The caption of a landed partition's map."""
         with pq.ParquetFile(path) as file:
             schema, rows = file.schema_arrow, file.metadata.num_rows
@@ -74,7 +74,7 @@ class Caption:
         )
 
 
-def is_drawn(path: Path) -> bool:
+def is_drawn(path: LakePath) -> bool:
     """Whether a landed partition has geometries, and not so many that a map takes long."""
     with pq.ParquetFile(path) as file:
         geographic = bool(geometry_columns(file.schema_arrow))
@@ -90,13 +90,13 @@ def drawable() -> bool:
     return all(find_spec(name) for name in ("matplotlib", "PIL"))
 
 
-def markdown(path: Path) -> str:
+def markdown(path: LakePath) -> str:
     """The map of a landed partition as an image in Markdown; empty where there is none."""
     image = png(path)
     return f"![map](data:image/png;base64,{base64.b64encode(image).decode()})" if image else ""
 
 
-def png(path: Path, inches: tuple[float, float] = _INCHES) -> bytes:
+def png(path: LakePath, inches: tuple[float, float] = _INCHES) -> bytes:
     """The map of a partition's primary geometry as a PNG; empty where there is none to draw.
 
     Args:
@@ -132,7 +132,7 @@ def _packed(figure: Any) -> bytes:
     return picture.getvalue()
 
 
-def braille(path: Path, width: int = 72) -> str:
+def braille(path: LakePath, width: int = 72) -> str:
     """The same map in characters of two by four dots, for a terminal, with lines about it.
 
     Args:
@@ -212,7 +212,7 @@ def _figure(inches: tuple[float, float], layout: Any = None) -> Any:
     return figure
 
 
-def sample(path: Path) -> np.ndarray[Any, Any]:
+def sample(path: LakePath) -> np.ndarray[Any, Any]:
     """At most 2,000 shapes of a partition's primary geometry, at even distances."""
     with pq.ParquetFile(path) as file:
         columns = geometry_columns(file.schema_arrow)

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import LakeError
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.lake.files import require_files
+from ods_pipeline.lake.footers import columns_of
 from ods_pipeline.lake.geoparquet import extent
 from ods_pipeline.lake.holds import Hold
 from ods_pipeline.lake.landed import LandedDataset, held
@@ -69,7 +70,7 @@ class Overview:
             LakeError: The file cannot be read.
         """
         try:
-            schema = pq.read_schema(landed.path)
+            schema = columns_of(landed.path)
             names, found = first_rows(landed.path, rows)
         except (OSError, pa.ArrowException) as error:
             require_files(error)
@@ -91,7 +92,7 @@ def _column(item: pa.Field) -> ShownColumn:
 
 
 def first_rows(
-    path: Path, rows: int, most_columns: int | None = None
+    path: LakePath, rows: int, most_columns: int | None = None
 ) -> tuple[Sequence[str], list[dict[str, Any]]]:
     """The first rows of a landed file, without geometries, which a table cannot show.
 

@@ -8,11 +8,18 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from ods_pipeline.dataset import Dataset
+
+# Most partitions have the same here as others: of thousands, one text is kept and not thousands.
+_ALIKE = (
+    *("portal", "kind", "publisher", "license", "license_url", "attribution"),
+    *("frequency", "format", "proof", "proven_by", "row_count", "records_count", "filter"),
+)
 
 
 @dataclass(frozen=True)
@@ -119,7 +126,10 @@ class Receipt:
         """The receipt of some entries; None where they are none, or damaged ones."""
         counts = entries.get("row_count", "") + entries.get("records_count", "")
         sound = {"portal", "kind"} <= entries.keys() and (not counts or counts.isdecimal())
-        return cls(**entries) if sound else None
+        if not sound:
+            return None
+        alike = {name: sys.intern(entries[name]) for name in _ALIKE if name in entries}
+        return cls(**{**entries, **alike})
 
     def metadata(self) -> dict[str, str]:
         """The entries that are not empty, ready for a schema's metadata."""

@@ -10,10 +10,10 @@ import contextlib
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.lake.files import REJECTED
 from ods_pipeline.lake.lake import Lake, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
@@ -37,7 +37,7 @@ class RejectedValues:
         counts: How many there are of each field.
     """
 
-    def __init__(self, lake: Lake, target: Path) -> None:
+    def __init__(self, lake: Lake, target: LakePath) -> None:
         """Prepare to write; the file is made with the first value.
 
         Args:
@@ -118,12 +118,12 @@ class RejectedValues:
         self._writer.publish(about)
 
 
-def rejected_file(partition: Path) -> Path:
+def rejected_file(partition: LakePath) -> LakePath:
     """Where the values are that a partition lacks."""
     return partition.with_name(f"{partition.stem}{REJECTED}.parquet")
 
 
-def move_rejected(lake: Lake, source: Path, target: Path, dataset_id: str) -> None:
+def move_rejected(lake: Lake, source: LakePath, target: LakePath, dataset_id: str) -> None:
     """Let the rejected values of a renamed dataset follow its partition.
 
     Args:

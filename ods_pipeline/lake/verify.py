@@ -10,7 +10,7 @@ import os
 import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, get_args
 from urllib.parse import unquote
 
@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import ConfigurationError, LakeError
+from ods_pipeline.lake.bucket import LakePath, ObjectPath
 from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.content_hash import ContentHash, is_current
 from ods_pipeline.lake.files import REJECTED, require_files
@@ -40,13 +41,13 @@ class Audit:
     """
 
     dataset_id: str
-    path: Path
+    path: LakePath
     rows: int
     problem: str = ""
     kind: str = ""
 
 
-def audited(lake: Path, portal: str = "", names: Sequence[str] = ()) -> list[Audit]:
+def audited(lake: LakePath, portal: str = "", names: Sequence[str] = ()) -> list[Audit]:
     """Examine the partitions of a portal, or of all portals of a lake.
 
     Args:
@@ -61,7 +62,7 @@ def audited(lake: Path, portal: str = "", names: Sequence[str] = ()) -> list[Aud
     # By name: the folder also has unfinished files, perhaps of another process.
     kinds = [f"{portal}/{kind}/*.parquet" for kind in get_args(PartitionKind)]
     whole = [f"{portal}/{kind}.parquet" for kind in _OF_THE_LAKE]
-    paths = sorted(path for name in (*whole, *kinds) for path in lake.glob(name))
+    paths = _found(lake, (*whole, *kinds))
     if names:
         # By file name, so that the rest of a large lake is not read for one dataset.
         wanted = {file_name(name): name for name in names}
@@ -73,7 +74,15 @@ def audited(lake: Path, portal: str = "", names: Sequence[str] = ()) -> list[Aud
     return [audit(path) for path in paths]
 
 
-def audit(path: Path) -> Audit:
+def _found(lake: LakePath, patterns: Sequence[str]) -> list[LakePath]:
+    """The files of these names, in their order."""
+    if isinstance(lake, ObjectPath):
+        names = (PurePosixPath(name) for name, _ in lake.files())
+        return [lake / str(name) for name in sorted(names) if any(map(name.match, patterns))]
+    return [*sorted(path for pattern in patterns for path in lake.glob(pattern))]
+
+
+def audit(path: LakePath) -> Audit:
     """Examine one file of any content.
 
     Args:
@@ -96,7 +105,7 @@ def audit(path: Path) -> Audit:
     return Audit(receipt.dataset_id or path.stem, path, receipt.rows, "", receipt.kind)
 
 
-def _opened(path: Path) -> int:
+def _opened(path: LakePath) -> int:
     # Opening a pipe would wait for a writer, and a device may never end.
     descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -105,7 +114,7 @@ def _opened(path: Path) -> int:
     return descriptor
 
 
-def _examined(path: Path, file: BinaryIO) -> Receipt:
+def _examined(path: LakePath, file: BinaryIO) -> Receipt:
     # First, so that no Parquet reader gets bytes that were tampered with.
     if not intact(file):
         raise LakeError("its bytes are not those that were published")
@@ -123,7 +132,7 @@ def _examined(path: Path, file: BinaryIO) -> Receipt:
     return receipt
 
 
-def _receipt_for(path: Path, parquet: pq.ParquetFile) -> Receipt:
+def _receipt_for(path: LakePath, parquet: pq.ParquetFile) -> Receipt:
     receipt = Receipt.from_metadata(parquet.metadata.metadata or {})
     if receipt is None:
         raise LakeError("it carries no receipt")

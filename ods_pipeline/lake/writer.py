@@ -10,19 +10,20 @@ import base64
 import contextlib
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import Damaged
+from ods_pipeline.lake.bucket import LakePath, ObjectPath
 from ods_pipeline.lake.checksum import BLANK, SealedFile
 from ods_pipeline.lake.content_hash import ContentHash
 from ods_pipeline.lake.files import replace_durably, require_files
 from ods_pipeline.lake.geoparquet import GeoSummary, geo_metadata
 from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
+from ods_pipeline.state.locks import require_held
 from ods_pipeline.tables.batches import read_batches
 from ods_pipeline.tables.geometry import geometry_columns
 from ods_pipeline.tables.schema import columns_hash
@@ -45,7 +46,7 @@ class PartitionWriter:
         rows: Rows written so far.
     """
 
-    def __init__(self, lake: Lake, target: Path, schema: pa.Schema, primary: str = "") -> None:
+    def __init__(self, lake: Lake, target: LakePath, schema: pa.Schema, primary: str = "") -> None:
         """Open a writer.
 
         Args:
@@ -66,6 +67,8 @@ class PartitionWriter:
         # Starts its thread with the first task: most datasets are one row group and need none.
         self._pool = ThreadPoolExecutor(1, "writing")
         self._packing: Future[None] | None = None
+        # In a bucket no lock is as sure: what is published replaces this version and no other.
+        self._known = target.version() if isinstance(target, ObjectPath) else None
         with contextlib.ExitStack() as opened:
             self._path = opened.enter_context(lake.incoming(target.name))
             with disk_errors(target):
@@ -163,6 +166,7 @@ class PartitionWriter:
 
         Raises:
             LakeError: The disk refuses it; the old partition stays.
+            StateError: The lock that it was written under was lost; the old partition stays.
         """
         whole = replace(self.summary(known), columns_hash=columns_hash(self._schema))
         metadata = whole.metadata()
@@ -181,17 +185,21 @@ class PartitionWriter:
             )
             parquet.close()
             digest = self._file.seal()
-            replace_durably(self._path, self.target)
+            require_held()
+            if isinstance(self.target, ObjectPath):
+                self.target.replace_with(self._path, self._known)
+            else:
+                replace_durably(self._path, self.target)
         return replace(whole, file_sha256=digest)
 
 
 def rewrite(
     lake: Lake,
-    target: Path,
+    target: LakePath,
     schema: pa.Schema,
     known: Receipt,
     primary: str,
-    source: Path | None = None,
+    source: LakePath | None = None,
 ) -> Receipt:
     """Write a partition again with other descriptions and the same rows, without the portal.
 

@@ -7,17 +7,11 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from typing import TYPE_CHECKING, Unpack
 
-import pyarrow as pa
-
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal, NothingToLand
 from ods_pipeline.markup import card, plain
 from ods_pipeline.portal.catalog import catalog
 from ods_pipeline.portal.catalog.datasets import Datasets
-from ods_pipeline.portal.exports import export as exports
-from ods_pipeline.portal.exports.export import Format
-from ods_pipeline.portal.exports.parameters import CatalogParameters, ExportParameters
-from ods_pipeline.portal.exports.record_stream import RecordStream
 from ods_pipeline.portal.http.address import dataset_path, segment
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.signing import Credentials
@@ -25,11 +19,15 @@ from ods_pipeline.portal.progress import watched
 from ods_pipeline.portal.proof import prove, prove_by_catalog
 from ods_pipeline.portal.queries.queries import Queries
 from ods_pipeline.portal.query import Query
-from ods_pipeline.tables.schema import with_geoarrow
+from ods_pipeline.state.database import shared
 
 if TYPE_CHECKING:
     import geopandas
+    import pyarrow as pa
 
+    from ods_pipeline.portal.exports.export import Format
+    from ods_pipeline.portal.exports.parameters import CatalogParameters, ExportParameters
+    from ods_pipeline.portal.exports.record_stream import RecordStream
     from ods_pipeline.portal.files.remote_file import RemoteFile
     from ods_pipeline.portal.gml import AxisOrder
     from ods_pipeline.portal.wfs import Method, Version, Wfs
@@ -59,6 +57,7 @@ class Portal(Queries):
         pause: float = 1,
         progress: bool = True,
         now: Callable[[], float] = time.time,
+        state: str = "",
     ) -> None:
         """Prepare to read a portal; nothing is sent yet.
 
@@ -73,9 +72,10 @@ class Portal(Queries):
             pause: Seconds to wait before the second attempt, about; twice as many before each next.
             progress: Whether long reads show how much has come, in a notebook or on a terminal.
             now: The clock for quotas, in seconds since 1970.
+            state: `postgresql://…` where several hosts share the quota; without it this one's do.
 
         Raises:
-            ConfigurationError: The address is unusable, or credentials would be sent unprotected.
+            ConfigurationError: An address is unusable, or credentials would be sent unprotected.
         """
         self.client = Client(
             address,
@@ -87,6 +87,7 @@ class Portal(Queries):
             attempts=attempts,
             pause=pause,
             now=now,
+            state=shared(state),
         )
         self.progress = progress
 
@@ -109,8 +110,10 @@ class Portal(Queries):
         return Datasets(catalog.datasets(self.client, where))
 
     def catalog(self, where: str | None = None) -> pa.Table:
-        """The catalog, one row per dataset; columns as in `portal.catalog.SCHEMA`."""
-        return catalog.as_table(self.datasets(where))
+        """The catalog, one row per dataset; columns as in `portal.catalog.table.SCHEMA`."""
+        from ods_pipeline.portal.catalog.table import as_table
+
+        return as_table(self.datasets(where))
 
     def attachments(self, dataset_id: str) -> list[RemoteFile]:
         """The documents beside a dataset's records, alternative exports among them.
@@ -229,6 +232,8 @@ class Portal(Queries):
             An iterator of batches that a `with` block closes. Nothing is requested before it is
             used, so errors come with the first batch; the last read raises if the rows are not all.
         """
+        from ods_pipeline.portal.exports.record_stream import RecordStream
+
         query = Query(where, select, order_by, group_by, limit, tuple(refine), tuple(exclude))
         return RecordStream(dataset_id, lambda: self._opened(dataset_id, format, query))
 
@@ -236,6 +241,11 @@ class Portal(Queries):
     def _opened(
         self, dataset_id: str, format: Format, query: Query
     ) -> Iterator[tuple[pa.Schema, Iterator[pa.RecordBatch]]]:
+        import pyarrow as pa
+
+        from ods_pipeline.portal.exports import export as exports
+        from ods_pipeline.tables.schema import with_geoarrow
+
         dataset = self.dataset(dataset_id)
         with (
             self._watched(dataset) as received,
@@ -286,6 +296,8 @@ class Portal(Queries):
             DataError: The features cannot be trusted, or are not all.
             PortalError: The portal does not give them.
         """
+        import pyarrow as pa
+
         from ods_pipeline.portal.features import features
 
         dataset = self.dataset(dataset_id)

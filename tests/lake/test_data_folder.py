@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.lake.files import data_folder
+from ods_pipeline.lake.data_folder import data_folder
 
 
 @pytest.mark.parametrize("name", ["data", "/a b/c", "x*y", "x?y", "x[y]", "x\\y", "é", "日本"])

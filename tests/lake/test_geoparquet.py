@@ -2,12 +2,13 @@
 
 import numpy as np
 import pyarrow as pa
+import pyproj
 import pytest
 import shapely
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ods_pipeline.lake.geoparquet import GeoSummary
+from ods_pipeline.lake.geoparquet import CRS84, GeoSummary
 
 NUMBER = st.floats(-180, 180, allow_nan=False)
 POSITION = st.tuples(NUMBER, NUMBER)
@@ -55,6 +56,10 @@ def test_types_and_bounds_are_those_of_the_geometries(
         assert told["bbox"] == list(bounds)
     else:
         assert "bbox" not in told
+
+
+def test_the_reference_system_is_the_one_that_proj_calls_so() -> None:
+    assert pyproj.CRS.from_json_dict(CRS84).equals("OGC:CRS84")
 
 
 def _written(geometry: shapely.Geometry, little: bool) -> bytes:

@@ -8,7 +8,6 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from ods_pipeline.lake import receipt_cache
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.writer import PartitionWriter
@@ -17,8 +16,7 @@ SCHEMA = pa.schema({"a": pa.int64()})
 
 
 @pytest.fixture
-def lake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Lake:
-    monkeypatch.setattr(receipt_cache, "_FEW", 1)
+def lake(tmp_path: Path) -> Lake:
     lake = Lake.of(tmp_path, "portal.test")
     for name in ("one", "two", "three"):
         _land(lake, name, [1])
@@ -113,3 +111,34 @@ def test_where_no_list_can_be_written_the_files_are_read(lake: Lake, read: list[
 
 def test_a_portal_without_partitions_has_no_receipts(tmp_path: Path) -> None:
     assert Lake.of(tmp_path, "nobody").receipts("records") == {}
+
+
+def test_of_many_files_a_few_new_ones_are_read_again_and_the_list_is_left_alone(
+    lake: Lake, read: list[str]
+) -> None:
+    for number in range(200):
+        _land(lake, f"more-{number}", [1])
+    lake.receipts("records")
+    before = _list(lake).read_bytes()
+    _land(lake, "one", [2])
+    lake.receipts("records")
+    assert _list(lake).read_bytes() == before
+    read.clear()
+    assert lake.receipts("records")["one"].rows == 1
+    assert read == ["one"]
+
+
+def test_the_catalog_s_receipt_is_read_once(lake: Lake, read: list[str]) -> None:
+    for rows in (1, 2):
+        with PartitionWriter(lake, lake.catalog, SCHEMA) as writer:
+            writer.write(pa.RecordBatch.from_pydict({"a": [1] * rows}, schema=SCHEMA))
+            writer.publish(Receipt("portal.test", "catalog"))
+        for _ in range(2):
+            found = lake.catalog_receipt()
+            assert found is not None
+            assert found.rows == rows
+        assert read == ["catalog"] * rows
+    lake.catalog.write_bytes(b"PAR1")
+    assert lake.catalog_receipt() is None
+    lake.catalog.unlink()
+    assert lake.catalog_receipt() is None

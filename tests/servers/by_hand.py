@@ -22,7 +22,8 @@ import requests
 
 from tests import containers
 from tests.containers import ROOT
-from tests.servers.project import free_port, left
+from tests.ports import free_port
+from tests.servers.project import left
 
 _RUN = """mutation ($run: ExecutionParams!) {
   launchRun(executionParams: $run) {
@@ -60,7 +61,7 @@ class Image:
                 # A layer has no use for pip's cache; a machine that does this often has.
                 line = self.here(one.text).replace(" --no-cache-dir", "")
                 # Compiled when imported: most modules never are.
-                _run(line, source, {**os.environ, "PIP_NO_COMPILE": "0"})
+                _run(line, source, {**os.environ, **containers.arguments(), "PIP_NO_COMPILE": "0"})
         for name in ("dagster", "data", "state"):
             (self.srv / name).mkdir()
         _copy(containers.copied(_IMAGE), self.srv.parent, self.srv.parent)

@@ -16,8 +16,9 @@ from typing import Any
 import requests
 
 from ods_pipeline.emulator import Emulator
+from tests.ports import free_port
 from tests.servers.installed import EXAMPLE
-from tests.servers.project import PATIENCE, free_port, group, left
+from tests.servers.project import PATIENCE, group, left
 
 README = (EXAMPLE / "README.md").read_text(encoding="utf-8")
 _STATE = """{

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,6 +14,8 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 NAME = "city"
@@ -124,10 +125,3 @@ def group(leader: int) -> list[int]:
         if int(its_group) == leader and state != "Z":
             found.append(int(status.parent.name))
     return found
-
-
-def free_port() -> int:
-    """A port that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])

@@ -12,7 +12,8 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.support.ui import WebDriverWait
 
 from ods_pipeline.emulator import Emulator
-from tests.person import Waiting, free_port, waiting
+from tests.person import Waiting, waiting
+from tests.ports import free_port
 from tests.servers.pages import chromium
 
 pytestmark = pytest.mark.servers

@@ -12,10 +12,10 @@ from ods_pipeline.lake.verify import audited
 from tests.soak.truth import Chronicle, Found, held, landed, loaded
 
 #: All that a data folder holds beside partitions.
-# With the caches of receipts, which a big portal's runs keep.
+# With what runs keep of receipts and of the last look at the warehouse.
 FIXED = (
     *("catalog.parquet", "held.parquet", ".incoming", ".turns", "records", "features"),
-    *(".records.json", ".features.json"),
+    *(".records.json", ".features.json", ".catalog.json", ".loaded.json"),
 )
 
 

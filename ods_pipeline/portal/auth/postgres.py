@@ -13,7 +13,6 @@ from contextlib import contextmanager, suppress
 from random import uniform
 from threading import Timer
 from time import monotonic, sleep
-from types import ModuleType
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 from uuid import uuid4
@@ -23,6 +22,7 @@ from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.store import busy, login_lock
 from ods_pipeline.portal.http.signing import Sealed
 from ods_pipeline.redaction import keep_secret
+from ods_pipeline.state.postgres import psycopg
 
 TABLE = "ods_pipeline_logins"
 #: Seconds after which another one may renew, though the holder has not said that it is done; any
@@ -227,23 +227,23 @@ class PostgresStore(Sealed):
     def _loaded(self) -> Any:
         try:
             return self._once(_LOAD, {})
-        except _psycopg().errors.UndefinedTable:
+        except psycopg().errors.UndefinedTable:
             return None
 
     def _made(self, statement: str, values: dict[str, Any]) -> bool:
         try:
             return self._once(statement, values) is not None
-        except _psycopg().errors.UndefinedTable:
-            errors = _psycopg().errors
+        except psycopg().errors.UndefinedTable:
+            errors = psycopg().errors
             # Two that create it at once get in each other's way; either way it is there.
             with suppress(errors.DuplicateTable, errors.UniqueViolation):
                 self._once(_CREATE, {})
             return self._once(statement, values) is not None
 
     def _once(self, statement: str, values: dict[str, Any]) -> Any:
-        psycopg = _psycopg()
-        with psycopg.connect(self._url, **_CONNECTION) as connection:
-            connection.isolation_level = psycopg.IsolationLevel.READ_COMMITTED
+        driver = psycopg()
+        with driver.connect(self._url, **_CONNECTION) as connection:
+            connection.isolation_level = driver.IsolationLevel.READ_COMMITTED
             # libpq waits for ever where something between here and the server has gone silent.
             watch = Timer(_LONGEST, _hang_up, [connection.fileno()])
             watch.daemon = True
@@ -258,11 +258,11 @@ class PostgresStore(Sealed):
                 watch.cancel()
 
     def _told(self, done: str, ask: Callable[[], Any]) -> Any:
-        psycopg = _psycopg()
+        driver = psycopg()
         try:
             return ask()
-        except psycopg.Error as error:
-            kind = _Lost if isinstance(error, psycopg.OperationalError) else TokenStoreError
+        except driver.Error as error:
+            kind = _Lost if isinstance(error, driver.OperationalError) else TokenStoreError
             said = error.diag.message_primary or str(error).partition("\n")[0]
         # Not as its cause or context: what the server adds may quote the row, or the password.
         raise kind(f"the login in {self._where} cannot be {done}: {said}")
@@ -276,17 +276,6 @@ def _hang_up(number: int) -> None:
     # A copy of the descriptor: the connection closes its own.
     with suppress(OSError), socket.socket(fileno=os.dup(number)) as connection:
         connection.shutdown(socket.SHUT_RDWR)
-
-
-def _psycopg() -> ModuleType:
-    try:
-        import psycopg
-    except ImportError as error:
-        raise ConfigurationError(
-            "a login is kept in PostgreSQL with the help of psycopg, which is not installed here; "
-            'run `pip install "ods-pipeline[postgres]"`'
-        ) from error
-    return psycopg
 
 
 def _without_secrets(url: str) -> str:

@@ -13,10 +13,12 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Protocol
 
-from ods_pipeline.errors import TokenStoreError
-from ods_pipeline.lake.locks import thread_lock
+from ods_pipeline.errors import ConfigurationError, TokenStoreError
+from ods_pipeline.lake.bucket import LakePath, ObjectPath
 from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.http.address import Address
+from ods_pipeline.state.database import shared
+from ods_pipeline.state.locks import thread_lock
 
 
 class TokenStore(Protocol):
@@ -80,11 +82,29 @@ class TokenStore(Protocol):
         """
 
 
-def default_file(data_dir: Path, address: Address, client_id: str) -> Path:
-    """Where a login is kept unless the user says otherwise: one file per portal and application."""
+def default_file(data_dir: LakePath, address: Address, client_id: str) -> Path:
+    """The file of a login in the data folder: one per portal and application.
+
+    Raises:
+        ConfigurationError: The data folder is in a bucket, which is no safe for a login.
+    """
+    if isinstance(data_dir, ObjectPath):
+        raise ConfigurationError(
+            "a login is not kept in a bucket: set ODS_STATE, or ODS_TOKEN_FILE to a file or to "
+            "postgresql://…"
+        )
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", client_id)[:40]
     digest = sha256(client_id.encode()).hexdigest()[:8]
     return data_dir / "tokens" / f"{address.slug}--{plain}-{digest}.json"
+
+
+def default_place(data_dir: LakePath, state: str, address: Address, client_id: str) -> str | Path:
+    """Where a login is kept: in the shared state where there is one, else in a file of its own.
+
+    Raises:
+        ConfigurationError: The shared state is no URL of PostgreSQL.
+    """
+    return state if shared(state) else default_file(data_dir, address, client_id)
 
 
 @contextmanager

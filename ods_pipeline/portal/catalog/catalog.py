@@ -1,6 +1,6 @@
-"""The catalog: every dataset of a portal in one request, and as one Arrow table.
+"""The catalog: every dataset of a portal in one request, read from its export or from its pages.
 
-What has changed in it is decided in `sync`; here it is only read.
+What has changed in it is decided in `sync`, and a table is made of it elsewhere.
 """
 
 from __future__ import annotations
@@ -8,16 +8,15 @@ from __future__ import annotations
 import contextlib
 import gc
 import hashlib
-import json
 import marshal
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
-import pyarrow as pa
-
-from ods_pipeline.dataset import Dataset, instant
+from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal, PortalError, PortalFailure, RequestRefused
 from ods_pipeline.portal.catalog import dialects, entries
+from ods_pipeline.portal.catalog.entries import Entry
 from ods_pipeline.portal.http.client import Client
 
 _PAGE = 100
@@ -52,10 +51,13 @@ def datasets(client: Client, where: str | None = None) -> list[Dataset]:
 def _exported(client: Client, where: str | None) -> list[Dataset]:
     try:
         # Its pages are asked next, and tell whether there is an older version.
-        body = client.json("/catalog/exports/json", {"where": where}, look=False)
+        each = partial(entries.parsed, client.slug)
+        with without_gc():
+            body = client.json("/catalog/exports/json", {"where": where}, look=False, each=each)
     except (NotAPortal, RequestRefused) as refusal:
         return _paged(client, where, refusal)
-    datasets = _read(client, body) if _complete(body) else None
+    found = body if isinstance(body, list) else _parsed(client, body)
+    datasets = entries.combined(found) if found is not None and _complete(body, found) else None
     # A failing portal lists no datasets either: check the pages before believing that.
     doubtful = datasets is None or not (datasets or where)
     return _paged(client, where, None) if doubtful else datasets or []
@@ -86,30 +88,27 @@ def _entries(body: Any) -> list[Any] | None:
     return objects if isinstance(objects, list) else None
 
 
-def _complete(body: Any) -> bool:
+def _complete(body: Any, found: Sequence[Entry]) -> bool:
     """Whether an export has as many datasets as it says, with fields and metas.
 
     If only some datasets lack these, the export is complete and its entries are odd.
     """
-    objects = _entries(body)
-    if objects is None:
+    if isinstance(body, dict) and body.get("total_count", len(found)) != len(found):
         return False
-    if isinstance(body, dict) and body.get("total_count", len(objects)) != len(objects):
-        return False
-    inner = [item.get("dataset", item) for item in objects if isinstance(item, dict)]
-    whole = ["fields" in item and "metas" in item for item in inner if isinstance(item, dict)]
+    whole = [entry.whole for entry in found if entry.whole is not None]
     return not whole or 2 * sum(whole) > len(whole)
 
 
-def _read(client: Client, body: Any) -> list[Dataset] | None:
-    """The datasets of an export's body; None if its objects are not datasets."""
+def _parsed(client: Client, body: Any) -> list[Entry] | None:
+    """The entries of an export that is no bare array; None if there are none in it."""
     objects = _entries(body)
-    with _without_gc():
-        return None if objects is None else entries.read(client.slug, objects)
+    if objects is None:
+        return None
+    return [entries.parsed(client.slug, number, item) for number, item in enumerate(objects, 1)]
 
 
 @contextlib.contextmanager
-def _without_gc() -> Iterator[None]:
+def without_gc() -> Iterator[None]:
     """Pause the garbage collector, which takes half the time where thousands of objects stay."""
     enabled = gc.isenabled()
     gc.disable()
@@ -171,83 +170,19 @@ def _whole(client: Client, found: list[Dataset] | None, total: int) -> list[Data
     return found
 
 
-SCHEMA = pa.schema(
-    {
-        "dataset_id": pa.string(),
-        "dataset_uid": pa.string(),
-        "title": pa.string(),
-        "description": pa.string(),
-        "publisher": pa.string(),
-        "theme": pa.string(),
-        "keyword": pa.string(),
-        "license": pa.string(),
-        "license_url": pa.string(),
-        "attributions": pa.string(),
-        "language": pa.string(),
-        "update_frequency": pa.string(),
-        "records_count": pa.int64(),
-        "data_processed": pa.timestamp("ms", "UTC"),
-        "modified": pa.timestamp("ms", "UTC"),
-        "metadata_processed": pa.timestamp("ms", "UTC"),
-        "has_records": pa.bool_(),
-        "data_visible": pa.bool_(),
-        "features": pa.list_(pa.string()),
-        "fields": pa.list_(
-            pa.struct({key: pa.string() for key in ("name", "type", "label", "description")})
-        ),
-        "metas": pa.string(),
-    }
-)
-
-
 def identity(datasets: Iterable[Dataset]) -> str:
-    """Identity of all that `as_table` takes from some datasets, without making the table.
+    """Identity of all that the catalog's table has of some datasets, without making the table.
 
     Equal datasets may have different ones, for instance under another version of Python.
     """
-    content = [
-        (
+    good = sorted((d for d in datasets if not d.refused), key=lambda item: item.dataset_id)
+    # Piece by piece what `marshal` makes of the whole list, which may be as long as the catalog.
+    digest = hashlib.sha256(b"[" + len(good).to_bytes(4, "little"))
+    for d in good:
+        content: Any = (
             *(d.dataset_id, d.dataset_uid, d.has_records, d.data_visible, d.features, d.metas),
             [(f.name, f.type, f.label, f.description) for f in d.fields],
         )
-        for d in sorted(datasets, key=lambda item: item.dataset_id)
-        if not d.refused
-    ]
-    # Version 2: later ones depend on how many references a value has.
-    return hashlib.sha256(marshal.dumps(content, 2)).hexdigest()[:32]
-
-
-def as_table(datasets: Iterable[Dataset]) -> pa.Table:
-    """The catalog as a table, one row per dataset, in the order of the identifiers.
-
-    Args:
-        datasets: Of one portal; those that are refused are left out.
-
-    Returns:
-        A table of `SCHEMA`; `metas` holds all metadata templates as JSON text.
-    """
-    good = [dataset for dataset in datasets if not dataset.refused]
-    with _without_gc():
-        rows = [_row(dataset) for dataset in sorted(good, key=lambda item: item.dataset_id)]
-        return pa.Table.from_pylist(rows, SCHEMA)
-
-
-def _row(dataset: Dataset) -> Mapping[str, Any]:
-    texts = ("publisher", "theme", "keyword", "license", "license_url", "attributions", "language")
-    dates = ("data_processed", "modified", "metadata_processed")
-    return {
-        **{key: dataset.meta(key) or None for key in (*texts, "description", "update_frequency")},
-        **{key: instant(dataset.meta(key)) for key in dates},
-        "dataset_id": dataset.dataset_id,
-        "dataset_uid": dataset.dataset_uid or None,
-        "title": dataset.title,
-        "records_count": dataset.records_count,
-        "has_records": dataset.has_records,
-        "data_visible": dataset.data_visible,
-        "features": list(dataset.features),
-        "fields": [
-            {"name": f.name, "type": f.type, "label": f.label, "description": f.description}
-            for f in dataset.fields
-        ],
-        "metas": json.dumps(dataset.metas, ensure_ascii=False, sort_keys=True),
-    }
+        # Version 2: later ones depend on how many references a value has.
+        digest.update(marshal.dumps(content, 2))
+    return digest.hexdigest()[:32]

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.markup import plain
@@ -26,6 +26,36 @@ _UNUSABLE = re.compile(
 )
 
 
+class Entry(NamedTuple):
+    """An entry of a catalog that was read.
+
+    Attributes:
+        dataset: What it describes, or the refusal of it.
+        named: Whether it has an identifier.
+        whole: Whether it has fields and metas; None where it is no object.
+    """
+
+    dataset: Dataset
+    named: bool
+    whole: bool | None
+
+
+def parsed(portal: str, number: int, entry: Any) -> Entry:
+    """One entry of a catalog.
+
+    Args:
+        portal: Slug of the portal.
+        number: Which one it is, from 1.
+        entry: The dataset object as the portal gave it.
+    """
+    # Beyond all that is read, it is only counted.
+    known = number <= BOUNDS.datasets
+    dataset = _one(portal, entry, number) if known else Dataset(portal, "")
+    inner = entry.get("dataset", entry) if isinstance(entry, dict) else None
+    whole = "fields" in inner and "metas" in inner if isinstance(inner, dict) else None
+    return Entry(dataset, _identifier(entry) is not None, whole)
+
+
 def read(portal: str, entries: Sequence[Any]) -> list[Dataset] | None:
     """The datasets of a catalog, each once, in its order; None if it is not a catalog.
 
@@ -36,16 +66,25 @@ def read(portal: str, entries: Sequence[Any]) -> list[Dataset] | None:
     Raises:
         DataError: There are more than any honest catalog has.
     """
+    return combined([parsed(portal, number, entry) for number, entry in enumerate(entries, 1)])
+
+
+def combined(entries: Sequence[Entry]) -> list[Dataset] | None:
+    """The datasets of all entries of a catalog; see `read`.
+
+    Raises:
+        DataError: There are more than any honest catalog has.
+    """
     require_number("the catalog", len(entries), BOUNDS.datasets, "datasets")
-    if entries and not any(_identifier(entry) is not None for entry in entries):
+    if entries and not any(entry.named for entry in entries):
         return None
     datasets: dict[str, Dataset] = {}
-    for number, entry in enumerate(entries, 1):
-        dataset = _one(portal, entry, number)
+    for dataset, _, _ in entries:
         first = datasets.setdefault(dataset.dataset_id, dataset)
         if first != dataset and not first.refused:
             reason = "the catalog lists it more than once, and not alike"
-            datasets[dataset.dataset_id] = _refused(portal, dataset.dataset_id, reason)
+            portal, name = dataset.portal, dataset.dataset_id
+            datasets[name] = _refused(portal, name, reason)
     return _without_shared_uids(list(datasets.values()))
 
 

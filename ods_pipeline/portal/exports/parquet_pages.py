@@ -1,8 +1,7 @@
 """The page headers of a Parquet file: what each page claims to unpack to, before any is unpacked.
 
-A footer can claim little and the pages much, and readers allocate what a page's header says. The
-headers are Thrift in its compact protocol, of which this reads two numbers and skips the rest.
-Snappy pages that are too small to matter are not checked. No values are read here.
+A footer can claim little and the pages much, and readers allocate what a page's header says. Snappy
+pages that are too small to matter are not checked. No values are read here.
 """
 
 from __future__ import annotations
@@ -14,14 +13,12 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.errors import Unproven
 from ods_pipeline.portal.http.limits import BOUNDS, require_honest_packing, require_size
+from ods_pipeline.tables import thrift
 
 _SNAPPY_AT_MOST = 22  # Copies of 64 bytes cost three.
 _HEAD = 1 << 16
 _LONGEST_HEAD = 16 << 20
 _UNPACKED, _PACKED = 2, 3
-_FIXED = {1: 0, 2: 0, 3: 1, 7: 8, 13: 16}
-_NUMBERS, _BINARY, _LISTS, _STRUCT = {4, 5, 6}, 8, {9, 10}, 12
-_DEPTH = 16
 
 
 def require_sound_pages(file: BinaryIO, footer: pq.FileMetaData) -> None:
@@ -88,7 +85,8 @@ def _header(file: BinaryIO, left: int) -> tuple[int, dict[int, int]]:
     head = file.read(min(_HEAD, left))
     while True:
         try:
-            return _struct(head, 0, _DEPTH)
+            found, length = thrift.fields(head)
+            return length, {f.number: thrift.number(head, f.begin)[0] for f in found if f.is_number}
         except KeyError as error:
             raise Unproven("a page header of the Parquet export cannot be read") from error
         except IndexError:
@@ -96,67 +94,3 @@ def _header(file: BinaryIO, left: int) -> tuple[int, dict[int, int]]:
             if not more:
                 return 0, {}
             head += more
-
-
-def _struct(data: bytes, at: int, depth: int) -> tuple[int, dict[int, int]]:
-    numbers: dict[int, int] = {}
-    field = 0
-    while data[at]:
-        kind, step = data[at] & 15, data[at] >> 4
-        at += 1
-        if step:
-            field += step
-        else:
-            field, at = _number(data, at)
-        if kind in _NUMBERS:
-            numbers[field], at = _number(data, at)
-        else:
-            at = _skipped(data, at, kind, depth)
-    return at + 1, numbers
-
-
-def _skipped(data: bytes, at: int, kind: int, depth: int) -> int:
-    """Where a value ends."""
-    if not depth:
-        raise KeyError("nested too deeply")
-    if kind in _NUMBERS:
-        return _number(data, at)[1]
-    if kind == _BINARY:
-        length, at = _unsigned(data, at)
-        if at + length > len(data):
-            raise IndexError
-        return at + length
-    if kind == _STRUCT:
-        return _struct(data, at, depth - 1)[0]
-    if kind in _LISTS:
-        return _list(data, at, depth)
-    return at + _FIXED[kind]
-
-
-def _list(data: bytes, at: int, depth: int) -> int:
-    length, kind = data[at] >> 4, data[at] & 15
-    at += 1
-    if length == 15:
-        length, at = _unsigned(data, at)
-    for _ in range(length):
-        at = _skipped(data, at, kind if kind > 2 else 3, depth - 1)
-        data[at - 1]
-    return at
-
-
-def _unsigned(data: bytes, at: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return value, at
-        if shift > 63:
-            raise KeyError("no number")
-
-
-def _number(data: bytes, at: int) -> tuple[int, int]:
-    value, at = _unsigned(data, at)
-    return (value >> 1) ^ -(value & 1), at

@@ -14,11 +14,12 @@ from dataclasses import dataclass, replace
 from typing import Literal
 from urllib.parse import urlsplit
 
-from ods_pipeline.errors import ConfigurationError, NotAPortal, TooLarge, Unproven, shown
+from ods_pipeline.errors import ConfigurationError, NotAPortal, TooLarge, Unproven
 from ods_pipeline.portal.http import replies
 from ods_pipeline.portal.http.address import host_of
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.sender import LeadsElsewhere
+from ods_pipeline.redaction import shown
 
 _WHOLE, _PART, _UNCHANGED, _PAST_THE_END = 200, 206, 304, 416
 _MOST_HOSTS = 3

@@ -20,7 +20,6 @@ from ods_pipeline.errors import (
     PortalUnreachable,
     RequestRefused,
     Unproven,
-    shown,
 )
 from ods_pipeline.portal.exports.export import open_export
 from ods_pipeline.portal.files.remote_file import RemoteFile
@@ -30,6 +29,7 @@ from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.http.limits import bounded, export_bytes, require_size
 from ods_pipeline.portal.proof import prove, prove_by_catalog
 from ods_pipeline.portal.query import Query, quoted_field
+from ods_pipeline.redaction import shown
 from ods_pipeline.tables.nested import LIST_SEPARATOR, nested
 
 # What describes a file takes a few hundred bytes.

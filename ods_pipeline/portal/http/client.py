@@ -32,7 +32,7 @@ from ods_pipeline.errors import (
     WebPage,
 )
 from ods_pipeline.portal.http import body as bodies
-from ods_pipeline.portal.http import connection_errors, replies
+from ods_pipeline.portal.http import connection_errors, elements, replies
 from ods_pipeline.portal.http.address import Address, query_of
 from ods_pipeline.portal.http.limits import BOUNDS, bounded
 from ods_pipeline.portal.http.sender import Quota, Sender, closed_on_failure
@@ -46,6 +46,7 @@ from ods_pipeline.portal.http.versions import (
     is_page_of_older,
 )
 from ods_pipeline.portal.quota.budget import Budget
+from ods_pipeline.state.database import Database
 
 _PAGE = 1 << 20
 _SLOWEST = Slowest()
@@ -63,7 +64,8 @@ class Client:
 
     Real portals are slow to their first byte and thin afterwards (65 KB/s was seen), so the read
     timeout bounds silence, never the whole transfer; only a trickle is given up. The quota is one
-    budget with all other processes of this host that ask the same portal in the same name.
+    budget with all other processes of this host, or of all that share a `state`, which ask the same
+    portal in the same name.
     """
 
     def __init__(
@@ -81,6 +83,7 @@ class Client:
         max_concurrent: int = 8,
         slowest: Slowest = _SLOWEST,
         now: Callable[[], float] = time.time,
+        state: Database | None = None,
     ) -> None:
         """Prepare a conversation; nothing is sent yet.
 
@@ -94,9 +97,10 @@ class Client:
             attempts: How often a request is sent at most.
             max_wait: Seconds to wait for a spent quota at most.
             pause: Seconds before the second attempt at most; doubled for each one after it.
-            max_concurrent: Datasets at once at most, over all processes of this host.
+            max_concurrent: Datasets at once at most, over all processes that share the quota.
             slowest: How slowly a reply may come.
             now: The clock for quotas, in seconds since 1970.
+            state: Where the processes of several hosts share the quota.
 
         Raises:
             ConfigurationError: The address is unusable, or credentials would be sent unprotected.
@@ -111,13 +115,14 @@ class Client:
         self.api: ApiVersion = NEWEST
         self.looked_for_older = False
         self._looking = threading.Lock()
-        self.cancelled = threading.Event()
+        self.cancelled, self.state = threading.Event(), state
         self._budget = Budget(
             self.slug,
             self.signer.quota_owner,
             max_concurrent=max_concurrent,
             now=now,
             cancelled=self.cancelled,
+            state=state,
         )
         timeouts = (connect_timeout, read_timeout)
         self._sender = Sender(self.address, self.signer, timeouts, self._budget, slowest)
@@ -151,8 +156,8 @@ class Client:
     def reserved(self, requests: int, dataset_id: str = "") -> AbstractContextManager[None]:
         """Set requests aside for a dataset and take one of the portal's places, for a block.
 
-        All processes of this host share both. What this thread asks in the block draws on what is
-        set aside. A block within another one of the same thread changes nothing.
+        All processes that share the quota share both. What this thread asks in the block draws on
+        what is set aside. A block within another one of the same thread changes nothing.
 
         Args:
             requests: How many are needed as a rule.
@@ -173,35 +178,55 @@ class Client:
         query = query_of({**self._common, **self.api.parameters(path, parameters or {})})
         return f"{self.address.base}{self.api.path}{path}?{query}"
 
-    def json(self, path: str, parameters: Parameters | None = None, *, look: bool = True) -> Any:
+    def json(
+        self,
+        path: str,
+        parameters: Parameters | None = None,
+        *,
+        look: bool = True,
+        each: Callable[[int, Any], Any] | None = None,
+    ) -> Any:
         """Ask for a JSON document and read it whole, in the shape of v2.1 whichever is spoken.
 
         Args:
             path: Path of the API.
             parameters: What is asked there.
             look: Whether to look for an older version of the API where the portal has nothing.
+            each: Makes of an array's elements, each with its number, what is kept as they come.
 
         Raises:
             PortalError: Any of its kinds; see `errors`.
         """
 
         def ask() -> Any:
-            return self._json(self.url(path, parameters))
+            return self._json(self.url(path, parameters), each)
 
         found = self._in_a_spoken_version(path, ask) if look else ask()
         self._proven = True
         return self.api.newest(found)
 
-    def _json(self, url: str) -> Any:
+    def _json(self, url: str, each: Callable[[int, Any], Any] | None) -> Any:
+        def read(chunks: Iterator[bytes]) -> Any:
+            if each is None:
+                return replies.document(b"".join(chunks))
+            return elements.read(chunks, lambda at, item: each(at, self.api.newest([item])[0]))
+
         def once() -> Any:
+            begun = b""
+
+            def noted(chunks: Iterator[bytes]) -> Iterator[bytes]:
+                nonlocal begun
+                for chunk in bounded(chunks, "the reply", BOUNDS.catalog):
+                    begun = begun or chunk.lstrip()[:1]
+                    yield chunk
+
             response, chunks = self._open(url)
-            with response:
-                body = b"".join(bounded(chunks, "the reply", BOUNDS.catalog))
             try:
-                return replies.document(body)
+                with response:
+                    return read(noted(chunks))
             except (ValueError, RecursionError) as error:
                 message = "the reply is not JSON, so this is no Explore API v2.1"
-                if self._proven or body.lstrip()[:1] in {b"[", b"{"}:
+                if self._proven or begun in {b"[", b"{"}:
                     message = (
                         "the reply should be JSON, but it breaks off, or goes on after its end"
                     )

@@ -77,8 +77,16 @@ def document(body: bytes) -> Any:
         RecursionError: It is nested too deeply to be any that we know.
     """
     parsed = json.loads(body)
-    if b"\\ud" not in body.lower():
-        return parsed
+    return without_halves(parsed) if b"\\ud" in body.lower() else parsed
+
+
+def has_halves(text: str, begin: int, end: int) -> bool:
+    """Whether a part of a JSON document may hold halves of characters."""
+    return text.find("\\ud", begin, end) >= 0 or text.find("\\uD", begin, end) >= 0
+
+
+def without_halves(parsed: Any) -> Any:
+    """What was read from JSON, with halves of characters made `?`."""
     return json.loads(json.dumps(parsed, ensure_ascii=False).encode("utf-8", "replace"))
 
 

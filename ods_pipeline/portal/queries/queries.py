@@ -6,20 +6,19 @@ What is asked and how the rows are typed is decided beside it; bulk exports belo
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
-
-import pyarrow as pa
+from typing import TYPE_CHECKING, Any
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import NotAPortal
 from ods_pipeline.portal.catalog import entries
 from ods_pipeline.portal.catalog.datasets import Datasets
-from ods_pipeline.portal.exports.export import dialect
 from ods_pipeline.portal.http.address import dataset_path, segment
 from ods_pipeline.portal.http.client import Client
-from ods_pipeline.portal.queries import expressions, pages, tabular
-from ods_pipeline.portal.queries.facets import table_of_facets
+from ods_pipeline.portal.queries import expressions, pages
 from ods_pipeline.portal.query import Query, all_of, quoted_text
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _DATASETS = "/catalog/datasets"
 
@@ -183,6 +182,8 @@ class Queries:
         )
         page = pages.Page(limit, offset, include_links, include_app_metas)
         rows = pages.rows_of(self.client, _DATASETS, query, page, where=self._of())
+        from ods_pipeline.portal.queries import tabular
+
         return tabular.table_of(rows, expressions.columns(query, {}))
 
     def query(
@@ -248,6 +249,9 @@ class Queries:
         path, where_ = dataset_path(dataset_id, "/records"), self._of(dataset_id)
         rows = pages.rows_of(self.client, path, query, page, where=where_)
         known = expressions.columns(query, {field.name: field for field in dataset.fields})
+        from ods_pipeline.portal.exports.export import dialect
+        from ods_pipeline.portal.queries import tabular
+
         return tabular.table_of(rows, known, dialect(self.client, dataset))
 
     def record(
@@ -286,6 +290,9 @@ class Queries:
         if not isinstance(body, dict):
             url = self.client.url(path)
             raise NotAPortal("the reply is no record", url=url, **self._of(dataset_id))
+        from ods_pipeline.portal.exports.export import dialect
+        from ods_pipeline.portal.queries import tabular
+
         return tabular.table_of([body], known, dialect(self.client, dataset))
 
     def facets(
@@ -321,6 +328,8 @@ class Queries:
             where, refine=tuple(refine), exclude=tuple(exclude), lang=lang, timezone=timezone
         )
         path = dataset_path(dataset_id, "/facets") if dataset_id else "/catalog/facets"
+        from ods_pipeline.portal.queries.facets import table_of_facets
+
         return table_of_facets(self.client, path, query, facet)
 
     def _of(self, dataset_id: str = "") -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""The budget of a portal's quota, shared by all processes of a user on this host.
+"""The budget of a portal's quota, shared by the processes of a user on this host, or of all hosts.
 
 Waits for the quota, raises if it is spent for long, and takes in what replies say. Sending belongs
 to `portal/http`.
@@ -11,20 +11,23 @@ import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import TypeVar
 from urllib.parse import unquote
 
-from ods_pipeline.errors import PortalFailure, QuotaExhausted
-from ods_pipeline.lake.locks import thread_lock
+from ods_pipeline.errors import PortalFailure, QuotaExhausted, StateError
 from ods_pipeline.portal.quota import rules
+from ods_pipeline.portal.quota.account import Account
 from ods_pipeline.portal.quota.headers import Refusal, windows
 from ods_pipeline.portal.quota.messages import exhausted, refusal_of
 from ods_pipeline.portal.quota.rules import Full, Spent
-from ods_pipeline.portal.quota.state import State, is_alive, new_lease, thread_name
+from ods_pipeline.portal.quota.state import Lease, State, new_lease, thread_name
 from ods_pipeline.portal.quota.state_file import StateFile
+from ods_pipeline.portal.quota.state_row import StateRow
+from ods_pipeline.state.database import Database
+from ods_pipeline.state.locks import thread_lock
 
 #: Seconds between two signs of life in a long download.
 _BEAT = 60
@@ -69,22 +72,25 @@ class Budget:
         max_concurrent: int = 8,
         now: Callable[[], float] = time.time,
         cancelled: threading.Event | None = None,
+        state: Database | None = None,
     ) -> None:
         """Name a budget; nothing is made or read yet.
 
         Args:
             slug: The portal.
             quota_owner: Name of the owner of the quota, without secrets.
-            max_concurrent: Datasets at once, over all processes of this host.
+            max_concurrent: Datasets at once, over all processes that share the quota.
             now: Seconds since 1970.
             cancelled: Ends all waiting.
+            state: Where the processes of several hosts share it; without it a file of this host.
         """
-        self._slug, self._max_concurrent, self._now = slug, max_concurrent, now
+        self._slug, self._max_concurrent = slug, max_concurrent
         self._cancelled = cancelled or threading.Event()
         name = f"{slug}--{quota_owner}"
         if len(name) > _LONGEST_NAME:
             name = f"{name[:_LONGEST_NAME]}-{sha256(name.encode()).hexdigest()[:16]}"
-        self._name, self._state_file = name, StateFile(name)
+        self._name = name
+        self._account: Account = StateRow(state, name, now) if state else StateFile(name, now)
 
     @contextmanager
     def reserved(self, requests: int, dataset_id: str, max_wait: float) -> Iterator[None]:
@@ -92,14 +98,16 @@ class Budget:
         if self._held():
             yield
             return
-        name = thread_name()
+        name = self._thread()
         try:
             self._admitted(name, max(requests, 1), dataset_id, max_wait)
             _HELD.of[self._name] = _Own(name, dataset_id, time.monotonic())
             yield
         finally:
             _HELD.of.pop(self._name, None)
-            self._change(lambda state, _: (rules.released(state, name), None))
+            # What cannot be given back now lapses, and the dataset may have landed.
+            with suppress(StateError):
+                self._change(lambda state, _: (rules.released(state, name), None))
 
     @contextmanager
     def download_slot(self) -> Iterator[None]:
@@ -122,24 +130,33 @@ class Budget:
             yield
         finally:
             own.placed = False
-            self._change(lambda state, _: (rules.unplaced(state, own.name), None))
+            with suppress(StateError):
+                self._change(lambda state, _: (rules.unplaced(state, own.name), None))
 
     def _retaken(self, state: State, now: float, own: _Own) -> tuple[State, Full | None]:
         known = state.holds.get(own.name)
-        hold = new_lease(now, known.left if known else 0, own.dataset, place=True)
+        hold = new_lease(
+            self._account.holder, now, known.left if known else 0, own.dataset, place=True
+        )
         return rules.placed(state, own.name, hold, self._max_concurrent)
 
     def _held(self) -> bool:
         """Whether the calling thread has reserved; a fork has not."""
-        return _HELD.of.get(self._name, _NOTHING).name == thread_name()
+        return _HELD.of.get(self._name, _NOTHING).name == self._thread()
+
+    def _lease(self, now: float, left: int = 0, dataset: str = "", *, place: bool = False) -> Lease:
+        return new_lease(self._account.holder, now, left, dataset, place=place)
+
+    def _thread(self) -> str:
+        return thread_name(self._account.holder)
 
     def _admitted(self, name: str, requests: int, dataset: str, max_wait: float) -> None:
         def change(state: State, now: float) -> tuple[State, Spent | Full | None]:
-            hold = new_lease(now, requests, dataset, place=True)
+            hold = self._lease(now, requests, dataset, place=True)
             return rules.admitted(state, name, hold, self._max_concurrent)
 
         while (verdict := self._let_in(change)) is not None:
-            wait = verdict.reset - self._now() if verdict.reset else None
+            wait = verdict.reset - self._account.now() if verdict.reset else None
             if wait is None or wait > max_wait:
                 raise exhausted(verdict, self._slug, requests, dataset, "")
             self._wait(max(wait, 0) + random.uniform(0.1, 1))  # noqa: S311
@@ -167,10 +184,10 @@ class Budget:
         Raises:
             QuotaExhausted: Nothing at all is left until a known time. Nothing was asked.
         """
-        name, named = thread_name(), _dataset(url)
+        name, named = self._thread(), _dataset(url)
 
         def change(state: State, now: float) -> tuple[State, Request | Spent]:
-            return rules.sending(state, name, new_lease(now), named)
+            return rules.sending(state, name, self._lease(now), named)
 
         verdict = self._change(change)
         if isinstance(verdict, Spent):
@@ -181,7 +198,7 @@ class Budget:
         self, request: Request, status: int, headers: Mapping[str, str], seconds: float
     ) -> None:
         """Take in a reply, of which the first byte came after so many seconds."""
-        name, (number, dataset) = thread_name(), request
+        name, (number, dataset) = self._thread(), request
         stated = windows(headers)
 
         def change(state: State, now: float) -> tuple[State, None]:
@@ -195,7 +212,7 @@ class Budget:
 
     def on_no_response(self, request: Request, *, late: bool) -> None:
         """Hear that no reply came; `late` if waiting for it timed out."""
-        name = thread_name()
+        name = self._thread()
 
         def change(state: State, now: float) -> tuple[State, None]:
             state = rules.landed(state, name)
@@ -206,7 +223,7 @@ class Budget:
         self._change(change)
 
     def refused(self, error: QuotaExhausted, url: str) -> None:
-        """Take in a 429: no process of this host asks again before the time that it states."""
+        """Take in a 429: nobody who shares the quota asks again before the time that it states."""
         refusal = refusal_of(error) or Refusal()
         dataset = _dataset(url) or _HELD.of.get(self._name, _NOTHING).dataset
         self._change(lambda state, now: (rules.refused(state, refusal, dataset, now), None))
@@ -216,7 +233,7 @@ class Budget:
         refusal = refusal_of(error)
         if refusal and refusal.wait is not None:
             return refusal.wait
-        return error.reset.timestamp() - self._now() if error.reset else None
+        return error.reset.timestamp() - self._account.now() if error.reset else None
 
     def heartbeat(self) -> None:
         """Extend this thread's lease; cheap enough to be called for every chunk of a body."""
@@ -226,7 +243,7 @@ class Budget:
         own.beaten = time.monotonic()
 
         def change(state: State, now: float) -> tuple[State, None]:
-            hold = new_lease(now, 0, own.dataset, place=own.placed)
+            hold = self._lease(now, 0, own.dataset, place=own.placed)
             known = state.holds.get(own.name)
             kept = replace(known, until=hold.until) if known else hold
             return replace(state, holds={**state.holds, own.name: kept}), None
@@ -234,9 +251,9 @@ class Budget:
         self._change(change)
 
     def _change(self, change: Callable[[State, float], tuple[State, _T]]) -> _T:
-        now = self._now()
-        return self._state_file.update(
-            lambda state: change(rules.expire(state, now, is_alive), now)
+        account = self._account
+        return account.update(
+            lambda state, now: change(rules.expire(state, now, account.is_alive), now)
         )
 
 

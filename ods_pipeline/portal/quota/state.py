@@ -7,12 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import platform
 import threading
 from dataclasses import dataclass, field
-from functools import cache
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from ods_pipeline.portal.quota.pace import Pace
 
@@ -21,6 +18,13 @@ LEASE_SECONDS = 900
 _FORM = 1
 _MOST = 2**63
 _T = TypeVar("_T")
+
+
+class Holder(NamedTuple):
+    """A process among those that share a quota: its host, and its number there."""
+
+    host: str
+    process: int
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,7 @@ def dump(state: State) -> bytes:
     return json.dumps({"form": _FORM, **vars(state)}, default=vars).encode()
 
 
-def parse(text: bytes) -> State:
+def parse(text: bytes | str) -> State:
     """The state that was written; an empty one where it is damaged, or of another form."""
     try:
         raw = json.loads(text)
@@ -146,33 +150,13 @@ def _made(kind: type[_T], raw: dict[str, Any]) -> _T:
     return kind(**raw)
 
 
-def thread_name() -> str:
-    """Name of the calling thread, unique over processes and hosts."""
-    return f"{_host()}:{os.getpid()}:{threading.get_ident()}"
+def thread_name(holder: Holder) -> str:
+    """Name of the calling thread of a process, unique among all that share a quota."""
+    return f"{holder.host}:{holder.process}:{threading.get_ident()}"
 
 
-def new_lease(now: float, left: int = 0, dataset: str = "", *, place: bool = False) -> Lease:
-    """A lease of the calling thread, from now on; see `Lease`."""
-    return Lease(_host(), os.getpid(), now + LEASE_SECONDS, dataset, left, place=place)
-
-
-def is_alive(lease: Lease) -> bool:
-    """Whether the process may still run; always true for other hosts and containers."""
-    if lease.host != _host() or lease.process == os.getpid():
-        return True
-    try:
-        os.kill(lease.process, 0)
-    except ProcessLookupError:
-        return False
-    except (OSError, OverflowError):
-        return lease.process > 0
-    return True
-
-
-@cache
-def _host() -> str:
-    # Containers may share a name and a folder, but not the numbers of their processes.
-    try:
-        return f"{platform.node()}/{os.stat('/proc/self/ns/pid').st_ino}"
-    except OSError:
-        return platform.node()
+def new_lease(
+    holder: Holder, now: float, left: int = 0, dataset: str = "", *, place: bool = False
+) -> Lease:
+    """A lease of a process, from now on; see `Lease`."""
+    return Lease(*holder, now + LEASE_SECONDS, dataset, left, place=place)

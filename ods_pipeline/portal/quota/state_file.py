@@ -8,18 +8,21 @@ from __future__ import annotations
 
 import fcntl
 import os
+import platform
 import stat
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import TypeVar
 
 from platformdirs import user_state_path
 
-from ods_pipeline.lake.locks import thread_lock
-from ods_pipeline.portal.quota.state import State, dump, parse
+from ods_pipeline.portal.quota.account import Change
+from ods_pipeline.portal.quota.state import Holder, Lease, State, dump, parse
+from ods_pipeline.state.locks import thread_lock
 
 _NAME = "ods-pipeline"
 _LARGEST = 1 << 20
@@ -28,18 +31,17 @@ _PATIENCE = 5.0
 _POLL = 0.001
 _OLD = 60 * 86_400
 _T = TypeVar("_T")
-Change = Callable[[State], tuple[State, _T]]
 
 # What is known to this process where no file can be used.
 _OURS: dict[str, State] = {}
 
 
 class StateFile:
-    """Keeps one state; its threads and processes change it one after the other."""
+    """Keeps one state in a file; see `Account`."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, now: Callable[[], float] = time.time) -> None:
         """Name a state, without secrets; nothing is made or read yet."""
-        self._name = name
+        self._name, self.now = name, now
         self._folder: Path | None = None
         self._alone = False
         self._seen: tuple[bytes, State] = (b"", State())
@@ -49,8 +51,25 @@ class StateFile:
         """The file; None if there is none, or not yet."""
         return self._folder / f"{self._name}.json" if self._folder else None
 
+    @property
+    def holder(self) -> Holder:
+        """This process, by its number in its container."""
+        return Holder(_host(), os.getpid())
+
+    def is_alive(self, lease: Lease) -> bool:
+        """Whether the process may still run; always true for other hosts and containers."""
+        if lease.host != _host() or lease.process == os.getpid():
+            return True
+        try:
+            os.kill(lease.process, 0)
+        except ProcessLookupError:
+            return False
+        except (OSError, OverflowError):
+            return lease.process > 0
+        return True
+
     def update(self, change: Change[_T]) -> _T:
-        """Change the state; `change` gives the next one, and what to tell the caller."""
+        """Change the state, and return what the change tells; nobody else does meanwhile."""
         with thread_lock(f"quota/{self._name}"):
             if not self._alone:
                 try:
@@ -58,7 +77,7 @@ class StateFile:
                 except OSError:
                     self._alone = True
                     _OURS.setdefault(self._name, self._seen[1])
-            _OURS[self._name], answer = change(_OURS[self._name])
+            _OURS[self._name], answer = change(_OURS[self._name], self.now())
             return answer
 
     def _update_file(self, change: Change[_T]) -> _T:
@@ -68,13 +87,22 @@ class StateFile:
             text = os.pread(file, _LARGEST, 0)
             # Mostly no other process has written since, and it need not be parsed again.
             state = self._seen[1] if text == self._seen[0] else parse(text)
-            new, answer = change(state)
+            new, answer = change(state, self.now())
             if new != state:
                 # One write, and no shorter than before: a process that is killed leaves no half.
                 text = dump(new).ljust(len(text))
                 os.pwrite(file, text, 0)
             self._seen = text, new
             return answer
+
+
+@cache
+def _host() -> str:
+    # Containers may share a name and a folder, but not the numbers of their processes.
+    try:
+        return f"{platform.node()}/{os.stat('/proc/self/ns/pid').st_ino}"
+    except OSError:
+        return platform.node()
 
 
 def _folder() -> Path:

@@ -11,7 +11,8 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator, Fault
 from ods_pipeline.errors import NotAPortal, PortalFailure, RequestRefused
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.portal.catalog.catalog import SCHEMA, as_table, identity
+from ods_pipeline.portal.catalog.catalog import identity
+from ods_pipeline.portal.catalog.table import SCHEMA, as_table
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.verdict import verdict
 from tests.portal.answers import Answer, Query, document, portal_of

@@ -15,7 +15,8 @@ from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import DataError, NotAPortal, OdsPipelineError, PortalFailure
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.portal.catalog import catalog, entries
+from ods_pipeline.portal.catalog import entries
+from ods_pipeline.portal.catalog import table as tables
 from ods_pipeline.portal.http import limits, replies
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.verdict import verdict
@@ -89,7 +90,7 @@ def test_one_bad_entry_is_refused_by_name_and_costs_the_others_nothing(
     assert said in refused.refused
     assert "\n" not in refused.refused
     assert len(refused.refused) < 600
-    assert catalog.as_table([first, refused, last])["dataset_id"].to_pylist() == ["first", "last"]
+    assert tables.as_table([first, refused, last])["dataset_id"].to_pylist() == ["first", "last"]
 
 
 def nested(depth: int) -> Any:
@@ -121,7 +122,7 @@ def test_a_count_that_is_no_count_is_no_count(count: Any) -> None:
 
 def test_dates_that_are_numbers_are_no_dates() -> None:
     (dataset,) = shown(of_default(modified=1e300, data_processed=[], metadata_processed={}))
-    table = catalog.as_table([dataset])
+    table = tables.as_table([dataset])
     assert table["modified"].to_pylist() == table["data_processed"].to_pylist() == [None]
 
 
@@ -352,7 +353,7 @@ def test_whatever_becomes_of_one_entry_the_others_are_there_and_nothing_crashes(
         assert verdict(None, dataset).reason
         footer = Receipt.of(dataset, "records").metadata()
         assert all(isinstance(text, str) for text in footer.values())
-    assert catalog.as_table(found).num_rows == sum(not dataset.refused for dataset in found)
+    assert tables.as_table(found).num_rows == sum(not dataset.refused for dataset in found)
 
 
 @settings(max_examples=60)

@@ -2,9 +2,11 @@
 
 `spend URL THREADS`: threads ask three times for each of endless datasets, until none may begin;
 then a line says how many requests were sent and how it ended. `hold URL REQUESTS`: sets requests
-aside, says so, and stays. `ask URL`: asks once and says what came of it.
+aside, says so, and stays. `ask URL`: asks once and says what came of it. STATE names the database
+that they share it in.
 """
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -12,6 +14,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.portal.http.client import Client
+from ods_pipeline.state.database import shared
 
 
 def spend(client: Client, threads: str) -> str:
@@ -48,4 +51,5 @@ def ask(client: Client) -> str:
 if __name__ == "__main__":
     does, url, *arguments = sys.argv[1:]
     doing: dict[str, Callable[..., str]] = {"spend": spend, "hold": hold, "ask": ask}
-    print(doing[does](Client(url, max_wait=0, attempts=1), *arguments), flush=True)
+    client = Client(url, max_wait=0, attempts=1, state=shared(os.environ.get("STATE", "")))
+    print(doing[does](client, *arguments), flush=True)

@@ -1,11 +1,8 @@
 """One quota for all who ask a portal from this host: what is set aside, waited for and refused."""
 
 import os
-import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, nullcontext
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,33 +20,24 @@ from ods_pipeline.portal.http.trickle import Slowest, TooSlow
 from ods_pipeline.portal.quota.state import State
 from ods_pipeline.portal.quota.state_file import StateFile
 from tests.portal.answers import answering
+from tests.portal.quota.account_behaviour import DATASETS, EveryAccount, state_of
 
-DATASETS = "/catalog/datasets"
 RECORDS = f"{DATASETS}/d/records"
 
 
 @pytest.fixture
-def emulator() -> Iterator[Emulator]:
-    with Emulator(sample=False, quota=100) as running:
-        # Whatever the hour, today's quota does not end within this test.
-        running.pass_time(seconds=-(time.time() % 86_400) + 3600)
-        running.ration(100)
-        running.publish("d", fields=[{"name": "a", "type": "int"}], records=[{"a": 1}])
-        yield running
+def state() -> str:
+    return ""
+
+
+@pytest.mark.slow
+class TestFile(EveryAccount):
+    """All that every account does."""
 
 
 def client_of(emulator: Emulator, **options: Any) -> Client:
     options = {"max_wait": 0, "attempts": 1, "now": emulator.quota_clock, **options}
     return Client(emulator.url, **options)
-
-
-def state_of(client: Client) -> State:
-    return client._budget._state_file.update(lambda state: (state, state))
-
-
-def started(*arguments: object) -> "subprocess.Popen[str]":
-    command = [sys.executable, "-m", "tests.portal.quota.quota_worker", *map(str, arguments)]
-    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
 
 
 def test_a_dataset_that_needs_more_than_is_left_is_not_begun(emulator: Emulator) -> None:
@@ -115,55 +103,6 @@ def test_a_dataset_that_needs_more_than_any_day_gives_has_its_turn_with_a_whole_
     client.json(DATASETS)
     with pytest.raises(QuotaExhausted), client.reserved(4_000, "d"):
         pass
-
-
-@pytest.mark.slow
-def test_two_processes_never_send_more_than_the_quota_and_never_meet_its_end(
-    emulator: Emulator,
-) -> None:
-    emulator.ration(100, "month")
-    emulator.quota_clock.jump(time.time() - emulator.quota_clock())
-    workers = [started("spend", emulator.url, 3) for _ in range(2)]
-    ends = [worker.communicate(timeout=60)[0].partition(" ") for worker in workers]
-    assert len(emulator.requests) == sum(int(sent) for sent, _, _ in ends)
-    assert 85 <= len(emulator.requests) <= 95
-    for _, _, end in ends:
-        assert end.startswith("QuotaExhausted: ")
-        assert "of 100 requests" in end
-
-
-@pytest.mark.slow
-def test_what_a_killed_process_had_set_aside_is_free_again(emulator: Emulator) -> None:
-    emulator.quota_clock.jump(time.time() - emulator.quota_clock())
-    emulator.ration(100, "month")
-    client = client_of(emulator)
-    client.json(DATASETS)
-    with started("hold", emulator.url, 90) as worker:
-        assert worker.stdout
-        assert worker.stdout.readline() == "held\n"
-        with pytest.raises(QuotaExhausted, match="90 are promised"), client.reserved(10, "d"):
-            pass
-        worker.kill()
-    with client.reserved(10, "d"):
-        assert len(state_of(client).holds) == 1
-
-
-@pytest.mark.slow
-def test_a_429_for_next_month_is_not_asked_again_by_another_process(emulator: Emulator) -> None:
-    reset = (datetime.now(UTC) + timedelta(days=20)).isoformat()
-    emulator.fail(".", Fault.quota(reset, unit="month"), times=None)
-    client = client_of(emulator, now=time.time)
-    with pytest.raises(QuotaExhausted, match="10000 requests a month"):
-        client.json(DATASETS)
-    emulator.faults.clear()
-    with started("ask", emulator.url) as worker:
-        assert worker.stdout
-        told = worker.stdout.read()
-    assert told.startswith("0 QuotaExhausted: the request quota of 10000 requests a month of ")
-    assert "nothing was asked" in told
-    with pytest.raises(QuotaExhausted, match="is spent"), client.reserved(1, "d"):
-        pass
-    assert len(emulator.requests) == 1
 
 
 def test_a_429_whose_date_nobody_believes_closes_nothing(emulator: Emulator) -> None:
@@ -362,7 +301,7 @@ def test_each_payer_has_a_budget_of_their_own(emulator: Emulator, own_state: Pat
 def test_a_damaged_file_is_begun_anew(emulator: Emulator) -> None:
     client = client_of(emulator)
     client.json(DATASETS)
-    path = client._budget._state_file.path
+    path = client._budget._account.path
     assert path
     for text in (b"", b"{", b"\0" * 500, b"[1]", b'{"form": 9}'):
         path.write_bytes(text)
@@ -378,7 +317,7 @@ def test_where_no_home_can_be_written_the_budget_is_among_passing_files(
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "passing"))
     client = client_of(emulator)
     client.json(DATASETS)
-    path = client._budget._state_file.path
+    path = client._budget._account.path
     assert path
     assert path.is_relative_to(tmp_path / "passing")
     assert [found.name for found in tmp_path.iterdir()] == ["passing"]
@@ -425,22 +364,6 @@ def test_what_nobody_has_asked_for_in_months_is_taken_away(
     assert left == {"new", f"{client.slug}--anonymous"}
 
 
-def test_a_forked_process_shares_the_budget_and_none_of_the_reservations(
-    emulator: Emulator,
-) -> None:
-    client = client_of(emulator)
-    client.json(DATASETS)
-    with client.reserved(80, "d"):
-        child = os.fork()
-        if child == 0:
-            try:
-                with client.reserved(20, "d"):
-                    os._exit(1)
-            except QuotaExhausted:
-                os._exit(7)
-        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 7
-
-
 def test_another_one_who_keeps_the_file_locked_is_not_waited_for_long(
     emulator: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -449,11 +372,11 @@ def test_another_one_who_keeps_the_file_locked_is_not_waited_for_long(
     client.json(DATASETS)
     stuck = StateFile(client._budget._name)
 
-    def meanwhile(state: State) -> tuple[State, None]:
+    def meanwhile(state: State, _: float) -> tuple[State, None]:
         # As another process would find it, this thread's turn aside.
-        shelf = client._budget._state_file
+        shelf = client._budget._account
         with pytest.raises(TimeoutError):
-            shelf._update_file(lambda found: (found, None))
+            shelf._update_file(lambda found, _: (found, None))
         return state, None
 
     stuck.update(meanwhile)

@@ -7,6 +7,7 @@ from itertools import count
 
 import pytest
 
+from ods_pipeline.state.database import shared
 from tests.servers.postgres.server import Server, running
 
 _NUMBERS = count(1)
@@ -22,3 +23,12 @@ def postgres() -> Iterator[Server]:
 def database(postgres: Server) -> str:
     """The URL of an empty database, with a password in it that needs quoting."""
     return postgres.database(f"test_{next(_NUMBERS)}")
+
+
+@pytest.fixture
+def state(database: str) -> Iterator[str]:
+    """The URL of a state, to which this process is not connected after the test."""
+    yield database
+    reached = shared(database)
+    assert reached
+    reached.work(lambda connection: connection.close())

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tests.servers.project import free_port
+from tests.ports import free_port
 
 USER, PASSWORD = "owner", "a-pass/word?with:signs"
 QUOTED = "a-pass%2Fword%3Fwith%3Asigns"

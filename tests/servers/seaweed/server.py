@@ -13,7 +13,7 @@ from pathlib import Path
 
 import requests
 
-from tests.servers.project import free_port
+from tests.ports import free_port
 
 KEY, SECRET = "an-access-key", "a-secret-of-the-store"
 _PROGRAM = Path(sys.executable).with_name("weed")
@@ -71,10 +71,18 @@ class Seaweed:
 
     def catalog_in(self, bucket: str) -> dict[str, str]:
         """An empty catalog, as pyiceberg's configuration has it, made by the program's shell."""
+        self._shell(f"s3tables.bucket -create -name {bucket} -account admin")
+        return self._properties(bucket)
+
+    def make_bucket(self, name: str) -> None:
+        """An empty bucket, made by the program's shell."""
+        self._shell(f"s3.bucket.create -name {name}")
+
+    def _shell(self, command: str) -> None:
         place = f"-master=127.0.0.1:{self._master}.{self._grpc}"
         made = subprocess.run(
             [_PROGRAM, "shell", place],
-            input=f"s3tables.bucket -create -name {bucket} -account admin\nexit\n",
+            input=f"{command}\nexit\n",
             capture_output=True,
             text=True,
             timeout=_READY,
@@ -82,7 +90,6 @@ class Seaweed:
         )
         if made.returncode or "rror" in made.stdout:
             raise RuntimeError(made.stdout + made.stderr)
-        return self._properties(bucket)
 
     def stop(self) -> None:
         # It has nothing to keep, and would take its time.
