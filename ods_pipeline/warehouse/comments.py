@@ -19,13 +19,17 @@ def write_comments(
     session: Session, schema: str, table: str, before: TableState | None, wanted: TableState
 ) -> None:
     """Write the comments that differ from those of before, None for a table just made."""
+    whole = session.named(schema, table)
+    changed = [
+        f"COLUMN {whole}.{quoted(name)} IS {_value(text)}"
+        for name in wanted.types
+        for text in [wanted.comments.get(name, "")]
+        if text != (before.comments.get(name, "") if before else "")
+    ]
     if wanted.comment != (before.comment if before else ""):
-        _comment_on_table(session, schema, table, wanted.comment)
-    for name in wanted.types:
-        text = wanted.comments.get(name, "")
-        if text != (before.comments.get(name, "") if before else ""):
-            column = f"{session.named(schema, table)}.{quoted(name)}"
-            session.run(f"COMMENT ON COLUMN {column} IS {_value(text)}")
+        changed.append(f"TABLE {whole} IS {_value(wanted.comment)}")
+    if changed:  # In one go: a server may be far away.
+        session.run("; ".join(f"COMMENT ON {one}" for one in changed))
 
 
 def mark(since: str, reason: str) -> str:
@@ -68,11 +72,7 @@ def write_marks(session: Session, schema: str, marks: Mapping[str, str]) -> None
         return
     with session.transaction():
         for name, text in changed.items():
-            _comment_on_table(session, schema, name, text)
-
-
-def _comment_on_table(session: Session, schema: str, table: str, text: str) -> None:
-    session.run(f"COMMENT ON TABLE {session.named(schema, table)} IS {_value(text)}")
+            session.run(f"COMMENT ON TABLE {session.named(schema, name)} IS {_value(text)}")
 
 
 def _value(text: str) -> str:

@@ -38,7 +38,7 @@ def fill(
         WarehouseError: The file is damaged, or does not have the rows that its receipt says.
     """
     started = time.monotonic()
-    small = partition.path.stat().st_size <= _SMALL
+    small = partition.file.stat().st_size <= _SMALL
     with ThreadPoolExecutor(1, "checksum") as pool:
         # Computed beside DuckDB's work, and known to be right before anything is committed.
         check = None if small else pool.submit(require_intact, partition)
@@ -81,7 +81,7 @@ def rows_query(partition: Partition) -> str:
         for alias, column in zip(aliases, partition.columns, strict=True)
     )
     # read_parquet takes a path as a pattern, and makes columns of folders called `key=value`.
-    pattern = literal(re.sub(r"([\[*?])", r"[\1]", str(partition.path.absolute())))
+    pattern = literal(re.sub(r"([\[*?])", r"[\1]", str(partition.file.absolute())))
     source = f"read_parquet({pattern}, hive_partitioning = false)"
     return f"SELECT {columns} FROM {source} AS file({', '.join(aliases)})"
 

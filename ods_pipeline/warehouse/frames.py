@@ -16,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.lake.bucket import LakePath, on_disk
 from ods_pipeline.tables.batches import ROWS_PER_BATCH, read_batches
 from ods_pipeline.tables.forms import Form
 from ods_pipeline.tables.geometry import geometry_columns, packed_points
@@ -28,7 +29,7 @@ _LASTING = {Form.READER, Form.LAZY, Form.RELATION}
 _EXTENSION = b"ARROW:extension:name"
 
 
-def from_files(paths: Mapping[str, Path], form: Form) -> Any:
+def from_files(paths: Mapping[str, LakePath], form: Form) -> Any:
     """The rows of landed files.
 
     Args:
@@ -45,15 +46,16 @@ def from_files(paths: Mapping[str, Path], form: Form) -> Any:
         connection = reading.connect_to_files()
         relations = {name: reading.rows_of_file(connection, p) for name, p in paths.items()}
         return _in_a_row(connection, relations)
-    schemas = {name: pq.read_schema(path) for name, path in paths.items()}
+    files = {name: on_disk(path) for name, path in paths.items()}
+    schemas = {name: pq.read_schema(path) for name, path in files.items()}
     _require_one_type(
         {name: dict(zip(s.names, s.types, strict=True)) for name, s in schemas.items()}
     )
     if form is Form.LAZY:
-        return _scan(list(paths.values()))
+        return _scan(list(files.values()))
     if form is Form.READER:
-        return _stream(list(paths.values()), _united(list(schemas.values())))
-    tables = {name: pq.read_table(path, partitioning=None) for name, path in paths.items()}
+        return _stream(list(files.values()), _united(list(schemas.values())))
+    tables = {name: pq.read_table(path, partitioning=None) for name, path in files.items()}
     if form is Form.GEOPANDAS:
         tables = {name: table.cast(with_geoarrow(table.schema)) for name, table in tables.items()}
     return _in_memory(tables, form)

@@ -13,7 +13,8 @@ import pyarrow as pa
 
 from ods_pipeline.errors import ConfigurationError, LakeError
 from ods_pipeline.lake import landed
-from ods_pipeline.lake.files import data_folder, require_files
+from ods_pipeline.lake.data_folder import data_folder
+from ods_pipeline.lake.files import require_files
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.lake.landed import LandedDataset, LandedDatasets
 from ods_pipeline.markup import card, facts
@@ -41,7 +42,7 @@ class Lake:
         """Read from a data folder; nothing is opened yet.
 
         Args:
-            data_dir: The folder that `sync` lands in.
+            data_dir: The folder that `sync` lands in, or an address in a bucket.
             portal: Whose datasets are meant where several portals have landed: an address, or one
                 of `portals`.
 

@@ -6,8 +6,8 @@ No rows are read, and no engine's SQL belongs here.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import GEOGRAPHIC
 from ods_pipeline.errors import OUT_OF_FILES, WarehouseError, out_of_files
+from ods_pipeline.lake.bucket import LakePath, on_disk
 from ods_pipeline.lake.checksum import intact
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.schema_diff import metadata_text
@@ -49,13 +50,15 @@ class Partition:
     """A landed file.
 
     Attributes:
-        path: Where it is.
+        path: Where it is, for people.
+        file: Its bytes on this machine: where it is, or a copy of one version from a bucket.
         receipt: What is known of it.
         columns: Its columns, in the order of the file.
         names: What its portal's schema and tables are called.
     """
 
-    path: Path
+    path: LakePath
+    file: Path
     receipt: Receipt
     columns: tuple[Column, ...]
     names: TableNames = AS_IS
@@ -93,6 +96,12 @@ class Partition:
             f"{', '.join(renamed[:_NAMES_IN_NOTE])}{tail}"
         )
 
+    def beside(self, existing: Collection[str]) -> Partition:
+        """The partition for a table that has columns already: a field that has one keeps it."""
+        names = column_names((column.field for column in self.columns), existing)
+        named = [replace(column, name=n) for column, n in zip(self.columns, names, strict=True)]
+        return replace(self, columns=tuple(named))
+
     @property
     def former_names(self) -> tuple[str, ...]:
         """Identifiers that the dataset had before its present one, newest first."""
@@ -100,7 +109,7 @@ class Partition:
         return tuple(dict.fromkeys(name for name in names if name != self.receipt.dataset_id))
 
 
-def read_partition(path: Path, names: TableNames = AS_IS) -> Partition:
+def read_partition(path: LakePath, names: TableNames = AS_IS) -> Partition:
     """Read the footer of a landed file.
 
     Args:
@@ -111,7 +120,8 @@ def read_partition(path: Path, names: TableNames = AS_IS) -> Partition:
         WarehouseError: It is not a landed partition, or incomplete.
     """
     try:
-        with pq.ParquetFile(path) as file:
+        found = on_disk(path)
+        with pq.ParquetFile(found) as file:
             schema, footer = file.schema_arrow, file.metadata
     except (OSError, pa.ArrowException) as error:
         if out_of_files(error):
@@ -127,20 +137,38 @@ def read_partition(path: Path, names: TableNames = AS_IS) -> Partition:
     if str(rows) != receipt.row_count:
         says = f"{path} holds {rows} rows and its receipt says {receipt.row_count or 'nothing'}"
         raise WarehouseError(f"{says}: fetch the dataset again", dataset=receipt.dataset_id)
-    return Partition(path, receipt, _columns(schema), names)
+    return Partition(path, found, receipt, _columns(schema), names)
 
 
 def require_intact(partition: Partition) -> None:
     """Compare a file with its checksum: engines read flipped bits as values.
 
     Raises:
-        WarehouseError: It is damaged.
+        WarehouseError: It is damaged, or has none, so that nothing proves its rows.
+    """
+    require_checksum(partition)
+    with partition.file.open("rb") as file:
+        if not intact(file):
+            raise damaged(partition)
+
+
+def require_checksum(partition: Partition) -> None:
+    """Refuse a file that has no checksum.
+
+    Raises:
+        WarehouseError: It has none, so that nothing proves its rows.
     """
     if not partition.receipt.file_sha256:
-        return
-    with partition.path.open("rb") as file:
-        if not intact(file):
-            raise refused(partition, f"{partition.path} is damaged: delete it and sync again")
+        raise refused(
+            partition,
+            f"{partition.path} has no checksum, so another program wrote it and nothing proves its "
+            "rows: delete it and sync again",
+        )
+
+
+def damaged(partition: Partition) -> WarehouseError:
+    """The failure of a load whose file is not as it was published."""
+    return refused(partition, f"{partition.path} is damaged: delete it and sync again")
 
 
 def refused(partition: Partition, message: str) -> WarehouseError:

@@ -22,6 +22,8 @@ _COLUMNS = """
     change VARCHAR, seconds DOUBLE PRECISION, version VARCHAR, dataset_uid VARCHAR, rejected BIGINT
 """
 _NAMES = ", ".join(column.split()[0] for column in _COLUMNS.split(","))
+# So many questions about single tables cost less than a look at the entries of all.
+_QUESTIONS = 8
 # A quarantined load leaves the table as it was.
 _CHANGED = "action <> 'quarantined'"
 
@@ -144,7 +146,7 @@ class SqlLoadLog:
     def newest(self, table: str) -> dict[str, LogEntry]:
         """The newest entries of the tables of a name in any case, by their exact names."""
         name = folded(table)
-        if self._exists() and name not in self._cache and not self._complete:
+        if self._exists() and name not in self._cache and not self._knows_all():
             # SQL's `lower` knows more letters than DuckDB does when it compares names.
             entries = self._read(
                 f'WHERE lower("table") = lower(?) AND {_CHANGED} ORDER BY {self._order}', table
@@ -156,7 +158,7 @@ class SqlLoadLog:
         """The newest entries of the tables that were last loaded from a dataset."""
         if not self._exists():
             return []
-        if self._complete:
+        if self._knows_all():
             tables = self._by_dataset.get(dataset_id, [])
             entries = [self._cache[folded(table)][table] for table in tables]
             return [entry for entry in entries if entry.dataset_id == dataset_id]
@@ -167,13 +169,10 @@ class SqlLoadLog:
     def loaded(self) -> Mapping[str, LoadedTable]:
         """What the tables that still exist contain."""
         self._forget()
+        entries = self._read_all() if self._exists() else []
         self._complete = True
-        if not self._exists():
+        if not entries:
             return {}
-        entries = self._read(f"WHERE {self._newest}")
-        for entry in entries:
-            self._cache.setdefault(folded(entry.table), {})[entry.table] = entry
-            self._by_dataset.setdefault(entry.dataset_id, []).append(entry.table)
         existing = self._session.table_comments(self._schema)
         return {
             entry.table: LoadedTable(entry.content_hash, entry.rows, entry.version)
@@ -189,6 +188,23 @@ class SqlLoadLog:
             table,
         )
         return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+    def _knows_all(self) -> bool:
+        """Whether all newest entries are known, which they are after some questions."""
+        self._questions += 1
+        if not self._complete and self._questions > _QUESTIONS:
+            self._read_all()
+        return self._complete
+
+    def _read_all(self) -> list[LogEntry]:
+        entries = self._read(f"WHERE {self._newest}")
+        self._cache.clear()
+        self._by_dataset.clear()
+        self._complete = True
+        for entry in entries:
+            self._cache.setdefault(folded(entry.table), {})[entry.table] = entry
+            self._by_dataset.setdefault(entry.dataset_id, []).append(entry.table)
+        return entries
 
     def _read(self, condition: str, *values: str) -> list[LogEntry]:
         found = self._session.run(
@@ -221,6 +237,7 @@ class SqlLoadLog:
         # As of the look at all of the log: what is loaded later has its present name.
         self._by_dataset: dict[str, list[str]] = {}
         self._complete = self._there = False
+        self._questions = 0
         self._as_of = self._valid()
 
     def _wrote(self) -> None:

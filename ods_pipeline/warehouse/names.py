@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Literal
@@ -139,16 +139,28 @@ def short(name: str) -> str:
     return name if len(name) <= _LONGEST_IN_MESSAGES else f"{name[:_LONGEST_IN_MESSAGES]}…"
 
 
-def column_names(names: Iterable[str]) -> tuple[str, ...]:
+def column_names(names: Iterable[str], existing: Collection[str] = ()) -> tuple[str, ...]:
     """Column names that differ for every engine, in the order given.
 
-    A name stays as it is unless an earlier one differs by case alone; then it gets the first suffix
-    `_1`, `_2`, … that makes a name of no other column.
+    Of names that differ by case alone one stays as it is: the one that the table has a column of
+    already, else the first. The others get the first suffix `_1`, `_2`, … that makes a name of no
+    other column.
+
+    Args:
+        names: Names of fields.
+        existing: The columns that the table has.
     """
-    wanted = [name.replace("\0", "_") or "_" for name in names]
+    fields = [*names]
+    wanted = [name.replace("\0", "_") or "_" for name in fields]
     original = {folded(name) for name in wanted}
     used: set[str] = set()
-    for index, name in enumerate(wanted):
+
+    def rank(index: int) -> tuple[bool, bool]:
+        return wanted[index] not in existing, wanted[index] != fields[index]
+
+    # Where there is no table, the first one stays, whatever its name had to become.
+    for index in sorted(range(len(wanted)), key=rank) if existing else range(len(wanted)):
+        name = wanted[index]
         if folded(name) in used:
             taken, candidates = original | used, (f"{name}_{number}" for number in count(1))
             wanted[index] = next(other for other in candidates if folded(other) not in taken)
@@ -168,13 +180,16 @@ def shortened(name: str, longest: int) -> str:
     return f"{begin}_{digest}"
 
 
-def fitting(names: Sequence[str], longest: int, taken: Iterable[str] = ()) -> tuple[str, ...]:
+def fitting(
+    names: Sequence[str], longest: int, taken: Iterable[str] = (), existing: Collection[str] = ()
+) -> tuple[str, ...]:
     """Column names that an engine can have: none too long, and none that is the engine's own.
 
     Args:
         names: Names that differ, as `column_names` gives them.
         longest: Bytes of the longest one.
         taken: Names that the engine keeps for itself.
+        existing: The columns that the table has.
     """
     own, kept = frozenset(taken), set(names)
     free = []
@@ -183,7 +198,7 @@ def fitting(names: Sequence[str], longest: int, taken: Iterable[str] = ()) -> tu
         numbered = (f"{name}_{number}" for number in count(1))
         fit = next(n for n in numbered if n not in kept) if name in own else name
         free.append(shortened(fit, longest))
-    return tuple(shortened(name, longest) for name in column_names(free))
+    return tuple(shortened(name, longest) for name in column_names(free, existing))
 
 
 def folded(name: str) -> str:

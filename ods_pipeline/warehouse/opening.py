@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from urllib.parse import parse_qsl
 
 from ods_pipeline.errors import ConfigurationError, WarehouseLocked
+from ods_pipeline.lake.bucket import LakePath, ObjectPath
 from ods_pipeline.lake.files import absolute, is_text, readable
 from ods_pipeline.tables.forms import Form
 from ods_pipeline.warehouse.iceberg.address import require_pyiceberg
@@ -22,6 +23,9 @@ from ods_pipeline.warehouse.protocol import Warehouse
 
 if TYPE_CHECKING:
     import duckdb
+
+    from ods_pipeline.lake.lake import Lake
+    from ods_pipeline.warehouse.last_look import LastLook
 
 _Opened = TypeVar("_Opened")
 
@@ -60,8 +64,10 @@ _FIRST_WAIT = 0.05
 _LONGEST_WAIT = 0.2
 
 
-def default_url(data_dir: Path) -> str:
-    """The URL of the warehouse in a data folder, for users who name none."""
+def default_url(data_dir: LakePath) -> str:
+    """The URL of the warehouse in a data folder, for users who name none; empty for a bucket."""
+    if isinstance(data_dir, ObjectPath):
+        return ""
     return f"duckdb:///{data_dir / 'warehouse.duckdb'}"
 
 
@@ -205,6 +211,27 @@ def exists(url: str) -> bool:
     return engine_of(url) != "duckdb" or _path(url).exists()
 
 
+def last_look(url: str, lake: Lake, names: TableNames = AS_IS) -> LastLook | None:
+    """The last look at what a portal has loaded in the warehouse at a URL.
+
+    Args:
+        url: As for `open_warehouse`.
+        lake: The portal's lake, where it is kept.
+        names: What the portal's schema and tables are called.
+
+    Returns:
+        None for a server, which can be changed without a trace, and for a lake in a bucket.
+
+    Raises:
+        ConfigurationError: The URL names no warehouse that can be opened.
+    """
+    if engine_of(url) != "duckdb" or isinstance(lake.root, ObjectPath):
+        return None
+    from ods_pipeline.warehouse.last_look import LastLook
+
+    return LastLook(_path(url), lake, names)
+
+
 def _patiently(
     opening: Callable[[], _Opened], max_wait: float, stop: Callable[[], bool] | None = None
 ) -> _Opened:
@@ -227,6 +254,11 @@ def _path(url: str) -> Path:
     if engine_of(url) != "duckdb":
         reader = "a driver of PostgreSQL" if scheme in _SCHEMES else "pyiceberg or polars"
         raise ConfigurationError(f"{public_url(url)} is no file of DuckDB's: read it with {reader}")
+    if not url:
+        raise ConfigurationError(
+            "a data folder in a bucket has no place for a warehouse: set ODS_WAREHOUSE to "
+            "postgresql://HOST/DATABASE or iceberg:NAME, or to duckdb:///PATH on one machine"
+        )
     path = rest.removeprefix("/")
     if scheme != "duckdb" or rest == path or path in ("", ":memory:"):
         raise ConfigurationError(

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal, Protocol, Self
 
 if TYPE_CHECKING:
+    from ods_pipeline.lake.bucket import LakePath
     from ods_pipeline.tables.schema_diff import Difference
 
 #: What happens when a dataset's fields are added, removed or retyped. `evolve` lets the table
@@ -86,7 +86,14 @@ class Warehouse(Protocol):
     that is known of a table is in the warehouse itself, so that it can be filled from a lake alone.
     """
 
-    def load(self, partition: Path, *, verdict: str, contract: Contract = "evolve") -> Load:
+    def load(
+        self,
+        partition: LakePath,
+        *,
+        verdict: str,
+        contract: Contract = "evolve",
+        again: bool = False,
+    ) -> Load:
         """Make a table of a landed partition, in one transaction or not at all.
 
         A dataset that has another identifier than before keeps its table, which is renamed first,
@@ -97,19 +104,20 @@ class Warehouse(Protocol):
             partition: A landed file of records or features.
             verdict: Why it was landed, for the load log.
             contract: Whether an existing table may get other columns: only with `evolve`.
+            again: Whether to load it also where the table has these rows already.
 
         Raises:
             WarehouseError: The table's rows stay as they were.
         """
 
-    def load_catalog(self, catalog: Path) -> Load:
+    def load_catalog(self, catalog: LakePath) -> Load:
         """Make the table `_catalog` of a portal's landed catalog.
 
         Raises:
             WarehouseError: The table stays as it was.
         """
 
-    def load_holds(self, holds: Path) -> Load:
+    def load_holds(self, holds: LakePath) -> Load:
         """Make the table `_held` of a portal's list of holds, and mark the held tables.
 
         As long as a table is held, its comment begins with the day and the reason.
@@ -123,7 +131,9 @@ class Warehouse(Protocol):
         """
 
     def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
-        """The loaded tables of a portal, without those that users dropped.
+        """The loaded tables of a portal, without those that somebody dropped or changed since.
+
+        Whether the rows of a table were changed is known as far as the engine shows it cheaply.
 
         Returns:
             The tables by the names that `names` give them, also where the engine has to shorten

@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 
 from ods_pipeline.errors import WarehouseLocked
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.warehouse.connection import failure
 from ods_pipeline.warehouse.fill import rows_query
 from ods_pipeline.warehouse.landed import read_partition
@@ -67,7 +68,7 @@ def connect_to_files() -> duckdb.DuckDBPyConnection:
     return connection
 
 
-def rows_of_file(connection: duckdb.DuckDBPyConnection, path: Path) -> duckdb.DuckDBPyRelation:
+def rows_of_file(connection: duckdb.DuckDBPyConnection, path: LakePath) -> duckdb.DuckDBPyRelation:
     """The rows of a landed file as its table has them: the same names and types.
 
     Raises:

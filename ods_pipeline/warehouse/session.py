@@ -5,9 +5,11 @@ No engine and no rules: each engine's connection does what is listed here in its
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
+
+from ods_pipeline.warehouse.protocol import LoadedTable
 
 
 class Tables(Protocol):
@@ -25,6 +27,17 @@ class Tables(Protocol):
 
     def count(self, schema: str, table: str) -> int:
         """How many rows a table has."""
+
+    def altered(self, schema: str, tables: Mapping[str, LoadedTable]) -> frozenset[str]:
+        """The tables, of some that exist, whose rows somebody else changed, where that shows.
+
+        It costs little for thousands of tables, so it is no comparison of rows: each engine has
+        another sign. A table that is named has other rows, or may have; one that is not may too.
+
+        Args:
+            schema: Their schema.
+            tables: What was loaded into them.
+        """
 
     def types(self, schema: str, table: str) -> dict[str, str] | None:
         """Type of each column of a table, in order; None if there is no such table."""

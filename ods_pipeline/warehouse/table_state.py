@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from ods_pipeline.dataset import instant
 from ods_pipeline.tables.schema_diff import Difference
@@ -25,6 +25,7 @@ class TableState:
         content_hash: Identity of the rows; empty when it is not known.
         version: Identity of rows, columns and descriptions, as the load log has it.
         data_processed: The portal's date of the data in it, as the load log has it.
+        whole: Whether it still has the rows of the load log, as far as that shows.
     """
 
     types: Mapping[str, str]
@@ -33,6 +34,7 @@ class TableState:
     content_hash: str
     version: str = ""
     data_processed: str = ""
+    whole: bool = True
 
 
 def required_action(
@@ -41,7 +43,7 @@ def required_action(
     """What to do: `loaded`, `commented`, `unchanged`, or `quarantined` where it is forbidden."""
     if contract != "evolve" and schema_change(current, wanted).breaks:
         return "quarantined"
-    if current is None or not wanted.content_hash:
+    if current is None or not current.whole or not wanted.content_hash:
         return "loaded"
     # The order counts: two columns that swapped their names leave the rows' identity as it was.
     before, after = list(current.types.items()), list(wanted.types.items())
@@ -64,7 +66,8 @@ def overtaken(loaded: str, landed: str, loaded_at: datetime | None, fetched_at: 
     newer, older, fetched = instant(loaded), instant(landed), instant(fetched_at)
     if not (newer and older and fetched and loaded_at):
         return False
-    return older < newer and fetched < loaded_at
+    # Receipts have whole seconds: what was fetched within the second of the load is not before it.
+    return older < newer and fetched + timedelta(seconds=1) <= loaded_at
 
 
 def schema_change(current: TableState | None, wanted: TableState) -> Difference:

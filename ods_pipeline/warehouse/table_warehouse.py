@@ -9,11 +9,11 @@ from __future__ import annotations
 import dataclasses
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Self
 
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.tables.schema_diff import Difference
 from ods_pipeline.warehouse import comments, renames
 from ods_pipeline.warehouse.landed import Partition, read_partition, refused
@@ -28,6 +28,7 @@ from ods_pipeline.warehouse.table_state import (
     schema_change,
 )
 
+_ALTERED = "somebody else changed the rows of {}, so they were loaded again"
 _LISTS = {"catalog": "catalog", "held": "list of holds"}
 
 
@@ -94,9 +95,9 @@ class TableWarehouse(ABC):
     def _write_marks(self, schema: str, marks: Mapping[str, str]) -> None:
         """Mark the held tables of a portal and no others; writes nothing where nothing differs."""
 
-    def _adapted(self, partition: Partition) -> Partition:
-        """The partition as the engine can have it."""
-        return partition
+    def _adapted(self, partition: Partition, existing: Collection[str]) -> Partition:
+        """The partition as the engine can have it, in a table that has some columns already."""
+        return partition.beside(existing)
 
     def _alone(self, partition: Partition) -> AbstractContextManager[object]:
         """Keeps other loads of the same table waiting, where there can be any."""
@@ -105,6 +106,10 @@ class TableWarehouse(ABC):
     def _dependents(self, partition: Partition, current: TableState) -> tuple[str, ...]:
         """The views that keep the table from getting the partition's columns."""
         return ()
+
+    def _is_kept_otherwise(self, partition: Partition, current: TableState) -> bool:
+        """Whether nothing but the form differs in which the user wants columns to be kept."""
+        return False
 
     def __enter__(self) -> Self:
         """The warehouse, open."""
@@ -119,19 +124,26 @@ class TableWarehouse(ABC):
         with self._session.failures():
             self._session.close()
 
-    def load(self, partition: Path, *, verdict: str, contract: Contract = "evolve") -> Load:
+    def load(
+        self,
+        partition: LakePath,
+        *,
+        verdict: str,
+        contract: Contract = "evolve",
+        again: bool = False,
+    ) -> Load:
         """See `Warehouse.load`; a table is renamed in a transaction of its own."""
         landed = self._read(partition)
         if landed.receipt.kind in _LISTS:
             kind = _LISTS[landed.receipt.kind]
             raise refused(landed, f"{partition} is a portal's {kind} and no dataset")
-        return self._load(landed, verdict, contract)
+        return self._load(landed, verdict, contract, again=again)
 
-    def load_catalog(self, catalog: Path) -> Load:
+    def load_catalog(self, catalog: LakePath) -> Load:
         """See `Warehouse.load_catalog`."""
         return self._load_list(catalog, "catalog")
 
-    def load_holds(self, holds: Path) -> Load:
+    def load_holds(self, holds: LakePath) -> Load:
         """See `Warehouse.load_holds`."""
         portal = holds.parent.name
         load = self._load_list(holds, "held") if holds.exists() else self._empty_holds(portal)
@@ -143,17 +155,19 @@ class TableWarehouse(ABC):
     def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
         """See `Warehouse.loaded`."""
         with self._session.failures(portal):
-            return self._log(portal).loaded()
+            found = self._log(portal).loaded()
+            altered = self._session.altered(self._names.schema_of(portal), found)
+        return {name: table for name, table in found.items() if name not in altered}
 
-    def _read(self, path: Path) -> Partition:
-        return self._adapted(read_partition(path, self._names))
+    def _read(self, path: LakePath) -> Partition:
+        return read_partition(path, self._names)
 
     def _log(self, portal: str) -> LoadLog:
         if portal not in self._logs:
             self._logs[portal] = self._open_log(portal)
         return self._logs[portal]
 
-    def _load_list(self, path: Path, kind: str) -> Load:
+    def _load_list(self, path: LakePath, kind: str) -> Load:
         landed = self._read(path)
         if landed.receipt.kind != kind:
             raise refused(landed, f"{path} is no portal's {_LISTS[kind]}")
@@ -168,7 +182,9 @@ class TableWarehouse(ABC):
                 self._remove_rows(self._log(portal), schema, HELD)
         return Load(schema, HELD, action, 0, Difference(), time.monotonic() - started, "")
 
-    def _load(self, partition: Partition, verdict: str, contract: Contract) -> Load:
+    def _load(
+        self, partition: Partition, verdict: str, contract: Contract, *, again: bool = False
+    ) -> Load:
         started = time.monotonic()
         receipt = partition.receipt
         with self._session.failures(receipt.portal, receipt.dataset_id), self._alone(partition):
@@ -177,7 +193,9 @@ class TableWarehouse(ABC):
             former = renames.make_room(self._session, log, partition, former)
             self._refuse_clash(partition, former)
             renamed = renames.rename(self._session, log, partition, former)
-            load = self._update_table(partition, verdict, contract, started)
+            current = self._current(partition)
+            partition = self._adapted(partition, current.types if current else ())
+            load = self._update_table(partition, current, verdict, contract, started, again=again)
             if load.action != "quarantined":
                 left = [entry for entry in former if entry is not renamed]
                 renames.drop_leftovers(self._session, log, partition, left)
@@ -189,17 +207,29 @@ class TableWarehouse(ABC):
         )
 
     def _update_table(
-        self, partition: Partition, verdict: str, contract: Contract, started: float
+        self,
+        partition: Partition,
+        current: TableState | None,
+        verdict: str,
+        contract: Contract,
+        started: float,
+        *,
+        again: bool,
     ) -> Load:
         receipt, schema, table = partition.receipt, partition.schema, partition.table
-        current = self._current(partition)
-        if current and self._is_newer(current, partition):
+        if current and current.whole and self._is_newer(current, partition):
             note = (
                 f"{schema}.{short(table)} has data of {current.data_processed}, which another lake "
                 f"loaded, and stays: what is landed here is of {receipt.data_processed}"
             )
             rows, content = self._session.count(schema, table), current.content_hash
             return Load(schema, table, "unchanged", rows, Difference(), 0.0, content, note)
+        altered = bool(current and not current.whole)
+        if current and again:
+            current = dataclasses.replace(current, whole=False)
+        if contract != "evolve" and current and self._is_kept_otherwise(partition, current):
+            # That is no change by the publisher.
+            contract = "evolve"
         wanted = self._wanted(partition, current)
         action = required_action(current, wanted, contract)
         if current and action == "commented":
@@ -219,7 +249,8 @@ class TableWarehouse(ABC):
         log, entry = self._log(receipt.portal), _entry(partition, load, verdict)
         if load.action == "loaded":
             note = self._fill(log, partition, current, wanted, entry)
-            return dataclasses.replace(load, note=note)
+            changed = _ALTERED.format(f"{schema}.{short(table)}") if altered else ""
+            return dataclasses.replace(load, note="; ".join(filter(None, [changed, note])))
         if current and load.action == "commented":
             self._describe(log, partition, current, wanted, timed(entry, started))
         elif current and load.action == "quarantined":
@@ -236,7 +267,12 @@ class TableWarehouse(ABC):
         receipt = partition.receipt
         if current.data_processed in {"", receipt.data_processed}:
             return False
-        at = self._log(receipt.portal).loaded_at(partition.table)
+        log = self._log(receipt.portal)
+        entry = log.newest(partition.table).get(partition.table)
+        # The dates of two datasets that had one name say nothing of each other.
+        if entry and entry.dataset_uid != receipt.dataset_uid:
+            return False
+        at = log.loaded_at(partition.table)
         return overtaken(current.data_processed, receipt.data_processed, at, receipt.fetched_at)
 
     def _refuse_clash(self, partition: Partition, former: list[LogEntry]) -> None:
@@ -295,7 +331,17 @@ class TableWarehouse(ABC):
                 "from a portal: move it away, or give the dataset another name with `table`",
             )
         entry = entry or LogEntry(partition.table)
-        return TableState(types, "", {}, entry.content_hash, entry.version, entry.data_processed)
+        loaded = LoadedTable(entry.content_hash, entry.rows, entry.version)
+        altered = self._session.altered(partition.schema, {partition.table: loaded})
+        return TableState(
+            types,
+            "",
+            {},
+            entry.content_hash,
+            entry.version,
+            entry.data_processed,
+            whole=not altered,
+        )
 
 
 def _entry(partition: Partition, load: Load, verdict: str) -> LogEntry:

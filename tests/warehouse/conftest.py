@@ -10,6 +10,8 @@ import pytest
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.warehouse import Load, Warehouse, open_warehouse
 from tests.servers.postgres.server import Server, running
+from tests.servers.seaweed.server import Seaweed
+from tests.servers.seaweed.server import running as seaweed_running
 from tests.warehouse.partitions import PORTAL, Column, land, land_named
 
 
@@ -17,6 +19,13 @@ from tests.warehouse.partitions import PORTAL, Column, land, land_named
 def postgres() -> Iterator[Server]:
     """A server for all tests that need one, in a folder of its own."""
     with running() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def seaweed() -> Iterator[Seaweed]:
+    """A store with a catalog, for all tests that need one."""
+    with seaweed_running() as server:
         yield server
 
 

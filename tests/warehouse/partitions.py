@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from ods_pipeline.lake.checksum import BLANK, SealedFile
 
 PORTAL = "127.0.0.1_8765"
 SCHEMA = "127_0_0_1_8765"
@@ -58,8 +61,20 @@ def land(
         metadata={key: text for key, text in receipt.items() if text},
     )
     path.parent.mkdir(parents=True, exist_ok=True)
-    pq.write_table(pa.Table.from_arrays(arrays, schema=schema), path)
+    with sealed(path, schema) as writer:
+        writer.write_table(pa.Table.from_arrays(arrays, schema=schema))
     return path
+
+
+@contextmanager
+def sealed(path: Path, schema: pa.Schema) -> Iterator[pq.ParquetWriter]:
+    """Writes a file that ends in its checksum, as those of the lake do."""
+    path.write_bytes(b"")
+    file = SealedFile(path)
+    with pq.ParquetWriter(file, schema) as writer:
+        yield writer
+        writer.add_key_value_metadata({"file_sha256": BLANK})
+    file.seal()
 
 
 def land_named(

@@ -13,7 +13,7 @@ import pytest
 
 from ods_pipeline.errors import WarehouseError
 from ods_pipeline.warehouse import Warehouse, open_warehouse
-from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land
+from tests.warehouse.partitions import PORTAL, SCHEMA, Column, land, sealed
 
 pytestmark = pytest.mark.slow
 
@@ -73,7 +73,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Path:
         [("id", pa.int64()), *((name, pa.string()) for name in names[1:])],
         metadata={**receipt, "row_count": str(rows)},
     )
-    with pq.ParquetWriter(path, schema) as writer:
+    with sealed(path, schema) as writer:
         for start in range(0, rows, group):
             ids = pa.array(range(start, start + group), pa.int64())
             writer.write_table(pa.table([ids] + [ids.cast(pa.string())] * 5, schema=schema))

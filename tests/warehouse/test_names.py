@@ -80,6 +80,12 @@ def test_a_clash_of_very_long_names_is_still_told_in_one_sentence(
     assert len(caught.value.message) < 500
 
 
+def test_a_column_that_the_table_has_keeps_its_name_wherever_its_field_stands() -> None:
+    assert column_names(["A", "a", "b"], ["a", "b"]) == ("A_1", "a", "b")
+    assert column_names(["A", "a", "A_1"], ["A_1", "a"]) == ("A_2", "a", "A_1")
+    assert column_names(["A", "a"], ["b"]) == ("A", "a_1")
+
+
 def test_columns_that_differ_by_case_alone_get_suffixes_that_no_other_column_has() -> None:
     names = ("name", "Name", "name_1", "NAME", "", "nul\0")
     assert column_names(names) == ("name", "Name_2", "name_1", "NAME_3", "_", "nul_")

@@ -6,6 +6,7 @@ How long replaced rows are kept is part of it. No tables here.
 from __future__ import annotations
 
 import importlib.util
+import logging
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ KEEP = "keep_days"
 OWN = "own_tables"
 _DAYS = 5
 _SECRETS = ("password", "secret", "token", "credential", "key", "sas", "connection-string", "auth")
+
+# What it says of its own retries needs nobody: without a handler Python writes that to stderr.
+logging.getLogger("pyiceberg").addHandler(logging.NullHandler())
 
 
 @dataclass(frozen=True)
@@ -126,7 +130,8 @@ def open_catalog(address: Address) -> Catalog:
 
 def _secrets(properties: Mapping[str, str]) -> Iterator[str]:
     for key, value in properties.items():
-        if any(word in key for word in _SECRETS):
+        # Where a server for tokens is, is no secret: else no message could show an address.
+        if "://" not in value and any(word in key for word in _SECRETS):
             yield value
             # A credential is an id and a secret.
             yield from value.split(":")[1:]

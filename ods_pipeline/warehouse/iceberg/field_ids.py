@@ -15,15 +15,12 @@ from typing import BinaryIO
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ods_pipeline.tables import thrift
+
 _END = struct.Struct("<I4s")
 _MAGIC = b"PAR1"
 _COLUMNS = 2  # Which field of the footer describes the columns.
 _KEY = b"PARQUET:field_id"
-
-# Kinds of values in Thrift's compact protocol, in which footers are written.
-_TRUTHS, _BYTE, _NUMBERS, _DOUBLE, _BYTES, _LISTS, _STRUCT = (
-    *((1, 2), 3, (4, 5, 6), 7, 8, (9, 10), 12),
-)
 
 
 def split(file: BinaryIO) -> tuple[int, bytes]:
@@ -51,8 +48,8 @@ def numbered(footer: bytes, schema: pa.Schema) -> bytes:
     _, other = split(empty)
     here, there = _columns(footer), _columns(other)
     made = footer[: here[0]] + other[there[0] : there[1]] + footer[here[1] :]
-    end = made + _END.pack(len(made), _MAGIC)
-    old, new = (pq.read_metadata(io.BytesIO(_MAGIC + f)) for f in (_ended(footer), end))
+    end = ended(made)
+    old, new = (pq.read_metadata(io.BytesIO(_MAGIC + f)) for f in (ended(footer), end))
     if _described(old) != _described(new):
         raise ValueError("its columns are written in another way than this version writes them")
     return end
@@ -81,7 +78,8 @@ def _numbered(
     return pa.field(field.name, kind, field.nullable, metadata)
 
 
-def _ended(footer: bytes) -> bytes:
+def ended(footer: bytes) -> bytes:
+    """A footer with what follows it, to the end of the file."""
     return footer + _END.pack(len(footer), _MAGIC)
 
 
@@ -95,66 +93,11 @@ def _described(footer: pq.FileMetaData) -> list[tuple[object, ...]]:
 
 def _columns(footer: bytes) -> tuple[int, int]:
     """Where the description of the columns begins and ends in a footer."""
-    at, field = 0, 0
-    while head := footer[at]:
-        at += 1
-        if head >> 4:
-            field += head >> 4
-        else:
-            number, at = _varint(footer, at)
-            field = (number >> 1) ^ -(number & 1)
-        begin, at = at, _after(footer, at, head & 15)
-        if field == _COLUMNS:
-            return begin, at
+    try:
+        found, _ = thrift.fields(footer)
+    except KeyError as error:
+        raise ValueError("the footer has a value of an unknown kind") from error
+    for field in found:
+        if field.number == _COLUMNS:
+            return field.begin, field.end
     raise ValueError("the footer describes no columns")
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return number, at
-
-
-def _after(data: bytes, at: int, kind: int) -> int:
-    """Where a value of a kind ends."""
-    if kind in _TRUTHS:
-        return at
-    if kind == _BYTE:
-        return at + 1
-    if kind in _NUMBERS:
-        return _varint(data, at)[1]
-    if kind == _DOUBLE:
-        return at + 8
-    if kind == _BYTES:
-        size, at = _varint(data, at)
-        return at + size
-    if kind in _LISTS:
-        return _after_list(data, at)
-    if kind == _STRUCT:
-        return _after_struct(data, at)
-    raise ValueError("the footer has a value of an unknown kind")
-
-
-def _after_list(data: bytes, at: int) -> int:
-    head = data[at]
-    count, kind, at = head >> 4, head & 15, at + 1
-    if count == 15:
-        count, at = _varint(data, at)
-    for _ in range(count):
-        # The truths of a list have a byte each, those of a struct are in its heads.
-        at = at + 1 if kind in _TRUTHS else _after(data, at, kind)
-    return at
-
-
-def _after_struct(data: bytes, at: int) -> int:
-    while head := data[at]:
-        at += 1
-        if not head >> 4:
-            at = _varint(data, at)[1]
-        at = _after(data, at, head & 15)
-    return at + 1

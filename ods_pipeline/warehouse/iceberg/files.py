@@ -6,10 +6,8 @@ names it is not decided here.
 
 from __future__ import annotations
 
-import hashlib
 import uuid
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from dataclasses import replace
 from typing import Any
@@ -20,10 +18,8 @@ from pyiceberg.conversions import to_bytes
 from pyiceberg.exceptions import CommitFailedException, ValidationException
 from pyiceberg.io import FileIO
 from pyiceberg.io.pyarrow import (
-    BUFFER_SIZE,
     MetricModeTypes,
     MetricsMode,
-    PyArrowFileIO,
     compute_statistics_plan,
     data_file_statistics_from_parquet_metadata,
     parquet_path_to_id_mapping,
@@ -35,11 +31,16 @@ from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.typedef import Record
 from pyiceberg.types import BinaryType, DateType, PrimitiveType, TimestampType, TimestamptzType
 
-from ods_pipeline.lake.checksum import resealed
 from ods_pipeline.warehouse.iceberg import columns, field_ids
-from ods_pipeline.warehouse.landed import Partition, refused, require_intact
+from ods_pipeline.warehouse.iceberg.copying import copied
+from ods_pipeline.warehouse.landed import (
+    Partition,
+    damaged,
+    refused,
+    require_checksum,
+    require_intact,
+)
 
-_PIECE, _IN_FLIGHT, _ROWS = 1 << 22, 1 << 25, 1 << 13
 #: Errors after which it is certain that nothing was committed.
 NOT_COMMITTED = (CommitFailedException, ValidationException)
 
@@ -67,7 +68,7 @@ def placed(io: FileIO, metadata: TableMetadata, partition: Partition) -> Iterato
         WarehouseError: The landed file is damaged.
     """
     if not partition.receipt.rows:
-        _require_whole(partition)
+        require_intact(partition)
         yield None
         return
     provider = load_location_provider(metadata.location, metadata.properties)
@@ -86,80 +87,33 @@ def placed(io: FileIO, metadata: TableMetadata, partition: Partition) -> Iterato
 
 
 def _copied(io: FileIO, metadata: TableMetadata, partition: Partition, location: str) -> DataFile:
+    require_checksum(partition)
     schema = columns.file_schema(metadata.schema(), partition.columns)
-    with ThreadPoolExecutor(1, "checksum") as pool:
-        # Computed beside the copying, and right before anything is committed.
-        check = pool.submit(_require_whole, partition)
+    # All of it from one open file: another one may be published under its name meanwhile.
+    with partition.file.open("rb") as source:
         try:
-            size = _copy(io, schema, partition, location)
+            end, bare = field_ids.split(source)
+            footer = pq.read_metadata(source)
+            arrow = field_ids.with_numbers(
+                pq.read_schema(source), lambda path: columns.number_of(schema, path)
+            )
+            old, new = field_ids.ended(bare), field_ids.numbered(bare, arrow)
+            whole = copied(io, location, source, end, old, new)
         except (ValueError, IndexError, pa.ArrowException) as error:
-            check.result()
+            require_intact(partition)
             says = f"{partition.path} cannot be numbered for Iceberg ({error})"
             raise refused(partition, f"{says}: fetch the dataset again") from error
-        check.result()
-    return _described(metadata, schema, partition, location, size)
-
-
-def _unbuffered(io: FileIO) -> FileIO:
-    """The same store, where nothing stands between a stream and what it has not sent yet."""
-    if type(io) is not PyArrowFileIO:
-        return io
-    return PyArrowFileIO({**io.properties, BUFFER_SIZE: "0"})
-
-
-def _await_writes(target: object) -> None:
-    # A stream to a bucket takes all that it is given, and holds it until it is sent.
-    flush = getattr(target, "flush", None)
-    if flush is not None:
-        flush()
-
-
-def _require_whole(partition: Partition) -> None:
-    """Prove that a file is whole, by its checksum or else by reading it: no engine does here."""
-    require_intact(partition)
-    if partition.receipt.file_sha256:
-        return
-    try:
-        # Not beforehand what is read later, which would take memory.
-        with pq.ParquetFile(partition.path, pre_buffer=False) as file:
-            rows = sum(len(batch) for batch in file.iter_batches(_ROWS))
-    except (OSError, pa.ArrowException) as error:
-        raise refused(
-            partition, f"{partition.path} is damaged: delete it and sync again"
-        ) from error
-    if rows != partition.receipt.rows:
-        says = f"{rows} rows came out of {partition.path}, whose receipt says "
-        raise refused(partition, f"{says}{partition.receipt.rows}: fetch the dataset again")
-
-
-def _copy(io: FileIO, schema: Schema, partition: Partition, location: str) -> int:
-    arrow = field_ids.with_numbers(
-        pq.read_schema(partition.path), lambda path: columns.number_of(schema, path)
-    )
-    with partition.path.open("rb") as source:
-        end, footer = field_ids.split(source)
-        tail = field_ids.numbered(footer, arrow)
-        source.seek(0)
-        digest = hashlib.sha256()
-        with _unbuffered(io).new_output(location).create() as target:
-            left = end
-            while left:
-                piece = source.read(min(left, _PIECE))
-                if not piece:
-                    raise ValueError("it became shorter")
-                digest.update(piece)
-                target.write(piece)
-                left -= len(piece)
-                if left // _IN_FLIGHT != (left + len(piece)) // _IN_FLIGHT:
-                    _await_writes(target)
-            target.write(resealed(digest, tail))
-    return end + len(tail)
+    if not whole:
+        raise damaged(partition)
+    if partition.receipt.file_sha256.encode() not in old:
+        says = f"{partition.path} was replaced while it was loaded"
+        raise refused(partition, f"{says}: the next run loads it")
+    return _described(metadata, schema, footer, location, end + len(new))
 
 
 def _described(
-    metadata: TableMetadata, schema: Schema, partition: Partition, location: str, size: int
+    metadata: TableMetadata, schema: Schema, footer: pq.FileMetaData, location: str, size: int
 ) -> DataFile:
-    footer = pq.read_metadata(partition.path)
     counts = MetricsMode(MetricModeTypes.COUNTS)
     plan = compute_statistics_plan(schema, metadata.properties)
     for number, item in plan.items():

@@ -5,9 +5,11 @@ Partitions, and the meaning of what tables say of themselves, do not belong here
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
 
 import pyarrow as pa
 from pyiceberg.exceptions import (
@@ -20,6 +22,7 @@ from pyiceberg.schema import Schema
 from pyiceberg.table import Table, Transaction
 from pyiceberg.table.metadata import TableMetadata
 from pyiceberg.table.refs import MAIN_BRANCH
+from pyiceberg.table.snapshots import Operation
 from pyiceberg.table.update import (
     AddSchemaUpdate,
     AssertCurrentSchemaId,
@@ -34,16 +37,21 @@ from ods_pipeline.warehouse.iceberg.columns import types_of
 from ods_pipeline.warehouse.iceberg.failures import failure
 from ods_pipeline.warehouse.iceberg.files import NOT_COMMITTED
 from ods_pipeline.warehouse.names import RESERVED, short
+from ods_pipeline.warehouse.protocol import LoadedTable
 
 COMMENT = "comment"
 #: Of a table that is being renamed: the name that it had.
 MOVING = "ods-pipeline.moving-from"
+#: How the entries of the receipt begin in the summary of a snapshot.
+RECEIPT = "ods-pipeline."
 # Old descriptions of a table go by themselves; those of its snapshots are another matter.
 _NEW = {
     "format-version": "2",
     "write.metadata.delete-after-commit.enabled": "true",
     "write.metadata.previous-versions-max": "20",
 }
+# So many tables are looked at in a run, and so many of them at the same time.
+_LOOKS, _AT_ONCE = 500, 8
 # Libraries whose errors have no common kind.
 _LIBRARIES = ("pyiceberg", "sqlalchemy", "requests", "urllib3", "botocore", "pydantic_core")
 
@@ -129,6 +137,28 @@ class IcebergTables:
         """How many rows a table has."""
         found = self.table(schema, table)
         return found.scan().count() if found and found.current_snapshot() else 0
+
+    def altered(self, schema: str, tables: Mapping[str, LoadedTable]) -> frozenset[str]:
+        """The tables whose rows are not those that a load of this content left.
+
+        Among many, those whose turn it is today are looked at: each costs a request.
+        """
+        due = due_today([*tables], datetime.now(UTC).date())
+
+        def is_altered(name: str) -> bool:
+            known = self._seen.get((schema, name))
+            try:
+                # Thousands of descriptions are not kept in memory.
+                found = known or self.catalog.load_table(self.key(schema, name))
+            except (NoSuchTableError, NoSuchNamespaceError):
+                return True
+            return not has_rows_of(found.metadata, tables[name])
+
+        if len(due) < 2:
+            return frozenset(filter(is_altered, due))
+        with ThreadPoolExecutor(_AT_ONCE, "look") as pool:
+            looked_at = pool.map(is_altered, due)
+            return frozenset(n for n, altered in zip(due, looked_at, strict=True) if altered)
 
     def types(self, schema: str, table: str) -> dict[str, str] | None:
         """Type of each column of a table, in order; None if there is no such table."""
@@ -231,6 +261,29 @@ class IcebergTables:
         """Give connections back."""
         self._seen.clear()
         self.catalog.close()
+
+
+def due_today(names: Sequence[str], today: date) -> list[str]:
+    """The tables to look at today: all, or of many a part that is another one every day."""
+    parts = -(-len(names) // _LOOKS)
+    return [n for i, n in enumerate(sorted(names)) if i % parts == today.toordinal() % parts]
+
+
+def has_rows_of(metadata: TableMetadata, loaded: LoadedTable) -> bool:
+    """Whether the rows of a table are those that a load left, by what its snapshots say."""
+    snapshot = metadata.current_snapshot()
+    while snapshot and snapshot.summary and snapshot.summary.operation is Operation.REPLACE:
+        # The same rows in other files, as those make it who compact tables.
+        before = snapshot.parent_snapshot_id
+        snapshot = metadata.snapshot_by_id(before) if before is not None else None
+        if snapshot is None:
+            return True  # It was forgotten, and with it what these rows were.
+    if snapshot is None or snapshot.summary is None:
+        return not loaded.rows
+    said = snapshot.summary.additional_properties
+    if not loaded.rows and said.get("total-records") == "0":
+        return True
+    return said.get(f"{RECEIPT}content_hash") == loaded.content_hash
 
 
 def stage(

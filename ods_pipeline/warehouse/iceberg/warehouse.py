@@ -10,7 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pyarrow.parquet as pq
@@ -27,6 +27,7 @@ from ods_pipeline.warehouse.iceberg.log import LOAD, IcebergLog, as_property
 from ods_pipeline.warehouse.iceberg.tables import (
     COMMENT,
     MOVING,
+    RECEIPT,
     Change,
     IcebergTables,
     LostRace,
@@ -41,8 +42,6 @@ from ods_pipeline.warehouse.table_warehouse import TableWarehouse
 
 #: Property of a table: the reference system of each column of geometries.
 GEOMETRIES = "ods-pipeline.geometries"
-#: How the entries of the receipt begin in the summary of a snapshot.
-RECEIPT = "ods-pipeline."
 # Property of the load log: which tables were marked.
 _MARKED = "ods-pipeline.marked"
 # Long texts, which would be repeated in every snapshot that is kept.
@@ -78,7 +77,9 @@ class IcebergWarehouse(TableWarehouse):
         kind = type(catalog).__name__.removesuffix("Catalog")
         return f"answers: {kind} catalog, the schema is {'there' if there else 'made by a load'}"
 
-    def _load(self, partition: Partition, verdict: str, contract: Contract) -> Load:
+    def _load(
+        self, partition: Partition, verdict: str, contract: Contract, *, again: bool = False
+    ) -> Load:
         """Decide again where another process was faster: what it did may be all that is needed."""
         receipt = partition.receipt
         for attempt in range(_ATTEMPTS):
@@ -86,7 +87,7 @@ class IcebergWarehouse(TableWarehouse):
             try:
                 with self._session.failures(receipt.portal, receipt.dataset_id):
                     self._resume(partition)
-                return super()._load(partition, verdict, contract)
+                return super()._load(partition, verdict, contract, again=again)
             except LostRace:
                 if attempt + 1 == _ATTEMPTS:
                     raise
@@ -111,8 +112,9 @@ class IcebergWarehouse(TableWarehouse):
         else:
             log.complete(partition.table)
 
-    def _adapted(self, partition: Partition) -> Partition:
+    def _adapted(self, partition: Partition, existing: Collection[str]) -> Partition:
         """The partition with docs that say which columns are geometries: here they are bytes."""
+        partition = super()._adapted(partition, existing)
         adapted = [dataclasses.replace(c, comment=columns.doc(c)) for c in partition.columns]
         return dataclasses.replace(partition, columns=tuple(adapted))
 
@@ -120,7 +122,7 @@ class IcebergWarehouse(TableWarehouse):
         return {item.name: columns.type_text(item.type) for item in self._wanted_columns(partition)}
 
     def _wanted_columns(self, partition: Partition) -> tuple[columns.Wanted, ...]:
-        return columns.wanted_columns(pq.read_schema(partition.path), partition.columns)
+        return columns.wanted_columns(pq.read_schema(partition.file), partition.columns)
 
     def _fill(
         self,

@@ -5,17 +5,17 @@ Partitions and the meaning of tables do not belong here.
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from ods_pipeline.errors import WarehouseError
+from ods_pipeline.state.postgres import Address, lock_number, psycopg
 from ods_pipeline.warehouse.names import LONGEST, quoted, short
-from ods_pipeline.warehouse.postgres.address import Address, psycopg
 from ods_pipeline.warehouse.postgres.failures import failure, unopened
+from ods_pipeline.warehouse.protocol import LoadedTable
 
 if TYPE_CHECKING:
     import psycopg as driver
@@ -36,6 +36,21 @@ PATIENCE, PATIENCE_WITH_LOADS = 60.0, 600.0
 _RELATIONS = "('r', 'p', 'v', 'm', 'f')"
 _OF_TABLE = """
     FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+"""
+
+# What the server knows of each table's part without a look at its rows. The part is new with each
+# load, so what the server counted is what was written to it since then and by the load itself.
+_PARTS = f"""
+    SELECT c.relname, c.relkind = 'p', count(p.oid)::int,
+        coalesce(bool_or(CASE WHEN p.relpages = 0 THEN pg_catalog.pg_relation_size(p.oid) = 0 END),
+            false),
+        coalesce(sum(pg_catalog.pg_stat_get_tuples_inserted(p.oid)), 0)::bigint,
+        coalesce(sum(pg_catalog.pg_stat_get_tuples_updated(p.oid)
+            + pg_catalog.pg_stat_get_tuples_deleted(p.oid)), 0) > 0
+    {_OF_TABLE} LEFT JOIN pg_catalog.pg_inherits i ON i.inhparent = c.oid
+        LEFT JOIN pg_catalog.pg_class p ON p.oid = i.inhrelid
+    WHERE n.nspname = ? AND c.relkind IN ('r', 'p') AND NOT c.relispartition {{}}
+    GROUP BY c.oid, c.relname, c.relkind
 """
 
 
@@ -127,6 +142,21 @@ class Session:
         """How many rows a table has."""
         ((rows,),) = self.run(f"SELECT count(*) FROM {self.named(schema, table)}")
         return int(rows)
+
+    def altered(self, schema: str, tables: Mapping[str, LoadedTable]) -> frozenset[str]:
+        """The tables that have another part than a load makes, or whose part somebody wrote to."""
+        # One alone is looked for by its name.
+        only = "AND c.relname = ?" if len(tables) == 1 else ""
+        found = self.run(_PARTS.format(only), schema, *(tables if only else ()))
+        sound = {
+            name: divided
+            and parts == 1
+            and not ((emptied and tables[name].rows) or written)
+            and added <= tables[name].rows
+            for name, divided, parts, emptied, added, written in found
+            if name in tables
+        }
+        return frozenset(name for name in tables if not sound.get(name))
 
     def exact_types(self, schema: str, table: str) -> dict[str, str] | None:
         """Type of each column of a table, in order, with the dimensions of geometries."""
@@ -297,9 +327,3 @@ class Session:
 def plain(kind: str) -> str:
     """A type without the dimensions of a geometry, which values have and fields do not."""
     return re.sub(r"^geometry\(Geometry(Z|M|ZM)?(,|\))", r"geometry(Geometry\2", kind)
-
-
-def lock_number(*names: str) -> int:
-    """The number of an advisory lock, which the whole database knows it by."""
-    text = "\0".join(("ods-pipeline", *names))
-    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big", signed=True)

@@ -92,7 +92,7 @@ def copy(
     names = ", ".join(quoted(column.name) for column in columns)
     statement = f"COPY {table} ({names}) FROM STDIN (FORMAT BINARY, FREEZE)"
     with (
-        pq.ParquetFile(partition.path, pre_buffer=False, buffer_size=_READ) as file,
+        pq.ParquetFile(partition.file, pre_buffer=False, buffer_size=_READ) as file,
         closing(map_ahead(partial(_encoded, columns), _pieces(file, extra))) as encoded,
         connection.cursor().copy(statement.encode()) as stream,
     ):
@@ -115,7 +115,7 @@ def with_dimensions(partition: Partition, columns: Sequence[Target]) -> tuple[Ta
     """The columns with the dimensions that all the file's geometries have."""
     found: dict[str, frozenset[str]] = {}
     places = [n for n, column in enumerate(columns) if column.geometry]
-    with pq.ParquetFile(partition.path) as file:
+    with pq.ParquetFile(partition.file) as file:
         names = [partition.columns[n].field for n in places]
         for batch in read_batches(file, names):
             for n, array in zip(places, batch.columns, strict=True):

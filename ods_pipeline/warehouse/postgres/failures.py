@@ -14,6 +14,7 @@ from ods_pipeline.errors import (
     WarehouseError,
     WarehouseLocked,
 )
+from ods_pipeline.state.postgres import said
 
 if TYPE_CHECKING:
     import psycopg
@@ -63,37 +64,29 @@ def failure(
         dataset: The dataset concerned.
         connected: Whether there was a connection, and still is.
     """
-    said = _said(error)
+    words = said(error)
     state = error.sqlstate or ""
     sentence = next(
         (text for sign, text in _SENTENCES.items() if state.startswith(sign)),
         _REFUSED if connected else _BROKEN,
     )
-    if state == "42501" and "must be owner" in said:
+    if state == "42501" and "must be owner" in words:
         sentence = _NOT_OWNED
     at = _place(error)
-    text = sentence.format(where=where, said=f"{said}{at}")
+    text = sentence.format(where=where, said=f"{words}{at}")
     return WarehouseError(text, portal=portal, dataset=dataset)
 
 
 def unopened(error: psycopg.Error, where: str) -> OdsPipelineError:
     """The sentence on a connection that was never had."""
-    state, said = error.sqlstate or "", _said(error)
+    state, words = error.sqlstate or "", said(error)
     sentence = next((t for sign, t in _SENTENCES.items() if state.startswith(sign)), _UNREACHED)
-    if not state and ("authentication" in said or "password" in said):
+    if not state and ("authentication" in words or "password" in words):
         sentence = _SENTENCES["28"]
-    if any(sign in said for sign in _PASSING):
-        return WarehouseLocked(_NOT_YET.format(where=where, said=said))
-    kind = ConfigurationError if "invalid connection option" in said else WarehouseError
-    return kind(sentence.format(where=where, said=said))
-
-
-def _said(error: psycopg.Error) -> str:
-    first = error.diag.message_primary or str(error).strip().partition("\n")[0]
-    # The address goes before the reason, and is in our sentence already.
-    return re.sub(r"^(connection failed: )?(connection to server .*? failed: )?", "", first).strip(
-        ". "
-    )
+    if any(sign in words for sign in _PASSING):
+        return WarehouseLocked(_NOT_YET.format(where=where, said=words))
+    kind = ConfigurationError if "invalid connection option" in words else WarehouseError
+    return kind(sentence.format(where=where, said=words))
 
 
 def _place(error: psycopg.Error) -> str:

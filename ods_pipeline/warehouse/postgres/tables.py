@@ -20,6 +20,14 @@ _EXTENSION = """
     FROM pg_catalog.pg_extension e JOIN pg_catalog.pg_namespace n ON n.oid = e.extnamespace
     WHERE e.extname = 'postgis'
 """
+_HAVING = """
+    SELECT DISTINCT c.relname FROM pg_catalog.pg_class c
+    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+    JOIN pg_catalog.pg_attribute a ON a.attrelid = c.oid
+    JOIN pg_catalog.pg_type t ON t.oid = a.atttypid
+    WHERE n.nspname = ? AND t.typname = ? AND c.relkind IN ('r', 'p') AND NOT c.relispartition
+        AND a.attnum > 0 AND NOT a.attisdropped
+"""
 _VIEWS = """
     SELECT n.nspname || '.' || v.relname, array_agg(DISTINCT a.attname::text)
         FILTER (WHERE a.attname IS NOT NULL)
@@ -77,6 +85,11 @@ def postgis(session: Session) -> tuple[str, str, bool] | None:
     """The schema that PostGIS is in, its version, and whether it may be used; None without it."""
     found = session.run(_EXTENSION)
     return (str(found[0][0]), str(found[0][1]), bool(found[0][2])) if found else None
+
+
+def having(session: Session, schema: str, kind: str) -> frozenset[str]:
+    """The tables of a schema that have a column of a type, whatever schema the type is in."""
+    return frozenset(name for (name,) in session.run(_HAVING, schema, kind))
 
 
 def dependents(session: Session, schema: str, table: str) -> tuple[Dependent, ...]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pyarrow.parquet as pq
 
 from ods_pipeline.errors import WarehouseError
+from ods_pipeline.state.postgres import lock_number
 from ods_pipeline.warehouse.comments import write_comments
 from ods_pipeline.warehouse.landed import Column, Partition, refused, require_intact
 from ods_pipeline.warehouse.load_log import LoadLog, LogEntry, timed
@@ -32,8 +33,8 @@ from ods_pipeline.warehouse.names import (
 )
 from ods_pipeline.warehouse.postgres import change, columns, tables
 from ods_pipeline.warehouse.postgres.address import parse
-from ods_pipeline.warehouse.postgres.columns import Target
-from ods_pipeline.warehouse.postgres.connection import Session, lock_number, plain
+from ods_pipeline.warehouse.postgres.columns import BYTEA, Target
+from ods_pipeline.warehouse.postgres.connection import Session, plain
 from ods_pipeline.warehouse.postgres.copying import Copied, copy, with_dimensions
 from ods_pipeline.warehouse.postgres.encoder import OtherDimensions
 from ods_pipeline.warehouse.protocol import LoadedTable
@@ -90,10 +91,17 @@ class PostgresWarehouse(SqlWarehouse):
         return f"can be loaded: PostgreSQL {version}, PostGIS {found[1] if found else ''}"
 
     def loaded(self, portal: str) -> Mapping[str, LoadedTable]:
-        """See `Warehouse.loaded`: long names as they are before they are shortened."""
+        """See `Warehouse.loaded`: long names as they are before they are shortened.
+
+        A table whose geometries are kept in the other form is as good as not loaded.
+        """
         found, whole = dict(super().loaded(portal)), dataclasses.replace(self._names, longest=0)
-        log = self._session.named(self._names.schema_of(portal), LOADS)
+        schema = self._names.schema_of(portal)
+        log = self._session.named(schema, LOADS)
         with self._session.failures(portal):
+            # Nearly all bytes are geometries, and a load of others finds that nothing differs.
+            for name in tables.having(self._session, schema, "geometry" if self._wkb else BYTEA):
+                found.pop(name, None)
             long = found and self._session.run(
                 f"SELECT DISTINCT dataset_id FROM {log} WHERE octet_length(dataset_id) > ?",
                 LONGEST // 2,
@@ -120,17 +128,26 @@ class PostgresWarehouse(SqlWarehouse):
                     log.make()
             yield
 
-    def _adapted(self, partition: Partition) -> Partition:
+    def _adapted(self, partition: Partition, existing: Collection[str]) -> Partition:
         """The partition with names of columns that PostgreSQL can have."""
-        old = partition.columns
+        old = super()._adapted(partition, existing).columns
         if partition.receipt.kind == "catalog" and _SHORT.name not in {c.name for c in old}:
             old = (*old, _SHORT)
-        names = fitting([column.name for column in old], LONGEST, _SYSTEM)
+        names = fitting([column.name for column in old], LONGEST, _SYSTEM, existing)
         renamed = [dataclasses.replace(c, name=n) for c, n in zip(old, names, strict=True)]
         return dataclasses.replace(partition, columns=tuple(renamed))
 
+    def _is_kept_otherwise(self, partition: Partition, current: TableState) -> bool:
+        """Whether only `?geometry=wkb` differs from when the table was loaded."""
+        wanted = self._column_types(partition)
+        geometries = {column.name for column in partition.columns if column.geometry}
+        moved = {name for name, kind in wanted.items() if current.types.get(name) != kind}
+        forms = ({wanted[name], current.types.get(name)} for name in moved)
+        same = set(wanted) == set(current.types) and moved <= geometries
+        return same and all(BYTEA in pair for pair in forms)
+
     def _targets(self, partition: Partition) -> tuple[Target, ...]:
-        schema = pq.read_schema(partition.path)
+        schema = pq.read_schema(partition.file)
         own = columns.targets(schema, partition.columns[: len(schema)], wkb=self._wkb)
         more = partition.columns[len(schema) :]
         return own + tuple(Target(column.name, columns.TEXT) for column in more)
@@ -240,7 +257,7 @@ class PostgresWarehouse(SqlWarehouse):
         """The names of tables that had to be shortened, for the catalog."""
         if partition.receipt.kind != "catalog" or partition.columns[-1].field:
             return {}
-        ids = pq.read_table(partition.path, columns=["dataset_id"]).column(0).to_pylist()
+        ids = pq.read_table(partition.file, columns=["dataset_id"]).column(0).to_pylist()
         whole = dataclasses.replace(self._names, longest=0)
         named = [(self._names.table_of(i, "records"), whole.table_of(i, "records")) for i in ids]
         return {partition.columns[-1].name: [n if n != long else None for n, long in named]}

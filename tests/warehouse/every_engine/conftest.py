@@ -10,7 +10,7 @@ import pytest
 
 from ods_pipeline.warehouse import Warehouse
 from tests.servers.postgres.server import Server
-from tests.servers.seaweed.server import Seaweed, running
+from tests.servers.seaweed.server import Seaweed
 from tests.warehouse.every_engine.stores import DuckDB, PostgreSQL, Store
 from tests.warehouse.iceberg.catalogs import catalog, embedded
 
@@ -19,12 +19,6 @@ _NUMBERS = count(1)
 
 _SERVERS = ("iceberg on a server", "postgresql")
 _ENGINES = ("duckdb", "iceberg", *(pytest.param(e, marks=pytest.mark.servers) for e in _SERVERS))
-
-
-@pytest.fixture(scope="session")
-def seaweed() -> Iterator[Seaweed]:
-    with running() as server:
-        yield server
 
 
 @pytest.fixture(params=_ENGINES)

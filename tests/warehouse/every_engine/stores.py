@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import duckdb
@@ -72,6 +72,12 @@ class Store(ABC):
     def wkb(self, table: str, column: str) -> list[bytes | None]:
         """The geometries of a column as ISO WKB, as they lie in the table."""
 
+    def marked(self, table: str, column: str) -> Callable[[str], bool]:
+        """Mark the rows of a table, and tell whether a table has them still."""
+        text = "a mark that a load would wipe out"
+        self.ask(f"UPDATE {_quoted(table)} SET {column} = '{text}'")
+        return lambda now: self.ask(f"SELECT DISTINCT {column} FROM {_quoted(now)}") == [(text,)]
+
     def rows(self, table: str, columns: str = "*") -> Rows:
         """The rows of a table."""
         return self.ask(f'SELECT {columns} FROM "{SCHEMA}"."{table}"')
@@ -131,7 +137,10 @@ class PostgreSQL(Store):
         with psycopg.connect(self.url, autocommit=True) as connection:
             connection.execute("SET TimeZone = 'UTC'")
             cursor = connection.execute(sql.SQL(query))  # type: ignore[arg-type]
-            return cursor.fetchall() if cursor.description else []
+            rows = cursor.fetchall() if cursor.description else []
+            # Else the server counts what was written a moment later, when the connection is gone.
+            connection.execute("SELECT pg_catalog.pg_stat_force_next_flush()")
+            return rows
 
     def tables(self, schema: str = SCHEMA) -> list[str]:
         found = self.ask(
@@ -150,6 +159,15 @@ class PostgreSQL(Store):
     def columns(self, table: str, schema: str = SCHEMA) -> dict[str, str]:
         kinds = f"SELECT attname, format_type(atttypid, atttypmod) {_columns(table, schema)}"
         return dict(self.ask(kinds))
+
+    def marked(self, table: str, column: str) -> Callable[[str], bool]:
+        def part(name: str) -> Rows:
+            whole = f"'{_quoted(name)}'::regclass"
+            return self.ask(f"SELECT inhrelid::bigint FROM pg_inherits WHERE inhparent = {whole}")
+
+        # A change of the rows would be noticed.
+        before = part(table)
+        return lambda now: part(now) == before
 
     def wkb(self, table: str, column: str) -> list[bytes | None]:
         found = self.rows(table, f'gis.ST_AsBinary("{column}")')
@@ -205,7 +223,9 @@ class Iceberg(Store):
                 change.set_properties({"comment": text})
             return
         rows = connection.sql(f'FROM "{schema}"."{table}"').to_arrow_table()
-        found.overwrite(rows.cast(found.scan().to_arrow().schema))
+        before = found.scan().to_arrow()
+        write = found.overwrite if len(before) else found.append
+        write(rows.cast(before.schema))
 
     def tables(self, schema: str = SCHEMA) -> list[str]:
         names = [name for *_, name in self.catalog.list_tables((schema,))]
@@ -220,6 +240,14 @@ class Iceberg(Store):
     def columns(self, table: str, schema: str = SCHEMA) -> dict[str, str]:
         fields = self.catalog.load_table((schema, table)).schema().fields
         return {field.name: re.sub(r"\d+: ", "", str(field.field_type)) for field in fields}
+
+    def marked(self, table: str, column: str) -> Callable[[str], bool]:
+        def head(name: str) -> object:
+            return self.catalog.load_table((SCHEMA, name)).current_snapshot()
+
+        # A change of the rows would be noticed.
+        before = head(table)
+        return lambda now: head(now) == before
 
     def wkb(self, table: str, column: str) -> list[bytes | None]:
         values: pa.ChunkedArray = self.catalog.load_table((SCHEMA, table)).scan().to_arrow()[column]

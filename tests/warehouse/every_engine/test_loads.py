@@ -4,6 +4,7 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from ods_pipeline.errors import WarehouseError
@@ -73,16 +74,14 @@ def test_new_labels_and_licences_change_comments_and_no_row(
     warehouse: Warehouse, partition: Path, store: Store
 ) -> None:
     warehouse.load(land(partition, {"nom": NAMES, "nombre": COUNTS}), verdict="new")
-    store.ask(f"UPDATE {TABLE} SET nom = 'a mark that a reload would wipe out'")
+    untouched = store.marked("velos", "nom")
     renamed = Column(NAMES.values, told={"label": "Nom d'usage"})
     unlabelled = Column(COUNTS.values, COUNTS.type)
     land(partition, {"nom": renamed, "nombre": unlabelled}, title="Vélos", license="ODbL")
     assert warehouse.load(partition, verdict="metadata").action == "commented"
     assert store.column_comments("velos") == ["Nom d'usage", None]
     assert store.comment("velos") == "Vélos — ODbL"
-    assert store.ask(f"SELECT DISTINCT nom FROM {TABLE}") == [
-        ("a mark that a reload would wipe out",)
-    ]
+    assert untouched("velos")
     assert warehouse.load(partition, verdict="metadata").action == "unchanged"
 
 
@@ -127,6 +126,21 @@ def test_a_retyped_field_is_reloaded_even_if_the_content_hash_stayed(
     warehouse.load(land(partition, {"a": Column([1], pa.int64())}, content_hash="h"), verdict="new")
     land(partition, {"a": Column([1.0], pa.float64())}, content_hash="h")
     assert warehouse.load(partition, verdict="schema").action == "loaded"
+
+
+@pytest.mark.parametrize(("old", "new"), [("code", "CODE"), ("CODE", "code"), ("_", "\0")])
+def test_a_field_keeps_its_column_where_a_new_one_before_it_would_have_the_same(
+    warehouse: Warehouse, partition: Path, store: Store, old: str, new: str
+) -> None:
+    first, other = Column(["kept"]), Column(["new"])
+    warehouse.load(land(partition, {old: first}), verdict="new")
+    load = warehouse.load(land(partition, {new: other, old: first}), verdict="schema")
+    number = f"{new.replace(chr(0), '_')}_1"
+    assert load.change == Difference(added=(number,))
+    assert f"is {number!r}" in load.note
+    assert list(store.columns("velos")) == [number, old]
+    assert store.rows("velos") == [("new", "kept")]
+    assert warehouse.load(partition, verdict="").action == "unchanged"
 
 
 def test_zero_rows_are_a_table_with_all_its_columns(
@@ -179,6 +193,18 @@ def test_a_table_that_somebody_dropped_is_loaded_again(
     assert warehouse.load(partition, verdict="unchanged").action == "loaded"
 
 
+def test_a_file_that_another_program_wrote_is_not_loaded_and_the_old_rows_stay(
+    warehouse: Warehouse, partition: Path, store: Store
+) -> None:
+    warehouse.load(land(partition, {"nom": NAMES}), verdict="new")
+    rows = pq.read_table(land(partition, {"nom": Column(["x"])}))
+    receipt = {k: v for k, v in (rows.schema.metadata or {}).items() if k != b"file_sha256"}
+    pq.write_table(rows.replace_schema_metadata(receipt), partition)
+    with pytest.raises(WarehouseError, match=r"has no checksum.*delete it and sync again"):
+        warehouse.load(partition, verdict="data")
+    assert store.rows("velos") == [("a",), (None,), ("",)]
+
+
 def test_a_portals_catalog_is_replaced_whole_and_only_when_it_differs(
     warehouse: Warehouse, tmp_path: Path, store: Store
 ) -> None:
@@ -221,3 +247,15 @@ def test_an_older_lake_leaves_newer_rows_and_what_is_fetched_later_is_taken(
     back = {"data_processed": "2026-02-01T00:00:00+00:00", "fetched_at": later}
     assert warehouse.load(land(partition, {"nom": Column(["old"])}, **back), verdict="data").rows
     assert store.rows("velos") == [("old",)]
+
+
+def test_older_data_of_another_dataset_of_the_name_are_taken(
+    warehouse: Warehouse, partition: Path, store: Store
+) -> None:
+    before = "2026-01-01T00:00:00+00:00"
+    new = {"data_processed": "2026-03-01T00:00:00+00:00", "dataset_uid": "da_left"}
+    warehouse.load(land(partition, {"nom": NAMES}, fetched_at=before, **new), verdict="new")
+    old = {"data_processed": "2026-02-01T00:00:00+00:00", "dataset_uid": "da_came"}
+    came = land(partition, {"nom": Column(["other"])}, fetched_at=before, **old)
+    assert warehouse.load(came, verdict="identity").action == "loaded"
+    assert store.rows("velos") == [("other",)]

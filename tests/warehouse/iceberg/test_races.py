@@ -1,6 +1,8 @@
 """Several processes that load the same table: one of them wins, the others follow, none is half."""
 
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -75,6 +77,33 @@ def test_a_load_that_loses_again_and_again_says_so_and_the_table_is_whole(
         warehouse.load(path, verdict="data")
     assert store.rows("velos") == [("rival 4",)]
     assert len(_files(store)) == 6
+
+
+_STALE = """
+import logging, sys
+import pyarrow as pa
+from pyiceberg.catalog import load_catalog
+from ods_pipeline.warehouse import open_warehouse
+
+retries = []
+logging.getLogger("pyiceberg.table").addFilter(lambda record: retries.append(record) or True)
+open_warehouse("iceberg:lake").close()
+key = (sys.argv[1], "velos")
+catalog = load_catalog("lake")
+late, first = catalog.load_table(key), catalog.load_table(key)
+for table in (first, late):
+    table.append(pa.table({"a": ["b"]}))
+print(len(retries))
+"""
+
+
+def test_what_pyiceberg_says_of_its_own_retries_is_not_on_stderr(
+    store: Iceberg, tmp_path: Path
+) -> None:
+    _other(store, tmp_path, "old")
+    program = [sys.executable, "-W", "error", "-c", _STALE, SCHEMA]
+    done = subprocess.run(program, capture_output=True, text=True, check=False)
+    assert (done.stdout, done.stderr) == ("1\n", "")
 
 
 def test_loads_of_many_tables_at_once_are_all_in_the_log(

@@ -36,6 +36,17 @@ def test_an_error_of_the_catalog_shows_no_secret_in_any_part_of_it(
     assert SECRET not in str(failure(OSError(f"no access with {SECRET}"), "iceberg:lake"))
 
 
+def test_the_address_of_a_server_for_tokens_is_no_secret(monkeypatch: pytest.MonkeyPatch) -> None:
+    address = "http://tokens.example:8181/v1/oauth/tokens"
+    settings = {"uri": "http://127.0.0.1:1", "oauth2-server-uri": address, "credential": "me:S-3-C"}
+    configured(monkeypatch, settings)
+    with pytest.raises(OdsPipelineError):
+        open_warehouse("iceberg:lake")
+    said = str(failure(OSError(f"no answer from {address} to S-3-C"), "iceberg:lake"))
+    assert address in said
+    assert "S-3-C" not in said
+
+
 def test_a_warehouse_and_its_url_show_the_name_of_the_catalog_alone(
     store: Iceberg, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -26,59 +26,14 @@ from psycopg.conninfo import conninfo_to_dict
 from ods_pipeline.warehouse import Warehouse
 from tests.servers.wfs.bridge import PATH
 from tests.servers.wfs.qgis import PROJECT, served_project
+from tests.warehouse.each_value import COUNT, ROWS, TRUTH, require_same
 from tests.warehouse.every_engine.stores import PostgreSQL
+from tests.warehouse.other_duckdb import OtherDuckDB, require_same_values
 from tests.warehouse.partitions import SCHEMA, Column, geometry, land
-from tests.warehouse.postgres.other_duckdb import OtherDuckDB
 
 pytestmark = pytest.mark.servers
 
 TABLE = f'"{SCHEMA}".velos'
-HOLED = "POLYGON ((2 48, 8 48, 8 49.5, 2 49.5, 2 48), (3 48.3, 3 49.2, 6 49.2, 3 48.3))"
-SHAPES = (
-    "POINT (2.3333333333333335 48.85341000000001)",
-    HOLED,
-    "LINESTRING (0.1 40.3, 0.30000000000000004 40.4, 0.3 40.5)",
-    "MULTIPOLYGON (((-4 41, -4 42, -3 41, -4 41)), ((-2 41, -2 42, -1 41, -2 41)))",
-    None,
-    "MULTIPOINT ((5 45), (6 46))",
-)
-#: The fifth row knows nothing but its number. Readers take moments in the zone of the machine: QGIS
-#: knows none with seconds in its offset, as before 1937, and Python no year 10000.
-ROWS: dict[str, Column] = {
-    "n": Column([1, 2, 3, 4, 5, 6], pa.int64()),
-    "texte": Column(["Été & <hiver> 東京 \U0010ffff", "", 'a"b\\c', "a\tb\r\nc", None, "NULL"]),
-    "liste": Column(
-        [["a", 'b"'], [], ["{e,f}", "c\\d"], ["NULL", "", " "], None, ["été"]],
-        pa.list_(pa.string()),
-    ),
-    "entier": Column([2**63 - 1, -(2**63), 0, 2**53 + 1, None, -1], pa.int64()),
-    "réel": Column([0.1, -0.0, 5e-324, 1.7976931348623157e308, None, -1e-07], pa.float64()),
-    "jour": Column(
-        [
-            *(date(2024, 2, 29), date(1, 1, 1), date(9999, 12, 31), date(1582, 10, 4)),
-            *(None, date(1970, 1, 1)),
-        ],
-        pa.date32(),
-    ),
-    "moment": Column(
-        [
-            datetime(2024, 5, 1, 10, 30, 0, 125_000, UTC),
-            datetime(1969, 12, 31, 23, 59, 59, 999_000, UTC),
-            datetime(1950, 1, 1, tzinfo=UTC),
-            datetime(9999, 12, 30, 23, 59, 59, 999_000, UTC),
-            None,
-            datetime(2037, 6, 30, 12, tzinfo=UTC),
-        ],
-        pa.timestamp("ms", "UTC"),
-    ),
-    "ouvert": Column([True, False, True, True, None, False], pa.bool_()),
-    "geo_shape": geometry([shape and shapely.from_wkt(shape).wkb for shape in SHAPES]),
-}
-COUNT = len(SHAPES)
-TRUTH = [
-    dict(zip(ROWS, row, strict=True))
-    for row in zip(*(column.values for column in ROWS.values()), strict=True)
-]
 #: What QGIS calls the kinds of layers, with the rows that belong to each.
 LAYERS = {"Point": [1, 6], "LineString": [3], "Polygon": [2, 4]}
 
@@ -97,7 +52,11 @@ def loaded(warehouse: Warehouse, tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def other_duckdb(tmp_path_factory: pytest.TempPathFactory) -> OtherDuckDB:
-    return OtherDuckDB(tmp_path_factory.mktemp("duckdb"))
+    return OtherDuckDB(tmp_path_factory.mktemp("duckdb"), "postgres_scanner", "spatial")
+
+
+def _attached(store: PostgreSQL) -> list[str]:
+    return [f"ATTACH '{store.url}' AS warehouse (TYPE postgres, READ_ONLY)"]
 
 
 @pytest.fixture
@@ -122,7 +81,7 @@ def test_geopandas_reads_each_value_and_the_reference_system(
     found = frame.to_wkb().astype(object).to_dict("records")
     for row in found:
         row["moment"] = row["moment"].to_pydatetime().astimezone(UTC)
-    _same(found, [row for row in TRUTH if row["n"] != 5])
+    require_same(found, [row for row in TRUTH if row["n"] != 5])
     # Apart: pandas would make floats of integers, some of which are missing.
     nothing = _frame(store.url, f"SELECT * FROM {TABLE} WHERE n = 5")
     assert nothing.drop(columns="n").isna().to_numpy().tolist() == [[True] * (len(ROWS) - 1)]
@@ -149,7 +108,7 @@ def test_gdal_reads_each_value(loaded: Path, store: PostgreSQL, tmp_path: Path) 
     truth = [dict(row) for row in TRUTH]
     for row in (*found[1:4], *truth[1:4]):
         row.pop("liste", None)
-    _same(found, truth)
+    require_same(found, truth)
 
 
 def test_gdal_is_told_the_type_of_each_column_and_the_reference_system(
@@ -186,17 +145,14 @@ def test_another_duckdb_reads_each_value(
     values = (
         f"* REPLACE (epoch_ms(moment) AS moment, ST_AsWKB(geo_shape) AS geo_shape) FROM {table}"
     )
-    kinds, rows = other_duckdb.ask(store.url, f"DESCRIBE {table}", f"SELECT {values} ORDER BY n")
+    kinds, rows = other_duckdb.ask(
+        _attached(store), f"DESCRIBE {table}", f"SELECT {values} ORDER BY n"
+    )
     assert [kind for _, kind, *_ in kinds] == [
         *("BIGINT", "VARCHAR", "VARCHAR[]", "BIGINT", "DOUBLE", "DATE"),
         *("TIMESTAMP WITH TIME ZONE", "BOOLEAN", "GEOMETRY"),
     ]
-    found = [dict(zip(ROWS, row, strict=True)) for row in rows]
-    for row in found:
-        row["jour"] = row["jour"] and date.fromisoformat(row["jour"])
-        row["moment"] = _moment(row["moment"])
-        row["geo_shape"] = row["geo_shape"] and bytes.fromhex(row["geo_shape"])
-    _same(found)
+    require_same_values(rows)
 
 
 def test_another_duckdb_joins_by_place(
@@ -206,7 +162,7 @@ def test_another_duckdb_joins_by_place(
         f"SELECT a.n, b.n FROM warehouse.{TABLE} a JOIN warehouse.{TABLE} b "
         "ON ST_Contains(a.geo_shape, b.geo_shape) AND a.n <> b.n"
     )
-    assert other_duckdb.ask(store.url, query) == [[[2, 1]]]
+    assert other_duckdb.ask(_attached(store), query) == [[[2, 1]]]
 
 
 def test_another_duckdb_reads_many_rows_once_each(
@@ -219,7 +175,7 @@ def test_another_duckdb_reads_many_rows_once_each(
     }
     warehouse.load(land(tmp_path / "velos.parquet", columns), verdict="new")
     query = f"SELECT count(*), count(DISTINCT n), sum(length(t))::BIGINT FROM warehouse.{TABLE}"
-    assert other_duckdb.ask(store.url, query) == [[[count, count, 200 * count]]]
+    assert other_duckdb.ask(_attached(store), query) == [[[count, count, 200 * count]]]
 
 
 def test_heights_are_read(
@@ -238,7 +194,7 @@ def test_heights_are_read(
     said = _run("ogrinfo", "-ro", "-al", f"PG:{store.url}", f"{SCHEMA}.velos")
     assert "POINT Z (2.33333333333333 48.85341 35.1)" in said
     query = f"SELECT ST_AsWKB(geo_shape) FROM warehouse.{TABLE}"
-    (((found,),),) = other_duckdb.ask(store.url, query)
+    (((found,),),) = other_duckdb.ask(_attached(store), query)
     assert shapely.from_wkb(found).wkb == height.wkb
 
 
@@ -253,7 +209,7 @@ def test_qgis_server_gives_each_value_of_the_rows_that_have_a_place(map_server: 
     shapes = [shapely.from_wkb([row["geo_shape"] for row in rows]) for rows in (found, there)]
     # It writes six decimals.
     assert shapely.equals_exact(*shapes, tolerance=1e-6).all()
-    _same(*([{**row, "geo_shape": None} for row in rows] for rows in (found, there)))
+    require_same(*([{**row, "geo_shape": None} for row in rows] for rows in (found, there)))
 
 
 def test_qgis_server_draws_shapes_where_they_are(map_server: str) -> None:
@@ -293,15 +249,6 @@ def _frame(url: str, query: str) -> geopandas.GeoDataFrame:
         engine.dispose()
 
 
-def _same(found: list[dict[str, Any]], truth: list[dict[str, Any]] = TRUTH) -> None:
-    """To the value: a zero keeps its sign, a number is no text, a shape is the same to the byte."""
-    names = [[*row] for row in truth]
-    assert [sorted(row) for row in found] == [sorted(row) for row in truth]
-    assert [
-        [repr(row[name]) for name in there] for row, there in zip(found, names, strict=True)
-    ] == [[*map(repr, row.values())] for row in truth]
-
-
 def _of_json(feature: Mapping[str, Any]) -> dict[str, Any]:
     """A feature of GeoJSON as a row."""
     row, shape = dict(feature["properties"]), feature["geometry"]
@@ -309,14 +256,6 @@ def _of_json(feature: Mapping[str, Any]) -> dict[str, Any]:
     moment = row["moment"] and row["moment"].replace("/", "-")
     row["moment"] = moment and datetime.fromisoformat(moment).astimezone(UTC)
     return {**row, "geo_shape": shape and shapely.from_geojson(json.dumps(shape)).wkb}
-
-
-def _moment(milliseconds: int | None) -> datetime | None:
-    if milliseconds is None:
-        return None
-    return datetime.fromtimestamp(milliseconds // 1000, UTC).replace(
-        microsecond=milliseconds % 1000 * 1000
-    )
 
 
 def _run(*words: str) -> str:

@@ -10,7 +10,7 @@ import pytest
 import shapely
 
 from ods_pipeline.errors import WarehouseError
-from ods_pipeline.warehouse import Warehouse
+from ods_pipeline.warehouse import Warehouse, open_warehouse
 from ods_pipeline.warehouse.names import TableNames, shortened
 from ods_pipeline.warehouse.postgres.warehouse import PostgresWarehouse
 from tests.servers.postgres.server import Server
@@ -283,3 +283,31 @@ def test_curves_are_loaded_as_curves(
     landed = land(tmp_path / "velos.parquet", {"g": geometry([curve])})
     warehouse.load(landed, verdict="new")
     assert store.rows("velos", "gis.ST_AsText(g), gis.ST_SRID(g)") == [(CURVE, 4326)]
+
+
+def test_geometries_take_the_form_that_the_url_asks_for_with_the_next_load(
+    store: PostgreSQL, tmp_path: Path
+) -> None:
+    columns = {"nom": Column(["a"]), "g": geometry([POINT])}
+    path = land(tmp_path / "velos.parquet", columns)
+    as_bytes = f"{store.url}?geometry=wkb"
+    for url, kind in [(as_bytes, "bytes"), (store.url, "geometry"), (as_bytes, "bytes")]:
+        with open_warehouse(url) as warehouse:
+            assert warehouse.loaded(PORTAL) == {}
+            # What a user asks for is no change by the publisher.
+            load = warehouse.load(path, verdict="unchanged", contract="freeze")
+            assert load.action == "loaded"
+            assert store.columns("velos")["g"] == store.types[kind]
+            assert set(warehouse.loaded(PORTAL)) == {"velos"}
+            assert warehouse.load(path, verdict="unchanged").action == "unchanged"
+
+
+def test_a_contract_holds_what_the_publisher_changes_together_with_the_form_of_geometries(
+    store: PostgreSQL, tmp_path: Path
+) -> None:
+    path = tmp_path / "velos.parquet"
+    with open_warehouse(f"{store.url}?geometry=wkb") as warehouse:
+        warehouse.load(land(path, {**OLD, "g": geometry([POINT])}), verdict="new")
+    land(path, {"nom": Column(["b"]), "g": geometry([POINT])})
+    with open_warehouse(store.url) as warehouse:
+        assert warehouse.load(path, verdict="schema", contract="freeze").action == "quarantined"
