@@ -5,7 +5,7 @@ The public names; each is imported when it is first used, so that the command li
 
 from __future__ import annotations
 
-from importlib import import_module, metadata
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.warehouse.lake_reader import Lake
 
+    __version__: str
+
 _HOMES = {
     "ApiKey": "ods_pipeline.portal.auth",
     "Dataset": "ods_pipeline.dataset",
@@ -32,7 +34,6 @@ _HOMES = {
     "read_gml": "ods_pipeline.portal.gml",
 }
 
-__version__ = metadata.version("ods-pipeline")
 __all__ = [
     "ApiKey",
     "Dataset",
@@ -47,6 +48,11 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        # Most who import this do not ask for it, and reading it takes twice as long as the rest.
+        from importlib.metadata import version
+
+        return version("ods-pipeline")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Portal":
@@ -64,4 +70,4 @@ def _watched(label: str) -> AbstractContextManager[Callable[[int], object]]:
 
 
 def __dir__() -> list[str]:
-    return sorted([*globals(), *_HOMES])
+    return sorted([*globals(), *_HOMES, "__version__"])

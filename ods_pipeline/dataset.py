@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -51,8 +52,8 @@ def _texts(value: object) -> tuple[str, ...]:
     return tuple(text for item in found if (text := plain(_text(item))))
 
 
-def _canonical(value: object) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False, default=str)
+# Made once: a catalog takes some thousand hashes of it.
+_canonical = json.JSONEncoder(sort_keys=True, ensure_ascii=False, default=str).encode
 
 
 def _uid(value: object) -> str:
@@ -85,7 +86,7 @@ def same_moment(one: str, other: str) -> bool:
     return one == other or (instant(one) is not None and instant(one) == instant(other))
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, slots=True)
 class Field:
     """One field of a dataset.
 
@@ -120,8 +121,9 @@ class Field:
         if not isinstance(name, str) or not name or HIDDEN.search(name):
             raise ValueError(f"it declares a field without a name, or of an unusable one: {name!r}")
         return cls(
-            name=name,
-            type=str(declared.get("type") or "text"),
+            # Of a whole catalog, most fields have a name and a type that others have as well.
+            name=sys.intern(name),
+            type=sys.intern(str(declared.get("type") or "text")),
             label=_text(declared.get("label")),
             description=_text(declared.get("description")),
             annotations=dict(declared.get("annotations") or {}),
@@ -226,7 +228,7 @@ class Dataset:
             features=tuple(map(str, body.get("features") or ())),
             has_records=body.get("has_records") is not False,
             data_visible=body.get("data_visible") is not False,
-            metas=dict(body.get("metas") or {}),
+            metas=_shared(body.get("metas") or {}),
             documents=_documents(body),
         )
 
@@ -346,9 +348,14 @@ class Dataset:
     @cached_property
     def metadata_hash(self) -> str:
         """Identity of the description: title, licence, labels and the like."""
-        description = [self.meta(name) for name in _DESCRIPTION]
+        default = self._default
+        description = [_text(default.get(name)) for name in _DESCRIPTION]
+        # Most fields have no annotations, and there are ten thousands of them.
         labels = [
-            (f.name, f.label, f.description, f.unit, f.precision, f.noted) for f in self.fields
+            (f.name, f.label, f.description, f.unit, f.precision, f.noted)
+            if f.annotations
+            else (f.name, f.label, f.description, "", "", "")
+            for f in self.fields
         ]
         return _digest([self.dataset_id, description, labels])
 
@@ -357,6 +364,16 @@ def _table_of_fields(fields: Iterable[Field]) -> str:
     heads = ("field", "type", "label", "description", "unit")
     kinds = ((f, f"{f.type} (several)" if f.multivalued else f.type) for f in fields)
     return table(heads, ((f.name, kind, f.label, f.description, f.unit) for f, kind in kinds))
+
+
+def _shared(metas: Mapping[str, Any]) -> dict[str, Any]:
+    """The metadata templates, with names that all datasets share: they take as much as the rest."""
+    return {
+        sys.intern(template): {sys.intern(name): value for name, value in found.items()}
+        if type(found) is dict
+        else found
+        for template, found in metas.items()
+    }
 
 
 def _documents(body: Mapping[str, Any]) -> str | None:

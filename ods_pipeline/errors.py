@@ -31,6 +31,7 @@
     │       └── Contradicted      all of it came, and the portal says otherwise elsewhere
     │           └── Miscounted    more or fewer rows than the portal counts
     ├── TokenStoreError           a login cannot be stored or read safely (exit status 2)
+    ├── StateError                what processes share cannot be reached or was lost (exit status 2)
     ├── LakeError                 a partition cannot be written, read or trusted
     │   ├── LakeUnwritable        the data folder cannot be written (exit status 2)
     │   └── Damaged               a landed file differs from what was published
@@ -48,17 +49,14 @@ from resource import RLIMIT_NOFILE, getrlimit
 from typing import Any
 
 from ods_pipeline.markup import plain
-from ods_pipeline.redaction import excerpt, redacted
+from ods_pipeline.redaction import redacted, shown
 
 #: What to say where no more files may be opened: it lies neither at the portal nor at a folder.
 OUT_OF_FILES = "too many open files: raise the limit (`ulimit -n`) and run again"
 
-_LONGEST, _LONGEST_VALUE = 1500, 80
+_LONGEST, _DEEPEST, _FEW_FILES = 1500, 20, 256
 _NO_FILES = frozenset({EMFILE, ENFILE})
-_NO_FILE_LEFT = "Too many open files"
-_HALF_THERE = "partially initialized module"
-_DEEPEST = 20
-_FEW_FILES = 256
+_NO_FILE_LEFT, _HALF_THERE = "Too many open files", "partially initialized module"
 
 
 class OdsPipelineError(Exception):
@@ -93,11 +91,6 @@ class OdsPipelineError(Exception):
         lead = "" if self.message.startswith(dataset) else f"{dataset}: "
         tail = f" ({self.url})" if self.url and self.url not in self.message else ""
         return f"{lead}{self.message}{tail}"
-
-
-def shown(value: object) -> str:
-    """A value of a portal for a message: without secrets, and cut where it is long."""
-    return excerpt(repr(value), _LONGEST_VALUE)
 
 
 def _restored(
@@ -189,7 +182,6 @@ class QuotaExhausted(PortalError):
     """
 
     of_dataset = False
-
     exit_status = 3
 
     def __init__(self, message: str, *, reset: datetime | None = None, **context: str) -> None:
@@ -328,15 +320,23 @@ class HeldBack(DataError):
     Attributes:
         verdict: `emptied`, `shrunk`, `frozen`, `quarantined` or `unproven`.
         change: How the columns differ, for people; empty if they are not the reason.
+        views: The views that have to be dropped first, where accepting helps nothing.
     """
 
     def __init__(self, verdict: str, message: str, *, change: str = "", **context: str) -> None:
         super().__init__(message, **context)
         self.verdict, self.change = verdict, change
+        self.views: tuple[str, ...] = ()
 
 
 class TokenStoreError(OdsPipelineError):
     """A login cannot be stored in its place, or not be read from there safely."""
+
+    exit_status = 2
+
+
+class StateError(OdsPipelineError):
+    """What processes share, such as a lock, cannot be reached or was lost."""
 
     exit_status = 2
 

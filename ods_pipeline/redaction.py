@@ -13,11 +13,15 @@ from collections.abc import Iterator
 from contextlib import suppress
 from urllib.parse import quote, quote_plus
 
-_SECRET = re.compile(r"(?i)([?&](?:apikey|access_token|refresh_token|client_secret|code)=)[^&#\s]*")
+_SECRET = re.compile(
+    # The last three sign addresses of objects, for those who hold no key.
+    r"(?i)([?&](?:apikey|access_token|refresh_token|client_secret|code|sig|x-amz-signature"
+    r"|x-goog-signature)=)[^&#\s]*"
+)
 _PERCENT = re.compile("%[0-9A-F]{2}")
 _USERINFO = re.compile(r"(?<=://)[^/@\s]+@")
 
-_SHORTEST = 4
+_SHORTEST, _LONGEST_VALUE = 4, 80
 # Configured secrets stay for good. A process that runs for months sees a new token every hour: the
 # last ones are enough.
 _CONFIGURED: set[str] = set()
@@ -69,3 +73,8 @@ def excerpt(text: str, most: int) -> str:
     """The beginning of a text for a message; a secret that the cut would halve is removed first."""
     whole = redacted(text)
     return whole if len(whole) <= most else f"{whole[: most - 1]}…"
+
+
+def shown(value: object) -> str:
+    """A value of a portal for a message: without secrets, and cut where it is long."""
+    return excerpt(repr(value), _LONGEST_VALUE)

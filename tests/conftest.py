@@ -12,11 +12,13 @@ import sys
 import tempfile
 from collections.abc import Iterator
 from importlib.metadata import version
+from itertools import count
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
 
+from ods_pipeline import redaction
 from tests import retries
 
 # A suite that was started in the background was told to ignore Ctrl-C, and would pass that on to
@@ -50,15 +52,30 @@ os.environ["XDG_STATE_HOME"] = tempfile.mkdtemp(prefix="ods-pipeline-state-")
 atexit.register(shutil.rmtree, os.environ["XDG_STATE_HOME"], ignore_errors=True)
 
 
+@pytest.fixture(scope="session")
+def states(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Paths that are free: pytest would read its folder of thousands for each of them."""
+    folder = tmp_path_factory.mktemp("states")
+    return (folder / str(number) for number in count())
+
+
 @pytest.fixture(autouse=True)
-def own_state(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
+def own_state(states: Iterator[Path], monkeypatch: pytest.MonkeyPatch) -> Path:
     """Keep what this machine remembers of portals apart for each test, and for what it starts.
 
     Emulators get the same port again, and would inherit each other's quotas.
     """
-    folder = tmp_path_factory.mktemp("state")
+    folder = next(states)
+    folder.mkdir()
     monkeypatch.setenv("XDG_STATE_HOME", str(folder))
     return folder
+
+
+@pytest.fixture(autouse=True)
+def own_secrets(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the secrets of a test after it: later messages would lack the words that they are."""
+    monkeypatch.setattr(redaction, "_CONFIGURED", redaction._CONFIGURED.copy())
+    monkeypatch.setattr(redaction, "_TEMPORARY", redaction._TEMPORARY.copy())
 
 
 @pytest.hookimpl(wrapper=True)
@@ -70,6 +87,16 @@ def pytest_collection() -> Iterator[None]:
     finally:
         gc.freeze()
         gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the files that say that they take long: who is given one last is waited for."""
+    longest: dict[Path, float] = {}
+    for item in items:
+        if mark := item.get_closest_marker("timeout"):
+            longest[item.path] = max(longest.get(item.path, 0), mark.args[0])
+    items.sort(key=lambda item: -longest.get(item.path, 0))
 
 
 def pytest_unconfigure() -> None:

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.emulator import Emulator
+from ods_pipeline.lake.data_folder import data_folder
 from ods_pipeline.lake.lake import Lake, PartitionKind
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.landing import land
@@ -40,10 +41,10 @@ def rows(count: int) -> list[dict[str, Any]]:
 class Desk:
     """A portal, and the folder of a user who syncs it."""
 
-    def __init__(self, emulator: Emulator, folder: Path) -> None:
+    def __init__(self, emulator: Emulator, folder: Path, bucket: str = "") -> None:
         self.emulator = emulator
         self.folder = folder
-        self.lake = Lake.of(folder, Portal(emulator.url).slug)
+        self.lake = Lake.of(data_folder(bucket or str(folder)), Portal(emulator.url).slug)
 
     def sync(
         self, *names: str, selection: Selection | None = None, **options: Any

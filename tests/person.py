@@ -5,13 +5,10 @@ The commands under test run in processes of their own; one that waits meanwhile 
 
 from __future__ import annotations
 
-import contextlib
 import functools
-import itertools
 import os
 import re
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -173,22 +170,3 @@ def logged_in(folder: Path, *words: str, who: str = "ada", **settings: str) -> s
         status, told = login.ends()
     assert status == 0, login.said
     return told
-
-
-def free_port() -> int:
-    """A port that nobody listens on, and that nobody is given before it is used.
-
-    Systems give ports from 32768 or 49152 upwards to those who ask for any; each worker of xdist
-    takes from a range of its own below that.
-    """
-    for port in _PORTS:
-        with socket.socket() as probe, contextlib.suppress(OSError):
-            probe.bind(("127.0.0.1", port))
-            return port
-    raise AssertionError("no port is free")
-
-
-_WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-_PORTS = itertools.chain.from_iterable(
-    itertools.repeat(range(20_000 + 500 * _WORKER, 20_500 + 500 * _WORKER))
-)

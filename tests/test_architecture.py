@@ -21,7 +21,7 @@ PACKAGE = ROOT / "ods_pipeline"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 
 #: From top to bottom: a room imports itself and what is below it, never what is above.
-ROOMS = ("cli", "dagster", "sync", "warehouse", "portal", "lake", "tables", "ground")
+ROOMS = ("cli", "dagster", "sync", "warehouse", "portal", "lake", "state", "tables", "ground")
 #: What lies at the root beside the rooms; every room stands on it.
 GROUND = {"errors", "redaction", "dataset", "markup"}
 #: The folders of the portal's room, and the few files beside them.

@@ -20,7 +20,8 @@ from ods_pipeline.emulator import Emulator
 from ods_pipeline.sync.outcome import SOUND
 from ods_pipeline.sync.rules import Rules
 from ods_pipeline.sync.verdict import Kind
-from tests.person import answered, environment, free_port, visited, waiting
+from tests.person import answered, environment, typed, visited, waiting
+from tests.ports import free_port
 from tests.test_architecture import GROUND, PORTAL, ROOMS
 
 ROOT = Path(__file__).parent.parent
@@ -69,14 +70,7 @@ def synced(portal: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for command in dict.fromkeys(commands()):
         words = shlex.split(command.replace("http://127.0.0.1:8765", portal.url))
         if words[0] == "ods-pipeline" and words[1] != "emulator":
-            done = subprocess.run(
-                [COMMANDS / "ods-pipeline", *words[1:]],
-                cwd=folder,
-                env=environment(ODS_PORTAL=portal.url),
-                capture_output=True,
-                text=True,
-                check=False,
-            )
+            done = typed(folder, *words[1:], ODS_PORTAL=portal.url)
             assert done.returncode == 0, (command, done.stderr)
             assert done.stdout, command
     return folder
@@ -135,6 +129,7 @@ def test_the_yaml_of_the_readme_is_a_component() -> None:
 
 
 @pytest.mark.slow
+@of_many_commands
 def test_the_lines_on_dagster_end_in_a_loaded_table(portal: Emulator, tmp_path: Path) -> None:
     page = pages()["docs/dagster.md"]
     dataset = "velib-emplacement-des-stations"
@@ -235,7 +230,7 @@ def test_the_python_on_iceberg_reads_a_layer_from_its_table(
     )
     sync = [COMMANDS / "ods-pipeline", "sync", "weather-stations"]
     subprocess.run(sync, cwd=tmp_path, env=settings, check=True)
-    (shown,) = blocks("python", pages()["docs/warehouses.md"])
+    shown, _dlt = blocks("python", pages()["docs/warehouses.md"])
     schema = re.sub(r"[^a-z0-9]+", "_", portal.url.removeprefix("http://"))
     source = shown.replace('("data_example", "trees")', f'("{schema}", "weather-stations")')
     source = source.replace("geo_point_2d", "geolocation")

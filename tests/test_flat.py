@@ -45,6 +45,18 @@ assert len(Portal(sys.argv[1]).record_files("big")) == 1
 status = Path("/proc/self/status").read_text()
 print(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6)
 """
+READING = """
+import sys
+from pathlib import Path
+from ods_pipeline.cli import process
+process.prepare()
+from ods_pipeline.portal.portal import Portal
+
+assert len(Portal(sys.argv[1]).datasets()) == int(sys.argv[2])
+assert not {"numpy", "pyarrow", "duckdb"} & {*sys.modules}
+status = Path("/proc/self/status").read_text()
+print(int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6)
+"""
 DATASETS = 25
 MOST_MB = 300
 
@@ -76,6 +88,19 @@ def peak_of_files(rows: int) -> float:
         values = pa.table({"photo": ['{"id": "a", "filename": "a photograph.jpg"}'] * rows})
         emulator.publish("big", [{"name": "photo", "type": "file"}], values)
         return told(LISTING, emulator.url)
+
+
+def test_a_catalog_takes_little_more_memory_than_its_datasets() -> None:
+    """Ten kilobytes for each is what 10,000 of them may take of 150 MB, beside the libraries."""
+    few, many = (peak_of_catalog(number) for number in (100, 4_000))
+    assert many - few <= 3_900 * 0.012
+
+
+def peak_of_catalog(datasets: int) -> float:
+    """The most memory that it takes to read a catalog, in MB."""
+    with Emulator(sample=False) as emulator:
+        emulator.make_up(datasets, rows=1)
+        return told(READING, emulator.url, str(datasets))
 
 
 def told(script: str, *words: str) -> float:

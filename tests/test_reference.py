@@ -24,7 +24,7 @@ from ods_pipeline.emulator.datasets.file_values import picture
 from ods_pipeline.errors import HeldBack, OdsPipelineError, QuotaExhausted
 from ods_pipeline.lake.kept_files import KeptFile
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.portal.catalog.catalog import SCHEMA
+from ods_pipeline.portal.catalog.table import SCHEMA
 from ods_pipeline.sync.configuration import LayerChoice
 from ods_pipeline.sync.extractor import FEATURES
 from ods_pipeline.sync.kept_folders import KeptFolder
@@ -216,7 +216,13 @@ def test_every_form_of_rows_is_on_the_page() -> None:
 def test_all_that_a_failure_tells_is_on_the_page() -> None:
     where: dict[str, Any] = {"portal": "portal.test", "url": "https://portal.test/catalog"}
     held = HeldBack("shrunk", "it shrank", portal="portal.test", dataset="trees")
+    by_views = HeldBack("quarantined", "views use its columns")
+    by_views.views = ("mine.v",)
+    assert failure(by_views).metadata.keys() == {"held", "views"}
     spent = QuotaExhausted("the quota is spent", reset=datetime(2026, 1, 1, tzinfo=UTC), **where)
     errors: dict[str, OdsPipelineError] = {"trees": held, "roads": spent}
-    told: list[dg.Failure] = [failure(held), failure(spent), summary_failure(2, errors)]
+    told: list[dg.Failure] = [
+        *(failure(held), failure(by_views), failure(spent)),
+        summary_failure(2, errors),
+    ]
     assert {key for item in told for key in item.metadata} == set(table("Failures"))

@@ -52,6 +52,22 @@ class Warm:
         self._process.stdin.flush()
         return int(self._process.stdout.readline())
 
+    def _ended(self, task: Mapping[str, object]) -> int:
+        with self._lock:
+            try:
+                return self._status_of(task)
+            except BaseException:  # A test that is given up leaves no answer for the next one.
+                self._end()
+                self._process = self._begun()
+                raise
+
+    def show(
+        self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str], terminal: str
+    ) -> int:
+        """Run a command on a terminal, which becomes its own, and return how it ended."""
+        task = {"words": words, "folder": str(folder), "environment": dict(environment)}
+        return self._ended(task | {"out": terminal, "err": terminal, "log": "", "terminal": True})
+
     def run(
         self, words: tuple[str, ...], folder: Path, environment: Mapping[str, str], log: str = ""
     ) -> subprocess.CompletedProcess[str]:
@@ -63,16 +79,10 @@ class Warm:
             environment: All of its environment.
             log: A file that every logger writes into, at DEBUG.
         """
-        with tempfile.TemporaryDirectory(prefix="ods-pipeline-typed-") as streams, self._lock:
+        with tempfile.TemporaryDirectory(prefix="ods-pipeline-typed-") as streams:
             out, err = Path(streams, "out"), Path(streams, "err")
             task = {"words": words, "folder": str(folder), "environment": dict(environment)}
-            task |= {"out": str(out), "err": str(err), "log": log}
-            try:
-                status = self._status_of(task)
-            except BaseException:  # A test that is given up leaves no answer for the next one.
-                self._end()
-                self._process = self._begun()
-                raise
+            status = self._ended(task | {"out": str(out), "err": str(err), "log": log})
             said = [path.read_text(encoding="utf-8") for path in (out, err)]
         return subprocess.CompletedProcess(["ods-pipeline", *words], status, *said)
 
@@ -108,9 +118,19 @@ def _serve() -> None:
 
 
 def _become(
-    words: list[str], folder: str, environment: dict[str, str], out: str, err: str, log: str
+    words: list[str],
+    folder: str,
+    environment: dict[str, str],
+    out: str,
+    err: str,
+    log: str,
+    terminal: bool = False,
 ) -> NoReturn:
-    for descriptor, path, mode in ((0, os.devnull, "r"), (1, out, "a"), (2, err, "a")):
+    if terminal:
+        # The first terminal that the leader of a new group opens is its own.
+        os.setsid()
+    given = out if terminal else os.devnull
+    for descriptor, path, mode in ((0, given, "r"), (1, out, "a"), (2, err, "a")):
         with open(path, mode) as stream:
             os.dup2(stream.fileno(), descriptor)
     os.chdir(folder)

@@ -83,7 +83,7 @@ def login(
     target = targets.one
     listen_at, address = listen_address(redirect_uri), _address(target)
     application = target.access.application(
-        address, target.data_dir, client_auth=client_auth, pkce=pkce
+        address, target.data_dir, target.state, client_auth=client_auth, pkce=pkce
     )
     store, began = application.store(address), time.time()
     try:
@@ -127,7 +127,7 @@ def logout(targets: Targets) -> None:
     """
     target = targets.one
     address = _address(target)
-    application = target.access.application(address, target.data_dir)
+    application = target.access.application(address, target.data_dir, target.state)
     store = application.store(address)
     whose = f"application {application.client_id} at {address.base}"
     if not store.forget():
@@ -163,7 +163,8 @@ def whoami(targets: Targets, as_json: bool) -> None:
         from ods_pipeline.portal.portal import Portal
 
         address = _address(target)
-        credentials = target.access.credentials(address, target.data_dir)
+        credentials = target.access.credentials(address, target.data_dir, target.state)
         assert credentials is not None  # noqa: S101
-        identity = identify(Portal(address.base, credentials), credentials)
+        portal = Portal(address.base, credentials, state=target.state)
+        identity = identify(portal, credentials)
         click.echo(json.dumps(identity.as_dict(), indent=2) if as_json else str(identity))

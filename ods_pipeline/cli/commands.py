@@ -57,12 +57,13 @@ def open_session(target: Target) -> Iterator[Session]:
     from ods_pipeline.lake.lake import Lake
     from ods_pipeline.portal.http.address import Address
     from ods_pipeline.portal.portal import Portal
+    from ods_pipeline.state.database import shared
 
     target.require_usable()
     with contextlib.ExitStack() as stack:
         if not target.sample:
             address = Address.parse(target.portal)
-            credentials = target.access.credentials(address, target.data_dir)
+            credentials = target.access.credentials(address, target.data_dir, target.state)
         else:
             from ods_pipeline.cli.sample_portal import sample_portal
 
@@ -70,8 +71,11 @@ def open_session(target: Target) -> Iterator[Session]:
                 sample_portal(named=bool(target.portal), withheld=target.access.given)
             )
             address, credentials = Address.parse(serving), None
-        portal = Portal(address.base, credentials)
-        session = Session(portal, credentials, Lake.of(target.data_dir, portal.slug), target)
+        # The sample portal is of this host alone.
+        state = "" if target.sample else target.state
+        portal = Portal(address.base, credentials, state=state)
+        lake = Lake.of(target.data_dir, portal.slug, shared(state))
+        session = Session(portal, credentials, lake, target)
         try:
             yield session
         except NoEndpoint as error:
@@ -193,17 +197,23 @@ def _synced(
     import functools
 
     from ods_pipeline.cli import progress, report
-    from ods_pipeline.sync.options import RunContext
+    from ods_pipeline.sync.options import Mode, RunContext
     from ods_pipeline.sync.run import Run
+    from ods_pipeline.warehouse.opening import exists, last_look
 
     started = time.monotonic()
+    if options.mode is not Mode.verify:
+        exists(target.warehouse)  # It refuses a URL that names none before anything is fetched.
     with open_session(target) as session:
         session.lake.require_folder()
         context = RunContext(session.portal, session.lake, options)
         base = session.portal.client.address.base
         with progress.progress(base, quiet=quiet) as watcher:
             opened = functools.partial(_open_waiting, target.warehouse, options.names, wait)
-            outcomes = Run(context, opened, watcher)(selection)
+            # A comparison loads nothing, so it may name no warehouse at all.
+            loads = options.mode is not Mode.verify
+            look = last_look(target.warehouse, session.lake, options.names) if loads else None
+            outcomes = Run(context, opened, watcher, look)(selection)
         return report.Summary(
             base,
             outcomes,
@@ -304,10 +314,14 @@ def plan(
 def _unloaded(
     target: Target, options: Options, lake: Lake, steps: Sequence[Planned]
 ) -> frozenset[PartitionKey] | None:
-    """What is landed and not loaded; None where the warehouse does not say so now."""
+    """What is landed and not loaded; None where a run is loading at this moment.
+
+    Raises:
+        WarehouseError: The warehouse cannot be asked, so `sync` would fail.
+    """
     import functools
 
-    from ods_pipeline.errors import WarehouseError, WarehouseLocked
+    from ods_pipeline.errors import WarehouseLocked
     from ods_pipeline.sync.loading import unloaded
     from ods_pipeline.warehouse.opening import exists, open_warehouse
 
@@ -317,9 +331,6 @@ def _unloaded(
     try:
         return unloaded(opened, lake, options.names, steps)
     except WarehouseLocked:  # By a run that is loading: a plan is not worth waiting.
-        return None
-    except WarehouseError as error:
-        log.warning(f"{error}; so it is not known what is loaded")
         return None
 
 
@@ -337,10 +348,9 @@ def verify(targets: Targets, datasets: tuple[str, ...], as_json: bool) -> None:
     from ods_pipeline.portal.http.address import Address
 
     with report.errors_as_json(as_json):
-        several = len(targets.all) > 1
-        portal = targets.all[0].portal
-        slug = Address.parse(portal).slug if portal and not several else ""
-        audits = audited(targets.all[0].data_dir / "lake", slug, datasets)
+        first, *others = targets.all
+        slug = "" if others or first.sample else Address.parse(first.portal).slug
+        audits = audited(first.data_dir / "lake", slug, datasets)
         report.show_audits(audits, as_json=as_json, quiet=targets.quiet)
     raise SystemExit(any(audit.problem for audit in audits))
 
@@ -348,7 +358,7 @@ def verify(targets: Targets, datasets: tuple[str, ...], as_json: bool) -> None:
 @everywhere.command
 @click.pass_obj
 def doctor(targets: Targets) -> None:
-    """Check portal, quota, credentials, lake and warehouse; each line says ok or what to do."""
+    """Check all that a run needs, from portal to shared state; each says ok or what to do."""
     from ods_pipeline.cli import report
     from ods_pipeline.cli.doctor import examine
 

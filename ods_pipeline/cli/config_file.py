@@ -14,7 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    Field,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 
 from ods_pipeline.cli.target import Access
 from ods_pipeline.errors import ConfigurationError
@@ -120,15 +127,21 @@ class Configuration(Configured):
         description="`duckdb:///PATH`, `postgresql://…` without a password, or `iceberg:NAME`; "
         "ODS_WAREHOUSE's without it.",
     )
+    state: str = Field(
+        default="",
+        description="What processes of several hosts share, `postgresql://…` without a password; "
+        "ODS_STATE's without it, else local files.",
+    )
     portals: dict[str, FilePortal] = Field(
         default={}, description="The portals, by the names that they have in Dagster."
     )
 
-    @field_validator("warehouse")
+    @field_validator("warehouse", "state")
     @classmethod
-    def _warehouse_is_public(cls, url: str) -> str:
+    def _urls_are_public(cls, url: str, field: ValidationInfo) -> str:
         if public_url(url) != url:
-            raise ValueError("a password is not written out: leave it out and set ODS_WAREHOUSE")
+            variable = f"ODS_{str(field.field_name).upper()}"
+            raise ValueError(f"a password is not written out: leave it out and set {variable}")
         return url
 
     @field_validator("portals")

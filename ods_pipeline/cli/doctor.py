@@ -22,14 +22,17 @@ from ods_pipeline.errors import (
     OdsPipelineError,
     RequestRefused,
     ServiceException,
+    StateError,
     TokenStoreError,
 )
+from ods_pipeline.lake.bucket import ObjectPath
 from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors
 from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.catalog import dialects
 from ods_pipeline.portal.http.versions import NEWEST
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.wfs import VERSIONS, Version
+from ods_pipeline.state.advisory import DatabaseLocks
 from ods_pipeline.warehouse.names import AS_IS, TableNames
 from ods_pipeline.warehouse.opening import open_warehouse, public_url
 
@@ -63,7 +66,7 @@ def examine(
     warehouse: str,
     names: TableNames = AS_IS,
 ) -> Iterator[Finding]:
-    """Look at portal, WFS, quota, credentials, lake and warehouse, in that order.
+    """Look at portal, WFS, quota, credentials, lake, warehouse and state, in that order.
 
     Six requests at most, and a seventh where credentials are to be compared with none. Where the
     portal has no catalog of v2.1, up to four tell what it speaks instead.
@@ -79,6 +82,7 @@ def examine(
     yield _credentials(portal, credentials, catalog)
     yield _finding("lake", lambda: _lake(lake))
     yield _finding("warehouse", lambda: _warehouse(warehouse, names, lake.root.name))
+    yield _finding("state", lambda: _state(lake))
 
 
 def _attempt(look: Callable[[], _T]) -> _T | OdsPipelineError:
@@ -113,6 +117,8 @@ def _portal(portal: Portal, catalog: CatalogSize | OdsPipelineError) -> Finding:
     base = portal.client.address.base
     if isinstance(catalog, _REFUSALS):
         return Finding("portal", False, f"the catalog of {base} was not read; see credentials")
+    if isinstance(catalog, StateError):
+        return Finding("portal", False, f"the catalog of {base} was not read; see state")
     if isinstance(catalog, OdsPipelineError):
         return Finding("portal", False, str(catalog))
     text = (
@@ -168,15 +174,31 @@ def _quota(portal: Portal) -> str:
 
 
 def _lake(lake: Lake) -> str:
+    if isinstance(lake.root, ObjectPath):
+        probe = lake.root / ".doctor"
+        probe.write_bytes(b"written to see whether it can be")
+        probe.unlink()
+        return f"{lake.root} can be written, {_landed(lake)} landed"
     with lake.incoming("doctor") as path, disk_errors(path):
         path.write_bytes(b"written to see whether it can be")
-    landed = " and ".join(
+    free = shutil.disk_usage(lake.root).free / 1e9
+    return f"{lake.root} can be written, {free:.1f} GB free, {_landed(lake)} landed"
+
+
+def _landed(lake: Lake) -> str:
+    return " and ".join(
         f"{k} of {number_of(len(lake.receipts(k)), 'dataset')}" for k in get_args(PartitionKind)
     )
-    free = shutil.disk_usage(lake.root).free / 1e9
-    return f"{lake.root} can be written, {free:.1f} GB free, {landed} landed"
 
 
 def _warehouse(url: str, names: TableNames, portal: str) -> str:
     with open_warehouse(url, names=names) as opened:
         return f"{public_url(url)} {opened.check(portal)}"
+
+
+def _state(lake: Lake) -> str:
+    if lake.state is None:
+        with lake.lock("lake", "doctor"):
+            return "local files, for the processes of this host; for several set ODS_STATE"
+    with DatabaseLocks(lake.state, lake.root.name).lock("doctor", lambda: False):
+        return f"{lake.state.where} holds quota, locks and logins for all hosts"

@@ -18,7 +18,7 @@ from click.core import ParameterSource
 from ods_pipeline.cli import log
 from ods_pipeline.cli.target import SAMPLE, Access, Target, Targets
 from ods_pipeline.errors import ConfigurationError
-from ods_pipeline.lake.files import data_folder
+from ods_pipeline.lake.data_folder import data_folder
 from ods_pipeline.warehouse.opening import default_url
 
 #: The file that is read without being named, where the working folder has it.
@@ -73,6 +73,12 @@ _OPTIONS = (
     ),
     _Option("--data-dir", "Lake and warehouse.", "FOLDER", "ODS_DATA_DIR"),
     _Option("--warehouse", "Where tables are loaded.", "URL", "ODS_WAREHOUSE"),
+    _Option(
+        "--state",
+        "What processes of several hosts share: quota, locks and logins.",
+        "URL",
+        "ODS_STATE",
+    ),
     _Option("--api-key", "API key.", "KEY", "ODS_API_KEY"),
     _Option(
         "--api-key-in-query",
@@ -165,7 +171,7 @@ def _targets(found: Mapping[str, tuple[Any, ParameterSource | None]]) -> Targets
         ConfigurationError: A value is empty, or the configuration file cannot be used.
     """
     given = {name: value for name, (value, _) in found.items()}
-    for name in ("portal", "data_dir", "warehouse", "config"):
+    for name in ("portal", "data_dir", "warehouse", "state", "config"):
         require_filled(f"--{name.replace('_', '-')}", given.get(name))
     # click takes an empty variable for one that is not set.
     if os.environ.get("ODS_PORTAL", "unset").strip() == "" and not given.get("portal"):
@@ -181,6 +187,7 @@ def _targets(found: Mapping[str, tuple[Any, ParameterSource | None]]) -> Targets
         given.get("portal", ""),
         given.get("data_dir"),
         given.get("warehouse"),
+        given.get("state"),
         access,
         typed,
     )
@@ -191,6 +198,7 @@ def _chosen(
     portal: str,
     data_dir: str | None,
     warehouse: str | None,
+    state: str | None,
     access: Access,
     typed: Mapping[str, Any],
 ) -> Targets:
@@ -201,17 +209,19 @@ def _chosen(
     """
     if config is None and not Path(DEFAULT_FILE).exists():
         folder = data_folder(data_dir)
-        return Targets((Target(portal, folder, warehouse or default_url(folder), access),))
+        url = warehouse or default_url(folder)
+        return Targets((Target(portal, folder, url, access, state or ""),))
     # Imported where there is a file: pydantic takes longer than all the rest.
     from ods_pipeline.cli.config_file import read_config
 
     file = read_config(Path(config or DEFAULT_FILE))
     folder = data_folder(data_dir or file.content.data_dir or None)
     url = warehouse or file.content.warehouse or default_url(folder)
+    state = state or file.content.state
     named = portal in file.content.portals
     chosen = {} if portal == SAMPLE and not named else file.chosen(portal)
     if not chosen:
-        return Targets((Target(portal, folder, url, access),))
+        return Targets((Target(portal, folder, url, access, state),))
     if typed and len(chosen) > 1:
         raise ConfigurationError(
             f"{next(iter(typed))} is for one portal: choose it with --portal ({', '.join(chosen)})"
@@ -223,5 +233,5 @@ def _chosen(
             access = replace(found.access(), **typed)
         except ConfigurationError as error:
             problem = ConfigurationError(f"{file.path}: portals.{name}: {error.message}")
-        targets.append(Target(found.portal, folder, url, access, name, found, problem))
+        targets.append(Target(found.portal, folder, url, access, state, name, found, problem))
     return Targets(tuple(targets))

@@ -27,15 +27,18 @@ Settings can be given as options or in the environment:
                      sample portal of this package
   ODS_CONFIG         file of portals and tables (default: ods-pipeline.toml in this
                      folder, if there is one); ODS_PORTAL is a name in it, or an address
-  ODS_DATA_DIR       folder of lake, warehouse and logins (default: data)
+  ODS_DATA_DIR       folder of lake, warehouse and logins (default: data), or for the lake
+                     a place in a bucket: s3://…, gs://… or az://…
   ODS_WAREHOUSE      duckdb:///PATH, or postgresql://HOST/DATABASE, which libpq's own
                      variables and .pgpass complete, or iceberg:NAME, a catalog of
                      pyiceberg's (default: warehouse.duckdb in the data folder)
+  ODS_STATE          postgresql://HOST/DATABASE of what processes of several hosts share:
+                     quota, locks and logins (default: local files)
   ODS_API_KEY        API key, or instead of it:
   ODS_CLIENT_ID      OAuth2 application; log in once with `ods-pipeline login`
   ODS_CLIENT_SECRET  its secret
   ODS_TOKEN_FILE     where its login is kept: a file, or a postgresql:// URL
-                     (default: a file of its own in the data folder)
+                     (default: ODS_STATE, else a file of its own in the data folder)
 \b
 Give secrets in the environment: other users of the machine can read the options of a process.
 \b

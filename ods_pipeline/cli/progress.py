@@ -11,17 +11,9 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict
 from datetime import timedelta
+from typing import TYPE_CHECKING
 
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    DownloadColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TransferSpeedColumn,
-)
 
 from ods_pipeline.cli import log
 from ods_pipeline.cli.layout import LISTED, number_of, shortened, size_of, stderr
@@ -29,6 +21,9 @@ from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.sync.outcome import Outcome, display_name, needs_attention
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.run import Watcher
+
+if TYPE_CHECKING:
+    from rich.progress import Progress, TaskID
 
 
 @contextlib.contextmanager
@@ -44,6 +39,8 @@ def progress(portal: str, *, quiet: bool) -> Iterator[Watcher]:
     elif quiet or not sys.stderr.isatty():
         yield Watcher()
     else:
+        from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+
         columns = (
             TextColumn("{task.description}"),
             BarColumn(bar_width=None),
@@ -66,6 +63,14 @@ def bytes_bar(label: str, *, quiet: bool) -> Iterator[Callable[[int], object]]:
     if quiet or log.written() or not sys.stderr.isatty():
         yield lambda size: None
         return
+    from rich.progress import (
+        DownloadColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TransferSpeedColumn,
+    )
+
     # Exports carry no length, so there is no end to show the way to.
     columns = (
         TextColumn("{task.description}"),

@@ -10,11 +10,11 @@ import shlex
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING
 
 from rich.console import Console
 from rich.text import Text
 
-from ods_pipeline.cli.doctor import Finding
 from ods_pipeline.cli.layout import (
     LISTED,
     Column,
@@ -26,20 +26,23 @@ from ods_pipeline.cli.layout import (
     size_of,
     stdout,
 )
-from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import OdsPipelineError
-from ods_pipeline.lake.holds import PartitionKey
-from ods_pipeline.lake.verify import Audit
-from ods_pipeline.portal.http.sender import Quota
 from ods_pipeline.sync.outcome import (
     Outcome,
+    can_be_accepted,
     display_name,
     exit_status,
     needs_attention,
-    waits_for_a_person,
 )
-from ods_pipeline.sync.plan import Planned
 from ods_pipeline.warehouse.opening import public_url
+
+if TYPE_CHECKING:
+    from ods_pipeline.cli.doctor import Finding
+    from ods_pipeline.dataset import Dataset
+    from ods_pipeline.lake.holds import PartitionKey
+    from ods_pipeline.lake.verify import Audit
+    from ods_pipeline.portal.http.sender import Quota
+    from ods_pipeline.sync.plan import Planned
 
 _FOLDED = {"unchanged", "skipped"}
 
@@ -161,26 +164,38 @@ def _outcomes(console: Console, outcomes: Sequence[Outcome]) -> None:
 
 def _say_more(console: Console, outcome: Outcome, portal: str, *, whole: bool) -> None:
     """Print below a table what it has no room for; the reason too, unless the table has it."""
-    accept, urgent = waits_for_a_person(outcome), needs_attention(outcome)
+    urgent = needs_attention(outcome)
     lines = (
         outcome.reason.removeprefix(f"{outcome.dataset_id}: ") if whole and urgent else "",
         outcome.change and f"columns: {outcome.change}",
         outcome.note,
-        f"to accept it, {accepting(outcome, portal)}" if accept else "",
+        _way_on(outcome, portal),
     )
     if any(lines):
         print_below(console, outcome.name, outcome.action, *lines)
+
+
+def _way_on(outcome: Outcome, portal: str) -> str:
+    """What a person can do about a hold."""
+    if can_be_accepted(outcome):
+        return f"to accept it, {accepting(outcome, portal)}"
+    views = ", ".join(outcome.views)
+    return f"drop {views}, run sync, and make them again" if views else ""
 
 
 def _totals(summary: Summary, quiet: Sequence[Outcome]) -> str:
     counts = Counter(outcome.action for outcome in summary.outcomes)
     unlisted = f" ({len(quiet)} not shown)" if quiet else ""
     actions = ", ".join(f"{number} {action}" for action, number in counts.most_common())
+    # What has landed just now is loaded as a matter of course.
+    filled = sum(o.loaded == "loaded" and o.action != "landed" for o in summary.outcomes)
+    loads = f", {number_of(filled, 'table')} loaded from the lake" if filled else ""
     quota = summary.quota
     left = f"; {quota.remaining} of {quota.limit} requests left" if quota else ""
     size = size_of(sum(outcome.bytes for outcome in summary.outcomes))
     cost = f"{number_of(summary.requests, 'request')}, {size} in {summary.seconds:.1f} s"
-    return f"{summary.name or summary.portal}: {actions or 'no datasets'}{unlisted}; {cost}{left}"
+    whole = f"{actions or 'no datasets'}{unlisted}{loads}"
+    return f"{summary.name or summary.portal}: {whole}; {cost}{left}"
 
 
 def _as_dict(summary: Summary) -> dict[str, object]:
@@ -197,7 +212,7 @@ def _as_dict(summary: Summary) -> dict[str, object]:
 
 
 def _outcome(outcome: Outcome, portal: str) -> dict[str, object]:
-    accept = accepting(outcome, portal) if waits_for_a_person(outcome) else None
+    accept = accepting(outcome, portal) if can_be_accepted(outcome) else None
     return {**asdict(outcome), "to_accept": accept}
 
 

@@ -7,10 +7,10 @@ take theirs in `dagster`.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.lake.bucket import LakePath
 
 if TYPE_CHECKING:
     from ods_pipeline.portal.auth import ApiKey, OAuth2
@@ -45,7 +45,9 @@ class Access:
         """Whether there is anything that could be shown to a portal."""
         return bool(self.api_key or self.client_id or self.client_secret)
 
-    def credentials(self, address: Address, data_dir: Path) -> ApiKey | OAuth2 | None:
+    def credentials(
+        self, address: Address, data_dir: LakePath, state: str = ""
+    ) -> ApiKey | OAuth2 | None:
         """What is shown to a portal; None where nothing was given.
 
         Raises:
@@ -60,13 +62,14 @@ class Access:
         if self.api_key_in_query:
             raise ConfigurationError("--api-key-in-query says how: set ODS_API_KEY too")
         if self.client_id or self.client_secret:
-            return self.application(address, data_dir)
+            return self.application(address, data_dir, state)
         return None
 
     def application(
         self,
         address: Address,
-        data_dir: Path,
+        data_dir: LakePath,
+        state: str = "",
         *,
         client_auth: Literal["body", "basic"] | None = None,
         pkce: bool = False,
@@ -77,7 +80,7 @@ class Access:
             ConfigurationError: None was given.
         """
         from ods_pipeline.portal.auth import OAuth2
-        from ods_pipeline.portal.auth.store import default_file
+        from ods_pipeline.portal.auth.store import default_place
 
         if not self.client_id:
             lead = "ODS_CLIENT_SECRET is set, but " if self.client_secret else ""
@@ -88,7 +91,7 @@ class Access:
         return OAuth2(
             self.client_id,
             self.client_secret,
-            self.token_file or default_file(data_dir, address, self.client_id),
+            self.token_file or default_place(data_dir, state, address, self.client_id),
             client_auth=client_auth,
             pkce=pkce,
         )
@@ -102,6 +105,7 @@ class Target:
         portal: Domain or URL; `sample`, or empty, for the sample portal.
         data_dir: Root of lake, warehouse and tokens.
         warehouse: URL of the warehouse.
+        state: URL of what processes of several hosts share; empty where they share local files.
         access: Credentials for the portal.
         name: Its name in the configuration file; empty where it is not from one.
         configured: What the file says of it.
@@ -109,10 +113,11 @@ class Target:
     """
 
     portal: str
-    data_dir: Path
+    data_dir: LakePath
     # It may hold a password.
     warehouse: str = field(repr=False)
     access: Access
+    state: str = field(default="", repr=False)
     name: str = ""
     configured: PortalConfiguration | None = None
     problem: ConfigurationError | None = None

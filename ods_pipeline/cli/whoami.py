@@ -12,6 +12,7 @@ from typing import Any
 from ods_pipeline.errors import AccessDenied, NotAPortal, PortalError
 from ods_pipeline.portal.auth import ApiKey, OAuth2
 from ods_pipeline.portal.auth.grant import Grant
+from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.portal import Portal
 
 _COUNT = "/catalog/datasets"
@@ -115,7 +116,7 @@ def identify(portal: Portal, credentials: ApiKey | OAuth2) -> Identity:
         TokenStoreError: The login cannot be read.
     """
     address = portal.client.address
-    opened = Opened(datasets(portal), public(portal))
+    opened = Opened(datasets(portal.client), public(portal))
     login = None
     if isinstance(credentials, OAuth2):
         store = credentials.store(address)
@@ -124,25 +125,25 @@ def identify(portal: Portal, credentials: ApiKey | OAuth2) -> Identity:
     return Identity(address.base, credentials, opened, login)
 
 
-def datasets(portal: Portal) -> int:
+def datasets(client: Client) -> int:
     """How many datasets a portal shows.
 
     Raises:
         PortalError: It does not say.
     """
-    said = portal.client.json(_COUNT, {"limit": 0})
+    said = client.json(_COUNT, {"limit": 0})
     count = said.get("total_count") if isinstance(said, dict) else None
     # True is an int as well.
     if type(count) is not int or not 0 <= count < _MOST:
-        url = portal.client.url(_COUNT)
-        raise NotAPortal("the reply counts no datasets", portal=portal.slug, url=url)
+        url = client.url(_COUNT)
+        raise NotAPortal("the reply counts no datasets", portal=client.slug, url=url)
     return count
 
 
 def public(portal: Portal) -> int | None:
     """How many datasets a portal shows to those who show nothing; None where it does not say."""
     try:
-        return datasets(Portal(portal.client.address.base))
+        return datasets(Client(portal.client.address.base, state=portal.client.state))
     except AccessDenied:
         return 0
     except PortalError:

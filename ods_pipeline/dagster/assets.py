@@ -49,7 +49,7 @@ from ods_pipeline.sync.options import Mode, Options, RunContext
 from ods_pipeline.sync.outcome import display_name
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.planner import plan_partitions, prepare
-from ods_pipeline.sync.update import update_dataset
+from ods_pipeline.sync.side_by_side import SideBySide
 from ods_pipeline.warehouse.protocol import Load, Warehouse
 
 _LANDED = {
@@ -178,21 +178,27 @@ def landed_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinitio
 def update_all(
     work: RunContext, steps: Iterable[Planned]
 ) -> tuple[dict[str, Updated], dict[str, OdsPipelineError]]:
-    """Bring partitions up to date one after the other, and write down which are held.
+    """Bring partitions up to date side by side, and write down which are held.
+
+    Args:
+        work: What the run works with.
+        steps: The most urgent first: a quota may leave the last ones undone.
 
     Returns:
         The partitions that are as the portal has them, and the errors of the others.
     """
-    base, by_name = work.portal.client.address.base, {step.dataset_id: step for step in steps}
-
-    def update(name: str) -> Updated:
-        result = update_dataset(work, by_name[name])
-        different = result.difference_error
-        if different:
-            raise different
-        return Updated.of(by_name[name], result, base)
-
-    updated, failed = for_each_partition(by_name, update)
+    base, planned = work.portal.client.address.base, list(steps)
+    ended = {one.step.dataset_id: one.result for one in SideBySide(work).all(planned)}
+    by_name = {step.dataset_id: step for step in planned}
+    updated, failed = dict[str, Updated](), dict[str, OdsPipelineError]()
+    for name, step in by_name.items():
+        result = ended[name]
+        if isinstance(result, OdsPipelineError):
+            failed[name] = result
+        elif different := result.difference_error:
+            failed[name] = different
+        else:
+            updated[name] = Updated.of(step, result, base)
     if not work.options.verifies:
         results = {name: item.result for name, item in updated.items()}
         update_holds(work.lake, holds_after_landing(by_name, results, failed))

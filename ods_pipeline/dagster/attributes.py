@@ -116,7 +116,7 @@ class PortalAttributes(PortalConfiguration, dg.Resolvable):
         default="", description="Prefix in Dagster; without it the portal's host, with `_`."
     )
     datasets_per_run: int = Field(
-        default=25, gt=0, description="Datasets that share a run; raise it for big portals."
+        default=100, gt=0, description="Datasets that share a run, whose start costs seconds."
     )
     data_dir: str = Field(
         default="", description="Root of the lake; without it ODS_DATA_DIR, else `data`."
@@ -125,6 +125,16 @@ class PortalAttributes(PortalConfiguration, dg.Resolvable):
         default="",
         description="`duckdb:///PATH`, `postgresql://…` without a password, or `iceberg:NAME`; "
         "without it ODS_WAREHOUSE, else in the data root.",
+    )
+    state: str = Field(
+        default="",
+        description="What processes of several hosts share, `postgresql://…` without a password; "
+        "without it ODS_STATE, else local files.",
+    )
+    shared_files: bool = Field(
+        default=False,
+        description="Whether all hosts have the same folders, on a file system with locks; only "
+        "for runs on several hosts.",
     )
     group_name: str = Field(default="", description="Group of the assets; without it the name.")
     catalog_hours: int = Field(

@@ -22,6 +22,7 @@ from ods_pipeline.dagster.file_assets import file_assets
 from ods_pipeline.dagster.file_partitions import SOURCE, file_keys
 from ods_pipeline.dagster.io_manager import LakeIOManager, WarehouseIOManager
 from ods_pipeline.dagster.job import sync_job, sync_schedule
+from ods_pipeline.dagster.one_place import configured_launcher, require_one_place
 from ods_pipeline.dagster.resources import LakeResource, PortalResource, WarehouseResource
 from ods_pipeline.dagster.sensor import watching_sensor
 from ods_pipeline.dagster.settings import Settings
@@ -40,7 +41,11 @@ def build_defs(settings: Settings, spec_of: GetSpec = _as_it_is) -> dg.Definitio
 
     Examples:
         >>> defs = build_defs(OpendatasoftPortal(portal="data.test").settings())  # doctest: +SKIP
+
+    Raises:
+        ConfigurationError: Runs may be on several hosts, which would not share their data.
     """
+    require_one_place(settings.places, configured_launcher())
     own = [(how, table, spec_of(table)) for how, table in dataset_tables(settings)]
     keys = {(table.dataset_id, table.kind): spec.key for _, table, spec in own}
     others = {
@@ -88,7 +93,11 @@ def assets(settings: Settings) -> list[dg.AssetsDefinition | dg.AssetSpec]:
 def resources(settings: Settings) -> dict[str, object]:
     """The portal's resources, under keys that no other portal has."""
     names = settings.run_options.names
-    lake = LakeResource(portal=settings.slug, data_dir=settings.attributes.data_dir)
+    lake = LakeResource(
+        portal=settings.slug,
+        data_dir=settings.attributes.data_dir,
+        state=settings.attributes.state,
+    )
     warehouse = WarehouseResource(
         url=settings.attributes.warehouse, data_dir=settings.attributes.data_dir
     )
@@ -99,6 +108,7 @@ def resources(settings: Settings) -> dict[str, object]:
             api_key_in_query=settings.attributes.api_key_in_query,
             oauth2=settings.oauth2,
             data_dir=settings.attributes.data_dir,
+            state=settings.attributes.state,
         ),
         settings.resource("lake"): lake,
         settings.resource("warehouse"): warehouse,

@@ -5,7 +5,6 @@ tokens belongs to `portal`.
 """
 
 import os
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import dagster as dg
@@ -13,8 +12,9 @@ from pydantic import Field, ValidationError
 
 from ods_pipeline.dagster.env import UNQUOTED, FromEnv, Setting, as_setting, env_ref
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.portal.auth import TWO_KINDS, OAuth2
-from ods_pipeline.portal.auth.store import default_file
+from ods_pipeline.portal.auth.store import default_place
 from ods_pipeline.portal.http.address import Address
 
 
@@ -39,8 +39,9 @@ class OAuth2Resource(dg.Config):
     token_file: Setting | None = Field(
         default=None,
         description="Where the login is kept: a file, or for several hosts a postgresql:// URL. "
-        "One with a password is only named: `{env: ODS_TOKEN_FILE}`. Without it a file in "
-        "`tokens` of the data folder, where `ods-pipeline login` puts it as well.",
+        "One with a password is only named: `{env: ODS_TOKEN_FILE}`. Without it "
+        "the shared `state`, else a file in `tokens` of the data folder, where `ods-pipeline "
+        "login` puts it as well.",
     )
     client_auth: Literal["auto", "body", "basic"] = Field(
         default="auto",
@@ -66,7 +67,7 @@ class OAuth2Resource(dg.Config):
             )
         super().__init__(**{**values, "client_secret": secret, **plain})
 
-    def at(self, address: Address, data_dir: Path) -> OAuth2:
+    def at(self, address: Address, data_dir: LakePath, state: str = "") -> OAuth2:
         """The application, with the path of its login at a portal.
 
         Raises:
@@ -77,7 +78,7 @@ class OAuth2Resource(dg.Config):
         return OAuth2(
             client_id,
             self.client_secret.read("client_secret") if self.client_secret else "",
-            kept or default_file(data_dir, address, client_id),
+            kept or default_place(data_dir, state, address, client_id),
             client_auth=None if self.client_auth == "auto" else self.client_auth,
             placement=self.placement,
         )

@@ -11,7 +11,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import dagster as dg
-import pyarrow.parquet as pq
 
 from ods_pipeline.dagster import checks
 from ods_pipeline.dagster.assets import context_of, load_all, update_all
@@ -19,7 +18,7 @@ from ods_pipeline.dagster.attributes import AssetChoice, RunConfig
 from ods_pipeline.dagster.automation import refresh_on_change
 from ods_pipeline.dagster.events import interrupted
 from ods_pipeline.dagster.markdown import literal, prose
-from ods_pipeline.dagster.metadata import column_schema
+from ods_pipeline.dagster.metadata import column_schema, uri
 from ods_pipeline.dagster.resources import (
     WAIT_FOR_THE_WAREHOUSE,
     data_dir,
@@ -31,6 +30,7 @@ from ods_pipeline.dagster.results import Loaded, Own, Updated
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.dataset import instant
 from ods_pipeline.errors import ConfigurationError
+from ods_pipeline.lake.footers import columns_of
 from ods_pipeline.lake.lake import Lake, PartitionKind, receipt
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.portal.catalog.frequency import declared_period
@@ -91,7 +91,7 @@ def dataset_tables(settings: Settings) -> Iterator[tuple[Extractor, DatasetTable
 def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor) -> DatasetTable:
     path = lake.partition(extractor.kind, dataset_id)
     landed = receipt(path)
-    columns = column_schema(pq.read_schema(path)) if landed else None
+    columns = column_schema(columns_of(path)) if landed else None
     names = settings.table_names
     schema = names.schema_of(settings.slug)
     table = names.table_of(dataset_id, extractor.kind)
@@ -110,7 +110,7 @@ def _table(settings: Settings, lake: Lake, dataset_id: str, extractor: Extractor
         "dataset_id": dataset_id,
         "kind": extractor.kind,
         "dagster/table_name": f"{schema}.{table}",
-        "dagster/uri": path.resolve().as_uri(),
+        "dagster/uri": uri(path),
         "portal_page": dg.MetadataValue.url(settings.page(dataset_id)),
         **({"dagster/column_schema": columns} if columns else {}),
         **{key: text for key, text in known.items() if text},

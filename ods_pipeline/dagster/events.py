@@ -14,6 +14,7 @@ import dagster as dg
 from ods_pipeline.dagster.markdown import literal
 from ods_pipeline.dagster.resources import failure, until
 from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, WarehouseLocked, unexpected_error
+from ods_pipeline.sync.side_by_side import before_its_turn
 
 _SENTENCES = 5
 _LISTED = 200
@@ -58,12 +59,7 @@ def for_each_partition(
             failed[name] = error
             if error.of_dataset:
                 continue
-            again = f"; it starts anew at {error.reset:%Y-%m-%d %H:%M} UTC" if error.reset else ""
-            message = f"the request quota was spent before its turn{again}"
-            return done, failed | {
-                rest: QuotaExhausted(message, reset=error.reset, portal=error.portal)
-                for rest in waiting
-            }
+            return done, failed | {rest: before_its_turn(error) for rest in waiting}
         except WarehouseLocked as error:
             failed[name] = error
             return done, failed | {

@@ -6,7 +6,6 @@ Nothing is written here: all data in the lake come from the portal, proven. The 
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,6 +14,7 @@ from pydantic import Field
 from ods_pipeline.dagster.annotations import wanted
 from ods_pipeline.dagster.resources import LakeResource, WarehouseResource, errors_as_failures
 from ods_pipeline.errors import LakeError, OdsPipelineError, WarehouseError
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.tables.forms import Form
 from ods_pipeline.warehouse.frames import from_files
 from ods_pipeline.warehouse.names import Style, TableNames
@@ -87,7 +87,7 @@ class LakeIOManager(_ReadOnly):
 
     lake: LakeResource
 
-    def find(self, kind: str, names: Iterable[str]) -> Mapping[str, Path]:
+    def find(self, kind: str, names: Iterable[str]) -> Mapping[str, LakePath]:
         """The landed files."""
         lake = self.lake.lake
         paths = {
@@ -96,7 +96,7 @@ class LakeIOManager(_ReadOnly):
         }
         return {name: path for name, path in paths.items() if path.exists()}
 
-    def read(self, found: Mapping[str, Path], form: Form) -> Any:
+    def read(self, found: Mapping[str, LakePath], form: Form) -> Any:
         """The rows of some files."""
         return from_files(found, form)
 

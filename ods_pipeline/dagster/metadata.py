@@ -9,14 +9,14 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import dagster as dg
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from ods_pipeline.dagster.markdown import literal, prose
+from ods_pipeline.lake.bucket import LakePath, ObjectPath
+from ods_pipeline.lake.footers import columns_of
 from ods_pipeline.lake.overview import cell, first_rows
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.tables.schema_diff import metadata_text
@@ -82,9 +82,9 @@ def data_version(receipt: Receipt, schema: pa.Schema) -> str:
     return f"{receipt.content_hash}.{digest[:8]}"
 
 
-def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
+def of_partition(path: LakePath, receipt: Receipt, page: str) -> dict[str, Any]:
     """What a landed partition says of itself; `page` is the dataset's on the portal, if any."""
-    schema = pq.read_schema(path)
+    schema = columns_of(path)
     about = prose(receipt.description)
     texts: Mapping[str, str] = {
         "publisher": receipt.publisher,
@@ -111,7 +111,7 @@ def of_partition(path: Path, receipt: Receipt, page: str) -> dict[str, Any]:
         **({"description": dg.MetadataValue.md(about)} if about else {}),
         **{key: text for key, text in texts.items() if text},
         **({"portal_page": dg.MetadataValue.url(page)} if page else {}),
-        "dagster/uri": path.resolve().as_uri(),
+        "dagster/uri": uri(path),
         "dagster/column_schema": column_schema(schema),
     }
 
@@ -127,7 +127,12 @@ def dataset_page(base: str, dataset_id: str) -> str:
     return f"{base}/explore/dataset/{dataset_id}/"
 
 
-def of_map(path: Path) -> dict[str, Any]:
+def uri(path: LakePath) -> str:
+    """Address of a landed file."""
+    return (path if isinstance(path, ObjectPath) else path.resolve()).as_uri()
+
+
+def of_map(path: LakePath) -> dict[str, Any]:
     """A small map of a landed partition; nothing where there is nothing to draw, or too much."""
     from ods_pipeline.lake import map_image
 
@@ -154,7 +159,7 @@ def of_load(load: Load) -> dict[str, Any]:
     }
 
 
-def preview(path: Path) -> str:
+def preview(path: LakePath) -> str:
     """The first rows and columns as a Markdown table."""
     names, rows = first_rows(path, _ROWS, _COLUMNS)
     if not rows:

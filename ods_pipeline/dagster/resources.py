@@ -7,7 +7,6 @@ else. Errors are turned into failures that Dagster's users can read.
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dagster as dg
@@ -15,6 +14,7 @@ from pydantic import Field, PrivateAttr
 
 from ods_pipeline.dagster.credentials import OAuth2Resource, application
 from ods_pipeline.dagster.env import UNQUOTED, FromEnv, env_ref
+from ods_pipeline.dagster.one_place import launcher_of, require_one_place
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.errors import (
     ConfigurationError,
@@ -23,11 +23,13 @@ from ods_pipeline.errors import (
     QuotaExhausted,
     WarehouseLocked,
 )
-from ods_pipeline.lake.files import data_folder
+from ods_pipeline.lake.bucket import LakePath
+from ods_pipeline.lake.data_folder import data_folder
 from ods_pipeline.lake.lake import Lake
 from ods_pipeline.portal.auth import ApiKey, Credentials
 from ods_pipeline.portal.http.address import Address
 from ods_pipeline.portal.portal import Portal
+from ods_pipeline.state.database import shared
 from ods_pipeline.tables.forms import Form
 from ods_pipeline.warehouse import opening
 from ods_pipeline.warehouse.names import AS_IS, TableNames
@@ -42,6 +44,7 @@ WAIT_FOR_THE_WAREHOUSE = dg.RetryPolicy(max_retries=8, delay=5, backoff=dg.Backo
 
 # Seconds to wait for another process before a try counts as failed; loads come in short sessions.
 _PATIENCE = 30.0
+_STATE = "What processes of several hosts share, `postgresql://…`; $ODS_STATE, else local files."
 _ACCEPT = "run it with `accept: true` in the launchpad, once you have looked at it"
 
 
@@ -72,6 +75,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         default="",
         description="Root of the data, with the logins in `tokens`; $ODS_DATA_DIR, else `data`.",
     )
+    state: str = Field(default="", description=_STATE)
     _portal: Portal | None = PrivateAttr(default=None)
 
     def __init__(self, **values: Any) -> None:
@@ -113,6 +117,7 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
             connect_timeout=min(self.connect_timeout, read_timeout),
             read_timeout=read_timeout,
             max_wait=max_wait,
+            state=state_url(self.state),
         )
 
     def credentials(self) -> Credentials | None:
@@ -124,7 +129,8 @@ class PortalResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         if self.api_key:
             return ApiKey(self.api_key.read("api_key"), in_query=self.api_key_in_query)
         if self.oauth2:
-            return self.oauth2.at(Address.parse(self.address), data_dir(self.data_dir))
+            address, folder = Address.parse(self.address), data_dir(self.data_dir)
+            return self.oauth2.at(address, folder, state_url(self.state))
         return None
 
 
@@ -133,11 +139,12 @@ class LakeResource(dg.ConfigurableResource):  # type: ignore[type-arg]
 
     portal: str = Field(description="The portal's name on disk.")
     data_dir: str = Field(default="", description="Root of the data; $ODS_DATA_DIR, else `data`.")
+    state: str = Field(default="", description=_STATE)
 
     @property
     def lake(self) -> Lake:
         """The portal's lake."""
-        return Lake.of(data_dir(self.data_dir), self.portal)
+        return Lake.of(data_dir(self.data_dir), self.portal, shared(state_url(self.state)))
 
 
 class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
@@ -203,13 +210,18 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
         return url or default_url(data_dir(self.data_dir))
 
 
-def data_dir(given: str) -> Path:
+def data_dir(given: str) -> LakePath:
     """The root of lake and warehouse; the environment's where the settings say nothing.
 
     Raises:
         ConfigurationError: It is no folder of this machine.
     """
     return data_folder(given or os.environ.get("ODS_DATA_DIR"))
+
+
+def state_url(given: str) -> str:
+    """The URL of what processes share; the environment's where the settings say nothing."""
+    return given or os.environ.get("ODS_STATE", "")
 
 
 def failure(error: OdsPipelineError) -> dg.Failure:
@@ -220,7 +232,8 @@ def failure(error: OdsPipelineError) -> dg.Failure:
     """
     entries = {"portal": error.portal, "dataset": error.dataset, "url": error.url}
     if isinstance(error, HeldBack):
-        entries |= {"held": error.verdict, "to_accept": _ACCEPT}
+        views = ", ".join(error.views)
+        entries |= {"held": error.verdict, "views": views, "to_accept": "" if views else _ACCEPT}
     put_off = isinstance(error, QuotaExhausted)
     return dg.Failure(
         description=f"deferred: {error}" if put_off else str(error),
@@ -258,7 +271,12 @@ def portal_of(context: Any, settings: Settings) -> Portal:
 
 
 def lake_of(context: Any, settings: Settings) -> Lake:
-    """The portal's lake among a run's resources."""
+    """The portal's lake among a run's resources.
+
+    Raises:
+        ConfigurationError: Runs may be on several hosts, each of which would have one of its own.
+    """
+    require_one_place(settings.places, launcher_of(context.instance))
     lake: Lake = getattr(context.resources, settings.resource("lake")).lake
     return lake
 

@@ -7,10 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
-
-import pyarrow.parquet as pq
 
 from ods_pipeline.dagster.metadata import (
     column_schema,
@@ -21,6 +18,8 @@ from ods_pipeline.dagster.metadata import (
     of_partition,
     of_whole_asset,
 )
+from ods_pipeline.lake.bucket import LakePath
+from ods_pipeline.lake.footers import columns_of
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.update import UpdateResult
@@ -50,7 +49,7 @@ class Updated:
     def version(self) -> str:
         """The data version of what is landed now."""
         receipt = self.result.receipt
-        version = data_version(receipt, pq.read_schema(self.result.path))
+        version = data_version(receipt, columns_of(self.result.path))
         # Dagster may remember these rows from before there was a filter; the table has others.
         return f"{version}.{receipt.fetched_at}" if self._asked_otherwise else version
 
@@ -85,7 +84,7 @@ class Loaded:
     """A table that was loaded from a partition, of `records` or `features`."""
 
     load: Load
-    path: Path
+    path: LakePath
     kind: str
 
     @property
@@ -95,7 +94,7 @@ class Loaded:
 
     def metadata(self) -> dict[str, Any]:
         """What the UI shows of it."""
-        columns = column_schema(pq.read_schema(self.path))
+        columns = column_schema(columns_of(self.path))
         return {
             **(of_map(self.path) if self.kind == "features" else {}),
             **of_load(self.load),
@@ -115,7 +114,7 @@ class Own:
         load: What loading it came to; None where it was only compared.
     """
 
-    path: Path
+    path: LakePath
     receipt: Receipt
     page: str
     did: Mapping[str, Any]
@@ -124,7 +123,7 @@ class Own:
     @property
     def version(self) -> str:
         """The data version of what is landed."""
-        return data_version(self.receipt, pq.read_schema(self.path))
+        return data_version(self.receipt, columns_of(self.path))
 
     def metadata(self) -> dict[str, Any]:
         """What the UI shows of it: the dataset first, then the run."""

@@ -18,6 +18,7 @@ from ods_pipeline.dagster.attributes import PortalAttributes
 from ods_pipeline.dagster.credentials import OAuth2Resource, application, from_environment
 from ods_pipeline.dagster.env import FromEnv, env_ref
 from ods_pipeline.dagster.metadata import dataset_page
+from ods_pipeline.dagster.one_place import Places
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import ConfigurationError
 from ods_pipeline.portal.http.address import Address
@@ -152,6 +153,17 @@ class Settings:
         return self.attributes.warehouse or os.environ.get("ODS_WAREHOUSE", "")
 
     @property
+    def places(self) -> Places:
+        """Where data are, and what runs share."""
+        given, environment = self.attributes, os.environ.get
+        return Places(
+            given.data_dir or environment("ODS_DATA_DIR", ""),
+            self.warehouse_url,
+            given.state or environment("ODS_STATE", ""),
+            given.shared_files,
+        )
+
+    @property
     def warehouse_kind(self) -> str:
         """The warehouse's engine, as Dagster draws it."""
         return engine_of(self.warehouse_url)
@@ -264,12 +276,12 @@ def settings_of(attributes: PortalAttributes) -> Settings:
     seconds = attributes.sensor.minimum_interval_seconds
     if seconds < 0:
         raise ConfigurationError(f"minimum_interval_seconds is {seconds}: give 0 or more")
-    warehouse = public_url(attributes.warehouse)
-    if warehouse != attributes.warehouse:
-        raise ConfigurationError(
-            f"the warehouse {warehouse} has a password in it, which Dagster would show to "
-            "everybody: leave the attribute out and set ODS_WAREHOUSE"
-        )
+    for key, url in (("warehouse", attributes.warehouse), ("state", attributes.state)):
+        if (public := public_url(url)) != url:
+            raise ConfigurationError(
+                f"the {key} {public} has a password in it, which Dagster would show to everybody: "
+                f"leave the attribute out and set ODS_{key.upper()}"
+            )
     return Settings(
         address,
         name,

@@ -104,7 +104,7 @@ class AdminVerbs(PublisherVerbs):
         quota.set_terms(Terms(limit, unit, reset, headers))
 
     def ration_dataset(self, dataset_id: str, limit: int, unit: str = "month") -> None:
-        """Give a dataset a quota of its own, for its records and exports, whoever asks."""
+        """Give a dataset a quota of its own, for its records and exports, shared by all callers."""
         self._dataset_quotas[dataset_id] = dataset_quota(limit, unit, self.quota_clock)
 
     def pass_time(self, days: float = 0, seconds: float = 0) -> None:

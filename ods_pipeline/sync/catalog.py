@@ -16,10 +16,9 @@ from ods_pipeline.errors import (
     OdsPipelineError,
     Unproven,
 )
-from ods_pipeline.lake.lake import Lake, receipt
+from ods_pipeline.lake.lake import Lake
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.lake.writer import PartitionWriter
-from ods_pipeline.portal.catalog.catalog import as_table, completed, identity
+from ods_pipeline.portal.catalog.catalog import completed, identity
 from ods_pipeline.portal.catalog.dialects import better_error
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.plan import Planned
@@ -44,7 +43,7 @@ def catalog_of(portal: Portal, lake: Lake) -> list[Dataset]:
     Raises:
         PortalError: There is no catalog to read.
     """
-    before = receipt(lake.catalog)
+    before = lake.catalog_receipt()
     try:
         datasets = portal.datasets()
         sound = sum(not dataset.refused for dataset in datasets)
@@ -64,9 +63,18 @@ def publish_catalog(lake: Lake, slug: str, datasets: Sequence[Dataset], url: str
     Raises:
         LakeError: The data folder cannot be written.
     """
-    before, digest = receipt(lake.catalog), identity(datasets)
+    # Runs that begin at once would overtake each other in a bucket, and all but one would fail.
+    with lake.lock("lake", "catalog"):
+        return _published(lake, slug, datasets, url)
+
+
+def _published(lake: Lake, slug: str, datasets: Sequence[Dataset], url: str) -> Receipt:
+    before, digest = lake.catalog_receipt(), identity(datasets)
     if before and before.metadata_hash == digest:
         return before
+    from ods_pipeline.lake.writer import PartitionWriter
+    from ods_pipeline.portal.catalog.table import as_table
+
     table = as_table(datasets).combine_chunks()
     catalog = Receipt(
         slug, "catalog", title=f"Catalog of {slug}", source_url=url, metadata_hash=digest
@@ -131,7 +139,7 @@ def with_missing(portal: Portal, steps: Iterable[Planned]) -> list[Planned]:
         if step.newly_withdrawn and step.dataset_id not in errors:
             errors[step.dataset_id] = _missing(portal, step.dataset_id)
         missing = errors.get(step.dataset_id) if step.newly_withdrawn else None
-        marked.append(replace(step, missing=missing))
+        marked.append(replace(step, missing=missing) if missing else step)
     return marked
 
 

@@ -12,22 +12,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import pyarrow as pa
-
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import AccessDenied, DataError, NothingToLand
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.portal import proof
-from ods_pipeline.portal.exports.export import Export, Format, open_export
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.portal.proof import Proof
 from ods_pipeline.portal.query import ALL, Query
-from ods_pipeline.tables.oddities import OnBad
-from ods_pipeline.tables.schema import arrow_schema
 
 if TYPE_CHECKING:
+    import pyarrow as pa
+
+    from ods_pipeline.portal.exports.export import Export, Format
     from ods_pipeline.portal.gml import AxisOrder
     from ods_pipeline.portal.wfs import Version
+    from ods_pipeline.tables.oddities import OnBad
 
 
 @dataclass(frozen=True)
@@ -61,6 +60,13 @@ class Extractor:
         """How many requests landing a dataset takes, if nothing goes wrong."""
         return 3 if self.kind == "records" else 5
 
+    def load(self) -> None:
+        """Import what fetches the rows, which takes a while, and is not to be done by threads."""
+        if self.kind == "records":
+            from ods_pipeline.portal.exports import export  # noqa: F401
+        else:
+            from ods_pipeline.portal.features import features  # noqa: F401
+
     def applies_to(self, dataset: Dataset) -> bool:
         """Whether a dataset can be fetched so: WFS has only the geographic ones."""
         return self.kind == "records" or bool(dataset.geographic)
@@ -72,6 +78,8 @@ class Extractor:
             SchemaMismatch: Two fields have the same name.
         """
         if self.kind == "records":
+            from ods_pipeline.tables.schema import arrow_schema
+
             return arrow_schema(dataset.fields)
         from ods_pipeline.portal.features import features
 
@@ -88,6 +96,8 @@ class Extractor:
     ) -> AbstractContextManager[Export]:
         """Request the rows of a dataset; see `portal.exports` and `portal.features`."""
         if self.kind == "records":
+            from ods_pipeline.portal.exports.export import open_export
+
             return open_export(
                 client,
                 dataset,

@@ -136,7 +136,7 @@ def keep_files(
     if not items and not folder.exists():
         return
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    with opened(folder) as files:
+    with opened(folder, portal.client.state) as files:
         # Portals promise no order, and names shall not depend on one: a run may have been killed.
         places = [(items[key], files.path(key, _name(items[key]))) for key in sorted(items)]
         pool, spent = ThreadPoolExecutor(_AT_ONCE, "files"), _Spent()

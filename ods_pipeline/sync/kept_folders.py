@@ -146,7 +146,7 @@ def keep_catalog_exports(
     now = datetime.now(UTC).isoformat(timespec="seconds")
     wanted = {f"{CATALOG_EXPORT}/{format}": format for format in formats}
     outcomes = []
-    with opened(folder) as files:
+    with opened(folder, portal.client.state) as files:
         for key, format in wanted.items():
             entry = files.get(key)
             if entry and version and entry.etag == version:

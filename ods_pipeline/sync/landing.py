@@ -13,7 +13,6 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 
 import pyarrow as pa
 
@@ -28,6 +27,7 @@ from ods_pipeline.errors import (
     ServiceException,
     Unproven,
 )
+from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.lake.content_hash import content_of, is_current
 from ods_pipeline.lake.files import require_files
 from ods_pipeline.lake.lake import Lake, disk_errors
@@ -111,7 +111,7 @@ def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
 
 
 def _content_before(request: LandingRequest, lake: Lake) -> str:
-    """The digest of what is landed, computed anew where an older version wrote another kind."""
+    """The digest of what is landed, computed again where an older version wrote another kind."""
     digest = request.previous.content_hash if request.previous else ""
     if not digest or is_current(digest):
         return digest
@@ -183,7 +183,7 @@ def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool)
 
 @contextlib.contextmanager
 def _received(
-    portal: Portal, request: LandingRequest, lake: Lake, target: Path
+    portal: Portal, request: LandingRequest, lake: Lake, target: LakePath
 ) -> Iterator[tuple[Export, PartitionWriter, RejectedValues]]:
     """All rows of a dataset, written to the disk: none are in memory while they are proven."""
     dataset, extractor = request.dataset, request.extractor

@@ -13,16 +13,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 
-import pyarrow as pa
-
 from ods_pipeline.errors import HeldBack, OdsPipelineError, WarehouseError, WarehouseLocked
 from ods_pipeline.lake.holds import Hold, PartitionKey, read_holds
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.sync.extractor import Extractor
-from ods_pipeline.sync.options import Options
+from ods_pipeline.sync.options import Mode, Options
 from ods_pipeline.sync.outcome import SOUND, Outcome, held_outcome
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.verdict import COLUMN_HOLDS, Kind, Verdict
+from ods_pipeline.warehouse.last_look import LastLook
 from ods_pipeline.warehouse.names import CATALOG, TableNames
 from ods_pipeline.warehouse.protocol import Load, LoadedTable, Warehouse
 
@@ -61,10 +60,13 @@ def load_dataset(
         lake.partition(*planned.partition),
         verdict=verdict,
         contract="evolve" if follows else contract,
+        again=options.mode is Mode.full,
     )
     if load.action == "quarantined":
         name, change = planned.dataset_id, str(load.change)
-        raise HeldBack(str(Kind.QUARANTINED), load.quarantine, change=change, dataset=name)
+        held = HeldBack(str(Kind.QUARANTINED), load.quarantine, change=change, dataset=name)
+        held.views = load.views
+        raise held
     return load
 
 
@@ -129,6 +131,7 @@ class Loader:
         lake: Lake,
         options: Options,
         on_end: Callable[[Planned, Outcome], object],
+        look: LastLook | None = None,
     ) -> None:
         """Prepare to load; nothing is opened yet.
 
@@ -137,7 +140,9 @@ class Loader:
             lake: Where the partitions are.
             options: With the rules, and whether a person accepts what is held.
             on_end: Called with each outcome once its table is loaded.
+            look: The last look at what is loaded; without it the warehouse is always opened.
         """
+        self._look = look
         self._opened, self._lake, self._options, self._on_end = opened, lake, options, on_end
         self._waiting: _Waiting = []
         self._enough, self._since = _SOON, 0.0
@@ -153,10 +158,17 @@ class Loader:
             ConfigurationError: The URL names no warehouse.
             WarehouseError: It cannot be opened, or another process has it for long.
         """
+        known = self._look.tables() if self._look else None
+        if known is not None:
+            self._tables = known
+            return
+        before = self._look.evidence() if self._look else None
         with self._opened() as warehouse:
             self._load_holds(warehouse)
             # Once for all: asking for each of thousands costs more than the rest of a run.
             self._tables = warehouse.loaded(self._lake.root.name)
+        if self._look:
+            self._look.keep(before, self._tables)
 
     def begin(self, first: Iterable[PartitionKey] = ()) -> None:
         """Have the catalog loaded with the next tables, if it is another one.
@@ -165,7 +177,7 @@ class Loader:
             first: Partitions to load before others, in this order: renamed ones, since other
                 datasets may have their former names now.
         """
-        catalog, table = receipt(self._lake.catalog), self._tables.get(CATALOG)
+        catalog, table = self._lake.catalog_receipt(), self._tables.get(CATALOG)
         self._first = tuple(first)
         self._catalog_due = catalog is not None and (
             table is None or table.version != catalog.version
@@ -194,6 +206,8 @@ class Loader:
         queue = sorted(self._waiting, key=self._order)
         batch, self._waiting = queue[:_WAITING], queue[_WAITING:]
         self._since = time.monotonic()
+        import pyarrow as pa
+
         # Memory that landing needed goes back first: loads need theirs on top of it.
         pa.default_memory_pool().release_unused()
         try:
@@ -252,7 +266,7 @@ class Loader:
         try:
             load = load_dataset(warehouse, self._lake, self._options, planned, outcome.verdict)
         except HeldBack as error:
-            outcome = replace(outcome, loaded=error.verdict, change=error.change)
+            outcome = replace(outcome, loaded=error.verdict, change=error.change, views=error.views)
             sound = outcome.action in SOUND
             return held_outcome(outcome, Kind.QUARANTINED, error.message) if sound else outcome
         except OdsPipelineError as error:

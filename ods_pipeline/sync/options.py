@@ -11,7 +11,6 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from ods_pipeline.lake.lake import Lake, PartitionKind
-from ods_pipeline.portal.exports.export import Format
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.rules import DEFAULT as DEFAULT_RULES
 from ods_pipeline.sync.rules import Rules
@@ -19,6 +18,7 @@ from ods_pipeline.sync.selection import EVERYTHING, Selection
 from ods_pipeline.warehouse.names import AS_IS, TableNames
 
 if TYPE_CHECKING:
+    from ods_pipeline.portal.exports.export import Format
     from ods_pipeline.portal.gml import AxisOrder
     from ods_pipeline.portal.portal import Portal
     from ods_pipeline.portal.wfs import Version

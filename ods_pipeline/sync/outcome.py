@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from typing import Any
 
 from ods_pipeline.errors import (
     AccessDenied,
@@ -52,6 +53,7 @@ class Outcome:
         note: Anything else the reader should know.
         kind: `records` or `features`.
         refusal: Why its data were refused, where the same would come of fetching them again.
+        views: Views that keep its table as it is; accepting helps nothing before they are dropped.
     """
 
     dataset_id: str
@@ -68,6 +70,7 @@ class Outcome:
     note: str = ""
     kind: PartitionKind = "records"
     refusal: str = ""
+    views: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -80,36 +83,31 @@ def display_name(dataset_id: str, kind: PartitionKind) -> str:
     return dataset_id if kind == "records" else f"{dataset_id} ({kind})"
 
 
-def outcome_of(planned: Planned, action: str, reason: str) -> Outcome:
-    """The outcome of a dataset of which nothing was fetched."""
+def outcome_of(planned: Planned, action: str, reason: str, **known: Any) -> Outcome:
+    """The outcome of a dataset, of which nothing was fetched unless more is known."""
+    rows = planned.landed.rows if planned.landed else 0
     return Outcome(
         planned.dataset_id,
         planned.title,
         str(planned.verdict.kind),
         action,
         reason,
-        rows=planned.landed.rows if planned.landed else 0,
         kind=planned.extractor.kind,
+        **{"rows": rows, **known},
     )
 
 
-def outcome_of_result(planned: Planned, result: UpdateResult) -> Outcome:
-    """The outcome of a dataset that was updated or compared."""
-    outcome = replace(
-        outcome_of(planned, result.action, result.reason),
-        rows=result.receipt.rows,
-        requests=result.requests,
-    )
-    landing = result.landing
-    if landing is None:
-        return outcome
-    return replace(
-        outcome,
-        rows=landing.receipt.rows,
-        bytes=landing.bytes,
-        seconds=landing.seconds,
-        note=landing.receipt.note,
-    )
+def outcome_of_result(planned: Planned, result: UpdateResult, requests: int) -> Outcome:
+    """The outcome of a dataset that was updated or compared, by so many requests."""
+    known: dict[str, Any] = {"rows": result.receipt.rows, "requests": requests}
+    if landing := result.landing:
+        known |= {
+            "rows": landing.receipt.rows,
+            "bytes": landing.bytes,
+            "seconds": landing.seconds,
+            "note": landing.receipt.note,
+        }
+    return outcome_of(planned, result.action, result.reason, **known)
 
 
 def outcome_of_error(planned: Planned, error: OdsPipelineError) -> Outcome:
@@ -156,6 +154,11 @@ def held_outcome(outcome: Outcome, kind: Kind, reason: str) -> Outcome:
 def waits_for_a_person(outcome: Outcome) -> bool:
     """Whether it is held until a person accepts it, unless the portal changes again."""
     return outcome.action == "held" and outcome.verdict in ALARMING
+
+
+def can_be_accepted(outcome: Outcome) -> bool:
+    """Whether it waits for a person, and would be as the portal has it once accepted."""
+    return waits_for_a_person(outcome) and not outcome.views
 
 
 def needs_attention(outcome: Outcome) -> bool:

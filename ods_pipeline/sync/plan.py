@@ -10,8 +10,7 @@ import difflib
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-
-import pyarrow as pa
+from typing import TYPE_CHECKING
 
 from ods_pipeline.dataset import Dataset, instant
 from ods_pipeline.errors import DatasetNotFound, OdsPipelineError, SchemaMismatch
@@ -30,6 +29,9 @@ from ods_pipeline.sync.verdict import (
     verdict,
 )
 from ods_pipeline.tables.schema_diff import Difference, difference
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _FOR_EVER = 36_500
 

@@ -83,7 +83,10 @@ def prepare(context: RunContext, selection: Selection = EVERYTHING) -> PortalPla
     formerly = follow_all(context.lake, datasets, receipts, [*(chosen.names or ())])
     followed = {name for _, name in formerly}
     steps = _steps(context, datasets, receipts, chosen.with_names(followed))
-    steps = [replace(step, formerly=formerly.get(step.partition, "")) for step in steps]
+    steps = [
+        replace(step, formerly=formerly.get(step.partition, "")) if formerly else step
+        for step in steps
+    ]
     if not _accepts_catalog(context, selection):
         steps = with_missing(context.portal, steps)
     plan = PortalPlan(datasets, steps, formerly)
@@ -178,7 +181,7 @@ def by_priority(steps: Iterable[Planned]) -> list[Planned]:
 
 def _trusted_catalog(context: RunContext, selection: Selection) -> list[Dataset]:
     datasets = catalog_of(context.portal, context.lake)
-    before = receipt(context.lake.catalog)
+    before = context.lake.catalog_receipt()
     if before and not _accepts_catalog(context, selection):
         require_most(context.portal.slug, before.rows, len(datasets))
     return datasets

@@ -10,18 +10,14 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence, Set
 from dataclasses import replace
-from pathlib import Path
-
-import pyarrow.parquet as pq
 
 from ods_pipeline.dataset import Dataset
 from ods_pipeline.errors import Damaged, LakeError
+from ods_pipeline.lake.bucket import LakePath
+from ods_pipeline.lake.footers import columns_of
 from ods_pipeline.lake.holds import PartitionKey
 from ods_pipeline.lake.lake import Lake, PartitionKind, disk_errors, receipt
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.lake.rejected import move_rejected
-from ods_pipeline.lake.writer import rewrite
-from ods_pipeline.tables.geometry import geometry_columns
 
 
 def renames(catalog: Mapping[str, Dataset], receipts: Mapping[str, Receipt]) -> dict[str, str]:
@@ -156,15 +152,20 @@ def follow(lake: Lake, kind: PartitionKind, old: str, new: str, uid: str) -> Rec
             there = _renamed(lake, source, target, left, new)
         again = receipt(source)
         if again is not None and again.dataset_uid == uid:
+            from ods_pipeline.lake.rejected import move_rejected
+
             move_rejected(lake, source, target, new)
             with disk_errors(source):
                 source.unlink(missing_ok=True)
     return there
 
 
-def _renamed(lake: Lake, source: Path, target: Path, landed: Receipt, new: str) -> Receipt:
+def _renamed(lake: Lake, source: LakePath, target: LakePath, landed: Receipt, new: str) -> Receipt:
+    from ods_pipeline.lake.writer import rewrite
+    from ods_pipeline.tables.geometry import geometry_columns
+
     names = json.dumps([*landed.former_names, landed.dataset_id], ensure_ascii=False)
-    schema = pq.read_schema(source).remove_metadata()
+    schema = columns_of(source).remove_metadata()
     first = next(iter(geometry_columns(schema)), "")
     renamed = replace(landed, dataset_id=new, formerly=names)
     return rewrite(lake, target, schema, renamed, first, source)

@@ -5,12 +5,10 @@ Dagster drives the same engine step by step. What is printed belongs to `cli`.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
+from collections.abc import Sequence
 from dataclasses import replace
 
-from ods_pipeline.errors import OdsPipelineError, QuotaExhausted, unexpected_error
+from ods_pipeline.errors import OdsPipelineError
 from ods_pipeline.lake.holds import read_holds, update_holds
 from ods_pipeline.lake.lake import PartitionKind
 from ods_pipeline.sync.holds import HoldChanges, forgotten, hold_after
@@ -19,14 +17,14 @@ from ods_pipeline.sync.options import RunContext
 from ods_pipeline.sync.outcome import (
     SOUND,
     Outcome,
-    outcome_of,
     outcome_of_error,
     outcome_of_result,
 )
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.planner import by_priority, prepare
 from ods_pipeline.sync.selection import EVERYTHING, Selection
-from ods_pipeline.sync.update import update_dataset
+from ods_pipeline.sync.side_by_side import Ended, SideBySide
+from ods_pipeline.warehouse.last_look import LastLook
 
 _LANDED = SOUND - {"unchanged"}
 
@@ -52,6 +50,7 @@ class Run:
         context: RunContext,
         warehouse: OpenWarehouse | None,
         watcher: Watcher | None = None,
+        look: LastLook | None = None,
     ) -> None:
         """Prepare a run.
 
@@ -59,16 +58,16 @@ class Run:
             context: What it works with.
             warehouse: Opens the warehouse for a session of loads; a comparison needs none.
             watcher: Is called with what happens.
+            look: The last look at what the warehouse has loaded, where one can be had.
         """
         self._watcher = watcher or Watcher()
         self._context = replace(context, on_bytes=self._watcher.received)
         self._options, self._lake = context.options, context.lake
-        self._spent = threading.Event()
         self._outcomes: list[Outcome] = []
         self._changes: HoldChanges = {}
         loads = warehouse and not self._options.verifies
         self._loader = (
-            Loader(warehouse, self._lake, self._options, self._ended)
+            Loader(warehouse, self._lake, self._options, self._ended, look)
             if warehouse and loads
             else None
         )
@@ -84,57 +83,26 @@ class Run:
         plan = prepare(self._context, selection)
         if self._loader:
             self._loader.begin(first=plan.formerly)
-        fetched = [step for step in plan.steps if self._fetches(step)]
+        updates = SideBySide(self._context)
+        fetched = [step for step in plan.steps if updates.fetches(step)]
         self._watcher.planned(fetched)
         for step in plan.steps:
-            if not self._fetches(step):
-                self._load(step, self._updated(step), fresh=False)
-        for step, outcome in self._fetched(by_priority(fetched)):
+            if not updates.fetches(step):
+                self._load(step, self._outcome(updates.one(step)), fresh=False)
+        for ended in updates.all(by_priority(fetched)) if fetched else ():
             # Another run may have landed it since the plan.
-            self._load(step, outcome, fresh=True)
+            self._load(ended.step, self._outcome(ended), fresh=True)
         if selection.whole:
             kinds = {extractor.kind for extractor in self._options.extractors}
             self._changes |= forgotten(read_holds(self._lake), plan.steps, kinds)
         self._finish()
         return sorted(self._outcomes, key=lambda outcome: (outcome.dataset_id, outcome.name))
 
-    def _fetches(self, step: Planned) -> bool:
-        if self._options.verifies:
-            return step.landed is not None and not step.formerly and not step.verdict.skips
-        return step.verdict.fetches
-
-    def _fetched(self, steps: Sequence[Planned]) -> Iterator[tuple[Planned, Outcome]]:
-        if steps:
-            # By one thread: the others would see half a library where files run out meanwhile.
-            import pyproj  # noqa: F401
-        pool = ThreadPoolExecutor(self._options.workers, "landing")
-        futures = {pool.submit(self._updated, step): step for step in steps}
-        try:
-            for future in as_completed(futures):
-                yield futures[future], future.result()
-        except (
-            BaseException
-        ):  # Ctrl-C as well: threads that go on would land data that no run loads.
-            self._context.portal.client.cancelled.set()
-            raise
-        finally:
-            # Not waited for: a thread may hang on a portal that is silent for minutes.
-            pool.shutdown(wait=False, cancel_futures=True)
-
-    def _updated(self, step: Planned) -> Outcome:
-        client = self._context.portal.client
-        if self._spent.is_set() and self._fetches(step):
-            return outcome_of(step, "deferred", "the request quota was spent before its turn")
-        before = client.requests_by_this_thread
-        try:
-            outcome = outcome_of_result(step, update_dataset(self._context, step))
-        except OdsPipelineError as error:
-            if isinstance(error, QuotaExhausted) and not error.of_dataset:
-                self._spent.set()
-            outcome = outcome_of_error(step, error)
-        except Exception as error:  # One dataset's bug must not cost the others theirs.
-            outcome = outcome_of_error(step, unexpected_error(error, step.dataset_id))
-        return replace(outcome, requests=client.requests_by_this_thread - before)
+    def _outcome(self, ended: Ended) -> Outcome:
+        step, result = ended.step, ended.result
+        if isinstance(result, OdsPipelineError):
+            return replace(outcome_of_error(step, result), requests=ended.requests)
+        return outcome_of_result(step, result, ended.requests)
 
     def _load(self, step: Planned, outcome: Outcome, *, fresh: bool) -> None:
         """Load what the warehouse lacks of it, also where today's update failed."""

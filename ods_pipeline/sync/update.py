@@ -8,10 +8,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
-
-import pyarrow as pa
-import pyarrow.parquet as pq
+from typing import TYPE_CHECKING
 
 from ods_pipeline.dataset import Dataset, instant
 from ods_pipeline.errors import (
@@ -21,17 +18,19 @@ from ods_pipeline.errors import (
     NothingToLand,
     OdsPipelineError,
 )
+from ods_pipeline.lake.bucket import LakePath
+from ods_pipeline.lake.footers import columns_of
 from ods_pipeline.lake.lake import Lake, receipt
 from ods_pipeline.lake.receipt import Receipt
-from ods_pipeline.lake.writer import rewrite
 from ods_pipeline.sync.extractor import RECORDS, Extractor
-from ods_pipeline.sync.landing import land
 from ods_pipeline.sync.landing_request import LandingRequest, LandingResult
 from ods_pipeline.sync.options import Mode, RunContext
 from ods_pipeline.sync.plan import Planned
 from ods_pipeline.sync.verdict import ALARMING, Kind, verdict
-from ods_pipeline.tables.geometry import primary
 from ods_pipeline.tables.schema_diff import Difference, difference
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 # What a change of labels leaves as it was proven.
 _PROVEN = (
@@ -57,7 +56,7 @@ class UpdateResult:
 
     action: str
     reason: str
-    path: Path
+    path: LakePath
     receipt: Receipt
     landing: LandingResult | None = None
     columns_before: pa.Schema | None = None
@@ -68,7 +67,7 @@ class UpdateResult:
         """How its columns differ from those before."""
         if self.action in {"unchanged", "differs"}:
             return Difference()
-        return difference(self.columns_before, pq.read_schema(self.path))
+        return difference(self.columns_before, columns_of(self.path))
 
     @property
     def difference_error(self) -> OdsPipelineError | None:
@@ -105,7 +104,7 @@ def update_dataset(context: RunContext, planned: Planned) -> UpdateResult:
         settled = previous and not context.options.verifies
         if previous and settled and kind is Kind.UNCHANGED:
             return UpdateResult("unchanged", reason, path, previous)
-        columns = pq.read_schema(path) if previous else None
+        columns = columns_of(path) if previous else None
         if previous and settled and kind is Kind.METADATA:
             reason = f"it was called {planned.formerly}" if planned.formerly else reason
             described = redescribe(planned.present, lake, previous, extractor=planned.extractor)
@@ -133,6 +132,9 @@ def redescribe(
     Raises:
         LakeError: The partition cannot be read or written; it stays.
     """
+    from ods_pipeline.lake.writer import rewrite
+    from ods_pipeline.tables.geometry import primary
+
     proven = {name: getattr(previous, name) for name in _PROVEN}
     described = Receipt.of(dataset, extractor.kind, **proven)
     target = lake.partition(extractor.kind, dataset.dataset_id)
@@ -197,6 +199,8 @@ def _catalog_is_behind(context: RunContext, planned: Planned, landed: Receipt) -
 
 
 def _land(context: RunContext, planned: Planned, previous: Receipt | None) -> LandingResult:
+    from ods_pipeline.sync.landing import land
+
     options, extractor = context.options, planned.extractor
     request = LandingRequest(
         planned.present,

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ods_pipeline.dataset import Field
-from ods_pipeline.errors import TypeMismatch, shown
+from ods_pipeline.errors import TypeMismatch
+from ods_pipeline.redaction import shown
 from ods_pipeline.tables.values import are_of_one_place
 
 # Bad values of a field that a message shows.

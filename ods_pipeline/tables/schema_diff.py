@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-import pyarrow as pa
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
@@ -92,6 +94,8 @@ def metadata_text(field: pa.Field, key: str) -> str:
 
 def type_of(field: pa.Field) -> str:
     """A column's type for people: the portal's, else Arrow's."""
+    import pyarrow as pa
+
     several = " (several)" if pa.types.is_list(field.type) else ""
     kind = metadata_text(field, "ods_type")
     return f"{kind}{several}" if kind else str(field.type)

@@ -12,7 +12,10 @@ import subprocess
 import sys
 import termios
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+from tests.person import warm
 
 COMMAND = Path(sys.executable).with_name("ods-pipeline")
 # A bar that is over is wiped away, with the line that it was on.
@@ -52,7 +55,7 @@ def shown(
     then: Callable[[int, str], object] = lambda person, text: None,
     program: str | Path = COMMAND,
 ) -> tuple[int, str]:
-    """Type a command, and read the screen until it ends.
+    """Type a command, and read the screen until it ends; a process is started for it.
 
     Args:
         folder: Where it is typed.
@@ -65,28 +68,49 @@ def shown(
     Returns:
         Its exit status, and what was shown, with codes for colours and movements.
     """
-    left_out = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI"}
-    ours = {name: text for name, text in os.environ.items() if name not in left_out}
     with terminal(width) as (person, command):
         running = subprocess.Popen(
             # The terminal is the command's own, so that Ctrl-C reaches it.
             ["setsid", "--ctty", "--wait", program, *words],
             cwd=folder,
-            env={**ours, "TERM": "xterm-256color", **settings},
+            env=_environment(settings),
             stdin=command,
             stdout=command,
             stderr=command,
         )
         os.close(command)
-        pieces = ""
-        # A character may come in two pieces.
-        decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
-        # A terminal ends with an error.
-        with contextlib.suppress(OSError):
-            while piece := os.read(person, 100_000):
-                pieces += decoder.decode(piece)
-                then(person, pieces)
+        pieces = _read(person, then)
         return running.wait(60), pieces
+
+
+def glimpsed(folder: Path, settings: dict[str, str], width: int, *words: str) -> tuple[int, str]:
+    """The same of a command whose process is forked from one that has imported everything."""
+    with terminal(width) as (person, command), ThreadPoolExecutor(1) as typing:
+        running = typing.submit(
+            warm().show, words, folder, _environment(settings), os.ttyname(command)
+        )
+        # A terminal that nobody had open any more would be at its end before it began.
+        running.add_done_callback(lambda _: os.close(command))
+        pieces = _read(person, lambda person, text: None)
+        return running.result(60), pieces
+
+
+def _environment(settings: dict[str, str]) -> dict[str, str]:
+    left_out = {"COLUMNS", "LINES", "NO_COLOR", "FORCE_COLOR", "CI"}
+    ours = {name: text for name, text in os.environ.items() if name not in left_out}
+    return {**ours, "TERM": "xterm-256color", **settings}
+
+
+def _read(person: int, then: Callable[[int, str], object]) -> str:
+    pieces = ""
+    # A character may come in two pieces.
+    decoder = codecs.getincrementaldecoder("utf-8")(errors="replace")
+    # A terminal ends with an error.
+    with contextlib.suppress(OSError):
+        while piece := os.read(person, 100_000):
+            pieces += decoder.decode(piece)
+            then(person, pieces)
+    return pieces
 
 
 def plain(text: str) -> str:

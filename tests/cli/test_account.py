@@ -11,8 +11,9 @@ import pytest
 from ods_pipeline.emulator import AccessQuirks, Emulator, Quirks
 from tests import person
 from tests.desk import FIELDS, rows
-from tests.person import free_port, logged_in
+from tests.person import logged_in
 from tests.portal.answers import portal_of
+from tests.ports import free_port
 
 Typed = Callable[..., subprocess.CompletedProcess[str]]
 KEY = {"ODS_API_KEY": "adas-key"}

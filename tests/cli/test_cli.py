@@ -136,7 +136,7 @@ def test_doctor_has_a_line_for_everything(typed: Typed) -> None:
     good = typed("doctor")
     assert good.returncode == 0
     subjects = re.findall(r"^ok   (\w+):", good.stdout, re.M)
-    assert subjects == ["portal", "wfs", "quota", "credentials", "lake", "warehouse"]
+    assert subjects == ["portal", "wfs", "quota", "credentials", "lake", "warehouse", "state"]
     assert "speaks WFS 1.1.0 and 2.0.0" in good.stdout
     bad = typed("doctor", ODS_PORTAL="http://127.0.0.1:1")
     assert bad.returncode == 1
@@ -152,7 +152,7 @@ def test_doctor_has_a_line_for_everything(typed: Typed) -> None:
         (["sync", "--wfs-version", "2.0.0"], {}, 2, "add --features"),
         (["sync", "--axis-order", "latlon"], {}, 2, "add --features"),
         (["sync"], {"ODS_WAREHOUSE": "postgresql://me:secret@127.0.0.1:1/x"}, 1, "be opened"),
-        (["sync"], {"ODS_DATA_DIR": "s3://bucket/x"}, 2, "is an object store"),
+        (["sync"], {"ODS_DATA_DIR": "ftp://bucket/x"}, 2, "is no place for data"),
         (["sync"], {"ODS_DATA_DIR": "~nosuchuser/x"}, 2, "~nosuchuser/x is in the home of a user"),
         (["sync"], {"ODS_DATA_DIR": "/dev/null/x"}, 2, "set ODS_DATA_DIR"),
         (["sync", "--full", "--verify"], {}, 2, "choose one"),

@@ -250,6 +250,7 @@ WRONG = [
     ("[portals.a]\nportal = 'a.test'\ndatasets = { include = [] }\n", "includes nothing"),
     ("[portals.a]\nportal = 'http://u:p@a.test'\n", "holds no credentials"),
     ("warehouse = 'postgresql://u:p@h/d'\n", "a password is not written out"),
+    ("state = 'postgresql://u:p@h/d'\n", "leave it out and set ODS_STATE"),
     (
         "[portals.a]\nportal = 'a.test'\n"
         "oauth2 = { client_id = 'c', token_file = 'postgresql://u:p@h/d' }\n",

@@ -56,7 +56,9 @@ def test_what_follows_the_command_goes_before_what_precedes_it_and_the_environme
     assert nowhere in done.stderr
 
 
-@pytest.mark.parametrize("words", [["--warehouse", ""], ["--portal", " "], ["--config", ""]])
+@pytest.mark.parametrize(
+    "words", [["--warehouse", ""], ["--portal", " "], ["--config", ""], ["--state", ""]]
+)
 def test_an_empty_value_is_an_error_after_the_command_too(typed: Typed, words: list[str]) -> None:
     done = typed("sync", *words)
     assert done.returncode == 2

@@ -13,7 +13,8 @@ import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
 from tests.desk import FIELDS, rows
-from tests.person import answered, environment, free_port, logged_in, typed, visited, waiting
+from tests.person import answered, environment, logged_in, typed, visited, waiting
+from tests.ports import free_port
 
 SECRET = "the-secret-of-the-app"  # Known to the emulator alone.
 ELSEWHERE = "https://app.test/back"

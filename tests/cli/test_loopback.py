@@ -4,7 +4,8 @@ import pytest
 
 from ods_pipeline.cli.loopback import ListenAddress, Page, listen_address, listening
 from ods_pipeline.errors import ConfigurationError
-from tests.person import free_port, visited
+from tests.person import visited
+from tests.ports import free_port
 
 
 @pytest.mark.parametrize(

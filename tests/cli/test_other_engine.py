@@ -34,6 +34,10 @@ def test_a_portal_is_synced_planned_and_looked_at(server: Server, tmp_path: Path
         assert first.returncode == 0, first.stderr
         second = typed(tmp_path, "sync", **settings)
         assert "1 unchanged; 1 request," in second.stdout
+        nobody = {**settings, "ODS_WAREHOUSE": url.replace(QUOTED, "another")}
+        refused = [typed(tmp_path, command, **nobody) for command in ("sync", "plan")]
+        assert {(done.returncode, done.stdout) for done in refused} == {(1, "")}
+        assert all("correct user and password" in done.stderr for done in refused)
         doctor = typed(tmp_path, "doctor", **settings)
         assert "PostGIS 3" in doctor.stdout
         (planned,) = json.loads(typed(tmp_path, "plan", "--json", **settings).stdout)
@@ -48,6 +52,7 @@ def test_a_portal_is_synced_planned_and_looked_at(server: Server, tmp_path: Path
         )
         third = typed(tmp_path, "sync", **moved)
         assert third.returncode == 0
+        assert "1 unchanged, 1 table loaded from the lake; 1 request," in third.stdout
         assert not [request for request in portal.requests if "exports/parquet" in request.path]
     for done in (first, second, doctor, third):
         assert not Secrets([PASSWORD, QUOTED]).within(done.stdout + done.stderr)
@@ -78,7 +83,10 @@ def test_a_view_that_uses_a_field_holds_the_dataset_until_it_is_dropped(
                 "towns", fields=[{**FIELDS[0], "type": "text"}, FIELDS[1]], records=retyped
             )
             held = typed(tmp_path, "sync", **settings)
-            assert "mine.v" in held.stdout + held.stderr
+            assert "drop mine.v, run sync, and make them again" in " ".join(held.stdout.split())
+            assert "--accept" not in held.stdout
+            told = json.loads(typed(tmp_path, "sync", "--json", **settings).stdout)["datasets"][0]
+            assert (told["views"], told["to_accept"]) == (["mine.v"], None)
             assert connection.execute("SELECT n FROM mine.v ORDER BY n LIMIT 1").fetchall() == [
                 (0,)
             ]

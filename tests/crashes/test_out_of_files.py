@@ -25,6 +25,7 @@ from ods_pipeline.lake.writer import PartitionWriter
 from ods_pipeline.portal.http.client import Client
 from ods_pipeline.warehouse import open_warehouse
 from tests.files_left import none_left
+from tests.person import typed
 from tests.warehouse.partitions import Column, land
 
 SENTENCE = r"too many open files: raise the limit \(`ulimit -n`\) and run again"
@@ -145,22 +146,20 @@ def test_k12_a_run_with_few_files_ends_in_sentences_and_the_next_one_is_whole(
         fields = [{"name": "a", "type": "int"}]
         emulator.publish(f"d{number}", fields=fields, records=[{"a": number}])
 
-    def synced(prefix: str) -> subprocess.CompletedProcess[str]:
-        command = (
-            f'{prefix} exec "$0" -m ods_pipeline.cli --portal "$1" --data-dir "$2" sync --features'
-        )
-        return subprocess.run(
-            ["bash", "-c", command, sys.executable, emulator.url, str(tmp_path)],
-            check=False,
-            capture_output=True,
-            text=True,
-            env={"COLUMNS": "400", "PATH": "/usr/bin:/bin"},
-        )
-
-    little = synced(f"ulimit -n {limit};")
+    words = ("--portal", emulator.url, "--data-dir", str(tmp_path), "sync", "--features")
+    little = subprocess.run(
+        [
+            *("bash", "-c", f'ulimit -n {limit}; exec "$0" -m ods_pipeline.cli "$@"'),
+            *(sys.executable, *words),
+        ],
+        check=False,
+        capture_output=True,
+        text=True,
+        env={"COLUMNS": "400", "PATH": "/usr/bin:/bin"},
+    )
     said = little.stdout + little.stderr
     assert "Traceback" not in said
     assert "mistake of ours" not in said
     assert "ulimit -n" in said or little.returncode == 0
-    enough = synced("")
+    enough = typed(tmp_path, *words)
     assert enough.returncode == 0, enough.stdout + enough.stderr

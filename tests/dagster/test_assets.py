@@ -177,21 +177,25 @@ def test_a_batch_that_fails_in_one_place_keeps_all_the_rest(
 
 def test_a_spent_quota_puts_off_the_rest_of_a_batch(tmp_path: Path, portal: Emulator) -> None:
     with world(tmp_path, portal, datasets_per_run=10) as there:
-        publish(portal, "a1", "b1", "c1")
+        publish(portal, "landed")
         there.look()
-        portal.fail("b1/exports", Fault.quota(reset="2099-01-01T00:00:00Z"), times=None)
+        there.run("records", over=["landed"])
+        # More than are worked on at once.
+        new = [f"new-{number:02}" for number in range(40)]
+        publish(portal, *new)
+        there.look()
+        portal.fail("exports/parquet", Fault.quota(reset="2099-01-01T00:00:00Z"), times=None)
         there.sent()
-        result = there.run("records", over=["a1", "b1", "c1"], raise_on_error=False)
-        assert reason(result).startswith("2 of 3 datasets are deferred: b1")
-        assert "c1: the request quota was spent before its turn; it starts anew at 2099-01-01" in (
-            reason(result)
-        )
-        assert not [path for path in there.sent() if "c1" in path]
+        result = there.run("records", over=["landed", *new], raise_on_error=False)
+        assert reason(result).startswith("40 of 41 datasets are deferred: new-00")
         (event,) = [item for item in result.all_events if item.is_step_failure]
         told = event.step_failure_data.user_failure_data
         assert set(told.metadata) == {"deferred", "deferred_until"}
+        last = "new-39: the request quota was spent before its turn; it starts anew at 2099-01-01"
+        assert last in told.metadata["deferred"].value
+        assert not [path for path in there.sent() if "new-39/" in path]
         stored = there.instance.get_materialized_partitions(there.settings.key("records"))
-    assert stored == {"a1"}
+    assert stored == {"landed"}
 
 
 def test_what_was_never_landed_comes_first_and_then_what_was_fetched_longest_ago(
@@ -338,16 +342,16 @@ def test_an_unusable_warehouse_is_told_in_one_sentence(landed: World) -> None:
     assert "\n" not in reason(result)
 
 
-def test_a_data_folder_on_an_object_store_is_refused_rather_than_made_up(
+def test_an_address_that_is_no_place_for_data_is_refused_rather_than_made_up(
     tmp_path: Path, portal: Emulator, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     publish(portal, "trees")
-    with world(tmp_path, portal, data_dir="s3://bucket") as there:
+    with world(tmp_path, portal, data_dir="ftp://bucket") as there:
         there.instance.add_dynamic_partitions("demo/datasets", ["trees"])
         result = there.run("records", over="trees", raise_on_error=False)
-    assert "s3://bucket is an object store" in reason(result)
-    assert not list(tmp_path.glob("s3*"))
+    assert "ftp://bucket is no place for data" in reason(result)
+    assert not list(tmp_path.glob("ftp*"))
 
 
 def test_the_environment_is_read_when_a_run_needs_it(

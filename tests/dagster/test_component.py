@@ -205,6 +205,7 @@ def test_the_projects_own_definitions_load(monkeypatch: pytest.MonkeyPatch) -> N
         ("not a portal", {}, "is no portal address"),
         ("data.test", {"name": "with space"}, "other characters than letters"),
         ("data.test", {"warehouse": "postgresql://me:secret@host/db"}, "set ODS_WAREHOUSE"),
+        ("data.test", {"state": "postgresql://me:secret@host/db"}, "set ODS_STATE"),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_a_sentence_without_secrets(

@@ -155,6 +155,8 @@ class Portals:
                 emulator.state.put(dataset)
             shutil.copytree(landed, folder)
             with _kept_open(folder) as warehouse:
+                # Nobody opens the file once this is over.
+                warehouse.execute("PRAGMA disable_checkpoint_on_shutdown")
                 yield Desk(emulator, folder, warehouse, streams, patch)
 
     def _begin(

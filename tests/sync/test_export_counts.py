@@ -189,7 +189,9 @@ JSON = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(
+    deadline=None, max_examples=50, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
 @given(st.lists(JSON), st.booleans(), st.integers(1, 9), st.data())
 def test_json_is_read_in_pieces_as_it_is_in_one(
     tmp_path_factory: pytest.TempPathFactory,

@@ -362,7 +362,7 @@ def test_proving_and_publishing_hold_no_place_of_the_portal(
     send = client._sender.send
 
     def watched(url: str, body: bytes | None, headers: Mapping[str, str]) -> Any:
-        state = client._budget._state_file.update(lambda state: (state, state))
+        state = client._budget._account.update(lambda state, _: (state, state))
         seen.append((EXPORTS in url, [(hold.left, hold.place) for hold in state.holds.values()]))
         return send(url, body, headers)
 

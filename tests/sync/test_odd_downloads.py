@@ -1,5 +1,7 @@
 """Servers that answer something other than what was asked: no file is spoilt by it."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -99,6 +101,34 @@ def test_the_half_line_of_a_killed_run_costs_no_later_line(tmp_path: Path) -> No
         "attachment/c1",
     ]
     assert journal.read_text().count("\n") == 4
+
+
+def test_the_half_line_of_a_full_disk_costs_no_later_line_of_its_own_run(tmp_path: Path) -> None:
+    script = """
+import resource, signal, sys
+import subprocess
+import sys
+from pathlib import Path
+from ods_pipeline.errors import LakeError
+from ods_pipeline.lake.kept_files import KeptFile, opened
+
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+no_limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+with opened(Path(sys.argv[1])) as files:
+    files.add(KeptFile("attachment/a", "a"))
+    size = (Path(sys.argv[1]) / "files.jsonl").stat().st_size
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size + 20, no_limit[1]))
+    try:
+        files.add(KeptFile("attachment/b", "b"))
+    except LakeError as error:
+        print(error)
+    resource.setrlimit(resource.RLIMIT_FSIZE, no_limit)
+    files.add(KeptFile("attachment/c", "c"))
+"""
+    command = [sys.executable, "-c", script, str(tmp_path)]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    assert "limit on the size of files" in said
+    assert [entry.key for entry in kept(tmp_path)] == ["attachment/a", "attachment/c"]
 
 
 @pytest.mark.parametrize("name", ["../../../../secret", "..", "a/../../b"])
