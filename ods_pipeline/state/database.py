@@ -6,6 +6,7 @@ and never replaced unnoticed. Which rows and locks there are does not belong her
 
 from __future__ import annotations
 
+import atexit
 import os
 import secrets
 import time
@@ -15,7 +16,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from ods_pipeline.errors import ConfigurationError, StateError
-from ods_pipeline.state.postgres import Address, parse, psycopg, said
+from ods_pipeline.state.postgres import Address, made_by_another, parse, psycopg, said
 
 if TYPE_CHECKING:
     import psycopg as driver
@@ -147,14 +148,14 @@ class Database:
         return number in self._seen
 
     def _attempt(self, step: Callable[[Connection], _T]) -> _T:
-        library, errors = psycopg(), psycopg().errors
+        library = psycopg()
         if self._open is None or self._open.closed:
             self._open = self._connected()
             self._was_open = True
         connection, problem = self._open, None
         try:
             return step(connection)
-        except (errors.UndefinedTable, errors.DuplicateTable, errors.UniqueViolation):
+        except (library.errors.UndefinedTable, *made_by_another()):
             raise
         except library.Error as error:
             text = _sentence(error, self.where, _REFUSED)
@@ -181,6 +182,13 @@ class Database:
         if made is not None:
             made.close()
         raise problem
+
+    def ended(self) -> None:
+        """Say goodbye to the server, unless a thread is still amid a step."""
+        if self._mutex.acquire(blocking=False):
+            if self._open is not None:
+                self._open.close()
+            self._mutex.release()
 
     def forked(self) -> None:
         """Leave the connection to the parent: a child has a number and a connection of its own."""
@@ -224,7 +232,13 @@ def _after_fork() -> None:
         database.forked()
 
 
+def _at_exit() -> None:
+    for database in _DATABASES.values():
+        database.ended()
+
+
 os.register_at_fork(after_in_child=_after_fork)
+atexit.register(_at_exit)
 
 
 def _number() -> int:

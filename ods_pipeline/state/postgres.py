@@ -100,6 +100,15 @@ def psycopg() -> ModuleType:
     return psycopg
 
 
+def made_by_another() -> tuple[type[driver.Error], ...]:
+    """What the server says of a table that somebody else makes at the same moment.
+
+    Which of them depends on how far the other one is: on its type alone, or on the table itself.
+    """
+    errors = psycopg().errors
+    return errors.DuplicateTable, errors.DuplicateObject, errors.UniqueViolation
+
+
 def said(error: driver.Error) -> str:
     """What the server or libpq says of an error, without the address and what is added to it."""
     first = error.diag.message_primary or str(error).strip().partition("\n")[0]

@@ -22,7 +22,7 @@ from ods_pipeline.portal.auth.grant import Grant
 from ods_pipeline.portal.auth.store import busy, login_lock
 from ods_pipeline.portal.http.signing import Sealed
 from ods_pipeline.redaction import keep_secret
-from ods_pipeline.state.postgres import psycopg
+from ods_pipeline.state.postgres import made_by_another, psycopg
 
 TABLE = "ods_pipeline_logins"
 #: Seconds after which another one may renew, though the holder has not said that it is done; any
@@ -234,9 +234,8 @@ class PostgresStore(Sealed):
         try:
             return self._once(statement, values) is not None
         except psycopg().errors.UndefinedTable:
-            errors = psycopg().errors
             # Two that create it at once get in each other's way; either way it is there.
-            with suppress(errors.DuplicateTable, errors.UniqueViolation):
+            with suppress(*made_by_another()):
                 self._once(_CREATE, {})
             return self._once(statement, values) is not None
 

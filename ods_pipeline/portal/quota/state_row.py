@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, TypeVar
 from ods_pipeline.portal.quota.account import Change
 from ods_pipeline.portal.quota.state import Holder, Lease, State, dump, parse
 from ods_pipeline.state.database import Database
-from ods_pipeline.state.postgres import psycopg
+from ods_pipeline.state.postgres import made_by_another, psycopg
 
 if TYPE_CHECKING:
     from ods_pipeline.state.database import Connection
@@ -71,12 +71,11 @@ class StateRow:
         def changed(connection: Connection) -> _T:
             return self._changed(connection, change)
 
-        errors = psycopg().errors
         try:
             return self._database.transaction(changed)
-        except errors.UndefinedTable:
+        except psycopg().errors.UndefinedTable:
             # Two that create it at once get in each other's way; either way it is there.
-            with suppress(errors.UniqueViolation, errors.DuplicateTable):
+            with suppress(*made_by_another()):
                 self._database.work(lambda connection: connection.execute(_CREATE))
             return self._database.transaction(changed)
 

@@ -11,6 +11,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import pytest
@@ -59,21 +60,15 @@ def test_logins_of_other_portals_and_applications_are_kept_apart(database: str) 
 
 
 def test_many_who_come_first_at_once_all_find_the_table(database: str) -> None:
-    failed: list[Exception] = []
+    start = threading.Barrier(12)
 
     def save(number: int) -> None:
-        try:
-            opened(database).save(login(number))
-        except TokenStoreError as error:
-            failed.append(error)
+        start.wait()
+        opened(database).save(login(number))
 
-    savers = [threading.Thread(target=save, args=(number,)) for number in range(12)]
-    for saver in savers:
-        saver.start()
-    for saver in savers:
-        saver.join()
+    with ThreadPoolExecutor(12) as pool:
+        list(pool.map(save, range(12)))
 
-    assert not failed
     assert opened(database).load() in [login(number) for number in range(12)]
 
 
