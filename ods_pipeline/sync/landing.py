@@ -10,7 +10,8 @@ import contextlib
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import UTC, datetime
 
@@ -33,7 +34,7 @@ from ods_pipeline.lake.files import require_files
 from ods_pipeline.lake.lake import Lake, disk_errors
 from ods_pipeline.lake.receipt import Receipt
 from ods_pipeline.lake.rejected import RejectedValues
-from ods_pipeline.lake.writer import PartitionWriter
+from ods_pipeline.lake.writer import ROWS_PER_GROUP, PartitionWriter
 from ods_pipeline.portal.exports.export import Export
 from ods_pipeline.portal.portal import Portal
 from ods_pipeline.portal.proof import live_count
@@ -153,11 +154,14 @@ def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool)
     target = lake.partition(extractor.kind, dataset.dataset_id)
     _require_rows(portal, request)
     asked_at = portal.client.portal_time
-    received = _received(portal, request, lake, target)
-    with disk_errors(target), received as (export, writer, rejected):
+
+    def prove(export: Export, rows: int) -> dict[str, str]:
         # A cache may have kept the export since before it was asked for.
         made_at = min(filter(None, (asked_at, export.made_at)), default=None)
-        proof = proven(portal, request, made_at, writer.rows, last=last)
+        return proven(portal, request, made_at, rows, last=last)
+
+    received = _received(portal, request, lake, target, prove)
+    with disk_errors(target), received as (export, writer, rejected, proof):
         held = request.guarded(writer.rows)
         if held:
             raise held
@@ -183,9 +187,13 @@ def _attempt(portal: Portal, request: LandingRequest, lake: Lake, *, last: bool)
 
 @contextlib.contextmanager
 def _received(
-    portal: Portal, request: LandingRequest, lake: Lake, target: LakePath
-) -> Iterator[tuple[Export, PartitionWriter, RejectedValues]]:
-    """All rows of a dataset, written to the disk: none are in memory while they are proven."""
+    portal: Portal,
+    request: LandingRequest,
+    lake: Lake,
+    target: LakePath,
+    prove: Callable[[Export, int], dict[str, str]],
+) -> Iterator[tuple[Export, PartitionWriter, RejectedValues, dict[str, str]]]:
+    """All rows of a dataset, written to the disk and proven; nothing is published."""
     dataset, extractor = request.dataset, request.extractor
     with contextlib.ExitStack() as stack, contextlib.ExitStack() as room:
         # One of the portal's slots is taken for the download alone, not for proof and publishing.
@@ -208,11 +216,54 @@ def _received(
         if export.format == "parquet":
             room.close()  # All of it is on the disk.
             room.enter_context(_READERS)
-        for batch in export.batches:
-            writer.write(batch)
-        writer.content_hash()
-        room.close()
-        yield export, writer, rejected
+        if export.rows is not None and export.rows > ROWS_PER_GROUP:
+            proof = _proven_beside(export, writer, prove)
+            room.close()
+        else:
+            _write(export, writer)
+            room.close()
+            proof = prove(export, writer.rows)
+        yield export, writer, rejected, proof
+
+
+def _write(export: Export, writer: PartitionWriter, stopped: threading.Event | None = None) -> None:
+    for batch in export.batches:
+        if stopped and stopped.is_set():
+            return
+        writer.write(batch)
+    writer.content_hash()
+
+
+def _proven_beside(
+    export: Export, writer: PartitionWriter, prove: Callable[[Export, int], dict[str, str]]
+) -> dict[str, str]:
+    """Prove the rows that an export says it has while a thread reads and writes them.
+
+    All of it has come, so the portal is asked no earlier than it should be; its replies take as
+    long as many rows do. What is wrong with the rows is said first.
+    """
+    assert export.rows is not None  # noqa: S101
+    proof: dict[str, str] = {}
+    unproven: OdsPipelineError | None = None
+    stopped = threading.Event()
+    with ThreadPoolExecutor(1, "reading") as pool:
+        writing = pool.submit(_write, export, writer, stopped)
+        try:
+            proof = prove(export, export.rows)
+        except OdsPipelineError as error:
+            unproven = error
+        except BaseException:  # Ctrl-C waits for no rows.
+            stopped.set()
+            raise
+        writing.result()
+    if unproven:
+        raise unproven
+    if writer.rows != export.rows:
+        raise Unproven(
+            f"{writer.rows} rows were read of an export that says it has {export.rows}; nothing "
+            "was kept of them"
+        )
+    return proof
 
 
 def _require_rows(portal: Portal, request: LandingRequest) -> None:

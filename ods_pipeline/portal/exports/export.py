@@ -86,6 +86,7 @@ class Export:
         notes: Decisions that the reader should know of, a sentence each; complete once the
             batches have been read.
         made_at: When the portal made it, by its own clock; None if it does not say.
+        rows: How many rows it says it has, where all of it is here before the first one is read.
     """
 
     format: Format | Literal["gml"]
@@ -94,6 +95,7 @@ class Export:
     batches: Iterator[pa.RecordBatch]
     notes: Sequence[str] = ()
     made_at: datetime | None = None
+    rows: int | None = None
 
 
 @contextlib.contextmanager
@@ -178,6 +180,7 @@ def open_export(
             stack.enter_context(contextlib.closing(typing.batches(raw))),
             notes,
             made,
+            file.rows if format == "parquet" else None,
         )
 
 
