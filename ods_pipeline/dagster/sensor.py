@@ -43,8 +43,9 @@ from ods_pipeline.portal.portal import Portal
 from ods_pipeline.sync.catalog import gone, require_most
 from ods_pipeline.sync.rules import DEFAULT, Rules
 
-#: Dagster stores 80 events a second; more than these would outlast the tick.
-EVENTS_PER_TICK = 1000
+#: Dagster's daemon stores some 80 events a second, and evaluates no other sensor meanwhile. What is
+#: left waits for the next look, which may be half an hour away.
+EVENTS_PER_TICK = 5000
 _STORING = 20
 # For a question about one dataset, and how many of them a tick has time for: the rest waits.
 _SECONDS, _ASKED_PER_TICK = 5, 5
@@ -252,6 +253,8 @@ def watching_sensor(settings: Settings) -> dg.SensorDefinition:
         found = with_files(
             found, settings, catalog, existing(instance, partitions_of_source(settings))
         )
+        if found.left:
+            context.log.info(f"{found.left} more datasets are reported at the next looks")
         changed = unfiltered(found.changed, settings, lake_of(context, settings))
         requests: list[Any] = []
         portal = resource.connect(read_timeout=_SECONDS, max_wait=0)

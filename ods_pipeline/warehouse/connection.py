@@ -22,7 +22,7 @@ from ods_pipeline.warehouse.protocol import LoadedTable
 # Memory and threads for a load, each tried when the one before was too little. The first is enough
 # for any number of rows, the others are for hundreds of columns: DuckDB keeps a row group of all of
 # them in memory.
-_ATTEMPTS = (("200MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
+_ATTEMPTS = (("112MB", 2), ("200MB", 1), ("400MB", 1), ("1600MB", 1), ("80%", 1))
 # Starting a second thread takes longer than loading a small table.
 _FOR_SMALL = ("64MB", 1)
 

@@ -11,6 +11,7 @@ import pytest
 from pyiceberg.table import Table
 
 from ods_pipeline.warehouse import Load, Warehouse
+from ods_pipeline.warehouse.iceberg import log
 from ods_pipeline.warehouse.iceberg.expiry import tidy
 from tests.warehouse.every_engine.stores import Iceberg
 from tests.warehouse.partitions import SCHEMA, Column, geometry, land
@@ -185,12 +186,14 @@ def test_a_url_says_how_long_replaced_rows_are_kept(store: Iceberg, tmp_path: Pa
 
 
 def test_the_log_of_many_loads_stays_one_of_few_files_and_snapshots(
-    warehouse: Warehouse, store: Iceberg, tmp_path: Path
+    warehouse: Warehouse, store: Iceberg, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for number in range(70):
+    monkeypatch.setattr(log, "_MOST_FILES", 12)
+    monkeypatch.setattr(log, "_MOST_SNAPSHOTS", 4)
+    for number in range(15):
         path = land(tmp_path / "lake" / "velos.parquet", {"nom": Column([str(number)])})
         warehouse.load(path, verdict="data")
-    assert len(store.history("rows")) == 70
-    log = _table(store, "_loads")
-    assert len(log.snapshots()) < 40
-    assert len(list(log.scan().plan_files())) < 40
+    assert len(store.history("rows")) == 15
+    loads = _table(store, "_loads")
+    assert len(loads.snapshots()) < 9
+    assert len(list(loads.scan().plan_files())) < 9
