@@ -59,6 +59,8 @@ _ATTEMPTS = 2
 # from the disk as many as there are processors, of those that come in a stream a few more.
 _READERS = threading.BoundedSemaphore(min(os.cpu_count() or 1, 4))
 _STREAMS = threading.BoundedSemaphore(4)
+# Fewer rows are written before the portal's first answer could be there.
+_LONG = ROWS_PER_GROUP
 
 
 def land(portal: Portal, request: LandingRequest, lake: Lake) -> LandingResult:
@@ -216,7 +218,7 @@ def _received(
         if export.format == "parquet":
             room.close()  # All of it is on the disk.
             room.enter_context(_READERS)
-        if export.rows is not None and export.rows > ROWS_PER_GROUP:
+        if export.rows is not None and export.rows > _LONG:
             proof = _proven_beside(export, writer, prove)
             room.close()
         else:

@@ -23,6 +23,7 @@ from ods_pipeline.errors import (
     Unproven,
 )
 from ods_pipeline.lake.lake import Lake, receipt
+from ods_pipeline.sync import landing
 from ods_pipeline.sync.extractor import Extractor
 from ods_pipeline.sync.landing import land
 from ods_pipeline.sync.landing_request import LandingRequest
@@ -34,8 +35,11 @@ from tests.desk import TOWN_FIELDS, TOWNS, Bench
 EXPORTS = "/exports/"
 
 
-@pytest.fixture
-def bench(tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(params=[10**9, 0], ids=["proven after its rows", "proven beside its rows"])
+def bench(
+    tmp_path: Path, request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[Bench]:
+    monkeypatch.setattr(landing, "_LONG", request.param)
     with Emulator(sample=False) as emulator:
         emulator.publish("towns", fields=TOWN_FIELDS, records=TOWNS, metas={"title": "Towns"})
         yield Bench(emulator, tmp_path)
@@ -67,6 +71,18 @@ def test_landing_costs_one_export_one_count_and_one_look_at_the_date(bench: Benc
     land(bench.portal, LandingRequest(dataset), bench.lake)
     tails = [request.path.partition("/datasets/towns")[2] for request in bench.emulator.requests]
     assert tails == ["/exports/parquet", "/records", ""]
+
+
+def test_ctrl_c_while_the_portal_is_asked_for_the_proof_publishes_nothing(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(landing, "proven", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        bench.land()
+    bench.untouched()
 
 
 def test_both_exports_in_any_order_have_one_content(bench: Bench) -> None:
