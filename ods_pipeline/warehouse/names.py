@@ -203,4 +203,6 @@ def fitting(
 
 def folded(name: str) -> str:
     """The name as DuckDB compares it: only ASCII letters lose their case."""
+    if name.isascii():
+        return name.lower()
     return re.sub("[A-Z]+", lambda capitals: capitals[0].lower(), name)
