@@ -35,6 +35,7 @@ _SIZES = Sizes()
 @click.option("--first", type=int, help="Datasets of a portal synced for the first time.")
 @click.option("--launched", type=int, help="Datasets of a portal that Dagster syncs.")
 @click.option("--partitions", type=int, help="Datasets that are partitions in Dagster.")
+@click.option("--whole", type=int, help="Rows of an export that is landed and loaded.")
 @click.option("--location", type=int, help="Datasets of a code location of Dagster.")
 @click.option("--slope", type=int, multiple=True, help="Rows of our own slopes.")
 @click.option("--rounds", type=int, help="Runs of each short one; medians are shown.  [default: 3]")
@@ -50,7 +51,8 @@ def main(quick: bool, only: tuple[str, ...], **options: Any) -> None:
     """Measure wall time, CPU time and peak memory of ods_pipeline and its peers.
 
     Tasks: parquet, csv (exports to a proven partition), slow (parquet at 5 MB/s),
-    points, polygons (WFS), table (into DuckDB), again (unchanged sync),
+    points, polygons (WFS), table (into DuckDB), whole (an export into DuckDB),
+    again (unchanged sync),
     first (sync at 200 ms latency), start (of a process), slope (cost against size),
     launch, launch-again, list (Dagster's commands), location (many datasets in Dagster),
     dagster-first, dagster-again, dagster-change (partitions, with sensors), dagster-run (its start)

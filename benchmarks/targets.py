@@ -104,6 +104,7 @@ TARGETS = (
     Target(f"{_GML}, polygons", "polygons", "peak_mb", 300, most=True),
     Target(_TABLE, "table", "wall_s", 0.9, "DuckDB INSERT", size=_ROWS),
     Target(_TABLE, "table", "wall_s", 3.0, "dlt, Arrow", size=_ROWS),
+    Target("export → DuckDB", "whole", "peak_mb", 300, most=True, ours=_SYNC),
     Target(_AGAIN, "again", "requests", 1, most=True, ours=_SYNC),
     Target(_AGAIN, "again", "cpu_s", 2, most=True, ours=_SYNC, beyond=(("start", "python alone"),)),
     Target(

@@ -104,6 +104,7 @@ class Sizes:
         launched: Datasets of the portal that Dagster syncs.
         location: Datasets of a code location, of which one in eleven is an asset of its own.
         partitions: Datasets that are partitions in Dagster, with sensors.
+        whole: Rows of an export that is landed and loaded.
     """
 
     rows: int = 1_000_000
@@ -116,10 +117,11 @@ class Sizes:
     launched: int = 14
     location: int = 5_500
     partitions: int = 300
+    whole: int = 5_000_000
 
 
-QUICK = Sizes(50_000, 0, 10_000, 3_000, (10, 100), 24, (10_000, 100_000), 5, 55, 10)
-_EXPORT, _GML, _LOAD = Bound(memory_mb=250), Bound(memory_mb=300), Bound(memory_mb=400)
+QUICK = Sizes(50_000, 0, 10_000, 3_000, (10, 100), 24, (10_000, 100_000), 5, 55, 10, 50_000)
+_EXPORT, _GML, _LOAD = Bound(memory_mb=250), Bound(memory_mb=300), Bound(memory_mb=300)
 _GDAL, _REQUESTS = ("pyogrio", "GDAL"), ("requests",)
 _CURL = Program("curl", "peers.download:curl_parquet", ("curl",))
 
@@ -220,8 +222,9 @@ RUN = (
     Program(FLOOR, "dagster_portal:start_nothing", ("dagster",)),
     replace(_DLT, function="peers.in_dagster:start"),
 )
+WHOLE = (Program(COMMAND_LINE, "ours:sync"),)
 NAMES = (
-    "parquet", "slow", "csv", "points", "polygons", "table", "again", "first", "start",
+    "parquet", "slow", "csv", "points", "polygons", "table", "whole", "again", "first", "start",
     "launch", "launch-again", "list", "location",
     "dagster-first", "dagster-again", "dagster-change", "dagster-run",
 )  # fmt: skip
@@ -268,6 +271,8 @@ def _exports(sizes: Sizes) -> Iterator[Task]:
             yield replace(_table(rows, TABLE[:3]), once=True)
         else:
             yield from (parquet.ours, csv.ours)
+    title = "Export of {size} rows → Parquet file → DuckDB table"
+    yield Task("whole", title, "big", sizes.whole, WHOLE, _LOAD, once=True)
 
 
 def _table(rows: int, programs: tuple[Program, ...]) -> Task:
