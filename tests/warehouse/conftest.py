@@ -11,7 +11,7 @@ from ods_pipeline.lake.lake import Lake
 from ods_pipeline.warehouse import Load, Warehouse, open_warehouse
 from tests.servers.postgres.server import Server, running
 from tests.servers.seaweed.server import Seaweed
-from tests.servers.seaweed.server import running as seaweed_running
+from tests.servers.stores import running as store_running
 from tests.warehouse.partitions import PORTAL, Column, land, land_named
 
 
@@ -25,7 +25,7 @@ def postgres() -> Iterator[Server]:
 @pytest.fixture(scope="session")
 def seaweed() -> Iterator[Seaweed]:
     """A store with a catalog, for all tests that need one."""
-    with seaweed_running() as server:
+    with store_running(Seaweed) as server:
         yield server
 
 

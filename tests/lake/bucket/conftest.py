@@ -13,22 +13,22 @@ from ods_pipeline.lake import copies, object_store
 from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, Desk, rows
 from tests.lake.bucket.clouds import BUCKET, Cloud, of_azure, of_s3
 from tests.servers.azurite.server import Azurite
-from tests.servers.azurite.server import running as azurite_running
 from tests.servers.relay import Relay, relayed
-from tests.servers.seaweed.server import running as seaweed_running
+from tests.servers.seaweed.server import Seaweed
+from tests.servers.stores import running
 
 _NUMBERS = count(1)
 
 
 @pytest.fixture(scope="session")
 def azurite() -> Iterator[Azurite]:
-    with azurite_running() as server:
+    with running(Azurite) as server:
         yield server
 
 
 @pytest.fixture(scope="session")
 def s3() -> Iterator[Cloud]:
-    with seaweed_running() as server:
+    with running(Seaweed) as server:
         yield of_s3(server)
 
 

@@ -22,8 +22,9 @@ from ods_pipeline.lake.verify import audited
 from ods_pipeline.warehouse.lake_reader import Lake
 from tests.desk import FIELDS, TOWN_FIELDS, TOWNS, Desk, rows
 from tests.ports import free_port
-from tests.servers.google.server import Google, account, running
+from tests.servers.google.server import Google, account
 from tests.servers.relay import Asked, Relay, Told, relayed
+from tests.servers.stores import running
 
 pytestmark = pytest.mark.servers
 
@@ -33,7 +34,7 @@ DONE = Told(200, b"", (("ETag", '"new"'), ("x-goog-generation", "8")))
 
 @pytest.fixture(scope="module")
 def google() -> Iterator[Google]:
-    with running() as server:
+    with running(Google) as server:
         server.make_bucket("lake")
         yield server
 

@@ -8,10 +8,7 @@ import hmac
 import os
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from pathlib import Path
@@ -121,15 +118,3 @@ class Azurite:
 def _sign(text: str) -> str:
     digest = hmac.new(base64.b64decode(KEY), text.encode(), hashlib.sha256).digest()
     return base64.b64encode(digest).decode()
-
-
-@contextmanager
-def running() -> Iterator[Azurite]:
-    """A server without any container."""
-    with tempfile.TemporaryDirectory(prefix="azurite-") as folder:
-        server = Azurite(Path(folder))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()

