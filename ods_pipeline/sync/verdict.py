@@ -9,8 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
+from importlib import metadata
 
-from ods_pipeline import __version__
 from ods_pipeline.dataset import Dataset, instant, same_moment
 from ods_pipeline.lake.holds import Hold
 from ods_pipeline.lake.receipt import Receipt
@@ -44,6 +44,7 @@ class Kind(StrEnum):
     CONTRADICTED = "contradicted"
 
 
+_VERSION = metadata.version("ods-pipeline")
 _FETCHED = frozenset({Kind.NEW, Kind.DATA, Kind.SCHEMA, Kind.FILTER, Kind.FULL, Kind.DEEP})
 _SETTLED = frozenset({Kind.METADATA, Kind.UNCHANGED})
 _REFUSED = frozenset({Kind.REFUSED, Kind.CONTRADICTED})
@@ -183,7 +184,7 @@ def refused_by(way: str, decided: str) -> str:
         way: How its rows were fetched.
         decided: What a user has decided about it.
     """
-    return f"{__version__} {way} {decided}"
+    return f"{_VERSION} {way} {decided}"
 
 
 def _refused(

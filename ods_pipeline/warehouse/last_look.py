@@ -12,10 +12,10 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ods_pipeline import __version__
 from ods_pipeline.lake import cache_file
 from ods_pipeline.lake.bucket import LakePath
 from ods_pipeline.lake.cache_file import signature
@@ -26,6 +26,7 @@ from ods_pipeline.warehouse.protocol import LoadedTable
 
 # Some file systems keep times to two seconds: two changes within those look like one.
 _SETTLED = 2_000_000_000
+_VERSION = metadata.version("ods-pipeline")
 
 #: What tells a state of the file, and of all else that its look depends on, from every other.
 Evidence = list[object]
@@ -70,7 +71,7 @@ class LastLook:
         if busy or since < _SETTLED or any(os.path.lexists(f"{place}.wal") for place in places):
             return None
         # Tables are marked by what is held, and another version may read or mark them otherwise.
-        return [__version__, repr(self.names), sorted(places), signature(stat), held]
+        return [_VERSION, repr(self.names), sorted(places), signature(stat), held]
 
     def tables(self) -> Mapping[str, LoadedTable] | None:
         """What is loaded; None where the file has to be opened to know that."""

@@ -15,13 +15,13 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from types import MappingProxyType
 from urllib.parse import urljoin
 
 import requests
 from urllib3.exceptions import LocationValueError
 
-from ods_pipeline import __version__
 from ods_pipeline.errors import (
     OUT_OF_FILES,
     ConfigurationError,
@@ -42,7 +42,7 @@ _KEEPING_THE_BODY = frozenset({307, 308})
 _MOST_RENEWED = 2
 _UNAUTHORIZED = 401
 _NO_HEADERS: Mapping[str, str] = MappingProxyType({})
-_USER_AGENT = f"ods-pipeline/{__version__} requests/{requests.__version__}"
+_USER_AGENT = f"ods-pipeline/{metadata.version('ods-pipeline')} requests/{requests.__version__}"
 
 
 @dataclass(frozen=True)
