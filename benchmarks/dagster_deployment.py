@@ -134,6 +134,20 @@ class Deployment:
             self.backfill()
         raise RuntimeError("conditions ask for more and more")
 
+    def adopt(self) -> None:
+        """Tell Dagster that all assets and partitions there are have been materialized."""
+        import dagster as dg
+
+        graph = self._context.create_request_context().asset_graph
+        for key in graph.materializable_asset_keys:
+            partitions: list[str | None] = [None]
+            if definition := graph.get(key).partitions_def:
+                store = self.instance
+                partitions = [*definition.get_partition_keys(dynamic_partitions_store=store)]
+            for partition in partitions:
+                made = dg.AssetMaterialization(key, partition=partition)
+                self.instance.report_runless_asset_event(made)
+
     def begin(self) -> None:
         """Count from now on."""
         self._seconds.clear()

@@ -322,7 +322,7 @@ def _in_dagster(sizes: Sizes) -> Iterator[Task]:
 
 def _partitioned(size: int) -> Iterator[Task]:
     """A portal whose datasets are partitions, as most have it."""
-    slow, settled = "at 5 MB/s and 200 ms", "dagster_portal:settled"
+    slow, known = "at 5 MB/s and 200 ms", "dagster_portal:known"
     yield Task(
         "dagster-run", "Dagster: before the first line of a run, {size} datasets", "many", size, RUN
     )
@@ -332,9 +332,9 @@ def _partitioned(size: int) -> Iterator[Task]:
     )  # fmt: skip
     yield Task(
         "dagster-again", f"Dagster: {{size}} datasets, unchanged, {slow}", "many", size, UNCHANGED,
-        Bound(requests=1), once=True, profile="portal", prepare=settled, takes=True,
+        Bound(requests=1), once=True, profile="portal", prepare=known, takes=True,
     )  # fmt: skip
     yield Task(
         "dagster-change", f"Dagster: one of {{size}} datasets changed, {slow}", "many", size,
-        CHANGED, once=True, profile="portal", prepare=settled, takes=True, changes=True,
+        CHANGED, once=True, profile="portal", prepare=known, takes=True, changes=True,
     )  # fmt: skip
