@@ -1,18 +1,44 @@
 """What a person sees of a portal in Dagster, in a real browser over a real `dg dev`."""
 
 import re
+from collections.abc import Iterator
 
 import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
-from tests.servers.pages import Pages
-from tests.servers.project import Project
+from tests.servers.pages import Pages, chromium
+from tests.servers.project import Project, running
 
 # The portal is looked at every 5 seconds; a run takes 4 to start, on a busy machine many more.
 LOAD = 150
 
 # Starting Dagster and loading the portal belong to the first test.
 pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+
+
+# For these tests alone: daemon and pages cost a fifth of two cores for as long as they are up.
+@pytest.fixture(scope="module")
+def portal() -> Iterator[Emulator]:
+    with Emulator() as serving:
+        yield serving
+
+
+@pytest.fixture(scope="module")
+def project(portal: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    with running(tmp_path_factory.mktemp("project"), portal.url) as started:
+        yield started
+
+
+@pytest.fixture(scope="module")
+def pages(project: Project, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
+    """The pages, once the whole portal has been loaded without a click."""
+    with chromium(tmp_path_factory.mktemp("profile")) as driver:
+        opened = Pages(driver, project.url)
+        opened.graph()
+        opened.box("catalog", "Materialized", seconds=300)
+        for loaded in ("table", "layer"):
+            opened.box(loaded, "100% filled", seconds=300)
+        yield opened
 
 
 def test_the_graph_leads_from_the_dataset_to_all_that_is_made_of_it(pages: Pages) -> None:
