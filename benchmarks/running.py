@@ -20,7 +20,7 @@ from benchmarks.figures import Run
 from benchmarks.parts import told
 from benchmarks.tasks import Program
 
-# Dagster takes half an hour for a first load of 5,000 datasets.
+# For thousands of datasets Dagster needs most of an hour.
 _LIMIT_S = 3600
 # The telemetry of a peer is not to be measured.
 _ENVIRONMENT = {"RUNTIME__DLTHUB_TELEMETRY": "false", "DO_NOT_TRACK": "1"}

@@ -52,7 +52,7 @@ def __getattr__(name: str) -> Any:
         # Most who import this do not ask for it, and reading it takes twice as long as the rest.
         from importlib.metadata import version
 
-        return globals().setdefault("__version__", version("ods-pipeline"))
+        return version("ods-pipeline")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if name == "Portal":
