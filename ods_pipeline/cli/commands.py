@@ -197,12 +197,13 @@ def _synced(
     import functools
 
     from ods_pipeline.cli import progress, report
-    from ods_pipeline.sync.options import Mode, RunContext
+    from ods_pipeline.sync.options import RunContext
     from ods_pipeline.sync.run import Run
     from ods_pipeline.warehouse.opening import exists, last_look
 
     started = time.monotonic()
-    if options.mode is not Mode.verify:
+    # A comparison loads nothing, so it may name no warehouse at all.
+    if not options.verifies:
         exists(target.warehouse)  # It refuses a URL that names none before anything is fetched.
     with open_session(target) as session:
         session.lake.require_folder()
@@ -210,9 +211,9 @@ def _synced(
         base = session.portal.client.address.base
         with progress.progress(base, quiet=quiet) as watcher:
             opened = functools.partial(_open_waiting, target.warehouse, options.names, wait)
-            # A comparison loads nothing, so it may name no warehouse at all.
-            loads = options.mode is not Mode.verify
-            look = last_look(target.warehouse, session.lake, options.names) if loads else None
+            look = None
+            if not options.verifies:
+                look = last_look(target.warehouse, session.lake, options.names)
             outcomes = Run(context, opened, watcher, look)(selection)
         return report.Summary(
             base,

@@ -218,8 +218,8 @@ def _received(
         if export.format == "parquet":
             room.close()  # All of it is on the disk.
             room.enter_context(_READERS)
-        if export.rows is not None and export.rows > _LONG:
-            proof = _proven_beside(export, writer, prove)
+        if (rows := export.rows or 0) > _LONG:
+            proof = _proven_beside(export, rows, writer, prove)
             room.close()
         else:
             _write(export, writer)
@@ -237,32 +237,31 @@ def _write(export: Export, writer: PartitionWriter, stopped: threading.Event | N
 
 
 def _proven_beside(
-    export: Export, writer: PartitionWriter, prove: Callable[[Export, int], dict[str, str]]
+    export: Export,
+    rows: int,
+    writer: PartitionWriter,
+    prove: Callable[[Export, int], dict[str, str]],
 ) -> dict[str, str]:
     """Prove the rows that an export says it has while a thread reads and writes them.
 
     All of it has come, so the portal is asked no earlier than it should be; its replies take as
     long as many rows do. What is wrong with the rows is said first.
     """
-    assert export.rows is not None  # noqa: S101
-    proof: dict[str, str] = {}
-    unproven: OdsPipelineError | None = None
     stopped = threading.Event()
     with ThreadPoolExecutor(1, "reading") as pool:
         writing = pool.submit(_write, export, writer, stopped)
         try:
-            proof = prove(export, export.rows)
-        except OdsPipelineError as error:
-            unproven = error
+            proof = prove(export, rows)
+        except OdsPipelineError:
+            writing.result()
+            raise
         except BaseException:  # Ctrl-C waits for no rows.
             stopped.set()
             raise
         writing.result()
-    if unproven:
-        raise unproven
-    if writer.rows != export.rows:
+    if writer.rows != rows:
         raise Unproven(
-            f"{writer.rows} rows were read of an export that says it has {export.rows}; nothing "
+            f"{writer.rows} rows were read of an export that says it has {rows}; nothing "
             "was kept of them"
         )
     return proof
