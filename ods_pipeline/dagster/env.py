@@ -47,6 +47,11 @@ class Setting(dg.Config):
         return _read(self.env, what) if self.env else self.text or ""
 
 
+def given_or_set(given: str, name: str) -> str:
+    """What the settings say; where they say nothing a variable's value as it is now, or empty."""
+    return given or os.environ.get(name, "")
+
+
 def env_ref(attribute: str, given: object) -> FromEnv | None:
     """A secret's variable, from what a user wrote for it.
 

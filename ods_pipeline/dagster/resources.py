@@ -4,7 +4,6 @@ Settings that are left empty are read from the environment here, when they are n
 else. Errors are turned into failures that Dagster's users can read.
 """
 
-import os
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -13,7 +12,7 @@ import dagster as dg
 from pydantic import Field, PrivateAttr
 
 from ods_pipeline.dagster.credentials import OAuth2Resource, application
-from ods_pipeline.dagster.env import UNQUOTED, FromEnv, env_ref
+from ods_pipeline.dagster.env import UNQUOTED, FromEnv, env_ref, given_or_set
 from ods_pipeline.dagster.one_place import launcher_of, require_one_place
 from ods_pipeline.dagster.settings import Settings
 from ods_pipeline.errors import (
@@ -206,7 +205,7 @@ class WarehouseResource(dg.ConfigurableResource):  # type: ignore[type-arg]
     @property
     def address(self) -> str:
         """The URL, from the environment or beside the lake where none is given."""
-        url = self.url or os.environ.get("ODS_WAREHOUSE", "")
+        url = given_or_set(self.url, "ODS_WAREHOUSE")
         return url or default_url(data_dir(self.data_dir))
 
 
@@ -216,12 +215,12 @@ def data_dir(given: str) -> LakePath:
     Raises:
         ConfigurationError: It is no folder of this machine.
     """
-    return data_folder(given or os.environ.get("ODS_DATA_DIR"))
+    return data_folder(given_or_set(given, "ODS_DATA_DIR"))
 
 
 def state_url(given: str) -> str:
     """The URL of what processes share; the environment's where the settings say nothing."""
-    return given or os.environ.get("ODS_STATE", "")
+    return given_or_set(given, "ODS_STATE")
 
 
 def failure(error: OdsPipelineError) -> dg.Failure:

@@ -16,7 +16,7 @@ import dagster as dg
 
 from ods_pipeline.dagster.attributes import PortalAttributes
 from ods_pipeline.dagster.credentials import OAuth2Resource, application, from_environment
-from ods_pipeline.dagster.env import FromEnv, env_ref
+from ods_pipeline.dagster.env import FromEnv, env_ref, given_or_set
 from ods_pipeline.dagster.metadata import dataset_page
 from ods_pipeline.dagster.one_place import Places
 from ods_pipeline.dataset import Dataset
@@ -150,16 +150,16 @@ class Settings:
     @property
     def warehouse_url(self) -> str:
         """The warehouse's URL; empty for the file in the data folder."""
-        return self.attributes.warehouse or os.environ.get("ODS_WAREHOUSE", "")
+        return given_or_set(self.attributes.warehouse, "ODS_WAREHOUSE")
 
     @property
     def places(self) -> Places:
         """Where data are, and what runs share."""
-        given, environment = self.attributes, os.environ.get
+        given = self.attributes
         return Places(
-            given.data_dir or environment("ODS_DATA_DIR", ""),
+            given_or_set(given.data_dir, "ODS_DATA_DIR"),
             self.warehouse_url,
-            given.state or environment("ODS_STATE", ""),
+            given_or_set(given.state, "ODS_STATE"),
             given.shared_files,
         )
 
