@@ -63,12 +63,12 @@ def answered(consent_url: str, decision: str = "allow", who: str = "ada") -> str
     """Where the browser is led after a person has logged in and answered."""
     with requests.Session() as browser:
         browser.trust_env = False
-        form = browser.get(consent_url, timeout=10)
+        form = browser.get(consent_url, timeout=60)
         name = {"next": _hidden(form.text, "next"), "username": who, "password": who}
-        question = browser.post(form.url, data=name, timeout=10)
+        question = browser.post(form.url, data=name, timeout=60)
         answer = {"csrfmiddlewaretoken": _hidden(question.text, "csrfmiddlewaretoken")}
         sent = browser.post(
-            question.url, data={**answer, "decision": decision}, timeout=10, allow_redirects=False
+            question.url, data={**answer, "decision": decision}, timeout=60, allow_redirects=False
         )
         return sent.headers["Location"]
 
@@ -83,7 +83,7 @@ def visited(url: str) -> requests.Response:
     """What a browser is shown."""
     with requests.Session() as browser:
         browser.trust_env = False
-        return browser.get(url, timeout=10)
+        return browser.get(url, timeout=60)
 
 
 class Waiting:
@@ -104,7 +104,7 @@ class Waiting:
         for line in self.process.stderr:
             self.said += line
 
-    def hears(self, pattern: str, seconds: float = 20) -> re.Match[str]:
+    def hears(self, pattern: str, seconds: float = 120) -> re.Match[str]:
         """Wait until it has said something."""
         end = time.monotonic() + seconds
         while not (found := re.search(pattern, self.said, re.MULTILINE)):
@@ -135,10 +135,10 @@ class Waiting:
         """Interrupt it."""
         self.process.send_signal(signal.SIGINT)
 
-    def ends(self, seconds: float = 20) -> tuple[int, str]:
+    def ends(self, seconds: float = 120) -> tuple[int, str]:
         """Wait for its end: exit status and stdout."""
         status = self.process.wait(seconds)
-        self._listener.join(5)
+        self._listener.join(60)
         assert self.process.stdout
         told = self.process.stdout.read()
         assert "Traceback" not in self.said, self.said

@@ -264,7 +264,7 @@ def test_a_dataset_of_many_changes_and_replies_from_before_are_forgotten(tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 # Of Dagster's daemon, where it calls what Dagster will remove; goes when it no longer warns.
 @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::ResourceWarning")
 def test_sensors_load_a_portal_once_and_then_the_dataset_that_changes(

@@ -54,7 +54,7 @@ def commands(page: str = README) -> list[str]:
 
 
 #: Each is a process of its own, and some fifty of them take minutes on a busy machine.
-of_many_commands = pytest.mark.timeout(900)
+of_many_commands = pytest.mark.timeout(2700)
 
 
 @pytest.fixture(scope="module")

@@ -80,7 +80,7 @@ def shown(
         )
         os.close(command)
         pieces = _read(person, then)
-        return running.wait(60), pieces
+        return running.wait(120), pieces
 
 
 def glimpsed(folder: Path, settings: dict[str, str], width: int, *words: str) -> tuple[int, str]:
@@ -92,7 +92,7 @@ def glimpsed(folder: Path, settings: dict[str, str], width: int, *words: str) ->
         # A terminal that nobody had open any more would be at its end before it began.
         running.add_done_callback(lambda _: os.close(command))
         pieces = _read(person, lambda person, text: None)
-        return running.result(60), pieces
+        return running.result(120), pieces
 
 
 def _environment(settings: dict[str, str]) -> dict[str, str]:

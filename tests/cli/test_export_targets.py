@@ -60,7 +60,7 @@ def test_a_pipe_is_written_to_and_stays_a_pipe(portal: Emulator, tmp_path: Path)
     reader = threading.Thread(target=lambda: came.append(pipe.read_text()))
     reader.start()
     status, told, _ = typed(tmp_path, portal, "export", "towns", "--as", "json", "-o", "pipe")
-    reader.join(10)
+    reader.join(60)
     assert (status, told.startswith("pipe: ")) == (0, True)
     assert came == [whole]
     assert stat.S_ISFIFO(pipe.lstat().st_mode)

@@ -275,7 +275,7 @@ def test_the_browser_is_started_without_our_settings_and_nothing_of_the_folder(
     with waiting(town.folder, *town.options, **town.settings, BROWSER=str(browser)) as login:
         visited(answered(login.consent_url))
         assert login.ends()[0] == 0
-    end = time.monotonic() + 10
+    end = time.monotonic() + 60
     while not seen.exists() and time.monotonic() < end:
         time.sleep(0.02)
     assert not (tmp_path / "ran").exists()

@@ -63,13 +63,13 @@ def vancouver() -> Iterator[Emulator]:
 
 
 def get(portal: Emulator, path: str, **params: str) -> requests.Response:
-    return requests.get(portal.url + API + path, params=params, timeout=30)
+    return requests.get(portal.url + API + path, params=params, timeout=60)
 
 
 def replay(portal: Emulator, name: str) -> requests.Response:
     """The recorded request, sent to the emulator."""
     url = urlsplit(head(name)["url"])
-    return requests.get(f"{portal.url}{url.path}?{url.query}", timeout=30)
+    return requests.get(f"{portal.url}{url.path}?{url.query}", timeout=60)
 
 
 @pytest.mark.parametrize("name", ["data-public-trees-csv", "data-property-tax-report"])

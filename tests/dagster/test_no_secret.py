@@ -138,7 +138,7 @@ attributes:
 
 
 @pytest.mark.servers  # It needs none, but takes as long as those that do.
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_a_running_dagster_with_its_daemons_writes_down_no_secret(place: Place) -> None:
     block = BLOCK.format(env="{{env: A_SECRET}}")
     place.log_in()
@@ -155,7 +155,7 @@ def test_a_running_dagster_with_its_daemons_writes_down_no_secret(place: Place) 
 
 def until(there: Callable[[], object]) -> None:
     """Wait until something is there."""
-    end = time.monotonic() + 150
+    end = time.monotonic() + 600
     while not there():
         assert time.monotonic() < end
         time.sleep(0.2)

@@ -37,7 +37,7 @@ def get(portal: Emulator, path: str, key: str = "", token: str = "", **params: A
     """GET a path of the API as someone."""
     headers = {"Authorization": f"Apikey {key}"} if key else {}
     headers |= {"Authorization": f"Bearer {token}"} if token else {}
-    return requests.get(portal.url + API + path, params=params, headers=headers, timeout=30)
+    return requests.get(portal.url + API + path, params=params, headers=headers, timeout=60)
 
 
 def seen(portal: Emulator, **who: str) -> list[str]:
@@ -47,7 +47,7 @@ def seen(portal: Emulator, **who: str) -> list[str]:
 
 def token(portal: Emulator, **fields: str) -> requests.Response:
     """POST a form to the token endpoint."""
-    return requests.post(portal.url + "/oauth2/token/", data=fields, timeout=30)
+    return requests.post(portal.url + "/oauth2/token/", data=fields, timeout=60)
 
 
 def refresh(portal: Emulator, refresh_token: str, **more: str) -> requests.Response:
@@ -79,7 +79,7 @@ class Browser:
         """Send the login form; the reply is not followed."""
         fields = {"username": name, "password": password, "next": after}
         return self.session.post(
-            f"{self.portal.url}/login/", data=fields, allow_redirects=False, timeout=30
+            f"{self.portal.url}/login/", data=fields, allow_redirects=False, timeout=60
         )
 
     def asked(self, **params: str) -> str:
@@ -91,7 +91,7 @@ class Browser:
 
     def open(self, address: str) -> requests.Response:
         """Look at a page; redirects are not followed."""
-        return self.session.get(address, allow_redirects=False, timeout=30)
+        return self.session.get(address, allow_redirects=False, timeout=60)
 
     def decide(self, decision: str, **params: str) -> dict[str, str]:
         """Press a button of the consent page; what the application is told."""
@@ -100,7 +100,7 @@ class Browser:
         csrf = re.search(r'name="csrfmiddlewaretoken" value="(\w+)"', page)
         assert csrf, page
         fields = {"csrfmiddlewaretoken": csrf[1], "decision": decision}
-        reply = self.session.post(address, data=fields, allow_redirects=False, timeout=30)
+        reply = self.session.post(address, data=fields, allow_redirects=False, timeout=60)
         assert reply.status_code == 302
         assert reply.headers["location"].startswith(CALLBACK + "?")
         return dict(parse_qsl(urlsplit(reply.headers["location"]).query))

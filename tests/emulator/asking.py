@@ -43,7 +43,7 @@ EMPTY: dict[str, Any] = dict.fromkeys(FULL)
 
 def get(portal: Emulator, path: str, **params: Any) -> requests.Response:
     """GET a path of the API."""
-    return requests.get(portal.url + API + path, params=params, timeout=30)
+    return requests.get(portal.url + API + path, params=params, timeout=60)
 
 
 def ask(portal: Emulator, dataset_id: str, end: str, **params: Any) -> requests.Response:

@@ -109,7 +109,7 @@ def test_who_denies_tells_the_application_so(ada: Browser) -> None:
 
 def test_a_consent_that_no_page_asked_for_is_refused(ada: Browser) -> None:
     for fields in ({"decision": "allow"}, {"decision": "allow", "csrfmiddlewaretoken": "x"}):
-        reply = ada.session.post(ada.asked(), data=fields, allow_redirects=False, timeout=10)
+        reply = ada.session.post(ada.asked(), data=fields, allow_redirects=False, timeout=60)
         assert reply.status_code == 403
         assert "CSRF" in reply.text
 
@@ -208,10 +208,10 @@ def test_a_public_application_exchanges_its_code_without_a_secret(ada: Browser) 
 
 def test_the_pages_without_their_slash_are_elsewhere_or_nowhere(private: Emulator) -> None:
     for path in ("/login", "/oauth2/authorize"):
-        moved = requests.get(f"{private.url}{path}?next=/", timeout=10, allow_redirects=False)
+        moved = requests.get(f"{private.url}{path}?next=/", timeout=60, allow_redirects=False)
         assert (moved.status_code, moved.headers["location"]) == (301, f"{path}/?next=/")
         with guarded(slash="404") as portal:
-            assert requests.get(portal.url + path, timeout=10).status_code == 404
+            assert requests.get(portal.url + path, timeout=60).status_code == 404
 
 
 def test_revoked_logins_take_codes_with_them(ada: Browser) -> None:

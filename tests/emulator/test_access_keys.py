@@ -16,7 +16,7 @@ def test_a_key_is_sent_in_the_header_or_in_the_query(private: Emulator) -> None:
         ({}, {"apikey": "ada-key"}),
     ):
         url = f"{private.url}/api/explore/v2.1{CATALOG}/staff-one"
-        assert requests.get(url, headers=headers, params=params, timeout=10).status_code == 200
+        assert requests.get(url, headers=headers, params=params, timeout=60).status_code == 200
 
 
 def test_two_credentials_in_one_request_are_refused(private: Emulator) -> None:

@@ -76,7 +76,7 @@ def test_logins_and_tokens_are_recorded_as_they_came_in_and_cost_no_quota(
 
 
 def do(portal: Emulator, path: str, **body: object) -> requests.Response:
-    return requests.post(f"{portal.url}/_emulator/{path}", json=body, timeout=10)
+    return requests.post(f"{portal.url}/_emulator/{path}", json=body, timeout=60)
 
 
 def test_access_is_changed_by_hand_over_http() -> None:
@@ -100,7 +100,7 @@ def test_access_is_changed_by_hand_over_http() -> None:
         assert get(portal, CATALOG).status_code == 401
         wrong = do(portal, "add_key/key", user="nobody")
         assert (wrong.status_code, wrong.json()["error_code"]) == (400, "BadVerb")
-        verbs = requests.get(portal.url + "/_emulator", timeout=10).json()["verbs"]
+        verbs = requests.get(portal.url + "/_emulator", timeout=60).json()["verbs"]
         assert verbs["hide"]["call"] == "POST /_emulator/hide/<dataset_id>"
         assert verbs["hide"]["body"] == ["hidden"]
         assert verbs["add_key"]["call"] == "POST /_emulator/add_key/<key>"

@@ -24,13 +24,13 @@ GET_FEATURE = (
 def wfs(portal: Emulator, key: str = "", **params: str) -> requests.Response:
     headers = {"Authorization": f"Apikey {key}"} if key else {}
     asked = {**CAPABILITIES, **params}
-    return requests.get(portal.url + "/api/wfs", params=asked, headers=headers, timeout=30)
+    return requests.get(portal.url + "/api/wfs", params=asked, headers=headers, timeout=60)
 
 
 def posted(portal: Emulator, dataset_id: str, **headers: str) -> requests.Response:
     body = GET_FEATURE.format(dataset_id)
     told = {"Content-Type": "text/xml", **headers}
-    return requests.post(portal.url + "/api/wfs", data=body, headers=told, timeout=30)
+    return requests.post(portal.url + "/api/wfs", data=body, headers=told, timeout=60)
 
 
 def test_a_hidden_dataset_is_only_in_the_catalog_of_those_with_the_right(private: Emulator) -> None:

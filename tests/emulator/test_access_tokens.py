@@ -128,7 +128,7 @@ def test_an_application_names_itself_by_basic_as_well(private: Emulator, secret:
             private.url + "/oauth2/token/",
             data={"grant_type": "refresh_token", "refresh_token": held},
             headers={"Authorization": f"Basic {named}"},
-            timeout=10,
+            timeout=60,
         )
         assert reply.status_code == 200, reply.text
         held = reply.json()["refresh_token"]
@@ -143,21 +143,21 @@ def test_a_public_application_needs_no_secret(private: Emulator) -> None:
 
 def test_the_token_endpoint_only_knows_forms_that_are_posted(private: Emulator) -> None:
     url = private.url + "/oauth2/token/"
-    got = requests.get(url, timeout=10)
+    got = requests.get(url, timeout=60)
     assert (got.status_code, got.headers["allow"]) == (405, "POST")
-    assert requests.post(url, json={"grant_type": "refresh_token"}, timeout=10).status_code == 400
-    asked = requests.post(url + "?grant_type=refresh_token", timeout=10)
+    assert requests.post(url, json={"grant_type": "refresh_token"}, timeout=60).status_code == 400
+    asked = requests.post(url + "?grant_type=refresh_token", timeout=60)
     assert (asked.status_code, asked.json()["error"]) == (400, "invalid_request")
 
 
 def test_without_its_slash_the_endpoint_is_elsewhere_or_nowhere(private: Emulator) -> None:
     url = "/oauth2/token"
-    moved = requests.post(private.url + url, timeout=10, allow_redirects=False)
+    moved = requests.post(private.url + url, timeout=60, allow_redirects=False)
     assert (moved.status_code, moved.headers["location"]) == (301, "/oauth2/token/")
-    assert requests.post(private.url + url, timeout=10).status_code == 405
+    assert requests.post(private.url + url, timeout=60).status_code == 405
     with guarded(slash="404") as portal:
-        assert requests.post(portal.url + url, timeout=10).status_code == 404
-        assert requests.get(portal.url + "/oauth2/other/", timeout=10).status_code == 404
+        assert requests.post(portal.url + url, timeout=60).status_code == 404
+        assert requests.get(portal.url + "/oauth2/other/", timeout=60).status_code == 404
 
 
 def test_a_bearer_comes_in_the_header_the_query_or_a_form(private: Emulator) -> None:
@@ -167,9 +167,9 @@ def test_a_bearer_comes_in_the_header_the_query_or_a_form(private: Emulator) -> 
     url = f"{private.url}/api/explore/v2.1{CATALOG}"
     with requests.Session() as session:
         for _ in range(2):
-            reply = session.request("GET", url, data={"access_token": held}, timeout=10)
+            reply = session.request("GET", url, data={"access_token": held}, timeout=60)
             assert reply.json()["total_count"] == 3
-        both = session.request("GET", f"{url}?apikey=k", data={"access_token": held}, timeout=10)
+        both = session.request("GET", f"{url}?apikey=k", data={"access_token": held}, timeout=60)
     assert both.status_code == 400
 
 
@@ -177,7 +177,7 @@ def test_a_bearer_with_a_colon_is_no_bearer(private: Emulator) -> None:
     held = private.issue("ada", "harvester")["access_token"]
     headers = {"Authorization": f"Bearer: {held}"}
     url = f"{private.url}/api/explore/v2.1{CATALOG}"
-    assert requests.get(url, headers=headers, timeout=10).json()["total_count"] == 2
+    assert requests.get(url, headers=headers, timeout=60).json()["total_count"] == 2
 
 
 def test_an_expired_bearer_is_told_so_by_the_header_as_well(private: Emulator) -> None:

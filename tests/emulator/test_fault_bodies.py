@@ -31,7 +31,7 @@ def raw(portal: Emulator, end: str, encoding: str = "identity") -> tuple[dict[st
     """Headers and body as they cross the wire, unpacked by nobody."""
     where = urlsplit(portal.url)
     path = f"/api/explore/v2.1/catalog/datasets/every-type/{end}"
-    asked = http.client.HTTPConnection(where.hostname or "", where.port, timeout=10)
+    asked = http.client.HTTPConnection(where.hostname or "", where.port, timeout=60)
     with contextlib.closing(asked) as connection:
         connection.request("GET", path, headers={"Accept-Encoding": encoding})
         with connection.getresponse() as reply:
@@ -85,7 +85,7 @@ def test_silence_may_come_amid_the_body(portal: Emulator) -> None:
     _, whole = raw(portal, CSV)
     portal.fail(CSV, Fault.stall(0.3, after_bytes=100))
     url = f"{portal.url}/api/explore/v2.1/catalog/datasets/every-type/{CSV}"
-    with requests.get(url, headers=PLAIN, stream=True, timeout=10) as reply:
+    with requests.get(url, headers=PLAIN, stream=True, timeout=60) as reply:
         pieces = reply.iter_content(100)
         first, begun = next(pieces), time.monotonic()
         rest = b"".join(pieces)
@@ -252,9 +252,9 @@ def test_a_body_may_hold_rows_of_two_versions(portal: Emulator) -> None:
 
 
 def test_every_fault_can_be_made_over_http(portal: Emulator) -> None:
-    verbs = requests.get(portal.url + "/_emulator", timeout=10).json()["verbs"]
+    verbs = requests.get(portal.url + "/_emulator", timeout=60).json()["verbs"]
     assert verbs["fail"]["faults"]["torn"] == ["do", "after_rows"]
     body = {"match": CSV, "fault": "meanwhile", "do": publishing(7), "after_bytes": 3}
-    assert requests.post(portal.url + "/_emulator/fail", json=body, timeout=10).ok
+    assert requests.post(portal.url + "/_emulator/fail", json=body, timeout=60).ok
     ask(portal, "every-type", CSV)
     assert amounts(portal)[0] == 7

@@ -42,7 +42,7 @@ def test_a_cut_connection_is_noticed(portal: Emulator, encoding: str, after: int
     portal.fail(CSV, Fault.cut(after_bytes=after))
     url = f"{portal.url}/api/explore/v2.1/catalog/datasets/every-type/{CSV}"
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
-        requests.get(url, headers={"Accept-Encoding": encoding}, timeout=10)
+        requests.get(url, headers={"Accept-Encoding": encoding}, timeout=60)
 
 
 def test_a_reset_connection_gives_no_reply(portal: Emulator) -> None:
@@ -129,14 +129,14 @@ def test_one_connection_serves_many_requests(portal: Emulator) -> None:
     with requests.Session() as session:
         for end in (CSV, "exports/parquet", "records", "nothing"):
             url = f"{portal.url}/api/explore/v2.1/catalog/datasets/every-type/{end}"
-            reply = session.get(url, timeout=10)
+            reply = session.get(url, timeout=60)
             assert reply.raw.version == 11
             assert reply.headers.get("connection", "keep-alive") == "keep-alive"
 
 
 def test_only_get_is_answered(portal: Emulator) -> None:
     url = f"{portal.url}/api/explore/v2.1/catalog/datasets/every-type/{CSV}"
-    assert requests.head(url, timeout=10).status_code == 405
+    assert requests.head(url, timeout=60).status_code == 405
 
 
 def test_a_portal_may_be_closed_without_having_served() -> None:
@@ -150,6 +150,6 @@ def test_a_port_in_use_is_an_error_at_once(portal: Emulator) -> None:
 
 def test_a_packed_body_is_gzip_on_the_wire(portal: Emulator) -> None:
     url = f"{portal.url}/api/explore/v2.1/catalog/datasets/every-type/{CSV}"
-    with requests.get(url, stream=True, timeout=10) as reply:
+    with requests.get(url, stream=True, timeout=60) as reply:
         raw = reply.raw.read(decode_content=False)
     assert gzip.decompress(raw).startswith(b"\xef\xbb\xbfcode")

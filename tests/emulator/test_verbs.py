@@ -182,11 +182,11 @@ def test_empty_strings_and_nulls_are_both_kept(portal: Emulator) -> None:
 
 
 def test_the_verbs_can_be_called_with_curl(portal: Emulator) -> None:
-    verbs = requests.get(portal.url + "/_emulator", timeout=10).json()["verbs"]
+    verbs = requests.get(portal.url + "/_emulator", timeout=60).json()["verbs"]
     assert {"publish", "touch", "withdraw", "rename", "retype", "fail", "make_up"} <= set(verbs)
 
     def post(path: str, **body: object) -> requests.Response:
-        return requests.post(f"{portal.url}/_emulator/{path}", json=body, timeout=10)
+        return requests.post(f"{portal.url}/_emulator/{path}", json=body, timeout=60)
 
     done = post("publish/posted", fields=[{"name": "n", "type": "int"}], records=[{"n": 1}])
     assert done.json()["records_count"] == 1
@@ -200,7 +200,7 @@ def test_the_verbs_can_be_called_with_curl(portal: Emulator) -> None:
     assert post("nonsense/moved").status_code == 404
     assert post("retype/every-type", field="nowhere", type="int").status_code == 400
     assert (
-        requests.post(portal.url + "/api/explore/v2.1/catalog/datasets", timeout=9).status_code
+        requests.post(portal.url + "/api/explore/v2.1/catalog/datasets", timeout=60).status_code
         == 405
     )
     assert not any(r.path.startswith("/_emulator") for r in portal.requests)

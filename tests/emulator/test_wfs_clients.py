@@ -58,7 +58,7 @@ def served() -> Any:
 @pytest.fixture(scope="module")
 def by_gdal(served: Emulator) -> Any:
     command = [sys.executable, "-c", READ, served.url, *VERSIONS]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, check=False)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout)
 

@@ -153,10 +153,10 @@ def test_a_cut_stream_is_no_document(points: Emulator, after: int) -> None:
     points.fail("api/wfs", Fault.cut(after))
     url = f"{points.url}/api/wfs?service=WFS&version=1.1.0&request=GetFeature&typeName=shapes"
     with pytest.raises(requests.exceptions.ChunkedEncodingError):
-        requests.get(url, headers={"Accept-Encoding": "identity"}, timeout=10)
+        requests.get(url, headers={"Accept-Encoding": "identity"}, timeout=60)
     points.fail("api/wfs", Fault.reset())
     with pytest.raises(requests.exceptions.ConnectionError):
-        requests.get(url, timeout=10)
+        requests.get(url, timeout=60)
 
 
 @pytest.mark.parametrize(
@@ -176,7 +176,7 @@ def test_every_other_fault_does_what_it_does_elsewhere(
 ) -> None:
     points.fail("api/wfs", fault)
     url = f"{points.url}/api/wfs?service=WFS&version=2.0.0&request=GetFeature&typeNames=shapes"
-    reply = requests.get(url, timeout=10, allow_redirects=False)
+    reply = requests.get(url, timeout=60, allow_redirects=False)
     assert (reply.status_code, reply.headers["content-type"]) == (status, kind)
 
 
@@ -241,7 +241,7 @@ def test_pages_follow_each_other(limit: dict[str, int]) -> None:
         found = ids(reply.content)
         while following := ET.fromstring(reply.content).get("next"):
             assert following.startswith(portal.url)
-            reply = requests.get(following, timeout=10)
+            reply = requests.get(following, timeout=60)
             found += ids(reply.content)
         assert found == EVERY[: limit.get("count", 10)]
         assert counts(portal, "1.1.0")["held"] == "10"
@@ -261,7 +261,7 @@ def test_the_next_page_may_be_this_one_or_elsewhere_or_not_told() -> None:
 def test_pages_may_overlap_and_have_the_right_numbers_all_the_same() -> None:
     with portal_with(page=5, next_link="overlap") as portal:
         reply = features(portal, "shapes", "2.0.0")
-        following = requests.get(str(ET.fromstring(reply.content).get("next")), timeout=10)
+        following = requests.get(str(ET.fromstring(reply.content).get("next")), timeout=60)
         root = ET.fromstring(following.content)
         assert (root.get("numberMatched"), root.get("numberReturned")) == ("10", "5")
         assert root.get("next") is None

@@ -62,7 +62,7 @@ def test_the_documented_bodies_are_answered(rome: Emulator) -> None:
 @pytest.mark.parametrize("version", VERSIONS)
 def test_the_documented_exception_is_told_byte_for_byte(rome: Emulator, version: str) -> None:
     query = {"service": "WMS", "version": version, "request": "GetCapabilities"}
-    reply = requests.get(rome.url + "/api/wfs", params=query, timeout=10)
+    reply = requests.get(rome.url + "/api/wfs", params=query, timeout=60)
     assert reply.status_code == 400
     assert reply.headers["content-type"].startswith("text/xml")
     assert reply.content.strip() == documented(f"wfs{version.replace('.', '')}_exception").strip()
@@ -87,7 +87,7 @@ def test_a_posted_request_for_another_service_is_told_the_same(rome: Emulator) -
 def test_names_come_in_any_case_and_what_is_not_documented_is_ignored(
     rome: Emulator, url: str
 ) -> None:
-    reply = requests.get(rome.url + "/api/wfs" + url, timeout=10)
+    reply = requests.get(rome.url + "/api/wfs" + url, timeout=60)
     assert [values(f) for f in members(reply.content)] == [{"name": ["Nero"]}, {"name": ["Titus"]}]
 
 
@@ -184,7 +184,7 @@ def test_what_cannot_be_answered_is_refused_with_its_parameter(
     rome: Emulator, version: str, asked: dict[str, str], expected: tuple[str | None, str]
 ) -> None:
     query = {"service": "WFS", "version": version, "request": "GetFeature", **asked}
-    reply = requests.get(rome.url + "/api/wfs", params=query, timeout=10)
+    reply = requests.get(rome.url + "/api/wfs", params=query, timeout=60)
     assert reply.status_code == 400
     code, locator, _ = refusal(reply)
     assert locator == expected[1]
@@ -220,7 +220,7 @@ def test_the_latest_version_answers_when_none_is_asked(
     rome: Emulator, asked: dict[str, str], version: str
 ) -> None:
     query = {"service": "WFS", "request": "GetCapabilities", **asked}
-    reply = requests.get(rome.url + "/api/wfs", params=query, timeout=10)
+    reply = requests.get(rome.url + "/api/wfs", params=query, timeout=60)
     assert ET.fromstring(reply.content).get("version") == version
 
 

@@ -26,7 +26,7 @@ NIL = "{http://www.w3.org/2001/XMLSchema-instance}nil"
 def wfs(portal: Emulator, operation: str, version: str = "1.1.0", **params: Any) -> Any:
     """GET an operation."""
     asked = {"service": "WFS", "version": version, "request": operation, **params}
-    return requests.get(portal.url + "/api/wfs", params=asked, timeout=30)
+    return requests.get(portal.url + "/api/wfs", params=asked, timeout=60)
 
 
 def features(
@@ -39,7 +39,7 @@ def features(
 def post(portal: Emulator, body: bytes, kind: str = "text/xml") -> requests.Response:
     """POST a body."""
     headers = {"Content-Type": kind}
-    return requests.post(portal.url + "/api/wfs", data=body, headers=headers, timeout=30)
+    return requests.post(portal.url + "/api/wfs", data=body, headers=headers, timeout=60)
 
 
 def local(element: ET.Element) -> str:

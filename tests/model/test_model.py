@@ -62,7 +62,7 @@ def runs() -> Iterator[Nursery]:
 
 
 # Only a guard against a standstill: a long run takes as long as it was asked to.
-@pytest.mark.timeout(0 if LONG else 400)
+@pytest.mark.timeout(0 if LONG else 1200)
 def test_after_every_sync_lake_and_warehouse_are_what_the_portal_held(
     tmp_path: Path, runs: Nursery, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -39,7 +39,7 @@ _REPOSITORY = """{
 }"""
 _BUILD, _IMAGE = 0, 1
 # Nothing here takes this long but on a machine with much else to do.
-_PATIENCE = 180
+_PATIENCE = 600
 
 
 class Image:
@@ -124,7 +124,7 @@ class Services:
             process = self._started[name]
             process.terminate()
             process.wait(_PATIENCE)
-            assert not left(process.pid, 5), f"{name} left processes: {self.printed(name)}"
+            assert not left(process.pid, 60), f"{name} left processes: {self.printed(name)}"
         self._started.clear()
 
     def kill(self) -> None:

@@ -31,9 +31,9 @@ FLAGS = (
 # on a busy machine a page takes many seconds to fill, and would be thrown away each time.
 _RELOAD = 10
 # Nothing here takes this long but on a machine with much else to do.
-_PATIENCE = 120
+_PATIENCE = 600
 # Dagster takes 15 seconds to start, on a busy machine many times that.
-_START = 180
+_START = 900
 
 
 class Pages:

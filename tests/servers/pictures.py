@@ -25,7 +25,7 @@ BORDERS = "world-administrative-boundaries"
 STATIONS = "velib-emplacement-des-stations"
 OWN = (BORDERS, STATIONS)
 _COLORS = 128
-_PATIENCE = 300
+_PATIENCE = 600
 
 DEFS = """\
 type: ods_pipeline.OpendatasoftPortal

@@ -20,7 +20,7 @@ from tests.ports import free_port
 ROOT = Path(__file__).parents[2]
 NAME = "city"
 # Dagster waits 5 seconds for the last of its processes, and a run may be under way.
-PATIENCE = 40
+PATIENCE = 120
 
 DEFS = """\
 type: ods_pipeline.OpendatasoftPortal

@@ -60,7 +60,7 @@ def login(portal: Emulator, redirect_uri: str, tmp_path: Path) -> Iterator[Waiti
 def opened(browser: webdriver.Chrome, folder: Path) -> None:
     """Open what the command handed over."""
     handed = folder / "handed"
-    end = time.monotonic() + 20
+    end = time.monotonic() + 120
     while not handed.exists():
         assert time.monotonic() < end, "the command opened no browser"
         time.sleep(0.05)

@@ -14,7 +14,7 @@ import pytest
 from ods_pipeline.emulator import Emulator
 from tests.person import environment, typed
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]
 
 PAGE = Path(__file__).parents[2] / "docs" / "warehouses.md"
 

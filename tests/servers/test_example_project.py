@@ -21,7 +21,7 @@ from tests.servers.installed import EXAMPLE, in_readme, installed
 from tests.servers.pages import Pages, chromium
 
 # The first test builds the environment, a minute on an idle machine of two cores.
-pytestmark = [pytest.mark.example, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.example, pytest.mark.timeout(5400)]
 
 PLACES = "paris/velib-emplacement-des-stations"
 LIVE = "paris/velib-disponibilite-en-temps-reel"

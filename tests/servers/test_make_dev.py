@@ -13,7 +13,7 @@ from ods_pipeline.emulator import Emulator
 from tests.person import environment
 from tests.servers.project import PATIENCE, Project
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]
 
 
 def test_it_ends_in_the_address_to_open_and_ctrl_c_ends_all_of_it(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from ods_pipeline.emulator import Emulator, Fault
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 
 CELL = """\
 from ods_pipeline import Portal
@@ -29,7 +29,7 @@ try:
     for answers in (True, False):
         sent = []
         client.execute_interactive(
-            sys.argv[1], allow_stdin=answers, output_hook=sent.append, timeout=120
+            sys.argv[1], allow_stdin=answers, output_hook=sent.append, timeout=600
         )
         print(json.dumps([[one["msg_type"], one["content"]] for one in sent]))
 finally:

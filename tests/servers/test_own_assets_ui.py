@@ -39,7 +39,7 @@ attributes:
 """
 
 # Starting Dagster and loading the datasets belong to the first test.
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(2700)]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def pages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pages]:
         opened = Pages(driver, project.url)
         for name in (STATIONS, DAYS, BORDERS, f"{BORDERS}__features"):
             opened.asset(name)
-            opened.wait(r"\nRow count\n", seconds=300)
+            opened.wait(r"\nRow count\n")
         # Titles are part of the definitions, which are made of what is landed.
         opened.graph()
         opened.click("Reload definitions")

@@ -13,7 +13,7 @@ from selenium.webdriver.support.wait import WebDriverWait
 from tests import site
 from tests.servers.pages import chromium
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(300)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
 WIDE, NARROW = 1280, 360
 
 

@@ -7,7 +7,7 @@ import pytest
 from tests.soak.run import Size, soak
 
 
-@pytest.mark.timeout(400)
+@pytest.mark.timeout(1200)
 def test_processes_that_share_a_folder_in_bad_weather_lose_and_double_nothing(
     tmp_path: Path,
 ) -> None:

@@ -12,12 +12,12 @@ def consented(url: str, user: str, password: str, decision: str = "allow") -> st
     """Log in, decide on the consent page, and give the address that the portal leads to."""
     with requests.Session() as browser:
         browser.trust_env = False
-        page = browser.get(url, timeout=10)
+        page = browser.get(url, timeout=60)
         if "/login/" in page.url:
             form = {**_hidden(page), "username": user, "password": password}
-            page = browser.post(page.url, form, timeout=10)
+            page = browser.post(page.url, form, timeout=60)
         form = {**_hidden(page), "decision": decision}
-        answer = browser.post(page.url, form, allow_redirects=False, timeout=10)
+        answer = browser.post(page.url, form, allow_redirects=False, timeout=60)
         return answer.headers["Location"]
 
 

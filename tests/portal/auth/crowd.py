@@ -90,7 +90,7 @@ class Crowd:
 
     def kill_the_one_that_renews(self) -> None:
         """SIGKILL the process that has noted that it is renewing."""
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while (kept := self.store.load()) is None or kept.pending is None:
             assert time.monotonic() < deadline, "nobody renews"
             time.sleep(0.01)

@@ -39,7 +39,7 @@ def lose_one(gathered: Crowd) -> None:
     gathered.grow(1)
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.timeout(1800)
 def test_sixteen_processes_of_eight_threads_spend_no_refresh_token_twice(world: World) -> None:
     world.log_in()
     world.emulator.fail(TOKEN, SLOW, times=None)
@@ -54,7 +54,7 @@ def test_sixteen_processes_of_eight_threads_spend_no_refresh_token_twice(world: 
     assert world.kept().generation == ROUNDS + 1
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_one_killed_before_the_portal_heard_it_costs_the_others_nothing(world: World) -> None:
     world.log_in()
     store = world.oauth2().store(world.address)
@@ -69,7 +69,7 @@ def test_one_killed_before_the_portal_heard_it_costs_the_others_nothing(world: W
             gathered.grow(1)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(900)
 def test_one_killed_with_the_answer_in_its_hands_asks_for_a_login_and_no_more(world: World) -> None:
     world.log_in()
     store = world.oauth2().store(world.address)

@@ -162,7 +162,7 @@ def test_a_process_forked_amid_a_renewal_does_not_wait_for_ever(world: World) ->
     told = fork.SimpleQueue()
     child = fork.Process(target=_ask_in_a_child, args=[client, told])
     child.start()
-    child.join(30)
+    child.join(120)
     assert child.exitcode == 0
     assert told.get() == BOTH
     renewing.join()
@@ -175,11 +175,11 @@ def test_whoever_presses_ctrl_c_twice_waits_for_a_renewal_all_the_same() -> None
 
     def work() -> None:
         begun.set()
-        assert pressed.wait(30)
+        assert pressed.wait(120)
         done.append("kept")
 
     def press() -> None:
-        begun.wait(30)
+        begun.wait(120)
         for _ in range(2):
             time.sleep(0.1)
             os.kill(os.getpid(), signal.SIGINT)
@@ -233,7 +233,7 @@ def test_a_command_broken_off_amid_a_renewal_keeps_what_the_portal_gave(
         assert run.poll() is None, run.communicate()
         time.sleep(0.01)
     run.send_signal(sign)
-    _, said = run.communicate(timeout=30)
+    _, said = run.communicate(timeout=120)
     assert run.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[sign], said
     assert "Traceback" not in said
     kept = world.kept()

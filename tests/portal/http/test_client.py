@@ -67,7 +67,7 @@ def test_requests_are_http_1_1_on_one_kept_connection() -> None:
         server.start()
         client = Client(f"http://127.0.0.1:{listener.getsockname()[1]}", attempts=1)
         assert client.json(DATASETS) == client.json(DATASETS) == json.loads(body)
-        server.join(5)
+        server.join(60)
     assert len(lines) == 2
     for line in lines:
         assert line.startswith(b"GET /api/explore/v2.1/catalog/datasets?")
@@ -223,7 +223,7 @@ def test_a_server_that_speaks_no_http_is_unreachable() -> None:
         server.start()
         with pytest.raises((PortalUnreachable, PortalFailure)):
             Client(f"http://127.0.0.1:{listener.getsockname()[1]}", attempts=1).json(DATASETS)
-        server.join(5)
+        server.join(60)
 
 
 def test_silence_is_bounded(emulator: Emulator) -> None:

@@ -82,7 +82,7 @@ def speaking(talk: Talk, tls: ssl.SSLContext | None = None) -> Iterator[int]:
         server.start()
         yield listener.getsockname()[1]
         listener.shutdown(socket.SHUT_RDWR)
-    server.join(5)
+    server.join(60)
 
 
 def trickle(kind: str, before: bytes = b"") -> Talk:

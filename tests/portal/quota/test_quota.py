@@ -251,7 +251,7 @@ def test_as_many_datasets_at_once_as_the_portal_has_places(emulator: Emulator) -
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(30)
+        thread.join(120)
     assert most == 2
 
 
@@ -452,8 +452,8 @@ def test_who_gave_a_place_back_keeps_what_is_set_aside(emulator: Emulator) -> No
             one.json(DATASETS)
             thread.start()
             assert not entered.wait(0.05)
-        assert entered.wait(5)
-        thread.join(5)
+        assert entered.wait(60)
+        thread.join(60)
         assert [(hold.left, hold.place) for hold in state_of(one).holds.values()] == [(2, False)]
         one.json(DATASETS)
         with one.download_slot():

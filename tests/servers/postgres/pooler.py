@@ -40,7 +40,7 @@ def pooler(server: Server, folder: Path, mode: str) -> Iterator[int]:
             ["pgbouncer", folder / "ini"], stdout=log, stderr=log, **as_nobody
         )
     try:
-        end = time.monotonic() + 10
+        end = time.monotonic() + 60
         while "process up" not in (folder / "log").read_text() and time.monotonic() < end:
             time.sleep(0.05)
         yield port

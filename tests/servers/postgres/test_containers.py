@@ -12,7 +12,7 @@ from ods_pipeline.emulator import Emulator
 from tests.servers.by_hand import Image, Services
 from tests.servers.postgres.server import PASSWORD, USER, Server
 
-pytestmark = [pytest.mark.servers, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.servers, pytest.mark.timeout(1800)]
 
 DEFS = """\
 type: ods_pipeline.OpendatasoftPortal

@@ -14,7 +14,7 @@ from tests.ports import free_port
 
 KEY, SECRET = "an-access-key", "a-secret-of-the-store"
 _PROGRAM = Path(sys.executable).with_name("weed")
-_READY = 60.0
+_READY = 300.0
 
 
 class Seaweed:

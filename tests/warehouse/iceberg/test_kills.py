@@ -11,7 +11,7 @@ from ods_pipeline.warehouse import Warehouse
 from tests.warehouse.iceberg.catalogs import NAME, embedded
 from tests.warehouse.partitions import Column, land
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(1200)]
 
 # For each file that a load writes and each commit of the catalog, a child that is killed before it
 # and one that is killed after it. Tables name their files by whole paths: so each begins with a
