@@ -107,9 +107,10 @@ class Measured:
         """The result of a program that has one without a problem."""
         return next((r for r in self.results if r.program == program and not r.problem), None)
 
-    def ratio(self, program: str, figure: str) -> float | None:
+    def ratio(self, program: str, figure: str, ours_named: str = "") -> float | None:
         """A program's figure divided by ours, per row; None where one is unknown."""
-        ours, other = self.result(self.results[0].program), self.result(program)
+        ours = self.result(ours_named or self.results[0].program)
+        other = self.result(program)
         if not ours or not other or not ours.median(figure) or not other.median(figure):
             return None
         rows = 1.0 if figure == "peak_mb" or not other.rows else ours.rows / other.rows

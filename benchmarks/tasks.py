@@ -179,7 +179,7 @@ START = (
     Program("python alone", command=("python", "-c", "pass")),
 )
 # The floor is Dagster's own cost: of the same command where there is nothing to do.
-FLOOR, COMMAND_LINE = "Dagster alone", f"{OURS} sync"
+FLOOR, COMMAND_LINE, BY_JOB = "Dagster alone", f"{OURS} sync", f"{OURS}, by its job"
 LAUNCH = (
     Program(OURS, "dagster_projects:launch", ("dagster",)),
     Program(FLOOR, "dagster_projects:launch_nothing", ("dagster",)),
@@ -203,6 +203,7 @@ DLT = "dagster-dlt"
 _DLT = Program(DLT, "peers.in_dagster:first", ("dagster-dlt", "dlt"), "dagster_dlt")
 SYNCED = (
     Program(OURS, "dagster_portal:first", ("dagster",)),
+    Program(BY_JOB, "dagster_portal:first_by_job", ("dagster",)),
     Program(COMMAND_LINE, "ours:sync"),
     _DLT,
 )

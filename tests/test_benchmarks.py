@@ -26,7 +26,7 @@ from benchmarks.portal import ROWS as ROWS_EACH
 from benchmarks.replay import Profile, Replay
 from benchmarks.slopes import slopes
 from benchmarks.targets import checks
-from benchmarks.tasks import COMMAND_LINE, CSV, DLT, FLOOR, OURS, Task, tasks
+from benchmarks.tasks import BY_JOB, COMMAND_LINE, CSV, DLT, FLOOR, OURS, Task, tasks
 from benchmarks.tasks import Sizes as Sized
 from ods_pipeline.emulator import Emulator
 
@@ -237,14 +237,16 @@ def test_what_nobody_can_make_cheaper_is_subtracted() -> None:
 def test_work_in_a_deployment_is_compared_with_the_whole_of_a_program_that_has_none() -> None:
     task = next(task for task in tasks(Sized()) if task.name == "dagster-first")
     ours = Run(50, 40, 300, parts={WORK: 24.0, "watch, s": 1.0})
-    runs = {OURS: ours, COMMAND_LINE: Run(20, 10, 200), DLT: Run(60, 50, 400)}
+    job = Run(40, 20, 300, parts={WORK: 30.0})
+    runs = {OURS: ours, BY_JOB: job, COMMAND_LINE: Run(20, 10, 200), DLT: Run(60, 50, 400)}
     done = Measured(task, tuple(Result(name, (run,), 300) for name, run in runs.items()))
-    (check,) = checks([done])
+    check, by_job = checks([done])
     assert (check.figure, check.cpu, check.verdict) == (1.2, 4.0, "reached")
+    assert (by_job.figure, by_job.cpu, by_job.verdict) == (1.5, 2.0, "MISSED")
     assert check.target.text == "≤ 1.2 × ods_pipeline sync’s wall time"
     (grid,) = tables.parts(done)
-    assert grid.columns == ("of", OURS)
-    assert grid.rows == ((WORK, "24.00"), ("watch, s", "1.00"))
+    assert grid.columns == ("of", OURS, BY_JOB)
+    assert grid.rows == ((WORK, "24.00", "30.00"), ("watch, s", "1.00", "–"))
 
 
 def test_a_dataset_of_many_changes_and_replies_from_before_are_forgotten(tmp_path: Path) -> None:

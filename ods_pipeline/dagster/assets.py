@@ -4,9 +4,9 @@ What is done to one dataset is done in `sync`. Here it is done for the partition
 reported so that a failure loses nothing that is done.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 import dagster as dg
 import pyarrow.parquet as pq
@@ -52,6 +52,7 @@ from ods_pipeline.sync.planner import plan_partitions, prepare
 from ods_pipeline.sync.side_by_side import SideBySide
 from ods_pipeline.warehouse.protocol import Load, Warehouse
 
+_Found = TypeVar("_Found")
 _LANDED = {
     "records": "Bulk exports, typed by the portal's declarations and proven complete.",
     "features": "WFS features with all their geometries, typed and proven like the records.",
@@ -176,33 +177,40 @@ def landed_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinitio
 
 
 def update_all(
-    work: RunContext, steps: Iterable[Planned]
+    work: RunContext,
+    steps: Iterable[Planned],
+    then: Callable[[str, Updated], None] = lambda _name, _item: None,
 ) -> tuple[dict[str, Updated], dict[str, OdsPipelineError]]:
     """Bring partitions up to date side by side, and write down which are held.
 
     Args:
         work: What the run works with.
         steps: The most urgent first: a quota may leave the last ones undone.
+        then: Called with each partition as soon as it is as the portal has it.
 
     Returns:
         The partitions that are as the portal has them, and the errors of the others.
     """
     base, planned = work.portal.client.address.base, list(steps)
-    ended = {one.step.dataset_id: one.result for one in SideBySide(work).all(planned)}
     by_name = {step.dataset_id: step for step in planned}
     updated, failed = dict[str, Updated](), dict[str, OdsPipelineError]()
-    for name, step in by_name.items():
-        result = ended[name]
+    for ended in SideBySide(work).all(planned):
+        name, result = ended.step.dataset_id, ended.result
         if isinstance(result, OdsPipelineError):
             failed[name] = result
         elif different := result.difference_error:
             failed[name] = different
         else:
-            updated[name] = Updated.of(step, result, base)
+            updated[name] = Updated.of(ended.step, result, base)
+            then(name, updated[name])
     if not work.options.verifies:
         results = {name: item.result for name, item in updated.items()}
         update_holds(work.lake, holds_after_landing(by_name, results, failed))
-    return updated, failed
+    return _in_order(by_name, updated), _in_order(by_name, failed)
+
+
+def _in_order(names: Iterable[str], found: Mapping[str, _Found]) -> dict[str, _Found]:
+    return {name: found[name] for name in names if name in found}
 
 
 def loaded_asset(settings: Settings, extractor: Extractor) -> dg.AssetsDefinition:

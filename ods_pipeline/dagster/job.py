@@ -5,7 +5,7 @@ the assets' own, so that lineage and versions are the same however a dataset was
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -145,13 +145,14 @@ def _update(
 ) -> Fetched:
     planned = [step for step in plan.steps if step.extractor.kind == extractor.kind]
     steps = {step.dataset_id: step for step in _chosen(settings, work, catalog, planned)}
-    done, failed = update_all(work, by_priority(steps.values()))
+    # While others are on their way: an event costs as much as landing a small dataset.
+    log = _logging(context, settings, catalog, extractor)
+    done, failed = update_all(work, by_priority(steps.values()), log)
     if not work.options.verifies:
         left_out = [step for step in planned if step.dataset_id not in steps]
         listed = [step for step in left_out if not step.missing]
         update_holds(work.lake, holds_by_catalog(listed))
         failed |= {step.dataset_id: step.missing for step in left_out if step.missing}
-    _log(context, settings, catalog, done, extractor)
     _check(context, own, done, failed, extractor)
     for name, error in failed.items():
         context.log.error(error_sentence(name, error))
@@ -182,23 +183,25 @@ def _chosen(
             yield step
 
 
-def _log(
+def _logging(
     context: dg.OpExecutionContext,
     settings: Settings,
     catalog: Mapping[str, Dataset],
-    done: Mapping[str, Updated],
     extractor: Extractor,
-) -> None:
-    """Log what moved, and what Dagster has no event of yet; the rest costs no event."""
+) -> Callable[[str, Updated], None]:
+    """What logs a dataset that moved, or that Dagster has no event of; the rest costs no event."""
     landed, own = settings.key(extractor.kind), settings.attributes.tables
     logged = context.instance.get_materialized_partitions(landed)
-    for name, item in done.items():
+
+    def log(name: str, item: Updated) -> None:
         if item.moved or name not in logged:
             if extractor.kind == "records":
                 version = version_of(catalog[name], settings.rules, datetime.now(UTC))
                 context.log_event(*version_events(settings, {name: version}))
             if name not in own:  # These are logged once they are loaded.
                 context.log_event(event(landed, name, item))
+
+    return log
 
 
 def _check(

@@ -1,6 +1,8 @@
 """The job for those who prefer a clock: the whole portal, incrementally, in one run."""
 
 import pickle
+import threading
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -16,7 +18,11 @@ from ods_pipeline.errors import (
     ServiceException,
     TypeMismatch,
 )
+from ods_pipeline.sync import side_by_side
 from ods_pipeline.sync.configuration import DatasetChoice
+from ods_pipeline.sync.options import RunContext
+from ods_pipeline.sync.plan import Planned
+from ods_pipeline.sync.update import UpdateResult, update_dataset
 from tests.dagster.world import FIELDS, RECORDS, World, publish, reason, value, world
 
 pytestmark = pytest.mark.filterwarnings(
@@ -75,6 +81,30 @@ def test_what_changed_is_fetched_and_what_left_is_no_partition(synced: World) ->
     assert synced.sync().success
     assert synced.partitions == {"trees"}
     assert value(synced.latest("table", "trees"), "dagster/partition_row_count") == 5
+
+
+def test_dagster_is_told_of_a_dataset_while_another_is_on_its_way(
+    synced: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("trees", "roads"):
+        synced.portal.publish(name, fields=FIELDS, records=RECORDS[:5])
+    before, told = version_of_trees(synced), threading.Event()
+
+    def late(context: RunContext, step: Planned) -> UpdateResult:
+        ends = time.monotonic() + 60
+        while step.dataset_id == "roads" and not told.is_set() and time.monotonic() < ends:
+            time.sleep(0.05)
+            if version_of_trees(synced) != before:
+                told.set()
+        return update_dataset(context, step)
+
+    monkeypatch.setattr(side_by_side, "update_dataset", late)
+    assert synced.sync().success
+    assert told.is_set()
+
+
+def version_of_trees(there: World) -> str:
+    return there.latest("records", "trees").tags["dagster/data_version"]
 
 
 def test_a_failure_stops_no_other_dataset_and_fails_the_run(synced: World) -> None:
