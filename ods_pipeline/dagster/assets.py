@@ -203,10 +203,11 @@ def update_all(
         else:
             updated[name] = Updated.of(ended.step, result, base)
             then(name, updated[name])
+    updated, failed = _in_order(by_name, updated), _in_order(by_name, failed)
     if not work.options.verifies:
         results = {name: item.result for name, item in updated.items()}
         update_holds(work.lake, holds_after_landing(by_name, results, failed))
-    return _in_order(by_name, updated), _in_order(by_name, failed)
+    return updated, failed
 
 
 def _in_order(names: Iterable[str], found: Mapping[str, _Found]) -> dict[str, _Found]:

@@ -124,7 +124,7 @@ class Services:
             process = self._started[name]
             process.terminate()
             process.wait(_PATIENCE)
-            assert not left(process.pid, 60), f"{name} left processes: {self.printed(name)}"
+            assert not left(process.pid, 5), f"{name} left processes: {self.printed(name)}"
         self._started.clear()
 
     def kill(self) -> None:
